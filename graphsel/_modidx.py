@@ -91,4 +91,5 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'graphsel.graph.read_graph': ('graph.html#read_graph', 'graphsel/graph.py'),
                                 'graphsel.graph.read_prior': ('graph.html#read_prior', 'graphsel/graph.py'),
                                 'graphsel.graph.rewire': ('graph.html#rewire', 'graphsel/graph.py'),
+                                'graphsel.graph.spectral_features': ('graph.html#spectral_features', 'graphsel/graph.py'),
                                 'graphsel.graph.unit_rows': ('graph.html#unit_rows', 'graphsel/graph.py')}}}

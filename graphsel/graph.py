@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['WEIGHT_COLUMNS', 'MISSING', 'propagation', 'unit_rows', 'Graphs', 'kernel_factor', 'GeneGraph', 'keep_top',
            'from_edges', 'jaccard', 'from_gene_sets', 'parse_gene_sets', 'read_graph', 'AlignReport', 'align',
-           'GraphSet', 'combine', 'GenePrior', 'make_prior', 'read_prior', 'rewire', 'perturb', 'neighbour_agreement']
+           'GraphSet', 'combine', 'GenePrior', 'make_prior', 'read_prior', 'spectral_features', 'rewire', 'perturb',
+           'neighbour_agreement']
 
-# %% ../nbs/02_graph.ipynb #0dd48025
+# %% ../nbs/02_graph.ipynb #db34da66
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
+import scipy.sparse.linalg
 
 from .core import GraphselError, RandomState, as_rng, check_positive_int, log, name_some, read_text, sha1
 from .data import read_table, screen_from_table
@@ -182,7 +184,7 @@ def keep_top(adjacency:sp.csr_matrix, # N x N
     keep = order[rank < k]
     return sp.csr_matrix((A.data[keep], (row[keep], A.indices[keep])), shape=A.shape)
 
-# %% ../nbs/02_graph.ipynb #186f36b7
+# %% ../nbs/02_graph.ipynb #168430ba
 def from_edges(source:Sequence[str], # gene that sends
                target:Sequence[str], # gene that receives
                weight:Sequence[float]|None=None, # non-negative; None = 1
@@ -194,13 +196,13 @@ def from_edges(source:Sequence[str], # gene that sends
     "A graph from an edge list. Raises `GraphselError` for empty names, bad weights or no edge at all."
     source, target = _edge_names(source, target, name)
     w = _checked_weights(weight, len(source), name)
-    inside = np.ones(len(source), bool) if genes is None else np.isin(source, list(genes)) & np.isin(target, list(genes))
+    wanted = np.unique(np.concatenate([source, target])) if genes is None else np.array(sorted(set(genes)), dtype=str)
+    inside = np.isin(source, wanted) & np.isin(target, wanted)
     loop = source == target
     keep = inside & ~loop & (w > 0)
     if not keep.any(): raise GraphselError(f"{name}: no edge between two different genes{'' if genes is None else ' of those asked for'}; check the columns and the spelling of the genes")
-    names, codes = np.unique(np.concatenate([source[inside], target[inside]]), return_inverse=True)
-    where = np.full(len(source), -1); where[inside] = np.arange(inside.sum())
-    s, t = codes[:inside.sum()][where[keep]], codes[inside.sum():][where[keep]]
+    names = wanted[np.isin(wanted, source) | np.isin(wanted, target)] # an asked-for gene keeps its place though all its partners are outside
+    s, t = np.searchsorted(names, source[keep]), np.searchsorted(names, target[keep])
     row, col, data = (t, s, w[keep]) if directed else (np.r_[t, s], np.r_[s, t], np.r_[w[keep], w[keep]])
     A = _largest_of_repeated(row, col, data, len(names))
     notes = {"name": name, "kind": "edges", "edges_read": len(source), "self_loops": int(loop.sum()), "zero_weight": int((w == 0).sum()),
@@ -408,7 +410,7 @@ def _ranked_features(table, decay=100.0):
     table = table.assign(strength=np.exp(-table["rank"]/decay))
     return table.pivot_table(index="perturbed_gene", columns="gene", values="strength", fill_value=0.0, observed=True)
 
-# %% ../nbs/02_graph.ipynb #e926a874
+# %% ../nbs/02_graph.ipynb #3ec5ff63
 def read_prior(path:str # a file, or FILE:column=value
               ) -> GenePrior:
     "Read a prior. Raises `GraphselError` for a file of no known kind or a filter that keeps nothing."
@@ -417,12 +419,30 @@ def read_prior(path:str # a file, or FILE:column=value
     if condition:
         column, _, value = condition.partition("=")
         if column not in table: raise GraphselError(f"{name} has no column '{column}' (it has {name_some(table.columns)})")
+        found = table[column].astype(str).unique()
+        if value not in found: raise GraphselError(f"{name}: no row with {condition}; the column holds {name_some(found)}")
         table = table[table[column].astype(str) == value].drop(columns=column)
-        if table.empty: raise GraphselError(f"{name}: no row with {condition}; check the spelling")
     if {"perturbed_gene", "gene", "rank"} <= set(table.columns): return make_prior(_ranked_features(table), f"{name} {condition}".strip())
     if "perturbation" in table: return make_prior(screen_from_table(table, name).to_df(), name)
     if table.columns[0] == "gene": return make_prior(table.set_index("gene"), name)
     raise GraphselError(f"{name}: not a prior; expected a column 'perturbation', a first column 'gene', or perturbed_gene, gene and rank")
+
+# %% ../nbs/02_graph.ipynb #99f7ef3f
+def spectral_features(graph:Graphs, # one graph or several
+                      n_components:int=60, # coordinates; fewer when the graph is smaller
+                      hops:int|Sequence[int]=(1, 2) # which operators the kernel averages
+                     ) -> np.ndarray: # N x n_components, by falling eigenvalue
+    "Coordinates of the genes: U sqrt(lambda) of the graph kernel. Signs are fixed, so that equal graphs give equal features."
+    F, r = graph.factor(hops), min(check_positive_int(n_components, "n_components"), len(graph))
+    if r > len(graph)//2 or len(graph) <= 2000:
+        values, U = np.linalg.eigh((F @ F.T).toarray())
+        values, U = values[::-1][:r], U[:, ::-1][:, :r]
+    else:
+        U, s, _ = sp.linalg.svds(F, k=r, v0=np.ones(min(F.shape)), return_singular_vectors="u")
+        order = np.argsort(-s)
+        values, U = s[order]**2, U[:, order]
+    sign = np.sign(U[np.abs(U).argmax(axis=0), np.arange(r)])
+    return U*sign*np.sqrt(np.clip(values, 0, None))
 
 # %% ../nbs/02_graph.ipynb #84cd1340
 def rewire(graph:GeneGraph, # one layer
@@ -449,13 +469,14 @@ def perturb(graph:Graphs, # one graph or several
     rng = as_rng(random_state)
     return graph.map(lambda g: rewire(g, fraction, rng))
 
-# %% ../nbs/02_graph.ipynb #04a38338
+# %% ../nbs/02_graph.ipynb #119777e3
 def neighbour_agreement(graph:Graphs, # graph over the perturbed genes
                         response:np.ndarray, # N x R, rows in the order of `graph.genes`
                         random_state:RandomState=None # shuffle the rows first (a control); None = as they are
                        ) -> float: # mean cosine over the genes with neighbours
-    "Mean cosine between a response and the mean response of the gene's neighbours."
+    "Mean cosine between a response and the mean response of the gene's neighbours, both relative to the average perturbation."
     Y = np.asarray(response, float)
+    Y = Y - Y.mean(axis=0)
     Y = Y[as_rng(random_state).permutation(len(Y))] if random_state is not None else Y
     A = sum(g.adjacency.astype(float) for g in graph.graphs)
     mean = A @ Y/np.maximum(np.asarray(A.sum(axis=1)), 1e-12)
