@@ -28,12 +28,13 @@ def incidence(graph:Graphs, # gives the order of the genes
     row = np.repeat(np.arange(len(genes)), [len(gs) for gs in genes])
     return sp.csr_matrix((np.ones(len(col)), (row, col)), shape=(len(genes), len(graph)))
 
-# %% ../nbs/04_criteria.ipynb #fa4f8e7c
+# %% ../nbs/04_criteria.ipynb #fbd707b9
 class Criterion:
     "A set function over `elements` (perturbations), with state. Subclasses define `reset`, `gains` and `add`."
     name = "criterion"
     monotone = True # more never hurts
     submodular = True # gains only shrink as the set grows
+    keeps_gains = False # True: `gains` of everyone is at hand at any time, so that laziness saves nothing
 
     def __init__(self, graph:Graphs, elements:Iterable[str]|None=None, targets:Iterable[str]|None=None):
         self.graph = graph
@@ -91,10 +92,11 @@ def target_genes(graph, names):
     "Positions of the genes that the targets touch: coverage counts genes, also where targets are pairs."
     return np.unique(graph.index(g for n in names for g in perturbed_genes(n)))
 
-# %% ../nbs/04_criteria.ipynb #41267eaa
+# %% ../nbs/04_criteria.ipynb #d60bbd8a
 class GraphReach(Criterion):
     "Weighted coverage of the targets by the K-hop reach of the picks (reconstructed from Panagopoulos et al. 2025). Monotone submodular."
     name = "graphreach"
+    keeps_gains = True
     def __init__(self, graph:Graphs, elements=None, targets=None, hops:int=1, direction:str="receptive", weights=None):
         super().__init__(graph, elements, targets)
         at = target_genes(graph, self.targets)
@@ -124,8 +126,8 @@ class GraphReach(Criterion):
         self.level_gain = self.level_gain - _lost(self.reached_by, hit[self.count[hit] == self.level], self.weights)
 
     def advance(self):
-        "Go on to the next level of coverage; False when no element reaches any target."
-        if not self.reach.nnz: return False
+        "Go on to the next level of coverage; False at a level that nothing can have filled yet: then the rest reaches no target at all."
+        if self.level > self.count.max(): return False
         self.level += 1
         self.level_gain = self._gains_below(self.level)
         return True
@@ -198,10 +200,11 @@ class FacilityLocation(SoftReach):
         self.similarity.data = np.maximum(self.similarity.data, 0)
         self.reset()
 
-# %% ../nbs/04_criteria.ipynb #0bf7d20f
+# %% ../nbs/04_criteria.ipynb #d70d9bc7
 class MaxSpec(Criterion):
     "Log-determinant of the picks' kernel block (reconstructed from Panagopoulos et al. 2025). Monotone submodular over connected genes."
     name = "maxspec"
+    keeps_gains = True
     def __init__(self, graph:Graphs, elements=None, targets=None, hops:int=1, noise:float=1.0):
         super().__init__(graph, elements, targets)
         self.noise = check_noise(noise, self.elements)
@@ -230,13 +233,14 @@ def check_noise(noise, # one number, or one per element (array or mapping)
     if not np.isfinite(values).all() or (values <= 0).any(): raise GraphselError("noise must be positive and finite for every candidate; mend it")
     return values
 
-# %% ../nbs/04_criteria.ipynb #0e0fe002
+# %% ../nbs/04_criteria.ipynb #b4d42932
 DENSE_LIMIT = 25_000_000 # entries of a kernel block that is held densely (200 MB)
 
 class SupervisionVariance(Criterion):
     "Variance of the targets that measuring the picks removes, under the graph kernel as prior covariance. Monotone, nearly submodular."
     name = "variance"
     submodular = False # nearly: a few violations in a thousand random triples
+    keeps_gains = True
     def __init__(self, graph:Graphs, elements=None, targets=None, hops:int=2, noise:float=1.0, weights=None):
         super().__init__(graph, elements, targets)
         self.noise, self.weights = check_noise(noise, self.elements), _weights(weights, self.targets, self.name)
