@@ -1,1 +1,18 @@
+"""One-shot choice of gene perturbations from a knowledge graph. Rooms load when they are first used: `gs.graph`, `gs.select`, `gs.pl`."""
+from importlib import import_module
+
 __version__ = "0.1.0"
+
+# In import order: a room leans only on the rooms before it (held by tests/test_project.py).
+_rooms = ("core", "data", "graph", "datasets", "criteria", "optimize", "select", "models",
+          "active", "metrics", "compare", "plot", "explore", "cli")
+_short = {"pl": "plot"}
+
+
+def __getattr__(name):
+    room = _short.get(name, name)
+    if room not in _rooms: raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{room}")
+
+
+def __dir__(): return sorted({*globals(), *_rooms, *_short})

@@ -6,7 +6,7 @@
 __all__ = ['log', 'RandomState', 'GraphselError', 'name_some', 'unknown_name', 'check_positive_int', 'as_rng', 'child_rng',
            'as_seed', 'atomic_path', 'sha1', 'file_sha1', 'progress', 'read_text', 'read_gene_list']
 
-# %% ../nbs/00_core.ipynb #9af620ec
+# %% ../nbs/00_core.ipynb #127ee5d3
 import contextlib
 import difflib
 import hashlib
@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np

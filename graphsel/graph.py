@@ -8,7 +8,7 @@ __all__ = ['WEIGHT_COLUMNS', 'MISSING', 'propagation', 'unit_rows', 'Graphs', 'k
            'GraphSet', 'combine', 'GenePrior', 'make_prior', 'read_prior', 'spectral_features', 'rewire', 'perturb',
            'neighbour_agreement']
 
-# %% ../nbs/02_graph.ipynb #db34da66
+# %% ../nbs/02_graph.ipynb #d4d691bd
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
-import scipy.sparse.linalg
+import scipy.sparse.linalg  # noqa: F401
 
-from .core import GraphselError, RandomState, as_rng, check_positive_int, log, name_some, read_text, sha1
+from .core import GraphselError, RandomState, as_rng, check_positive_int, name_some, read_text, sha1
 from .data import read_table, screen_from_table
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def unit_rows(M:sp.spmatrix # any matrix
     length = np.sqrt(np.asarray(M.multiply(M).sum(axis=1)).ravel())
     return sp.csr_matrix(sp.diags(1/np.where(length > 0, length, 1.0)) @ M)
 
-# %% ../nbs/02_graph.ipynb #896fec10
+# %% ../nbs/02_graph.ipynb #6e2ee3e2
 class Graphs:
     "What one graph and a set of graphs have in common. `genes` is sorted; every matrix follows its order."
     genes: np.ndarray # names, sorted
@@ -99,13 +99,17 @@ class Graphs:
     @cached_property
     def fingerprint(self) -> str: # 40 hex digits
         "Hash of genes and weights: equal graphs have equal fingerprints."
-        parts = [a for g in self.graphs for a in (g.adjacency.indptr.astype(np.int64), g.adjacency.indices.astype(np.int64), g.adjacency.data)]
-        return sha1("\n".join(self.genes), *parts, *(p.fingerprint for p in self.priors))
+        return _fingerprint(self)
 
-# %% ../nbs/02_graph.ipynb #9696dacb
+# %% ../nbs/02_graph.ipynb #bd0362aa
 def _edge_count(adjacency):
     "Edges at each gene, in and out."
     return np.diff(adjacency.indptr) + np.bincount(adjacency.indices, minlength=adjacency.shape[0])
+
+def _fingerprint(graph):
+    "Hash of names, edges, weights and priors."
+    parts = [a for g in graph.graphs for a in (g.adjacency.indptr.astype(np.int64), g.adjacency.indices.astype(np.int64), g.adjacency.data)]
+    return sha1("\n".join(graph.genes), *parts, *(p.fingerprint for p in graph.priors))
 
 def kernel_factor(graph:Graphs, # one graph or several
                   hops:int|Sequence[int]=(1, 2) # which operators to average

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['LOWER_IS_BETTER', 'row_correlation', 'discrimination', 'per_perturbation', 'evaluate', 'curve_area', 'budget_saved']
 
-# %% ../nbs/09_metrics.ipynb #359be258
-from collections.abc import Callable, Iterable, Sequence
+# %% ../nbs/09_metrics.ipynb #63840fe6
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .core import GraphselError, name_some, unknown_name
+from .core import GraphselError, name_some
 
 if TYPE_CHECKING:
     import anndata as ad

@@ -6,11 +6,11 @@
 __all__ = ['TIES', 'METHODS', 'Selection', 'describe', 'selection_frame', 'write_picks', 'save_selection', 'load_selection',
            'best_sum', 'best_of', 'naive_steps', 'lazy_steps', 'greedy']
 
-# %% ../nbs/05_optimize.ipynb #4516d17c
+# %% ../nbs/05_optimize.ipynb #06247e33
 import heapq
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING

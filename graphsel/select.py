@@ -7,12 +7,11 @@ __all__ = ['STRATEGIES', 'Problem', 'cached_features', 'Strategy', 'strategy', '
            'by_score', 'pick_degree', 'pick_pagerank', 'squared_distances', 'pick_kcenter', 'clusters', 'pick_kmeans',
            'typicality', 'pick_typiclust', 'pick_by_criterion', 'known_to', 'make_problem', 'select', 'fill_layers']
 
-# %% ../nbs/06_select.ipynb #5a956303
+# %% ../nbs/06_select.ipynb #e6ca299e
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,9 +20,6 @@ from .criteria import CRITERIA, hop_range, incidence, make_criterion
 from .data import perturbation_name, perturbed_genes
 from .graph import Graphs, align, spectral_features
 from .optimize import Selection, greedy
-
-if TYPE_CHECKING:
-    import anndata as ad
 
 # %% ../nbs/06_select.ipynb #49935140
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,35 @@
+"""What every test shares: one thread a process, no display, the folder of real data."""
+import os
+from pathlib import Path
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"): os.environ.setdefault(name, "1")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import pytest  # noqa: E402  (the variables above count only if they are set before numpy is loaded)
+from hypothesis import settings  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# The same examples every time, on machines of any speed.
+settings.register_profile("graphsel", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("graphsel")
+
+
+def data_folder():
+    "The folder of real data (`GRAPHSEL_DATA`, or shared/data beside the project), or None where there is none."
+    folder = Path(os.environ.get("GRAPHSEL_DATA") or ROOT.parent / "shared" / "data")
+    return folder.resolve() if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    "The folder of real data; a test that asks for it is skipped where it is absent."
+    folder = data_folder()
+    if folder is None: pytest.skip("no folder of real data: set GRAPHSEL_DATA, or put it at ../shared/data")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def root():
+    "The project's root folder."
+    return ROOT
