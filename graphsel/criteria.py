@@ -28,7 +28,7 @@ def incidence(graph:Graphs, # gives the order of the genes
     row = np.repeat(np.arange(len(genes)), [len(gs) for gs in genes])
     return sp.csr_matrix((np.ones(len(col)), (row, col)), shape=(len(genes), len(graph)))
 
-# %% ../nbs/04_criteria.ipynb #fbd707b9
+# %% ../nbs/04_criteria.ipynb #4147142c
 class Criterion:
     "A set function over `elements` (perturbations), with state. Subclasses define `reset`, `gains` and `add`."
     name = "criterion"
@@ -51,6 +51,7 @@ class Criterion:
     def advance(self) -> bool: return False
     def tiebreak(self, at) -> np.ndarray: return (self.rows[at] @ self.graph.degree)[:, None] # len(at) x keys, larger first
     def extras(self, j:int) -> dict: return {} # further columns for the table of picks
+    def ceiling(self) -> float: return np.inf # no set of elements has a larger value
 
     def positions(self, names:Iterable[str]) -> np.ndarray:
         "Positions of the named elements. Raises `GraphselError` for unknown ones."
@@ -92,7 +93,7 @@ def target_genes(graph, names):
     "Positions of the genes that the targets touch: coverage counts genes, also where targets are pairs."
     return np.unique(graph.index(g for n in names for g in perturbed_genes(n)))
 
-# %% ../nbs/04_criteria.ipynb #d60bbd8a
+# %% ../nbs/04_criteria.ipynb #4505d51a
 class GraphReach(Criterion):
     "Weighted coverage of the targets by the K-hop reach of the picks (reconstructed from Panagopoulos et al. 2025). Monotone submodular."
     name = "graphreach"
@@ -116,6 +117,7 @@ class GraphReach(Criterion):
     def _support(self): return sp.csr_matrix((np.ones(self.reach.nnz), self.reach.indices, self.reach.indptr), shape=self.reach.shape)
     def gains(self, at=slice(None)): return self.level_gain[at] if self.level == 1 else self._gains_below(1)[at]
     def scores(self, at=slice(None)): return self.level_gain[at]
+    def ceiling(self): return float(self.weights[self.reach.getnnz(axis=0) > 0].sum())
     def extras(self, j): return {"level": self.level, "level_gain": float(self.level_gain[j])}
 
     def add(self, j):
@@ -153,11 +155,11 @@ def _row_sums(M, at, f):
     owner = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
     return np.bincount(owner, f(rows.data, rows.indices), minlength=rows.shape[0])
 
-# %% ../nbs/04_criteria.ipynb #46bc578b
-SOFT_FORMS = { # form: (start, gain of q given state s, new state)
-    "facility": (0.0, lambda s, q: np.maximum(q - s, 0), np.maximum),
-    "saturated": (0.0, lambda s, q: np.minimum(1, s + q) - np.minimum(1, s), lambda s, q: s + q),
-    "noisyor": (1.0, lambda s, q: s*q, lambda s, q: s*(1 - q)),
+# %% ../nbs/04_criteria.ipynb #ed9462c5
+SOFT_FORMS = { # form: (start, gain of q given state s, new state, value per target when everything is picked)
+    "facility": (0.0, lambda s, q: np.maximum(q - s, 0), np.maximum, lambda Q: Q.max(axis=0).toarray()),
+    "saturated": (0.0, lambda s, q: np.minimum(1, s + q) - np.minimum(1, s), lambda s, q: s + q, lambda Q: np.minimum(1, Q.sum(axis=0))),
+    "noisyor": (1.0, lambda s, q: s*q, lambda s, q: s*(1 - q), lambda Q: np.ones(Q.shape[1])),
 }
 
 class SoftReach(Criterion):
@@ -174,6 +176,7 @@ class SoftReach(Criterion):
         self.reset()
 
     def reset(self): self.current, self.state = 0.0, np.full(len(self.targets), SOFT_FORMS[self.form][0])
+    def ceiling(self): return float(self.weights @ np.asarray(SOFT_FORMS[self.form][3](self.similarity)).ravel())
     def gains(self, at=slice(None)):
         gain = SOFT_FORMS[self.form][1]
         return _row_sums(self.similarity, at, lambda q, t: self.weights[t]*gain(self.state[t], q))

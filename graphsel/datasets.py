@@ -95,17 +95,17 @@ def draw_programs(process:np.ndarray, # process of each pathway
     own, common = sparse(len(process)), sparse(process.max() + 1)
     return np.sqrt(1 - shared)*own + np.sqrt(shared)*common[process]
 
-# %% ../nbs/03_datasets.ipynb #37903657
+# %% ../nbs/03_datasets.ipynb #8d19de58
 def draw_effects(member:sp.csr_matrix, # genes x pathways, 0/1
                  rng:np.random.Generator # source of randomness
                 ) -> sp.csr_matrix: # genes x pathways, signed
     "How strongly the activity of each pathway depends on each of its genes: log-normal, about 3 % negative."
     n, n_pathways = member.shape
     gene = 0.7*rng.lognormal(0, 0.4, n)*np.where(rng.random(n) < 0.03, -1, 1)
-    pathway = rng.lognormal(0, 0.7, n_pathways)
+    pathway = rng.lognormal(0, 1.0, n_pathways)
     return (sp.diags(gene) @ member @ sp.diags(pathway)).tocsr()
 
-# %% ../nbs/03_datasets.ipynb #3927e7cc
+# %% ../nbs/03_datasets.ipynb #b32df8e5
 @dataclass(frozen=True, eq=False)
 class Biology:
     "The true mechanism behind a simulated screen."
@@ -118,11 +118,10 @@ class Biology:
     def response(self, shift:sp.csr_matrix, measured:np.ndarray) -> np.ndarray: # perturbations x responses
         "Noise-free change, natural log. `measured` says which genes the first columns of `programs` are."
         x = spread_shift(shift, self.network)
-        y = 0.6*np.tanh((x @ self.effects).toarray()/2) @ self.programs
+        y = 0.9*np.tanh((x @ self.effects).toarray()/3) @ self.programs
         y[:, :len(measured)] += x[:, measured].toarray()
         return y
 
-# %% ../nbs/03_datasets.ipynb #cb8abde2
 def draw_biology(n_genes:int, # genes that can be perturbed
                  n_pathways:int, # pathways
                  n_responses:int, # measured genes
@@ -214,7 +213,7 @@ def swap_labels(names:np.ndarray, # gene names
     label[moved] = names[np.roll(moved, 1)]
     return label
 
-# %% ../nbs/03_datasets.ipynb #48bed5b9
+# %% ../nbs/03_datasets.ipynb #796dc956
 @dataclass(frozen=True, eq=False, repr=False)
 class SimulatedScreen:
     "A simulated screen. Make one with `simulated_screen`."
@@ -234,18 +233,14 @@ class SimulatedScreen:
 
     def write(self, folder:str|Path) -> dict[str, Path]: # what -> file
         "Write cells.h5ad, screen.h5ad, edges.tsv and gene_sets.gmt; each whole or not at all. Raises `GraphselError` when it cannot."
-        return _write_simulated(self, Path(folder))
-
-# %% ../nbs/03_datasets.ipynb #a7a5612c
-def _write_simulated(sim, folder):
-    "The four files of a simulated screen."
-    files = {"cells": folder/"cells.h5ad", "screen": folder/"screen.h5ad", "edges": folder/"edges.tsv", "gene_sets": folder/"gene_sets.gmt"}
-    with atomic_path(files["cells"]) as temporary: sim.cells.write_h5ad(temporary, compression="gzip")
-    write_screen(sim.screen, files["screen"])
-    with atomic_path(files["edges"]) as temporary: sim.edges.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
-    text = "".join("\t".join([term, "simulated", *genes]) + "\n" for term, genes in sim.gene_sets.items())
-    with atomic_path(files["gene_sets"]) as temporary: temporary.write_text(text, encoding="utf-8", newline="\n")
-    return files
+        folder = Path(folder)
+        files = {"cells": folder/"cells.h5ad", "screen": folder/"screen.h5ad", "edges": folder/"edges.tsv", "gene_sets": folder/"gene_sets.gmt"}
+        with atomic_path(files["cells"]) as temporary: self.cells.write_h5ad(temporary, compression="gzip")
+        write_screen(self.screen, files["screen"])
+        with atomic_path(files["edges"]) as temporary: self.edges.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+        text = "".join("\t".join([term, "simulated", *genes]) + "\n" for term, genes in self.gene_sets.items())
+        with atomic_path(files["gene_sets"]) as temporary: temporary.write_text(text, encoding="utf-8", newline="\n")
+        return files
 
 # %% ../nbs/03_datasets.ipynb #eeebbf25
 def _draw_library(bio, n_perturbations, pairs, rng):
@@ -304,21 +299,21 @@ def _check_simulation(n_perturbations, n_genes, pairs, information, **counts):
     if isinstance(information, bool) or not isinstance(information, Real) or not 0 <= information <= 1:
         raise GraphselError(f"information is {information!r}; give a number from 0 (the graph says nothing) to 1")
 
-# %% ../nbs/03_datasets.ipynb #e3a08253
+# %% ../nbs/03_datasets.ipynb #5521c630
 def simulated_screen(n_perturbations:int=300, # genes that are knocked down, at least 4
                      n_responses:int=400, # measured genes
                      *, cells_per_perturbation:int=30, # on average
                      n_control:int=600, # control cells
                      information:float=1.0, # share of genes at their own place in the graphs, 0..1
                      n_genes:int|None=None, # genes in pathways and graphs; None = a third more than are perturbed
-                     n_pathways:int|None=None, # None = one for every ten genes, at most 2 sqrt(n_genes)
+                     n_pathways:int|None=None, # None = one for every ten of these genes
                      pairs:int=0, # double knock-downs of perturbed genes
                      random_state:RandomState=0 # the same seed gives the same bytes
                     ) -> SimulatedScreen:
     "Simulate a screen with its graphs and its truth. Raises `GraphselError` for impossible sizes."
     import pandas as pd
     if n_genes is None: n_genes = -(-4*check_positive_int(n_perturbations, "n_perturbations")//3)
-    if n_pathways is None: n_pathways = max(2, round(min(n_genes/10, 2*n_genes**0.5)))
+    if n_pathways is None: n_pathways = max(2, round(n_genes/10))
     _check_simulation(n_perturbations, n_genes, pairs, information, n_responses=n_responses, cells_per_perturbation=cells_per_perturbation, n_control=n_control, n_pathways=n_pathways)
     seed = as_seed(as_rng(random_state))
     bio = draw_biology(n_genes, n_pathways, n_responses, seed)

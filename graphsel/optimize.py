@@ -252,7 +252,7 @@ def _finish(run, measured):
                      n_candidates=len(run.at), n_targets=len(c.targets), seconds=time.perf_counter() - started, evaluations=evaluations,
                      params={"method": run.method, "ties": run.ties}, columns={k: [row[k] for row in columns] for k in keys}, graph=c.graph.fingerprint)
 
-# %% ../nbs/05_optimize.ipynb #ac4a322b
+# %% ../nbs/05_optimize.ipynb #0680e87f
 def _pick(run):
     "The greedy loop: picks, gains, values, further columns, bound, evaluations."
     c, costs, spent = run.criterion, run.costs, 0.0
@@ -275,4 +275,4 @@ def _bound(run, picks):
     "What no plan can exceed, seen from the present state."
     gains = run.criterion.gains().copy()
     gains[picks] = 0 # measured elements are not in `at`
-    return float(run.criterion.current) + best_sum(gains[run.at], run.budget, None if run.costs is None else run.costs[run.at])
+    return min(run.criterion.ceiling(), float(run.criterion.current) + best_sum(gains[run.at], run.budget, None if run.costs is None else run.costs[run.at]))

@@ -83,13 +83,12 @@ def _curve(ax, mean, half, name):
     ax.plot(mean.index, mean, label=name, markersize=4, linewidth=1.6, zorder=3, **look)
     ax.fill_between(mean.index, mean - half, mean + half, color=look["color"], alpha=0.15, linewidth=0)
 
-# %% ../nbs/11_plot.ipynb #243f189c
+# %% ../nbs/11_plot.ipynb #2164b4c0
 def save_learning_curves(results:"pd.DataFrame", # result table
                          path:str|Path, # .png
                          metric:str="mse" # a column of the table
                         ) -> Path:
     "Write the learning curves of each model and noise level, side by side."
-    import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     panels = list(results.groupby(["model", "noise"], sort=True))
