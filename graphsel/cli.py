@@ -172,7 +172,7 @@ def compare_command(screen, graphs, priors, top_k, directed, strategies, budgets
     results = compare(*found, names, sizes, out=out, resume=resume, jobs=jobs or _cores(), dask=dask, notes=_notes(screen, graphs, priors), **options)
     _show_results(results, out)
 
-# %% ../nbs/13_cli.ipynb #1816e61b
+# %% ../nbs/13_cli.ipynb #fbfd1339
 def _read_screen_and_graph(screen, graphs, priors, directed, top_k):
     "The screen, and the graphs pruned to its perturbed genes."
     from graphsel.data import perturbed_genes, read_screen
@@ -192,7 +192,7 @@ def _show_results(results, out, metric="mse"):
     failed = results[results["status"] != "ok"]
     if len(failed) < len(results):
         save_learning_curves(results, Path(out)/"learning_curves.png", metric)
-        mse = summarize(results).query("metric == @metric")
+        mse = summarize(results, [metric]).query("metric == @metric")
         table = mse.pivot_table(index=["model", "noise", "strategy"], columns="budget", values="mean")
         table["ratio"] = mse.groupby(["model", "noise", "strategy"])["mean_ratio"].first()
         click.echo(f"{metric}: mean over seeds; ratio: mean over budgets of strategy / random\n{table.sort_values(['model', 'noise', 'ratio']).round(3)}", err=True)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PRESETS', 'KEY', 'SUMMARY_COLUMNS', 'Plan', 'make_plan', 'Bench', 'make_bench', 'Task', 'tasks', 'Fitter', 'set_up',
            'Picks', 'one_shot_picks', 'active_picks', 'run_task', 'one_thread', 'machine', 'compare', 'result_table',
-           'write_results', 'summarize']
+           'write_results', 'summarize', 'holm']
 
 # %% ../nbs/10_compare.ipynb #5f598da9
 import contextlib
@@ -347,12 +347,15 @@ def _with_areas(results, metrics):
     areas = pd.DataFrame(areas, columns=long.columns)
     return pd.concat([long, areas.assign(metric=areas["metric"] + "_area")], ignore_index=True) if len(areas) else long
 
-# %% ../nbs/10_compare.ipynb #f8252118
-def summarize(results:"pd.DataFrame" # the result table
+# %% ../nbs/10_compare.ipynb #48578997
+def summarize(results:"pd.DataFrame", # the result table
+              metrics:Sequence[str]|None=None # None: all that the table has values for
              ) -> "pd.DataFrame": # one row per strategy, model, noise, budget and metric
     "Means, intervals, ratios to random, paired tests and budget saved."
     import pandas as pd
-    metrics = [m for m in LOWER_IS_BETTER if results[m].notna().any()]
+    for m in metrics or ():
+        if m not in LOWER_IS_BETTER: raise unknown_name("metric", m, LOWER_IS_BETTER)
+    metrics = [m for m in metrics or LOWER_IS_BETTER if results[m].notna().any()]
     if not metrics: return pd.DataFrame(columns=SUMMARY_COLUMNS)
     long = _with_areas(results[results["status"] == "ok"], metrics)
     groups = ["model", "noise", "targets", "metric", "budget"]
@@ -373,22 +376,35 @@ def _block_rows(key, table):
                      "ratio_to_random": float("nan") if reference is None else values[both].mean()/reference[both].mean(),
                      "p_value": float("nan") if reference is None else _paired_p(values[both], reference[both])}
 
-# %% ../nbs/10_compare.ipynb #1cdabebe
+# %% ../nbs/10_compare.ipynb #e58ca8e7
+def holm(p:np.ndarray # p-values; NaN where nothing was tested
+        ) -> np.ndarray: # corrected, in the same order
+    "Holm's step-down correction for several tests (Holm 1979)."
+    p = np.asarray(p, float)
+    tested = np.flatnonzero(np.isfinite(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    out = np.full(p.shape, np.nan)
+    out[order] = np.minimum(1, np.maximum.accumulate(p[order]*np.arange(len(order), 0, -1)))
+    return out
+
+# %% ../nbs/10_compare.ipynb #691a8dd1
 def _finish_summary(table):
     "Add what needs whole curves: Holm's correction, budget saved, the mean ratio."
-    from statsmodels.stats.multitest import multipletests
-    table = table.assign(p_holm=np.nan, budget_saved=np.nan, saved_at_least=False, mean_ratio=np.nan)
-    for (_, _, metric), block in table.groupby(["model", "noise", "metric"]):
-        tested = block.index[block["p_value"].notna()]
-        if len(tested): table.loc[tested, "p_holm"] = multipletests(table.loc[tested, "p_value"], method="holm")[1]
-        for _, curve in block.groupby("strategy"): table.loc[curve.index, "mean_ratio"] = curve["ratio_to_random"].mean()
-        if not metric.endswith("_area"): _add_saved(table, block, LOWER_IS_BETTER[metric])
+    import pandas as pd
+    curve = ["model", "noise", "targets", "metric"]
+    table["p_holm"] = table.groupby([*curve, "budget"])["p_value"].transform(lambda p: holm(p.to_numpy()))
+    table["mean_ratio"] = table.groupby([*curve, "strategy"])["ratio_to_random"].transform("mean")
+    saved = [_saved(block, key[-1]) for key, block in table.groupby(curve)]
+    table = table.join(pd.concat(saved))
     return table[SUMMARY_COLUMNS].sort_values(["metric", "model", "noise", "strategy", "budget"], ignore_index=True)
 
-def _add_saved(table, block, lower_is_better):
-    "Budget saved of every strategy against random, at each budget that random was run at."
-    curves = block.pivot(index="budget", columns="strategy", values="mean")
-    if "random" not in curves: return
-    for i, row in block.iterrows():
-        c = curves[[row["strategy"], "random"]].dropna() if row["strategy"] != "random" else curves[["random"]].dropna()
-        if row["budget"] in c.index: table.loc[i, ["budget_saved", "saved_at_least"]] = budget_saved(c.index, c[row["strategy"]], c["random"], row["budget"], lower_is_better)
+def _saved(block, metric):
+    "Budget saved of every strategy against random, at each budget that both were run at: one row for each row of the block."
+    import pandas as pd
+    curves, out = block.pivot(index="budget", columns="strategy", values="mean"), {}
+    for i, name, b in zip(block.index, block["strategy"], block["budget"]):
+        out[i] = (float("nan"), False)
+        if "random" not in curves or metric not in LOWER_IS_BETTER: continue
+        c = curves[[name]].assign(reference=curves["random"]).dropna()
+        if b in c.index: out[i] = budget_saved(c.index, c[name], c["reference"], b, LOWER_IS_BETTER[metric])
+    return pd.DataFrame.from_dict(out, orient="index", columns=["budget_saved", "saved_at_least"])

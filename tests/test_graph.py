@@ -1,0 +1,507 @@
+"""Graphs against oracles: networkx, brute force, dense formulas; nothing lost in silence; hostile text; the real files."""
+import gzip
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings, strategies as st
+
+from graphsel.core import GraphselError
+from graphsel.data import read_screen
+from graphsel.graph import (align, combine, from_edges, from_gene_sets, jaccard, keep_top, make_prior, neighbour_agreement, parse_gene_sets, perturb,
+                            read_graph, read_prior, rewire, spectral_features)
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+# ---- what the other suites use too ----
+
+def gene_names(n): return [f"g{i:02}" for i in range(n)]
+
+
+def random_edges(rng, names, p=0.25):
+    "(source, target, weight) of a multigraph with repeats, reversals and self-loops; never without a real edge."
+    s, t = np.nonzero(rng.random((len(names), len(names))) < p)
+    s, t = np.r_[0, s, s[:3]], np.r_[1, t, t[:3]]
+    return [names[i] for i in s], [names[i] for i in t], rng.integers(1, 8, len(s))/4
+
+
+def random_graph(rng, n=8, directed=None, weighted=None):
+    "A small graph: directed or not, weighted or not, often in several parts, with isolated genes."
+    names = gene_names(n)
+    source, target, weight = random_edges(rng, names, rng.choice([0.08, 0.2, 0.4]))
+    directed = bool(rng.integers(2)) if directed is None else directed
+    weighted = bool(rng.integers(2)) if weighted is None else weighted
+    return from_edges(source, target, weight if weighted else None, directed=directed).align(names)[0]
+
+
+def random_graphs(rng, n=8):
+    "One graph, or two or three, with a prior or without."
+    layers = [random_graph(rng, n) for _ in range(rng.integers(1, 4))]
+    priors = [make_prior(pd.DataFrame(rng.normal(size=(n - 2, 3)), index=gene_names(n)[2:]))] if rng.integers(2) else []
+    return combine(layers, priors)
+
+
+def dense_operator(graph, hops, norm="sym"):
+    "P as the formula says: mean over the layers of (D^-1/2 (A + I) D^-1/2)^K, or of (D^-1 (A + I))^K."
+    powers = []
+    for layer in graph.graphs:
+        W = layer.adjacency.toarray().astype(float) + np.eye(len(graph))
+        d = W.sum(axis=1)
+        step = W/np.sqrt(np.outer(d, d)) if norm == "sym" else W/d[:, None]
+        powers.append(np.linalg.matrix_power(step, hops))
+    return np.mean(powers, axis=0)
+
+
+def dense_kernel(graph, hops):
+    "Mean over layers and hops of the kernel of unit rows; each prior weighs as much as all graphs together."
+    def cosine(M):
+        length = np.linalg.norm(M, axis=1, keepdims=True)
+        U = M/np.where(length > 0, length, 1)
+        return U @ U.T
+    kernels = [np.mean([cosine(dense_operator(layer, h)) for layer in graph.graphs for h in hops], axis=0)]
+    return np.mean(kernels + [cosine(p.features) for p in graph.priors], axis=0)
+
+
+# ---- edges ----
+
+@given(seed=SEEDS, directed=st.booleans(), weighted=st.booleans())
+@settings(max_examples=60)
+def test_edges_against_networkx(seed, directed, weighted):
+    rng = np.random.default_rng(seed)
+    source, target, weight = random_edges(rng, gene_names(int(rng.integers(3, 9))))
+    G = nx.DiGraph() if directed else nx.Graph()
+    G.add_nodes_from(source + target) # a gene that stands only beside itself keeps its place
+    for s, t, w in zip(source, target, weight if weighted else np.ones(len(source))):
+        if s != t and w > G.get_edge_data(s, t, {"weight": 0})["weight"]: G.add_edge(s, t, weight=w)
+    g = from_edges(source, target, weight if weighted else None, directed=directed)
+    assert list(g.genes) == sorted(G.nodes)
+    expected = nx.to_numpy_array(G, nodelist=sorted(G.nodes)).T/(weight.max() if weighted else 1) # row = receiver
+    np.testing.assert_allclose(g.adjacency.toarray(), expected, rtol=1e-6)
+    assert g.adjacency.dtype == np.float32 and g.adjacency.diagonal().sum() == 0 and (g.adjacency.data > 0).all()
+    own = g.source
+    pairs = g.n_edges if directed else g.n_edges//2
+    assert own["edges_read"] == own["self_loops"] + own["repeated"] + pairs, "every edge read is accounted for"
+
+
+@given(seed=SEEDS, directed=st.booleans())
+@settings(max_examples=25)
+def test_order_of_edges_does_not_matter(seed, directed):
+    rng = np.random.default_rng(seed)
+    source, target, weight = map(np.array, random_edges(rng, gene_names(7), 0.4))
+    order = rng.permutation(len(source))
+    a, b = (from_edges(source[o], target[o], weight[o], directed=directed, top_k=2) for o in (slice(None), order))
+    assert a.fingerprint == b.fingerprint and a.adjacency.data.tobytes() == b.adjacency.data.tobytes()
+    if not directed: assert a.fingerprint == from_edges(target, source, weight, top_k=2).fingerprint
+
+
+@given(seed=SEEDS, k=st.integers(1, 6))
+@settings(max_examples=30)
+def test_keep_top_against_sorting(seed, k):
+    rng = np.random.default_rng(seed)
+    M = rng.integers(0, 4, (6, 6))/3. # many ties
+    kept = keep_top(sp.csr_matrix(M), k).toarray()
+    for row, out in zip(M, kept):
+        best = sorted(np.flatnonzero(row), key=lambda j: (-row[j], j))[:k]
+        assert np.array_equal(np.flatnonzero(out), sorted(best)) and np.array_equal(out[best], row[best])
+
+
+def test_only_edges_among_the_asked_for_genes():
+    g = from_edges(list("ABCX"), list("BCXY"), genes=["A", "B", "C", "Z"])
+    assert list(g.genes) == ["A", "B", "C"] and g.n_edges == 4 and g.source["outside"] == 2
+
+
+@pytest.mark.parametrize("source,target,weight,says", [
+    (["A", ""], ["B", "C"], None, "edge 2"), (["A", "B"], ["B", "  "], None, "edge 2"), (["A", np.nan], ["B", "C"], None, "edge 2"),
+    (["A", None], ["B", "C"], None, "edge 2"), (pd.Series(["A", pd.NA], dtype="string"), ["B", "C"], None, "edge 2"),
+    (["A", "B"], ["B", "C"], [1, np.nan], "edge 2"), (["A", "B"], ["B", "C"], [1, np.inf], "edge 2"), (["A", "B"], ["B", "C"], [1, -1], "edge 2"),
+    (["A", "B"], ["B", "C"], [0, 0], "no edge"), (["A"], ["A"], None, "no edge"), ([], [], None, "no edge"), ([], [], [], "no edge"),
+    (["A", "B"], ["B", "C"], [1], "weight"), (["A", "B"], ["B"], None, "."), (["A", "B"], ["B", "C", "D"], None, "."), (["A", "B"], ["B", "C"], ["x", 1], "weight")],
+    ids=str)
+def test_hostile_edges(source, target, weight, says):
+    with pytest.raises(GraphselError, match=says): from_edges(source, target, weight, name="net")
+
+
+def test_hostile_parameters():
+    edges = list("AB"), list("BC")
+    for k in (0, -1, 1.5, True):
+        with pytest.raises(GraphselError, match="top_k"): from_edges(*edges, top_k=k)
+    g = from_edges(*edges)
+    for hops in (0, -1, 1.5, "2"):
+        with pytest.raises(GraphselError, match="hops"): g.operator(hops)
+    with pytest.raises(GraphselError, match="hops"): g.factor(())
+    with pytest.raises(GraphselError, match="norm"): g.operator(1, "max")
+    with pytest.raises(GraphselError, match="X"): g.index(["A", "X"])
+    with pytest.raises(GraphselError): combine([])
+
+
+# ---- gene sets ----
+
+@given(seed=SEEDS, threshold=st.sampled_from([0.0, 0.1, 1/3, 0.5]), k=st.sampled_from([None, 1, 3]))
+@settings(max_examples=40)
+def test_gene_sets_against_brute_force(seed, threshold, k):
+    rng, names = np.random.default_rng(seed), gene_names(8)
+    sets = {f"t{i}": [names[j] for j in rng.integers(0, 8, rng.integers(1, 7))] for i in range(int(rng.integers(1, 8)))}
+    terms = {g: {t for t, members in sets.items() if g in members} for g in names}
+    known = [g for g in names if terms[g]]
+    J = np.array([[len(terms[a] & terms[b])/len(terms[a] | terms[b]) if a != b else 0 for b in known] for a in known])
+    B = sp.csr_matrix(np.array([[t in terms[g] for t in sets] for g in known], float))
+    np.testing.assert_allclose(jaccard(B).toarray(), J)
+    J[J <= threshold] = 0
+    for row in J:
+        if k is not None: row[sorted(np.flatnonzero(row), key=lambda j: (-row[j], j))[k:]] = 0
+    g = from_gene_sets(sets, threshold=threshold, top_k=k)
+    assert list(g.genes) == known
+    np.testing.assert_allclose(g.adjacency.toarray(), J, rtol=1e-6)
+    again = from_gene_sets({t: sets[t][::-1] for t in rng.permutation(list(sets))}, threshold=threshold, top_k=k)
+    assert again.fingerprint == g.fingerprint, "the order of sets and members does not matter"
+
+
+def test_sets_are_pruned_before_the_index():
+    g = from_gene_sets({"a": ["A", "B"], "b": ["A", "C"], "c": ["C"]}, genes=["A", "B", "nobody"])
+    assert list(g.genes) == ["A", "B"] and g.adjacency[0, 1] == np.float32(0.5)
+    with pytest.raises(GraphselError, match="asked for"): from_gene_sets({"a": ["A"]}, genes=["nobody"])
+    with pytest.raises(GraphselError): from_gene_sets({})
+
+
+# ---- operator, sets of graphs, kernel ----
+
+@given(seed=SEEDS, hops=st.integers(1, 3), norm=st.sampled_from(["sym", "row"]))
+@settings(max_examples=40)
+def test_operator_against_the_formula(seed, hops, norm):
+    g = random_graphs(np.random.default_rng(seed))
+    P = g.operator(hops, norm)
+    np.testing.assert_allclose(P.toarray(), dense_operator(g, hops, norm), atol=1e-12)
+    assert (P.toarray() >= 0).all() and P.toarray().max() <= 1 + 1e-12
+    if norm == "row": np.testing.assert_allclose(P.toarray().sum(1), 1)
+
+
+@given(seed=SEEDS)
+@settings(max_examples=40)
+def test_kernel_against_the_formula(seed):
+    g = random_graphs(np.random.default_rng(seed))
+    K = g.kernel((1, 2))
+    np.testing.assert_allclose(K, dense_kernel(g, (1, 2)), atol=1e-9) # adjacency and priors are float32 and float64
+    np.testing.assert_allclose(K, K.T)
+    assert np.linalg.eigvalsh(K).min() > -1e-9
+    if not g.priors: np.testing.assert_allclose(np.diag(K), 1)
+    X = spectral_features(g, 60)
+    np.testing.assert_allclose(X @ X.T, K, atol=1e-8)
+
+
+def test_operators_are_averaged_after_powering():
+    one, two = from_edges(["A"], ["B"]), from_edges(["B"], ["C"])
+    both = combine([one, two])
+    a, c = both.index(["A", "C"])
+    assert both.operator(2)[a, c] == 0, "no path leads through both layers"
+    assert from_edges(["A", "B"], ["B", "C"]).operator(2)[a, c] > 0
+
+
+@given(seed=SEEDS)
+@settings(max_examples=20)
+def test_combine_keeps_every_gene_and_edge(seed):
+    rng = np.random.default_rng(seed)
+    graphs = [from_edges(*random_edges(rng, [f"{c}{i}" for i in range(4)] + ["shared"])) for c in "ab"]
+    both = combine(graphs)
+    assert set(both.genes) == set(graphs[0].genes) | set(graphs[1].genes)
+    for layer, g in zip(both.layers, graphs): assert layer.n_edges == g.n_edges and layer.subgraph(g.genes).fingerprint == g.fingerprint
+    assert both.n_edges == sum(g.n_edges for g in graphs)
+    np.testing.assert_allclose(both.degree.sum(), sum(g.degree.sum() for g in graphs), rtol=1e-6)
+    assert combine([both, graphs[0]]).graphs[2].subgraph(graphs[0].genes).fingerprint == graphs[0].fingerprint, "a set in a set is unfolded"
+
+
+def test_spectral_features_of_a_large_graph_are_those_of_the_dense_way():
+    rng = np.random.default_rng(0)
+    s, t = rng.integers(2100, size=(2, 6000))
+    g = from_edges([f"g{i}" for i in s], [f"g{i}" for i in t])
+    X = spectral_features(g, 5, hops=1)
+    values = np.linalg.eigvalsh(g.kernel(1))[::-1][:5]
+    np.testing.assert_allclose((X**2).sum(0), values, rtol=1e-6)
+    np.testing.assert_array_equal(X, spectral_features(g, 5, hops=1))
+
+
+# ---- alignment: nothing is lost in silence ----
+
+@given(seed=SEEDS, missing=st.sampled_from(["report", "drop", "backoff"]))
+@settings(max_examples=40)
+def test_every_missing_gene_is_reported(seed, missing):
+    rng = np.random.default_rng(seed)
+    g, fallback = random_graphs(rng), random_graph(rng, 12)
+    asked = list(rng.permutation(gene_names(16))[:rng.integers(1, 16)])
+    aligned, report = g.align(asked*2, missing, fallback)
+    lacking = sorted(set(asked) - set(g.genes))
+    assert list(report.missing) == lacking and report.n_asked == len(asked)
+    assert report.to_frame()["gene"].tolist() == lacking and all(report.missing.values())
+    assert list(aligned.genes) == sorted(a for a in asked if missing != "drop" or a in g)
+    known = [a for a in sorted(asked) if a in g]
+    for old, new in zip(g.graphs, aligned.graphs):
+        at, to = old.index(known), new.index(known)
+        np.testing.assert_array_equal(new.adjacency.toarray()[np.ix_(to, to)], old.adjacency.toarray()[np.ix_(at, at)])
+    for gene in lacking:
+        if missing == "drop": assert gene not in aligned
+        elif "without edges" in report.missing[gene]: assert aligned.isolated[aligned.index([gene])[0]]
+        else: assert not aligned.isolated[aligned.index([gene])[0]], f"the report says '{report.missing[gene]}', but {gene} has no edge"
+
+
+def test_backoff_takes_the_fallback_edges():
+    g, fallback = from_edges(["A"], ["B"]), from_edges(["A", "X", "Y", "A"], ["X", "Y", "Z", "B"], [1, .5, 1, .25])
+    aligned, report = align(g, ["A", "B", "X", "Y"], "backoff", fallback)
+    at = dict(zip(aligned.genes, range(4)))
+    A = aligned.adjacency.toarray()
+    assert A[at["A"], at["X"]] == A[at["X"], at["A"]] == 1 and A[at["X"], at["Y"]] == A[at["Y"], at["X"]] == .5 and A[at["A"], at["B"]] == 1
+    assert list(report.missing) == ["X", "Y"]
+
+
+def test_align_error_names_the_genes():
+    g = from_edges(["A"], ["B"])
+    with pytest.raises(GraphselError, match="X1, X2, X3, X4, X5 and 2 more"): align(g, ["A", *(f"X{i}" for i in range(1, 8))], "error")
+    with pytest.raises(GraphselError, match="'report'|report, error"): align(g, ["A"], "ignore")
+    assert align(g, ["A", "B"], "error")[1].missing == {}
+
+
+def test_nothing_left_to_align():
+    for g in (from_edges(["A"], ["B"]), combine([from_edges(["A"], ["B"])], [make_prior(pd.DataFrame({"x": [1., 2]}, index=["A", "B"]))])):
+        empty, report = g.align(["X"], "drop")
+        assert len(empty) == 0 and report.missing == {"X": "left out"}
+        assert g.align([])[0].kernel().shape == (0, 0)
+
+
+def test_graphs_are_not_changed_by_their_methods():
+    rng = np.random.default_rng(0)
+    g = random_graphs(rng)
+    before = g.fingerprint, [a.adjacency.toarray() for a in g.graphs]
+    g.align(gene_names(5)); g.operator(2); g.kernel(); perturb(g, 0.5, 0); g.subgraph(gene_names(3)); spectral_features(g)
+    fresh = combine([a for a in g.graphs], g.priors) if len(g.graphs) > 1 or g.priors else g
+    assert fresh.fingerprint == before[0]
+    for a, b in zip(g.graphs, before[1]): np.testing.assert_array_equal(a.adjacency.toarray(), b)
+
+
+# ---- noise ----
+
+@given(seed=SEEDS, fraction=st.sampled_from([0.0, 0.1, 0.5, 1.0]), directed=st.booleans())
+@settings(max_examples=30)
+def test_rewired_graphs(seed, fraction, directed):
+    rng = np.random.default_rng(seed)
+    s, t = rng.integers(60, size=(2, 200))
+    g = from_edges([f"g{i:02}" for i in s], [f"g{i:02}" for i in t], rng.integers(1, 5, 200), directed=directed)
+    noisy = rewire(g, fraction, seed)
+    assert list(noisy.genes) == list(g.genes) and noisy.adjacency.diagonal().sum() == 0
+    assert 0.8*g.n_edges <= noisy.n_edges <= g.n_edges, "moved edges may fall together, no more"
+    if not directed: assert abs(noisy.adjacency - noisy.adjacency.T).nnz == 0
+    assert noisy.fingerprint == rewire(g, fraction, seed).fingerprint
+    if fraction == 0: assert noisy.fingerprint == g.fingerprint
+    if fraction == 1: assert noisy.adjacency.multiply(g.adjacency).nnz < 0.5*g.n_edges
+    assert set(np.unique(noisy.adjacency.data)) <= set(np.unique(g.adjacency.data))
+    if fraction: assert noisy.fingerprint != rewire(g, fraction, seed + 1).fingerprint
+
+
+def test_noise_outside_its_range():
+    g = from_edges(["A"], ["B"])
+    for fraction in (-0.1, 1.1, float("nan")):
+        with pytest.raises(GraphselError, match="fraction"): rewire(g, fraction, 0)
+
+
+def test_layers_get_noise_of_their_own():
+    g = from_edges(*np.random.default_rng(0).choice(gene_names(30), (2, 100)))
+    noisy = perturb(combine([g, g]), 0.5, 0)
+    assert noisy.layers[0].fingerprint != noisy.layers[1].fingerprint
+
+
+# ---- parsers ----
+
+@pytest.mark.parametrize("text,expected", [
+    ("a\tlink\tA\tB\n", {"a": ["A", "B"]}), ("a\tlink\tA\tB\r\nb\t\tC\r\n", {"a": ["A", "B"], "b": ["C"]}), ("\n\n  \na\tx\tA\n\n", {"a": ["A"]}),
+    ("a\tx\tA\t\tB\t \n", {"a": ["A", "B"]}), ("a\t\tA,1.0\tB,0.5\n", {"a": ["A", "B"]}), ("one, two (GO:1),A\tB\n", {"one, two (GO:1)": ["A", "B"]}),
+    ("alone (GO:1),A", {"alone (GO:1)": ["A"]}), ("a\tx\tA", {"a": ["A"]}), (" a \tx\t A \n", {"a": ["A"]}),
+    ("binding (ATP), slow\tlink\tA\tB\n", {"binding (ATP), slow": ["A", "B"]})], ids=str)
+def test_gene_set_text(text, expected): assert parse_gene_sets(text) == expected
+
+
+@pytest.mark.parametrize("text,line", [("just words", 1), ("a\tx\tA\nwords", 2), ("a\tx\tA\n\na\tx\tB", 3), ("a,b,c\n", 1), ("", ""), ("\n \n", "")])
+def test_hostile_gene_set_text(text, line):
+    with pytest.raises(GraphselError, match=f"f.gmt, line {line}" if line else "f.gmt"): parse_gene_sets(text, "f.gmt")
+
+
+def write(folder, name, content):
+    (folder/name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder/name
+
+
+def test_gene_set_files_from_windows(tmp_path):
+    path = write(tmp_path, "w.gmt", b"\xef\xbb\xbffirst\tlink\tA\tB\r\n\r\nsecond\tlink\tB\tC\r\n")
+    assert parse_gene_sets(path.read_text(encoding="utf-8-sig")) == {"first": ["A", "B"], "second": ["B", "C"]}
+    g = read_graph(path)
+    assert list(g.genes) == ["A", "B", "C"] and g.source["sets"] == 2
+
+
+@pytest.mark.parametrize("text", ["source,target\nA,B\nB,C\n", "source,target\r\nA,B\r\nB,C\r\n", "\ufeffsource,target\nA,B\nB,C\n", "source,target\n\nA,B\n\nB,C\n\n",
+                                  "source,target\n A , B\nB,C \n", 'source,target\n"A","B"\n"B","C"\n'], ids=ascii)
+def test_edge_files(text, tmp_path):
+    expected = from_edges(["A", "B"], ["B", "C"]).fingerprint
+    assert read_graph(write(tmp_path, "e.csv", text)).fingerprint == expected
+    assert read_graph(write(tmp_path, "e.tsv", text.replace(",", "\t"))).fingerprint == expected
+    assert read_graph(write(tmp_path, "e.csv.gz", gzip.compress(text.encode()))).fingerprint == expected
+
+
+@pytest.mark.parametrize("column", ["weight", "score", "importance", "combined_score", "Weight", "anything"])
+def test_weight_columns(column, tmp_path):
+    frame = pd.DataFrame({"a": ["A", "B"], "b": ["B", "C"], column: [1.0, 0.5]})
+    frame.to_parquet(tmp_path/"e.parquet")
+    path = write(tmp_path, "e.csv", frame.to_csv(index=False))
+    expected = from_edges(["A", "B"], ["B", "C"], [1, .5]).fingerprint
+    assert read_graph(path).fingerprint == read_graph(tmp_path/"e.parquet").fingerprint == expected
+    frame.insert(2, "first", 7)
+    if column != "anything": assert read_graph(write(tmp_path, "f.csv", frame.to_csv(index=False))).fingerprint == expected
+
+
+def test_genes_called_na_and_numbers(tmp_path):
+    g = read_graph(write(tmp_path, "e.csv", "a,b\nNA,NAN\nNULL,None\n"))
+    assert list(g.genes) == ["NA", "NAN", "NULL", "None"]
+    assert list(read_graph(write(tmp_path, "i.csv", "a,b\n7157,672\n")).genes) == ["672", "7157"]
+
+
+@pytest.mark.parametrize("name,content,says", [
+    ("one.csv", "gene\nA\nB\n", "two columns"), ("tabs.csv", "a\tb\nA\tB\n", "separator"), ("empty.csv", "", "empty.csv"), ("head.csv", "a,b\n", "no edge"),
+    ("hole.csv", "a,b\nA,B\n,C\n", "edge 2"), ("text.csv", "a,b,weight\nA,B,high\n", "weight"), ("nan.csv", "a,b,weight\nA,B,1\nB,C,\n", "edge 2"),
+    ("neg.csv", "a,b,weight\nA,B,-1\n", "edge 1"), ("loops.csv", "a,b\nA,A\n", "no edge"), ("e.xlsx", "PK", ".xlsx"), ("bin.csv", bytes(range(256))*4, "bin.csv"),
+    ("bin.gmt", bytes(range(256)), "bin.gmt"), ("cut.csv.gz", gzip.compress(b"a,b\nA,B\n"*99)[:30], "cut.csv.gz"), ("no.parquet", "a,b\nA,B\n", "no.parquet"),
+    ("empty.gmt", "", "empty.gmt"), ("absent", None, "absent")], ids=lambda o: o if isinstance(o, str) and "." in o else "")
+def test_hostile_graph_files(name, content, says, tmp_path):
+    with pytest.raises(GraphselError, match=says): read_graph(tmp_path/name if content is None else write(tmp_path, name, content))
+
+
+def test_a_missing_file_is_called_missing(tmp_path):
+    for name in ("absent.csv", "absent.gmt", "absent.parquet"):
+        with pytest.raises(GraphselError, match="no such file"): read_graph(tmp_path/name)
+
+
+def test_a_table_saved_with_its_row_numbers(tmp_path):
+    "The index that pandas writes is no gene."
+    for weight in ({}, {"weight": [1.0, 0.5]}):
+        path = write(tmp_path, "e.csv", pd.DataFrame({"source": ["A", "B"], "target": ["B", "C"], **weight}).to_csv())
+        try: genes = list(read_graph(path).genes)
+        except GraphselError: continue
+        assert genes == ["A", "B", "C"]
+
+
+def test_an_edge_file_without_a_header(tmp_path):
+    "The first edge must not be taken for column names in silence."
+    path = write(tmp_path, "e.csv", "A,B,0.9\nB,C,0.8\nC,D,0.7\n")
+    try: genes = list(read_graph(path).genes)
+    except GraphselError: return
+    assert genes == ["A", "B", "C", "D"]
+
+
+def test_whole_number_columns_of_pandas(tmp_path):
+    pd.DataFrame({"a": pd.Categorical(["A", "B"]), "b": ["B", "C"], "weight": pd.array([2, 1], dtype="Int64")}).to_parquet(tmp_path/"e.parquet")
+    assert read_graph(tmp_path/"e.parquet").fingerprint == from_edges(["A", "B"], ["B", "C"], [2, 1]).fingerprint
+
+
+def test_a_hole_in_a_parquet_edge_list(tmp_path):
+    pd.DataFrame({"a": ["A", None], "b": ["B", "C"]}).to_parquet(tmp_path/"e.parquet")
+    with pytest.raises(GraphselError, match="edge 2"): read_graph(tmp_path/"e.parquet")
+
+
+def test_top_k_of_gene_sets_is_checked(tmp_path):
+    path = write(tmp_path, "s.gmt", "a\tx\tA\tB\tC\n")
+    for k in (0, -1):
+        with pytest.raises(GraphselError, match="top_k"): read_graph(path, top_k=k)
+
+
+# ---- priors ----
+
+def test_priors_are_aligned_and_reported():
+    prior = make_prior(pd.DataFrame({"x": [1., 2, 6]}, index=["C", "A", "B"]))
+    sub = prior.subgraph(["B", "X", "A"])
+    assert list(sub.genes) == ["A", "B", "X"] and sub.missing == ("X",)
+    np.testing.assert_allclose(sub.features.ravel(), [-1, 3, 0])
+    assert sub.subgraph(["X", "A"]).missing == ("X",)
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame({"x": [1., np.nan]}, index=["A", "B"]), pd.DataFrame({"x": [1., np.inf]}, index=["A", "B"]), pd.DataFrame({"x": [1., 2]}, index=["A", "A"]),
+                                   pd.DataFrame({"x": ["a", "b"]}, index=["A", "B"]), pd.DataFrame(index=["A"]), pd.DataFrame({"x": []})], ids=range(6))
+def test_hostile_priors(frame):
+    with pytest.raises(GraphselError, match="prior"): make_prior(frame)
+
+
+def test_prior_files(tmp_path):
+    embedding = pd.DataFrame({"gene": ["B", "A"], "e1": [1., 2], "e2": [3., 4]})
+    screen = embedding.rename(columns={"gene": "perturbation"})
+    for name, frame in (("embedding.csv", embedding), ("screen.csv", screen)):
+        p = read_prior(write(tmp_path, name, frame.to_csv(index=False)))
+        assert list(p.genes) == ["A", "B"]
+        np.testing.assert_allclose(p.features, [[.5, .5], [-.5, -.5]])
+    ranks = pd.DataFrame({"cell_line": ["K", "K", "R"], "perturbed_gene": ["A", "B", "A"], "gene": ["x", "y", "y"], "rank": [100, 0, 0]})
+    path = write(tmp_path, "ranks.csv", ranks.to_csv(index=False))
+    p = read_prior(f"{path}:cell_line=K")
+    np.testing.assert_allclose(p.features, np.array([[np.exp(-1), 0], [0, 1]]) - np.array([[np.exp(-1), 1]])/2)
+    for bad in (f"{path}:cell_line=Q", f"{path}:line=K", str(tmp_path/"none.csv"), str(write(tmp_path, "odd.csv", "a,b\n1,2\n"))):
+        with pytest.raises(GraphselError): read_prior(bad)
+
+
+def test_rank_lists_of_two_cell_lines_are_not_mixed_in_silence(tmp_path):
+    ranks = pd.DataFrame({"cell_line": ["K", "R"], "perturbed_gene": ["A", "A"], "gene": ["x", "x"], "rank": [1, 900]})
+    with pytest.raises(GraphselError, match="twice|cell_line"): read_prior(write(tmp_path, "ranks.csv", ranks.to_csv(index=False)))
+
+
+# ---- real files ----
+
+@pytest.fixture(scope="module")
+def knockdowns(shared_data): return read_screen(shared_data/"k562_essential_latent.tsv")
+
+
+@pytest.fixture(scope="module")
+def string(shared_data): return read_graph(shared_data/"string_v12.tsv.gz")
+
+
+def test_string(string, knockdowns):
+    assert len(string) == 17_288 and string.n_edges == 2*174_962
+    inside = [n for n in knockdowns.obs_names if n in string]
+    assert len(inside) == 1_065
+    sub, report = string.align(knockdowns.obs_names)
+    assert len(report.missing) == 27 and len(sub) == 1_092
+    g = string.subgraph(inside)
+    assert g.n_edges == 2*22_057
+    Y = knockdowns[list(g.genes)].X
+    assert 0.5 < neighbour_agreement(g, Y) < 0.62
+    assert abs(neighbour_agreement(g, Y, random_state=0)) < 0.1
+
+
+def test_reading_a_part_is_the_part_of_what_was_read(string, knockdowns, shared_data):
+    part = read_graph(shared_data/"string_v12.tsv.gz", genes=knockdowns.obs_names)
+    inside = string.subgraph(part.genes)
+    assert part.n_edges == inside.n_edges and set(part.genes) == {n for n in knockdowns.obs_names if n in string}
+    np.testing.assert_array_equal(part.adjacency.toarray(), inside.adjacency.toarray())
+
+
+def test_gene_ontology_and_reactome(shared_data, knockdowns):
+    go = {t: set(m) for t, m in parse_gene_sets((shared_data/"go_bp_2018.txt").read_text(encoding="utf-8")).items()}
+    assert len(go) == 5_103 and len(set().union(*go.values())) == 14_432
+    reactome = parse_gene_sets((shared_data/"reactome_2023.gmt").read_text(encoding="utf-8"))
+    assert len(reactome) == 1_692 and len(set().union(*reactome.values())) == 11_155
+    g = read_graph(shared_data/"go_bp_2018.txt", genes=knockdowns.obs_names)
+    assert len(g) == 1_027 and np.diff(g.adjacency.indptr).max() <= 20 and g.adjacency.data.min() > 0.1
+    for i in np.random.default_rng(0).integers(len(g), size=5):
+        own = {t for t, m in go.items() if g.genes[i] in m}
+        for j, w in zip(g.adjacency[i].indices, g.adjacency[i].data):
+            other = {t for t, m in go.items() if g.genes[j] in m}
+            assert w == pytest.approx(len(own & other)/len(own | other), rel=1e-6)
+
+
+@pytest.mark.parametrize("name,genes,edges", [("go_bp_similarity.tsv", 8_793, 179_543), ("coessential.tsv", 3_483, 68_813)])
+def test_edge_lists_account_for_every_row(shared_data, name, genes, edges):
+    g = read_graph(shared_data/name)
+    assert len(g) == genes and g.source["edges_read"] == edges
+    assert g.n_edges//2 + g.source["self_loops"] + g.source["repeated"] == edges
+
+
+def test_rank_lists(shared_data):
+    path = shared_data/"k562_rpe1_ranked_genes.parquet"
+    table = pd.read_parquet(path).astype({"cell_line": str, "perturbed_gene": str, "gene": str})
+    line = table["cell_line"].iloc[-1]
+    p = read_prior(f"{path}:cell_line={line}")
+    assert len(p.genes) == 585
+    own = table[table["cell_line"] == line].assign(strength=lambda t: np.exp(-t["rank"]/100)).groupby("perturbed_gene")["strength"]
+    np.testing.assert_allclose(p.features.sum(1) - p.features.sum(1).mean(), own.sum()[p.genes] - own.sum().mean(), atol=1e-6)

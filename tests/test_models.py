@@ -1,0 +1,341 @@
+"""Models against formulas and other people's code, on hostile and tiny input, and for leaks and determinism."""
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import sparse
+from sklearn.base import clone
+
+from graphsel import models
+from graphsel.core import GraphselError
+from graphsel.data import check_screen, make_screen
+from graphsel.graph import combine, from_edges, make_prior, perturb, propagation, spectral_features
+from graphsel.models import MODELS, GNN, Channels, GaussianProcess, Ridge, best_noise, channels, load_model, make_model, train_member
+
+GENES = [f"g{i:02}" for i in range(40)]
+NAMES = sorted(MODELS)
+
+
+def toy(seed=0, columns=3, directed=False):
+    rng = np.random.default_rng(seed)
+    links = [(i, j) for i in range(40) for j in range(i + 1, 40) if i//8 == j//8 and (j == i + 1 or rng.random() < 0.3)]
+    a = from_edges([GENES[i] for i, _ in links], [GENES[j] for _, j in links], rng.random(len(links)) + 0.1, genes=GENES, directed=directed, name="a")
+    graph = combine([a, perturb(a, 0.5, 1)])
+    Y = propagation(a.adjacency, 2) @ rng.normal(size=(40, columns)) + 0.1*rng.normal(size=(40, columns))
+    screen = make_screen(pd.DataFrame(Y, index=GENES, columns=[f"r{i}" for i in range(columns)]), control_mean=np.arange(columns))
+    return screen, graph
+
+
+SCREEN, GRAPH = toy()
+PICKS, REST = GENES[::2], GENES[1::2]
+
+
+def fitted(name, screen=SCREEN, graph=GRAPH, picks=PICKS, seed=0, **params):
+    return make_model(name, **params).fit(screen, graph, perturbations=picks, random_state=seed)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_prediction_is_a_screen(name):
+    p = check_screen(fitted(name).predict(REST))
+    assert list(p.obs_names) == REST and p.X.dtype == np.float32 and np.isfinite(p.X).all()
+    assert (p.obs["n_cells"] == 0).all()
+    assert p.uns["graphsel"] == {"kind": "prediction", "model": name}
+    pd.testing.assert_frame_equal(p.var, SCREEN.var)
+    if name in ("gp", "gnn"): assert p.layers["variance"].shape == p.shape and (p.layers["variance"] >= 0).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_order_of_the_picks_and_of_the_screen_does_not_matter(name):
+    p = fitted(name).predict(REST).X
+    order = np.random.default_rng(1).permutation(40)
+    assert np.array_equal(p, fitted(name, screen=SCREEN[order].copy(), picks=PICKS[::-1]).predict(REST).X)
+    asked = fitted(name).predict(REST[::-1]).X[::-1]
+    np.testing.assert_allclose(asked, p, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_unpicked_rows_cannot_leak(name):
+    spoiled = SCREEN.copy()
+    rng = np.random.default_rng(5)
+    spoiled.X[1::2] = 1e6*rng.normal(size=(20, 3))
+    assert np.array_equal(fitted(name).predict(GENES).X, fitted(name, screen=spoiled).predict(GENES).X)
+    absent = SCREEN[PICKS].copy()
+    assert np.array_equal(fitted(name).predict(GENES).X, fitted(name, screen=absent, picks=None).predict(GENES).X)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_seed_same_bytes_and_global_generators_untouched(name):
+    torch.manual_seed(3)
+    np.random.seed(3)  # noqa: NPY002  the state that must not move
+    before, before_np = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    threads = torch.get_num_threads()
+    a = fitted(name, seed=7).predict(REST)
+    assert torch.equal(before, torch.get_rng_state()) and np.array_equal(before_np, np.random.get_state()[1])  # noqa: NPY002
+    assert torch.get_num_threads() == threads
+    torch.manual_seed(99)
+    models._kept.clear()  # what was remembered must not matter either
+    b = fitted(name, seed=7).predict(REST)
+    assert a.X.tobytes() == b.X.tobytes()
+    for k in a.layers: assert a.layers[k].tobytes() == b.layers[k].tobytes()
+
+
+def test_seed_matters_for_the_network():
+    assert not np.array_equal(fitted("gnn", seed=0).predict(REST).X, fitted("gnn", seed=1).predict(REST).X)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_save_and_load(name, tmp_path):
+    m = fitted(name)
+    again = load_model(m.save(tmp_path/"m.joblib"))
+    models._kept.clear()
+    assert np.array_equal(m.predict(REST).X, again.predict(REST).X)
+    assert [f.name for f in tmp_path.iterdir()] == ["m.joblib"]
+
+
+def test_load_refuses_what_is_no_model(tmp_path):
+    (tmp_path/"x").write_text("no model")
+    with pytest.raises(GraphselError, match="cannot read"): load_model(tmp_path/"x")
+    with pytest.raises(GraphselError, match="no such file"): load_model(tmp_path/"y")
+    import joblib
+    joblib.dump([1], tmp_path/"z")
+    with pytest.raises(GraphselError, match="not a model"): load_model(tmp_path/"z")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_tiny_screens(name, n):
+    tiny = SCREEN[GENES[:4*n:4], ["r1"]].copy()
+    p = fitted(name, screen=tiny, picks=None).predict(GENES)
+    assert p.shape == (40, 1) and np.isfinite(p.X).all()
+    if "variance" in p.layers: assert np.isfinite(p.layers["variance"]).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_constant_columns_and_many_outputs(name):
+    rng = np.random.default_rng(0)
+    Y = np.c_[SCREEN.X @ rng.normal(size=(3, 200)), np.full((40, 2), 3.0)]
+    wide = make_screen(pd.DataFrame(Y, index=GENES, columns=[f"x{i}" for i in range(202)]))
+    p = fitted(name, screen=wide).predict(REST)
+    assert np.isfinite(p.X).all()
+    if name != "nochange": np.testing.assert_allclose(p.X[:, -2:], 3.0, atol=1e-5)
+    if name in ("gp", "gnn", "ridge"): assert np.mean((p.X - wide[REST].X)**2) < np.mean((wide[PICKS].X.mean(0) - wide[REST].X)**2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sparse_and_dense_screens_agree(name):
+    s = SCREEN.copy()
+    s.X = sparse.csr_matrix(s.X)
+    assert np.array_equal(fitted(name, screen=s).predict(REST).X, fitted(name).predict(REST).X)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_protocol_of_sklearn(name):
+    m = make_model(name)
+    assert clone(m).get_params() == m.get_params()
+    assert not [a for a in vars(m) if a.endswith("_")]
+    assert m.fit(SCREEN, GRAPH, random_state=0) is m
+    assert clone(m).get_params() == make_model(name).get_params()
+
+
+def test_errors():
+    with pytest.raises(GraphselError, match="not in the screen: nope"): fitted("gp", picks=["g00", "nope"])
+    with pytest.raises(GraphselError, match="at least one"): fitted("gp", picks=[])
+    with pytest.raises(GraphselError, match="call fit first"): GaussianProcess().predict(REST)
+    with pytest.raises(GraphselError, match="asked for twice: g01"): fitted("gp").predict(["g01", "g02", "g01"])
+    with pytest.raises(GraphselError, match="no features"): fitted("mean").features(REST)
+    with pytest.raises(GraphselError, match="no features"): fitted("nochange").features(REST)
+    with pytest.raises(GraphselError, match="noise is 0"): fitted("gp", noise=0)
+    with pytest.raises(GraphselError, match="hops is 0"): fitted("gp", hops=(0, 1))
+    with pytest.raises(GraphselError, match="validation is 0"): fitted("gnn", validation=0)
+    with pytest.raises(GraphselError, match="n_members is 0"): fitted("gnn", n_members=0)
+    with pytest.raises(GraphselError, match="did you mean 'ridge'"): make_model("rigde")
+    with pytest.raises(GraphselError, match="unknown parameter of 'gnn'"): make_model("gnn", depth=3)
+    bad = SCREEN.copy()
+    bad.X[4, 0] = np.nan
+    with pytest.raises(GraphselError, match="'g04' is not a finite number"): fitted("ridge", screen=bad)
+    assert np.isfinite(fitted("ridge", screen=bad, picks=["g00", "g02", "g06", "g08"]).predict(REST).X).all()
+
+
+@pytest.mark.parametrize("name", ["gp", "gnn", "ridge"])
+def test_pairs_and_unseen_genes(name):
+    Y = SCREEN.to_df()
+    Y.loc["g00+g09"] = Y.loc["g00"] + Y.loc["g09"]
+    Y.loc["g02+mystery"] = Y.loc["g02"] + 1
+    Y.loc["mystery"] = 1.0
+    s = make_screen(Y)
+    m = fitted(name, screen=s, picks=[*PICKS, "g00+g09", "g02+mystery", "mystery"])
+    p = m.predict(["g01+g03", "mystery", "other", "g05+other", "g05", "g01", "g03"])
+    assert np.isfinite(p.X).all()
+    mean = p.X[2] if name == "gnn" else m.mean_ + (m.intercept_ if name == "ridge" else 0)
+    np.testing.assert_allclose(p.X[2], mean, atol=1e-5)  # nothing is known of it
+    np.testing.assert_allclose(mean, m.mean_, atol=0.5)  # gnn, ridge: the mean is estimated along with the rest
+    np.testing.assert_allclose(p.X[3], p.X[4], atol=1e-5)   # and it adds nothing
+    np.testing.assert_allclose(p.X[0] - mean, p.X[5] + p.X[6] - 2*mean, atol=1e-4)
+    Z = m.features(["g01+g03", "g01", "g03"])
+    np.testing.assert_allclose(Z[0], Z[1] + Z[2], atol=1e-9)
+    if name == "ridge": return
+    tolerance = {"gp": 1e-5, "gnn": 0.2}[name]  # gnn: plus what is unknown of the bias
+    assert p.layers["variance"][2] == pytest.approx(np.mean([h.scale for h in ([m.head_] if name == "gp" else [o.head for o in m.members_])], axis=0), rel=tolerance)
+    assert np.linalg.norm(p.X[1] - 1) < np.linalg.norm(m.mean_ - 1)  # an unknown gene that was measured is remembered
+
+
+def test_gp_is_sklearns():
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import DotProduct, WhiteKernel
+    Z = spectral_features(GRAPH, 40)  # all of them: the kernel itself, as inner products
+    at, to = GRAPH.index(PICKS), GRAPH.index(REST)
+    Y = SCREEN[PICKS].X.astype(float)
+    theirs = GaussianProcessRegressor(DotProduct(0.0, "fixed") + WhiteKernel(0.3, "fixed"), alpha=0, optimizer=None).fit(Z[at], Y[:, 0] - Y[:, 0].mean())
+    mean, sd = theirs.predict(Z[to], return_std=True)
+    ours = fitted("gp")
+    np.testing.assert_allclose(ours.predict(REST).X[:, 0], mean + Y[:, 0].mean(), atol=1e-5)
+    np.testing.assert_allclose(ours.posterior_variance(REST), sd**2 - 0.3, atol=1e-5)
+
+
+@pytest.mark.parametrize("hops", [1, 2, (1, 2), (1, 3)])
+def test_gp_is_the_formula_with_the_graph_kernel(hops):
+    prior = make_prior(pd.DataFrame(np.random.default_rng(0).normal(size=(30, 4)), index=GENES[:30]))
+    graph = combine([GRAPH], [prior])
+    K, at, to = graph.kernel(hops), graph.index(PICKS), graph.index(REST)
+    Y = SCREEN[PICKS].X.astype(float)
+    A = np.linalg.inv(K[np.ix_(at, at)] + 0.5*np.eye(20))
+    C = Y - Y.mean(0)
+    m = fitted("gp", graph=graph, hops=hops, noise=0.5)
+    p = m.predict(REST)
+    np.testing.assert_allclose(p.X, Y.mean(0) + K[np.ix_(to, at)] @ A @ C, atol=1e-5)
+    variance = np.diag(K[np.ix_(to, to)] - K[np.ix_(to, at)] @ A @ K[np.ix_(at, to)])
+    np.testing.assert_allclose(p.layers["variance"], variance[:, None]*np.diag(C.T @ A @ C)/20, rtol=1e-3)
+    Z = m.features(GENES)
+    np.testing.assert_allclose(Z @ Z.T, K, atol=1e-6)
+
+
+def test_channels_whole_and_by_rows_agree(monkeypatch):
+    genes = [*GENES[3:9], "unknown"]
+    for directed in (False, True):
+        graph = toy(directed=directed)[1]
+        whole = channels(graph, (1, 2, 3))
+        monkeypatch.setattr(models, "DENSE_GENES", 10)
+        rows = Channels(graph, (1, 2, 3))
+        monkeypatch.undo()
+        assert rows.dense is None and whole.dense is not None
+        a, b = whole.encode(genes), whole.encode(["unknown", "new", *GENES[:5]])
+        c, d = rows.encode(genes), rows.encode(["unknown", "new", *GENES[:5]])
+        np.testing.assert_allclose(whole.between(a, b), rows.between(c, d), atol=1e-12)
+        assert (whole.between(a, b)[:, -1, 0] == 1).all() and (whole.between(a, b)[:, -1, 1] == 0).all()
+
+
+@pytest.mark.parametrize("name", ["gp", "gnn"])
+def test_large_graphs_take_the_other_road_to_the_same_place(name, monkeypatch):
+    p = fitted(name).predict(REST).X
+    models._kept.clear()
+    monkeypatch.setattr(models, "DENSE_GENES", 10)
+    q = fitted(name).predict(REST).X
+    models._kept.clear()
+    np.testing.assert_allclose(p, q, atol=1e-3 if name == "gnn" else 1e-6)
+
+
+def test_noise_maximizes_the_marginal_likelihood():
+    from scipy.stats import multivariate_normal
+    rng = np.random.default_rng(0)
+    K = GRAPH.kernel()
+    Y = np.linalg.cholesky(K + 0.4*np.eye(40)) @ rng.normal(size=(40, 30))
+
+    def cost(noise):
+        A = K + noise*np.eye(40)
+        scale = np.sum(Y*np.linalg.solve(A, Y), axis=0)/40
+        return -sum(multivariate_normal(cov=s*A).logpdf(y) for s, y in zip(scale, Y.T, strict=True))
+
+    best = best_noise(K, Y)
+    assert 0.2 < best < 0.8
+    assert all(cost(best) <= cost(best*f) for f in (0.8, 0.95, 1.05, 1.25))
+
+
+def test_ridge_is_sklearns():
+    from sklearn.linear_model import Ridge as Theirs
+    m = Ridge(n_components=10, alphas=(0.3,)).fit(SCREEN, GRAPH, perturbations=PICKS)
+    Z = spectral_features(GRAPH, 10)
+    theirs = Theirs(alpha=0.3).fit(Z[GRAPH.index(PICKS)], SCREEN[PICKS].X)
+    np.testing.assert_allclose(m.predict(REST).X, theirs.predict(Z[GRAPH.index(REST)]), atol=1e-5)
+
+
+def test_ridge_penalty_is_the_best_by_leave_one_out():
+    alphas, Y = (0.01, 0.1, 1.0, 10.0), SCREEN[PICKS].X - SCREEN[PICKS].X.mean(0)
+    Z, Y = spectral_features(GRAPH, 10)[GRAPH.index(PICKS)], Y/Y.std(0)
+    Z = np.c_[Z - Z.mean(0), np.full(20, 1e4)]  # a column so long that it is not shrunk: the intercept
+    errors = []
+    for a in alphas:
+        keep = [np.arange(20) != i for i in range(20)]
+        errors.append(np.mean([(Y[~k] - Z[~k] @ np.linalg.solve(Z[k].T @ Z[k] + a*np.eye(11), Z[k].T @ Y[k]))**2 for k in keep]))
+    assert fitted("ridge", n_components=10, alphas=alphas).alpha_ == alphas[int(np.argmin(errors))]
+
+
+def test_more_picks_leave_less_variance():
+    few, many = fitted("gp", picks=PICKS[:8]), fitted("gp", picks=PICKS)
+    assert (many.posterior_variance(REST) <= few.posterior_variance(REST) + 1e-9).all()
+    assert (fitted("gp").posterior_variance(PICKS) < fitted("gp").posterior_variance(REST).mean()).all()
+
+
+def test_gnn_without_training_is_a_gaussian_process():
+    member = fitted("gnn").members_[0]
+    c = channels(GRAPH, (1, 2, 3))
+    rows = c.encode(GENES)
+    flat = models.Member(np.tile(c.weights, (41, 1)), 1e-7, 0.3)
+    np.testing.assert_allclose(flat.kernel(c)(rows, rows), GRAPH.kernel((1, 2, 3)), atol=1e-5)
+    K = member.kernel(c)(rows, rows)
+    assert np.linalg.eigvalsh((K + K.T)/2).min() > -1e-9
+    np.testing.assert_allclose(np.diag(K), 1, atol=1e-6)
+
+
+def test_best_weights_are_restored():
+    data = models.training_data(channels(GRAPH, (1, 2)), PICKS, SCREEN[PICKS].X - SCREEN[PICKS].X.mean(0), np.random.default_rng(0))
+    rng = np.random.default_rng(4)
+    net, history = train_member(data, rng, steps=60, learning_rate=0.5, patience=20)
+    again = np.random.default_rng(4)
+    models.as_seed(again)
+    order = torch.tensor(again.permutation(20))
+    error = models.held_out_error(data, net, order[4:], order[:4])
+    assert error == pytest.approx(min(h["validation"] for h in history), rel=1e-5)
+    assert history[-1]["validation"] >= error
+
+
+def test_gnn_kernel_with_pairs_in_training_matches_the_one_of_prediction():
+    names = ["g00", "g00+g09", "g02+mystery", "mystery"]
+    c = channels(GRAPH, (1, 2))
+    data = models.training_data(c, names, np.eye(4), np.random.default_rng(0))
+    net, _ = train_member(data, np.random.default_rng(0), steps=10)
+    all_ = torch.arange(4)
+    picks = models.ask(c, names)
+    K = models.between_perturbations(models.freeze(net, data).kernel(c), picks, picks) + models.BIAS
+    np.testing.assert_allclose(data.kernel(net, all_, all_).detach().numpy(), K, atol=1e-4)
+
+
+def test_gnn_finds_the_useful_graph_and_beats_the_mean():
+    rng = np.random.default_rng(2)
+    a = GRAPH.layers[0]
+    graph = combine([a, perturb(a, 1.0, 3)])
+    Y = propagation(a.adjacency, 3) @ rng.normal(size=(40, 6))
+    s = make_screen(pd.DataFrame(Y, index=GENES, columns=list("uvwxyz")))
+    m = GNN().fit(s, graph, perturbations=PICKS, random_state=0)
+    assert np.mean([o.gates[:, :3].sum(axis=1).mean() for o in m.members_]) > 0.5
+    error = {n: np.mean((fitted(n, screen=s, graph=graph).predict(REST).X - s[REST].X)**2) for n in ("gnn", "gp", "mean")}
+    assert error["gnn"] < error["mean"] and error["gnn"] < 1.1*error["gp"]
+
+
+def test_gnn_features_and_variances():
+    m = fitted("gnn", n_members=2, n_features=10)
+    Z = m.features(GENES)
+    assert Z.shape == (40, 20)
+    np.testing.assert_allclose(m.features(REST), Z[1::2], atol=1e-9)
+    p = m.predict(REST)
+    assert (p.layers["variance"] >= p.layers["ensemble_variance"]).all()
+    full = fitted("gnn", n_members=2, n_features=40)
+    c = channels(GRAPH, (1, 2, 3))
+    rows = c.encode(GENES)
+    K = np.mean([o.kernel(c)(rows, rows) for o in full.members_], axis=0)
+    Z = full.features(GENES)
+    np.testing.assert_allclose(Z @ Z.T, K, atol=1e-6)
+
+
+def test_memory_is_bounded():
+    for seed in range(9): channels(perturb(GRAPH, 0.3, seed), 1)
+    assert len(models._kept) <= 6
