@@ -19,7 +19,7 @@ import click
 from . import __version__
 from .core import GraphselError, log, read_gene_list, read_text
 
-# %% ../nbs/13_cli.ipynb #85df367b
+# %% ../nbs/13_cli.ipynb #12699369
 class _Group(click.Group):
     "Turns a GraphselError into one line on standard error and exit code 1."
     def invoke(self, ctx):
@@ -29,15 +29,16 @@ class _Group(click.Group):
         click.echo(f"graphsel: {message}", err=True)
         ctx.exit(1)
 
+class _Echo(logging.Handler):
+    "Log messages on standard error, in the voice of the command."
+    def emit(self, record): click.echo(f"graphsel: {record.getMessage()}", err=True)
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="graphsel")
 def main():
     "Choose which gene perturbations to measure, in one shot, from a knowledge graph."
-    if not log.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("graphsel: %(message)s"))
-        log.addHandler(handler)
-        log.setLevel(logging.INFO)
+    if not any(isinstance(h, _Echo) for h in log.handlers): log.addHandler(_Echo())
+    log.setLevel(logging.INFO)
 
 # %% ../nbs/13_cli.ipynb #3f296c69
 def split_list(text:str, # "a,b,c"

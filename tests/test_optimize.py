@@ -228,10 +228,17 @@ def test_the_order_of_the_input_does_not_matter(name, seed):
         o = rng.permutation(40)
         g = from_edges(source[o], target[o], weight[o]).align(rng.permutation(names))[0]
         c = CRITERIA[name](g, rng.permutation(elements), rng.permutation(targets), **({"weights": {t: weights[t] for t in rng.permutation(targets)}} if weights else {}))
-        plans.append(greedy(c, 6, measured=rng.permutation(elements[:2]), exclude=set(elements[2:3])))
+        plans.append(greedy(c, 6, measured=sorted(elements[:2]), exclude=set(elements[2:3])))
     for other in plans[1:]:
         assert other.genes == plans[0].genes and np.array(other.gains).tobytes() == np.array(plans[0].gains).tobytes()
         assert other.upper_bound == plans[0].upper_bound and other.graph == plans[0].graph
+
+
+def test_the_order_of_the_measured_does_not_matter():
+    g = random_graph(np.random.default_rng(7), 14, weighted=True)
+    for name in CRITERIA:
+        plans = [greedy(CRITERIA[name](g), 6, measured=m) for m in (["g01", "g05", "g09"], ["g09", "g01", "g05"], ["g05", "g09", "g01"])]
+        for other in plans[1:]: assert_same_plan(plans[0], other)
 
 
 # ---- hostile runs ----

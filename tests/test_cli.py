@@ -1,0 +1,169 @@
+"""The command line as the shell sees it: files, columns, exit codes."""
+import csv
+import gzip
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from graphsel.cli import main
+from graphsel.datasets import simulated_screen
+
+
+def run(*args):
+    r = CliRunner().invoke(main, [str(a) for a in args])
+    assert r.exception is None or isinstance(r.exception, SystemExit), r.exc_info
+    return r
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sim")
+    sim = simulated_screen(60, 40, cells_per_perturbation=10, n_control=100, random_state=3)
+    return {**sim.write(folder), "names": list(sim.screen.obs_names)}
+
+
+@pytest.fixture
+def net(tmp_path):
+    path = tmp_path/"net.csv"
+    path.write_text("source,target,weight\n" + "\n".join(f"{a},{b},{w}" for a, b, w in [("A", "B", 3), ("A", "C", 1), ("A", "D", 2), ("D", "E", 1), ("E", "F", 5)]))
+    return path
+
+
+def test_select_prints_the_object_and_writes_the_picks(net, tmp_path):
+    r = run("select", "--graph", net, "--budget", 2, "--out", tmp_path/"picks.csv", "--json")
+    plan = json.loads(r.stdout)
+    assert r.exit_code == 0 and set(plan) == {"criterion", "budget", "value", "upper_bound", "certificate", "n_candidates", "n_targets", "missing", "seconds", "picks"}
+    rows = list(csv.DictReader((tmp_path/"picks.csv").open()))
+    assert list(rows[0])[:4] == ["rank", "gene", "gain", "value"]
+    assert [o["gene"] for o in rows] == [o["gene"] for o in plan["picks"]] == ["A", "F"] # E reaches as many new genes; F reaches them more strongly
+    assert plan["value"] == 6 and plan["certificate"] == 1 and float(rows[1]["value"]) == 6
+
+
+def test_string_value_can_be_recomputed_by_anyone(shared_data, tmp_path):
+    "GraphReach on whole STRING: the value is the number of genes that are picks or neighbours of picks, counted from the raw file."
+    r = run("select", "--graph", shared_data/"string_v12.tsv.gz", "--budget", 100, "--criterion", "graphreach", "--out", tmp_path/"picks.csv", "--json")
+    plan = json.loads(r.stdout)
+    picks = {o["gene"] for o in plan["picks"]}
+    covered = set(picks)
+    with gzip.open(shared_data/"string_v12.tsv.gz", "rt") as f:
+        next(f)
+        for line in f:
+            a, b = line.split("\t")[:2]
+            if a in picks: covered.add(b)
+            if b in picks: covered.add(a)
+    assert len(picks) == 100 and plan["n_candidates"] == 17288
+    assert plan["value"] == len(covered) <= plan["upper_bound"] and 0.75 < plan["certificate"] <= 1
+    assert [float(o["value"]) for o in csv.DictReader((tmp_path/"picks.csv").open())][-1] == len(covered)
+
+
+@pytest.mark.parametrize("criterion", ["random", "degree", "pagerank", "kcenter", "kmeans", "typiclust", "facility", "graphreach", "softreach", "maxspec", "variance"])
+def test_every_one_shot_strategy_by_name(files, criterion):
+    r = run("select", "--graph", files["edges"], "--graph", files["gene_sets"], "--budget", 5, "--criterion", criterion, "--hops", 2, "--json")
+    plan = json.loads(r.stdout)
+    assert len({o["gene"] for o in plan["picks"]}) == 5 and plan["criterion"] == criterion
+    assert (plan["certificate"] is None) == (criterion in ("random", "degree", "pagerank", "kcenter", "kmeans", "typiclust", "variance"))
+
+
+def test_lists_costs_and_priors(files, tmp_path):
+    names = files["names"]
+    for file, genes in {"candidates": names[:40], "measured": names[:3], "exclude": names[3:6], "targets": names[20:]}.items():
+        (tmp_path/f"{file}.txt").write_text("# list\n" + "\n".join(genes) + "\nNOSUCH\n")
+    (tmp_path/"costs.csv").write_text("gene,cost\n" + "\n".join(f"{g},{1 + i % 2}" for i, g in enumerate(names)))
+    embedding = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 4)), index=pd.Index(names[:50], name="gene"))
+    embedding.reset_index().to_csv(tmp_path/"embedding.csv", index=False)
+    lists = [o for k in ["candidates", "measured", "exclude", "targets"] for o in (f"--{k}", tmp_path/f"{k}.txt")]
+    r = run("select", "--graph", files["edges"], *lists, "--costs", tmp_path/"costs.csv", "--budget", 7, "--criterion", "variance", "--prior", tmp_path/"embedding.csv", "--json")
+    plan = json.loads(r.stdout)
+    picks = [o["gene"] for o in plan["picks"]]
+    assert set(picks) <= set(names[6:40]) and sum(o["cost"] for o in plan["picks"]) <= 7
+    assert "NOSUCH" in plan["missing"] and "NOSUCH" in r.stderr and "embedding.csv" in r.stderr
+
+
+@pytest.fixture
+def bad_files(tmp_path, net):
+    (tmp_path/"broken.tsv.gz").write_bytes(b"not a gzip file at all")
+    (tmp_path/"binary.csv").write_bytes(bytes(range(256))*4)
+    (tmp_path/"measured.txt").write_text("A\nXIST\n")
+    (tmp_path/"empty.csv").write_text("")
+    return tmp_path
+
+
+ERRORS = {
+    "missing graph": (["select", "--graph", "{d}/nothing.tsv", "--budget", "2", "--out", "{d}/out.csv"], "nothing.tsv"),
+    "a gz that is none": (["select", "--graph", "{d}/broken.tsv.gz", "--budget", "2", "--out", "{d}/out.csv"], "broken.tsv.gz"),
+    "binary graph": (["select", "--graph", "{d}/binary.csv", "--budget", "2", "--out", "{d}/out.csv"], "binary.csv"),
+    "empty graph": (["select", "--graph", "{d}/empty.csv", "--budget", "2", "--out", "{d}/out.csv"], "empty.csv"),
+    "unknown measured gene": (["select", "--graph", "{d}/net.csv", "--budget", "2", "--measured", "{d}/measured.txt", "--missing", "error", "--out", "{d}/out.csv"], "XIST"),
+    "budget 0": (["select", "--graph", "{d}/net.csv", "--budget", "0", "--out", "{d}/out.csv"], "budget is 0"),
+    "budget -3": (["select", "--graph", "{d}/net.csv", "--budget", "-3", "--out", "{d}/out.csv"], "budget is -3"),
+    "budget 2.5": (["select", "--graph", "{d}/net.csv", "--budget", "2.5", "--out", "{d}/out.csv"], "whole number"),
+    "budget too large": (["select", "--graph", "{d}/net.csv", "--budget", "7", "--out", "{d}/out.csv"], "only 6 candidates"),
+    "unknown strategy": (["select", "--graph", "{d}/net.csv", "--budget", "2", "--criterion", "graphreech", "--out", "{d}/out.csv"], "did you mean 'graphreach'"),
+    "active in select": (["select", "--graph", "{d}/net.csv", "--budget", "2", "--criterion", "active:bald", "--out", "{d}/out.csv"], "active:bald"),
+    "unknown strategy in compare": (["compare", "--screen", "{d}/s.csv", "--graph", "{d}/net.csv", "--strategies", "random,varianze", "--budgets", "5", "--out", "{d}/out"], "did you mean 'variance'"),
+    "missing screen": (["compare", "--screen", "{d}/s.csv", "--graph", "{d}/net.csv", "--strategies", "random", "--budgets", "5", "--out", "{d}/out"], "s.csv"),
+    "budgets that are words": (["compare", "--screen", "{d}/s.csv", "--graph", "{d}/net.csv", "--strategies", "random", "--budgets", "5,ten", "--out", "{d}/out"], "ten"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_a_wrong_input_is_one_line_and_leaves_nothing(bad_files, case):
+    args, named = ERRORS[case]
+    before = sorted(p.name for p in bad_files.rglob("*"))
+    r = run(*[a.format(d=bad_files) for a in args])
+    lines = r.stderr.strip().splitlines()
+    assert r.exit_code == 1 and r.stdout == "" and len(lines) == 1 and named in lines[0] and "Traceback" not in r.stderr, r.stderr
+    assert sorted(p.name for p in bad_files.rglob("*")) == before
+
+
+def test_the_shell_sees_the_same(bad_files):
+    "The installed program, in a process of its own."
+    r = subprocess.run([sys.executable, "-c", "from graphsel.cli import main; main()", "select", "--graph", str(bad_files/"net.csv"), "--budget", "99"], capture_output=True, text=True)
+    assert r.returncode == 1 and r.stdout == "" and r.stderr.startswith("graphsel: budget is 99") and "Traceback" not in r.stderr
+    r = subprocess.run([sys.executable, "-c", "from graphsel.cli import main; main()", "select", "--budgets", "99"], capture_output=True, text=True)
+    assert r.returncode == 2 and "No such option" in r.stderr
+
+
+def test_compare_writes_everything(files, tmp_path):
+    out = tmp_path/"out"
+    ask = ["compare", "--screen", files["cells"], "--graph", files["edges"], "--graph", files["gene_sets"], "--strategies", "random,variance,active:bald", "--budgets", "6,12",
+           "--seeds", 2, "--model", "gp", "--standardize", "--jobs", 1, "--out", out]
+    r = run(*ask)
+    assert r.exit_code == 0, r.stderr
+    assert {p.name for p in out.iterdir()} == {"results.parquet", "results.csv", "summary.csv", "learning_curves.png", "run.json", "tasks"}
+    summary = pd.read_csv(out/"summary.csv")
+    assert {"strategy", "model", "budget", "metric", "mean", "sd", "n", "ci_low", "ci_high", "ratio_to_random", "p_value", "p_holm", "budget_saved"} <= set(summary.columns)
+    assert {"mse", "mse_de", "pearson_delta", "mse_area"} <= set(summary["metric"])
+    run_file = json.loads((out/"run.json").read_text())
+    assert set(run_file["inputs"]) == {"cells.h5ad", "edges.tsv", "gene_sets.gmt"} and run_file["machine"]["torch"]
+    again = run(*ask)
+    assert again.exit_code == 1 and "--resume" in again.stderr
+    before = (out/"results.csv").read_bytes()
+    assert run(*ask, "--resume").exit_code == 0 and (out/"results.csv").read_bytes() == before
+
+
+def test_fit_predicts_unmeasured_genes(files, tmp_path):
+    (tmp_path/"next.txt").write_text("\n".join(files["names"][:4]) + "\nNOSUCH\n")
+    r = run("fit", "--screen", files["screen"], "--graph", files["edges"], "--model", "gp", "--genes", tmp_path/"next.txt", "--out", tmp_path/"out")
+    assert r.exit_code == 0, r.stderr
+    predicted, uncertainty = (pd.read_csv(tmp_path/"out"/f"{n}.csv", index_col="gene") for n in ["predicted", "uncertainty"])
+    assert predicted.shape == uncertainty.shape == (4, 40) and (uncertainty > 0).all().all()
+    assert "NOSUCH" in (tmp_path/"out"/"missing.csv").read_text()
+
+
+def test_list_names_what_the_design_names():
+    text = {what: run("list", what).stdout for what in ["strategies", "criteria", "models", "datasets"]}
+    for name in "random degree pagerank kcenter kmeans typiclust facility graphreach softreach maxspec variance active:ensemble active:bald".split(): assert f"{name} " in text["strategies"]
+    for name in "gnn gp ridge mean nochange".split(): assert f"{name} " in text["models"]
+    assert "simulated" in text["datasets"] and "maxspec" in text["criteria"]
+
+
+def test_help_is_instant_and_complete():
+    for command in ["select", "compare", "fit", "list", "demo"]: assert run(command, "--help").exit_code == 0
+    code = "import sys; from graphsel.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nassert not {'torch', 'pandas', 'anndata', 'scipy'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
