@@ -10,8 +10,8 @@ __all__ = ['DENSE_GENES', 'BIAS', 'MODELS', 'picked_rows', 'gene_incidence', 'as
            'hidden_kernel', 'loo_residuals', 'Training', 'few_columns', 'training_data', 'train_member',
            'held_out_error', 'Member', 'freeze', 'hidden_points', 'GNN', 'make_model', 'load_model']
 
-# %% ../nbs/07_models.ipynb #0005a78b
-from collections import OrderedDict
+# %% ../nbs/07_models.ipynb #cc2ffa2d
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import anndata as ad
     import pandas as pd
 
-# %% ../nbs/07_models.ipynb #106d93e0
+# %% ../nbs/07_models.ipynb #ec5d870a
 def picked_rows(screen:"ad.AnnData", # a screen
                 perturbations:Iterable[str]|None=None # names to train on; None = all rows
                ) -> tuple[list[str], np.ndarray]: # sorted names; their responses, P x R, float64
@@ -44,7 +44,8 @@ def picked_rows(screen:"ad.AnnData", # a screen
     if not names: raise GraphselError("no perturbation to train on; give at least one")
     Y = screen.X[at]
     Y = np.asarray(Y.toarray() if sp.issparse(Y) else Y, dtype=np.float64)
-    if not np.isfinite(Y).all(): raise GraphselError(f"the response of '{names[np.argwhere(~np.isfinite(Y))[0, 0]]}' is not a finite number; fill it or leave the perturbation out")
+    bad = np.flatnonzero(~np.isfinite(Y).all(axis=1))
+    if len(bad): raise GraphselError(f"the response of {name_some(names[i] for i in bad)} is not a finite number; fill it or leave the perturbation out")
     return names, Y
 
 # %% ../nbs/07_models.ipynb #14dda2ca
@@ -105,15 +106,16 @@ class ResponseModel(BaseEstimator):
         with atomic_path(path) as temporary: joblib.dump(self, temporary)
         return Path(path)
 
-# %% ../nbs/07_models.ipynb #887f4655
+# %% ../nbs/07_models.ipynb #824b3dff
 def asked_names(model:ResponseModel, # a trained model
                 perturbations:Iterable[str] # what was asked for
                ) -> list[str]:
     "The names as a list. Raises `GraphselError` before `fit`, for no name, and for a name that stands twice."
     if not hasattr(model, "perturbations_"): raise GraphselError(f"the model '{model.name}' is not trained; call fit first")
     names = [str(p) for p in ([perturbations] if isinstance(perturbations, str) else perturbations)]
-    twice = sorted({n for n in names if names.count(n) > 1}) if len(set(names)) < len(names) else []
-    if twice or not names: raise GraphselError(f"asked for twice: {name_some(twice)}; ask once for each" if twice else "no perturbation asked for; give at least one")
+    if not names: raise GraphselError("no perturbation asked for; give at least one")
+    twice = [n for n, count in Counter(names).items() if count > 1]
+    if twice: raise GraphselError(f"asked for twice: {name_some(twice)}; ask once for each")
     return names
 
 # %% ../nbs/07_models.ipynb #a658f9a0

@@ -191,6 +191,14 @@ def test_kernel_against_the_formula(seed):
     np.testing.assert_allclose(X @ X.T, K, atol=1e-8)
 
 
+@given(seed=SEEDS)
+@settings(max_examples=10)
+def test_degree_is_what_a_gene_sends_summed_in_double_precision(seed):
+    g = random_graphs(np.random.default_rng(seed), 12)
+    np.testing.assert_allclose(g.degree, sum(a.adjacency.toarray().astype(float).sum(axis=0) for a in g.graphs), rtol=1e-12)
+    np.testing.assert_array_equal(g.isolated, sum(a.adjacency.toarray().sum(axis=0) + a.adjacency.toarray().sum(axis=1) for a in g.graphs) == 0)
+
+
 def test_operators_are_averaged_after_powering():
     one, two = from_edges(["A"], ["B"]), from_edges(["B"], ["C"])
     both = combine([one, two])
