@@ -242,7 +242,7 @@ def test_variance_may_break_submodularity_but_seldom():
         rng = np.random.default_rng(seed)
         c = SupervisionVariance(random_graph(rng, 9, directed=True), noise=.1)
         i, j, k = rng.permutation(9)[:3]
-        f = lambda *S: c.value(c.elements[list(S)])
+        f = lambda *S, c=c: c.value(c.elements[list(S)])
         triples += 1
         broken += f(i, j) - f(i) < f(i, k, j) - f(i, k) - 1e-9
     assert broken < 0.2*triples

@@ -11,7 +11,7 @@ from test_graph import dense_operator, gene_names, random_graph, random_graphs
 
 from graphsel.core import GraphselError
 from graphsel.criteria import CRITERIA, FacilityLocation, GraphReach, MaxSpec, SoftReach, SupervisionVariance
-from graphsel.graph import from_edges
+from graphsel.graph import from_edges, read_graph
 from graphsel.optimize import Selection, best_sum, greedy
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -209,6 +209,13 @@ def test_prefixes_and_repetition(name, seed):
         assert part.genes == whole.genes[:b] and part.gains == whole.gains[:b]
     assert greedy(c, len(c.elements)).genes == whole.genes
     if c.submodular: assert whole.certificate == pytest.approx(1, abs=1e-6), "everything is the best there is"
+
+
+def test_certificate_on_whole_string(shared_data):
+    "The share of the optimum that 1,000 picks surely reach at one hop: .88."
+    s = greedy(GraphReach(read_graph(shared_data/"string_v12.tsv.gz"), hops=1), 1000)
+    assert s.certificate == pytest.approx(0.88, abs=0.005) and len(set(s.genes)) == 1000
+    assert (np.diff(s.gains) <= 1e-9).all(), "gains only shrink"
 
 
 # ---- order of the input ----
