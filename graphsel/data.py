@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['CONTROL_NAMES', 'SPELLINGS', 'perturbed_genes', 'perturbation_name', 'make_screen', 'check_screen',
            'difference_moments', 'raw_moments', 'top_de_genes', 'find_spelling', 'screen_from_cells', 'read_table',
-           'screen_from_table', 'read_screen', 'write_screen', 'split_perturbations']
+           'is_number', 'screen_from_table', 'read_screen', 'write_screen', 'split_perturbations']
 
-# %% ../nbs/01_data.ipynb #b883be71
+# %% ../nbs/01_data.ipynb #b87120a7
+import zlib
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -37,11 +38,11 @@ def perturbation_name(name:str # any spelling
     "The one spelling this package uses."
     return "+".join(perturbed_genes(name)) or "control"
 
-# %% ../nbs/01_data.ipynb #d382ef4a
+# %% ../nbs/01_data.ipynb #9aae3827
 def _check_names(names, what, where):
     "Raise unless `names` are non-empty and unique."
     names = [str(n) for n in names]
-    empty = [i + 1 for i, n in enumerate(names) if not n.strip()]
+    empty = [i + 1 for i, n in enumerate(names) if not n.strip() or n in ("nan", "None", "<NA>")]
     if empty: raise GraphselError(f"{where}: {what} without a name at position {name_some(empty)}; name it")
     twice = [n for n, count in Counter(names).items() if count > 1]
     if twice: raise GraphselError(f"{where}: {what} named twice: {name_some(twice)}; merge or rename them")
@@ -54,7 +55,16 @@ def _check_finite(values, rows, columns, where):
         i, j = bad[0]
         raise GraphselError(f"{where}: {len(bad):,} values are not finite numbers, the first in row '{rows[i]}', column '{columns[j]}'; fill or remove them")
 
-# %% ../nbs/01_data.ipynb #943ae20d
+# %% ../nbs/01_data.ipynb #1e24d96c
+def _numbers(values, what, shape, where):
+    "`values` as float64 of that shape (one number is repeated); raises for text and for another length."
+    try: values = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as e: raise GraphselError(f"{where}: {what} holds something that is not a number ({e}); mend or remove it") from e
+    shape = shape if isinstance(shape, tuple) else (shape,)
+    if values.ndim and values.shape != shape: raise GraphselError(f"{where}: {what} has shape {values.shape}, not {shape}; give one number each")
+    return np.broadcast_to(values, shape)
+
+# %% ../nbs/01_data.ipynb #d8617703
 def make_screen(response:"pd.DataFrame", # perturbations x response variables: mean minus control
                 n_cells=None, # cells per perturbation; None = unknown (1 each)
                 control_mean=None, # mean of the control, one per column; None = zeros
@@ -67,12 +77,14 @@ def make_screen(response:"pd.DataFrame", # perturbations x response variables: m
     _check_names(response.index, "perturbation", source)
     _check_names(names, "perturbation", source)
     _check_names(response.columns, "response column", source)
-    values = response.to_numpy(dtype=np.float64)
+    values = _numbers(response, "response", response.shape, source)
+    with np.errstate(over="ignore"): values = values.astype(np.float32) # what overflows is reported as infinite
     _check_finite(values, names, response.columns, source)
-    obs = pd.DataFrame({"n_cells": np.ones(len(names)) if n_cells is None else np.asarray(n_cells, float)}, index=names)
-    var = pd.DataFrame({"control_mean": np.zeros(response.shape[1]) if control_mean is None else np.asarray(control_mean, float)},
-                       index=response.columns.astype(str))
-    return ad.AnnData(values.astype(np.float32), obs=obs, var=var, uns={"graphsel": {"kind": "screen", "source": str(source)}})
+    n_cells = _numbers(1.0 if n_cells is None else n_cells, "n_cells", len(names), source)
+    if not (n_cells > 0).all(): raise GraphselError(f"{source}: n_cells must be positive, also that of {name_some(np.array(names)[~(n_cells > 0)])}; mend it")
+    control_mean = _numbers(0.0 if control_mean is None else control_mean, "control_mean", response.shape[1], source)
+    obs, var = pd.DataFrame({"n_cells": n_cells}, index=names), pd.DataFrame({"control_mean": control_mean}, index=response.columns.astype(str))
+    return ad.AnnData(values, obs=obs, var=var, uns={"graphsel": {"kind": "screen", "source": str(source)}})
 
 # %% ../nbs/01_data.ipynb #203527cc
 def check_screen(screen:"ad.AnnData" # what should be a screen
@@ -115,7 +127,7 @@ def raw_moments(X, # cells x genes: dense, sparse, or an AnnData matrix on disk
             sums[k] += part.toarray() if sp.issparse(part) else part
     return sums/np.bincount(codes, minlength=n_groups)[None, :, None]
 
-# %% ../nbs/01_data.ipynb #19df9151
+# %% ../nbs/01_data.ipynb #61b4809c
 def top_de_genes(moments:np.ndarray, # raw moments of the perturbations, 4 x P x G
                  n_cells:np.ndarray, # cells per perturbation
                  control:np.ndarray, # raw moments of the control, 4 x G
@@ -130,7 +142,7 @@ def top_de_genes(moments:np.ndarray, # raw moments of the perturbations, 4 x P x
     with np.errstate(divide="ignore", invalid="ignore"):
         t = ttest_ind_from_stats(moments[0], sd, n, control[0], sd_control, m, equal_var=False).statistic
     dropout = (moments[0] == 0) & (control[0] != 0)
-    score = np.where(dropout, -1.0, np.abs(np.nan_to_num(t, nan=0.0, posinf=0.0, neginf=0.0)))
+    score = np.where(dropout, -1.0, np.abs(np.nan_to_num(t, nan=0.0)))
     rank = np.argsort(np.argsort(-score, axis=1, kind="stable"), axis=1, kind="stable")
     return (rank < n_top) & ~dropout
 
@@ -151,7 +163,7 @@ def find_spelling(obs:"pd.DataFrame", # one row per cell
         raise GraphselError(f"obs has no column '{perturbation_key}' (it has {name_some(obs.columns)}); give perturbation_key")
     raise GraphselError(f"no control cells found ({f'control={control!r}, ' if control else ''}columns: {name_some(obs.columns)}); give perturbation_key= and control=")
 
-# %% ../nbs/01_data.ipynb #e1cd552f
+# %% ../nbs/01_data.ipynb #5c837364
 def screen_from_cells(adata:"ad.AnnData", # cells x genes, log-normalised, in memory or backed
                       *, perturbation_key:str|None=None, # obs column with the perturbation
                       control:str|None=None, # name of the control in that column
@@ -162,6 +174,10 @@ def screen_from_cells(adata:"ad.AnnData", # cells x genes, log-normalised, in me
     import pandas as pd
     key, control = find_spelling(adata.obs, perturbation_key, control)
     labels = adata.obs[key].astype(str)
+    unnamed = adata.obs[key].isna() | (labels.str.strip() == "")
+    if unnamed.any(): raise GraphselError(f"{source}: {int(unnamed.sum()):,} cells without a name in obs['{key}'], the first is {adata.obs_names[unnamed][0]}; name or remove them")
+    if layer and layer not in adata.layers: raise GraphselError(f"{source} has no layer '{layer}' (it has {name_some(adata.layers)}); choose one of them")
+    _warn_of_pooled_cell_types(adata.obs, source)
     spelled = {o: "control" if o == control else perturbation_name(o) for o in labels.unique()}
     codes, names = pd.factorize(labels.map(spelled), sort=True)
     if len(names) < 2: raise GraphselError(f"{source}: every cell is a control cell; nothing was perturbed")
@@ -172,7 +188,12 @@ def screen_from_cells(adata:"ad.AnnData", # cells x genes, log-normalised, in me
     keep = np.arange(len(names)) != at
     return _screen_from_moments(raw[:, keep], n_cells[keep], raw[:, at], n_cells[at], names[keep], adata.var_names, source)
 
-# %% ../nbs/01_data.ipynb #a7ee8102
+# %% ../nbs/01_data.ipynb #17b9af77
+def _warn_of_pooled_cell_types(obs, source):
+    "Say so when cells of several types would be compared with one common control."
+    types = obs["cell_type"].astype(str).unique() if "cell_type" in obs else []
+    if len(types) > 1: log.warning("%s: cells of %d cell types (%s) are pooled against one control; subset the cells first to compare within a type", source, len(types), name_some(sorted(types)))
+
 def _screen_from_moments(raw, n_cells, control, n_control, names, genes, source):
     "The screen of raw moments (4 x P x G) against those of the control (4 x G)."
     import pandas as pd
@@ -183,7 +204,7 @@ def _screen_from_moments(raw, n_cells, control, n_control, names, genes, source)
     screen.uns["graphsel"]["n_control"] = int(n_control)
     return screen
 
-# %% ../nbs/01_data.ipynb #6c66a9b9
+# %% ../nbs/01_data.ipynb #4fa39625
 def read_table(path:str|Path, # .csv, .tsv or .parquet, text also gzipped
                **kwargs # for pandas.read_csv
               ) -> "pd.DataFrame":
@@ -196,26 +217,37 @@ def read_table(path:str|Path, # .csv, .tsv or .parquet, text also gzipped
     try:
         if kind == "parquet": return pd.read_parquet(path)
         return pd.read_csv(path, sep="," if kind == "csv" else "\t", **kwargs)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError, ValueError) as e:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError, ValueError, zlib.error) as e:
         raise GraphselError(f"cannot read {path} as {kind}: {str(e).splitlines()[0]}; is it complete and of the kind its name says?") from e
 
-# %% ../nbs/01_data.ipynb #571ef372
+# %% ../nbs/01_data.ipynb #4b5f3037
+def is_number(column:"pd.Series" # a column of a table
+             ) -> bool:
+    "True for a column of integers or real numbers."
+    from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
+    return is_numeric_dtype(column) and not is_bool_dtype(column) and not is_complex_dtype(column)
+
+# %% ../nbs/01_data.ipynb #ec3b49e4
 def screen_from_table(table:"pd.DataFrame", # `perturbation`, optional `n_cells`, one column per response
                       source:str="table" # for messages and `uns`
                      ) -> "ad.AnnData":
     "A screen from a table; a `ctrl`/`control` row is subtracted. Raises `GraphselError` for a missing or non-numeric column."
     if "perturbation" not in table: raise GraphselError(f"{source} has no column 'perturbation' (it has {name_some(table.columns)}); name the first column so")
-    table = table.set_index(table["perturbation"].astype(str)).drop(columns="perturbation")
-    text = [c for c in table if not np.issubdtype(table[c].dtype, np.number)]
+    _check_names(table.columns, "column", source)
+    names = table["perturbation"].astype(object).where(table["perturbation"].notna(), "").astype(str)
+    empty = np.flatnonzero(names.str.strip() == "")
+    if len(empty): raise GraphselError(f"{source}: {len(empty):,} rows without a perturbation, the first is row {empty[0] + 1}; name or remove them")
+    table = table.set_index(names).drop(columns="perturbation")
+    text = [c for c in table if not is_number(table[c])]
     if text: raise GraphselError(f"{source}: columns that are not numbers: {name_some(text)}; remove them or mend their values")
     n_cells = table.pop("n_cells") if "n_cells" in table else None
     control = np.array([perturbation_name(n) == "control" for n in table.index])
     if control.sum() > 1: raise GraphselError(f"{source}: {control.sum()} control rows; keep one")
     if control.all(): raise GraphselError(f"{source}: no perturbation beside the control")
-    reference = table[control].iloc[0] if control.any() else 0*table.iloc[0]
+    reference = table[control].iloc[0] if control.any() else 0.0
     return make_screen(table[~control] - reference, None if n_cells is None else n_cells[~control], reference, source)
 
-# %% ../nbs/01_data.ipynb #30406765
+# %% ../nbs/01_data.ipynb #911abf6b
 def read_screen(path:str|Path, # .h5ad (cells or screen), .csv, .tsv or .parquet
                 perturbation_key:str|None=None, # for cells: obs column
                 control:str|None=None # for cells: name of the control
@@ -223,29 +255,30 @@ def read_screen(path:str|Path, # .h5ad (cells or screen), .csv, .tsv or .parquet
     "Read a screen from a file. Raises `GraphselError` for what cannot be read or is not a screen."
     path = Path(path)
     if not path.is_file(): raise GraphselError(f"no such file: {path}; check the path")
-    if path.suffix != ".h5ad": return screen_from_table(read_table(path), path.name)
+    if path.suffix != ".h5ad": return screen_from_table(read_table(path, keep_default_na=False, na_values=[""]), path.name)
     import anndata as ad
     try: adata = ad.read_h5ad(path)
     except Exception as e: raise GraphselError(f"cannot read {path} as h5ad: {str(e).splitlines()[0]}; is the file complete?") from e
     if "graphsel" in adata.uns and "n_cells" in adata.obs: return check_screen(adata)
     return screen_from_cells(adata, perturbation_key=perturbation_key, control=control, source=path.name)
 
-# %% ../nbs/01_data.ipynb #cdf46d4a
+# %% ../nbs/01_data.ipynb #4cbdbe31
 def write_screen(screen:"ad.AnnData", # a screen
                  path:str|Path # ends in .h5ad
                 ) -> Path:
     "Write a screen as .h5ad, whole or not at all."
+    if Path(path).suffix != ".h5ad": raise GraphselError(f"cannot write a screen as '{Path(path).name}'; end the name in .h5ad")
     with atomic_path(path) as temporary: check_screen(screen).write_h5ad(temporary)
     return Path(path)
 
-# %% ../nbs/01_data.ipynb #cad39d06
+# %% ../nbs/01_data.ipynb #150f4ee7
 def split_perturbations(names:Iterable[str], # perturbations
                         test_fraction:float=0.2, # share that is hidden
                         random_state:RandomState=None # seed or generator
                        ) -> tuple[list[str], list[str]]: # pool, test; each sorted
     "A random split by perturbation. Raises `GraphselError` when a part would be empty."
     names = sorted(set(names))
-    n_test = round(test_fraction*len(names))
+    n_test = round(test_fraction*len(names)) if np.isfinite(test_fraction) else 0
     if not 0 < n_test < len(names):
         raise GraphselError(f"cannot hide {test_fraction:.0%} of {len(names)} perturbations: a part would be empty; change test_fraction or give more")
     order = as_rng(random_state).permutation(len(names))

@@ -8,7 +8,7 @@ __all__ = ['WEIGHT_COLUMNS', 'MISSING', 'propagation', 'unit_rows', 'Graphs', 'k
            'GraphSet', 'combine', 'GenePrior', 'make_prior', 'read_prior', 'spectral_features', 'rewire', 'perturb',
            'neighbour_agreement']
 
-# %% ../nbs/02_graph.ipynb #d4d691bd
+# %% ../nbs/02_graph.ipynb #ace0eee2
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,7 +20,7 @@ import scipy.sparse as sp
 import scipy.sparse.linalg  # noqa: F401
 
 from .core import GraphselError, RandomState, as_rng, check_positive_int, name_some, read_text, sha1
-from .data import read_table, screen_from_table
+from .data import is_number, read_table, screen_from_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ def unit_rows(M:sp.spmatrix # any matrix
     length = np.sqrt(np.asarray(M.multiply(M).sum(axis=1)).ravel())
     return sp.csr_matrix(sp.diags(1/np.where(length > 0, length, 1.0)) @ M)
 
-# %% ../nbs/02_graph.ipynb #6e2ee3e2
+# %% ../nbs/02_graph.ipynb #3010903f
 class Graphs:
     "What one graph and a set of graphs have in common. `genes` is sorted; every matrix follows its order."
     genes: np.ndarray # names, sorted
@@ -89,7 +89,7 @@ class Graphs:
     @cached_property
     def degree(self) -> np.ndarray: # N
         "Weighted degree: what a gene sends out, summed over the graphs."
-        return sum(np.asarray(g.adjacency.sum(axis=0, dtype=np.float64)).ravel() for g in self.graphs)
+        return sum(np.asarray(g.adjacency.astype(np.float64).sum(axis=0)).ravel() for g in self.graphs)
 
     @cached_property
     def isolated(self) -> np.ndarray: # N, bool
@@ -101,7 +101,7 @@ class Graphs:
         "Hash of genes and weights: equal graphs have equal fingerprints."
         return _fingerprint(self)
 
-# %% ../nbs/02_graph.ipynb #bd0362aa
+# %% ../nbs/02_graph.ipynb #5629d0fd
 def _edge_count(adjacency):
     "Edges at each gene, in and out."
     return np.diff(adjacency.indptr) + np.bincount(adjacency.indices, minlength=adjacency.shape[0])
@@ -116,6 +116,7 @@ def kernel_factor(graph:Graphs, # one graph or several
                  ) -> sp.csr_matrix: # N x r; the kernel is F F^T
     "The kernel as a sparse factor. Priors weigh as much as the graphs together: K = mean(graph kernel, prior, prior ...)."
     hops = (hops,) if isinstance(hops, (int, np.integer)) else tuple(hops)
+    if not hops: raise GraphselError("hops is empty; give at least one whole number of hops")
     share = 1/(1 + len(graph.priors))
     weight = np.sqrt(share/(len(graph.graphs)*len(hops)))
     parts = [weight*unit_rows(propagation(g.adjacency, h)) for g in graph.graphs for h in hops]
@@ -157,11 +158,13 @@ def _tidy(adjacency):
     A.sort_indices()
     return A
 
-# %% ../nbs/02_graph.ipynb #19b09553
+# %% ../nbs/02_graph.ipynb #62ccb187
 def _checked_weights(weight, n, name):
     "Weights as float64 in [0, 1]. Raises for NaN, infinite or negative ones."
     if weight is None: return np.ones(n)
-    weight = np.asarray(weight, dtype=np.float64)
+    try: weight = np.asarray(weight, dtype=np.float64)
+    except (TypeError, ValueError) as e: raise GraphselError(f"{name}: a weight is not a number ({e}); mend or remove it") from e
+    if weight.shape != (n,): raise GraphselError(f"{name}: {weight.size:,} weights for {n:,} edges; give one weight per edge")
     bad = np.flatnonzero(~np.isfinite(weight) | (weight < 0))
     if len(bad): raise GraphselError(f"{name}: {len(bad):,} weights are negative or not a number, the first in edge {bad[0] + 1} ({weight[bad[0]]}); mend or remove them")
     return weight/weight.max() if n and weight.max() > 0 else weight
@@ -188,7 +191,7 @@ def keep_top(adjacency:sp.csr_matrix, # N x N
     keep = order[rank < k]
     return sp.csr_matrix((A.data[keep], (row[keep], A.indices[keep])), shape=A.shape)
 
-# %% ../nbs/02_graph.ipynb #168430ba
+# %% ../nbs/02_graph.ipynb #279531a6
 def from_edges(source:Sequence[str], # gene that sends
                target:Sequence[str], # gene that receives
                weight:Sequence[float]|None=None, # non-negative; None = 1
@@ -215,8 +218,10 @@ def from_edges(source:Sequence[str], # gene that sends
 
 def _edge_names(source, target, name):
     "Both columns as stripped strings; raises at an empty one."
+    if len(source) != len(target): raise GraphselError(f"{name}: {len(source):,} sources but {len(target):,} targets; give one of each per edge")
+    absent = [np.array([c is None or str(c) in ("<NA>", "nan") for c in column], dtype=bool) for column in (source, target)]
     source, target = (np.char.strip(np.asarray(c).astype(str)) for c in (source, target))
-    bad = np.flatnonzero((source == "") | (target == "") | (source == "nan") | (target == "nan"))
+    bad = np.flatnonzero((source == "") | (target == "") | absent[0] | absent[1])
     if len(bad): raise GraphselError(f"{name}: {len(bad):,} edges without a gene name, the first in edge {bad[0] + 1}; remove them")
     return source, target
 
@@ -250,7 +255,7 @@ def from_gene_sets(sets:Mapping[str, Iterable[str]], # term -> genes
     notes = {"name": name, "kind": "gene sets", "sets": len(sets), "threshold": threshold, "top_k": top_k}
     return GeneGraph(names, _tidy(keep_top(J, top_k)), notes)
 
-# %% ../nbs/02_graph.ipynb #5c4f93be
+# %% ../nbs/02_graph.ipynb #c73218a6
 def parse_gene_sets(text:str, # the file's text
                     name:str="gene sets" # for messages
                    ) -> dict[str, list[str]]: # term -> genes
@@ -269,12 +274,12 @@ def _gene_set_line(line):
     "(term, genes) of one line, or (None, ...) where it is not one."
     first, *rest = line.split("\t")
     at = first.rfind("),")
-    if at >= 0: term, members = first[:at + 1], [first[at + 2:], *rest]
+    if at >= 0 and not (len(rest) >= 2 and first[at + 2:at + 3] == " "): term, members = first[:at + 1], [first[at + 2:], *rest]
     elif len(rest) >= 2: term, members = first, rest[1:]
     else: return None, []
     return term.strip(), [m for m in (m.strip().split(",")[0] for m in members) if m]
 
-# %% ../nbs/02_graph.ipynb #7fa8fc19
+# %% ../nbs/02_graph.ipynb #37583401
 WEIGHT_COLUMNS = ("weight", "score", "importance", "combined_score")
 
 def _weight_column(table, name):
@@ -282,10 +287,19 @@ def _weight_column(table, name):
     named = [c for c in table.columns[2:] if str(c).lower() in WEIGHT_COLUMNS]
     column = named[0] if named else table.columns[2] if table.shape[1] > 2 else None
     if column is None: return None
-    if not np.issubdtype(table[column].dtype, np.number): raise GraphselError(f"{name}: the weight column '{column}' is not numeric; mend it or name the right one 'weight'")
-    return table[column].to_numpy()
+    if not is_number(table[column]): raise GraphselError(f"{name}: the weight column '{column}' is not numeric; mend it or name the right one 'weight'")
+    return table[column].to_numpy(dtype=np.float64, na_value=np.nan)
 
-# %% ../nbs/02_graph.ipynb #36ccd2a3
+# %% ../nbs/02_graph.ipynb #7447819f
+def _edge_table(path, kind):
+    "The table of an edge file. Raises for one column, or a first line that is no header."
+    table = read_table(path) if kind == "parquet" else read_table(path, keep_default_na=False, na_values=[""])
+    if table.shape[1] < 2: raise GraphselError(f"{path}: an edge list needs two columns of genes (found {name_some(table.columns)}); is the separator right?")
+    if any(str(c).startswith("Unnamed:") or str(c).replace(".", "", 1).isdigit() for c in table.columns[:3]):
+        raise GraphselError(f"{path}: the first line holds no column names ({name_some(table.columns)}): a row number or an edge stands there; write a header such as source,target,weight and no row numbers")
+    return table
+
+# %% ../nbs/02_graph.ipynb #1b9abad0
 def read_graph(path:str|Path, # .csv, .tsv, .parquet (also .gz): edges; .gmt, .txt: gene sets
                *, directed:bool=False, # edges go from the first to the second column only
                top_k:int|None=None, # strongest sources per gene; None = all for edges, 20 for gene sets
@@ -294,11 +308,10 @@ def read_graph(path:str|Path, # .csv, .tsv, .parquet (also .gz): edges; .gmt, .t
     "Read a graph. Raises `GraphselError` for a file that is missing, unreadable or of no known kind."
     name = Path(path).name
     kind = name.removesuffix(".gz").rsplit(".", 1)[-1].lower()
-    if kind in ("gmt", "txt"): return from_gene_sets(parse_gene_sets(read_text(path), name), top_k=top_k or 20, genes=genes, name=name)
+    if kind in ("gmt", "txt"): return from_gene_sets(parse_gene_sets(read_text(path), name), top_k=20 if top_k is None else top_k, genes=genes, name=name)
     if kind not in ("csv", "tsv", "parquet"):
         raise GraphselError(f"{path}: no graph is read from '.{kind}'; use .csv, .tsv, .parquet (edges) or .gmt, .txt (gene sets)")
-    table = read_table(path, keep_default_na=False, na_values=[""]) if kind != "parquet" else read_table(path)
-    if table.shape[1] < 2: raise GraphselError(f"{path}: an edge list needs two columns of genes (found {name_some(table.columns)}); is the separator right?")
+    table = _edge_table(path, kind)
     return from_edges(table.iloc[:, 0], table.iloc[:, 1], _weight_column(table, name), directed=directed, top_k=top_k, genes=genes, name=name)
 
 # %% ../nbs/02_graph.ipynb #a8761fc3
@@ -314,7 +327,7 @@ class AlignReport:
         import pandas as pd
         return pd.DataFrame({"gene": list(self.missing), "action": list(self.missing.values())})
 
-# %% ../nbs/02_graph.ipynb #c6a47530
+# %% ../nbs/02_graph.ipynb #93f7f8b6
 MISSING = ("report", "error", "drop", "backoff")
 
 def align(graph:Graphs, # one graph or several
@@ -331,7 +344,9 @@ def align(graph:Graphs, # one graph or several
     done = {g: "edges taken from the fallback graph" if g in known else "left out" if missing == "drop" else "kept without edges" for g in lacking}
     kept = [g for g in genes if g in graph] if missing == "drop" else genes
     aligned = graph.subgraph(kept)
-    return (_borrow_edges(aligned, known, fallback) if known else aligned), AlignReport(len(genes), done)
+    if known: aligned = _borrow_edges(aligned, known, fallback)
+    done.update({g: "kept without edges" for g in known if aligned.isolated[aligned.index([g])[0]]})
+    return aligned, AlignReport(len(genes), done)
 
 # %% ../nbs/02_graph.ipynb #3651ccc8
 def _borrow_edges(graph, genes, fallback):
@@ -375,7 +390,7 @@ def combine(graphs:Sequence[Graphs], # one or more
     priors = [p for g in graphs for p in g.priors] + list(priors)
     return GraphSet(layers[0].genes, layers, tuple(p.subgraph(genes) for p in priors))
 
-# %% ../nbs/02_graph.ipynb #c9ba4a31
+# %% ../nbs/02_graph.ipynb #d6a6f6ca
 @dataclass(frozen=True, eq=False)
 class GenePrior:
     "A table of features, one row per gene; `subgraph` aligns it. Its kernel is the cosine of centred rows."
@@ -392,9 +407,10 @@ class GenePrior:
     def subgraph(self, genes:Iterable[str]) -> "GenePrior":
         "The prior over exactly `genes` (sorted); those it lacks are at the mean."
         genes = np.array(sorted(set(genes)), dtype=str)
-        at = {g: i for i, g in enumerate(self.genes) if g not in set(self.missing)}
+        gone = set(self.missing)
+        at = {g: i for i, g in enumerate(self.genes) if g not in gone}
         rows = [self.features[at[g]] if g in at else np.zeros(self.features.shape[1]) for g in genes]
-        return replace(self, genes=genes, features=np.array(rows), missing=tuple(g for g in genes if g not in at))
+        return replace(self, genes=genes, features=np.reshape(rows, (len(genes), self.features.shape[1])), missing=tuple(g for g in genes if g not in at))
 
 # %% ../nbs/02_graph.ipynb #3c9b59d2
 def make_prior(table:"pd.DataFrame", # genes x features, numeric
@@ -408,13 +424,15 @@ def make_prior(table:"pd.DataFrame", # genes x features, numeric
     if values.size == 0 or not np.isfinite(values).all(): raise GraphselError(f"{name}: it is empty or holds NaN; fill or remove those rows")
     return GenePrior(np.array(table.index, dtype=str), values - values.mean(axis=0), name)
 
-# %% ../nbs/02_graph.ipynb #2f10e12f
-def _ranked_features(table, decay=100.0):
+# %% ../nbs/02_graph.ipynb #de2d2a6c
+def _ranked_features(table, name, decay=100.0):
     "Ranked gene lists as a matrix: perturbed gene x gene, exp(-rank/decay), 0 where unranked."
+    twice = table.duplicated(["perturbed_gene", "gene"])
+    if twice.any(): raise GraphselError(f"{name}: {int(twice.sum()):,} pairs of perturbed_gene and gene stand twice; keep one list per perturbation, for example FILE:cell_line=K562")
     table = table.assign(strength=np.exp(-table["rank"]/decay))
     return table.pivot_table(index="perturbed_gene", columns="gene", values="strength", fill_value=0.0, observed=True)
 
-# %% ../nbs/02_graph.ipynb #3ec5ff63
+# %% ../nbs/02_graph.ipynb #5d3eb4ed
 def read_prior(path:str # a file, or FILE:column=value
               ) -> GenePrior:
     "Read a prior. Raises `GraphselError` for a file of no known kind or a filter that keeps nothing."
@@ -426,7 +444,7 @@ def read_prior(path:str # a file, or FILE:column=value
         found = table[column].astype(str).unique()
         if value not in found: raise GraphselError(f"{name}: no row with {condition}; the column holds {name_some(found)}")
         table = table[table[column].astype(str) == value].drop(columns=column)
-    if {"perturbed_gene", "gene", "rank"} <= set(table.columns): return make_prior(_ranked_features(table), f"{name} {condition}".strip())
+    if {"perturbed_gene", "gene", "rank"} <= set(table.columns): return make_prior(_ranked_features(table, name), f"{name} {condition}".strip())
     if "perturbation" in table: return make_prior(screen_from_table(table, name).to_df(), name)
     if table.columns[0] == "gene": return make_prior(table.set_index("gene"), name)
     raise GraphselError(f"{name}: not a prior; expected a column 'perturbation', a first column 'gene', or perturbed_gene, gene and rank")

@@ -84,19 +84,28 @@ def write_picks(s:Selection, # a plan
     with atomic_path(path) as temporary: selection_frame(s).to_csv(temporary, index=False, float_format="%.10g")
     return Path(path)
 
-# %% ../nbs/05_optimize.ipynb #253aba12
+# %% ../nbs/05_optimize.ipynb #5ddc1ba9
+def _plain(o):
+    "Numbers, lists and names as JSON knows them; NaN becomes null."
+    if isinstance(o, Mapping): return {str(k): _plain(v) for k, v in o.items()}
+    if isinstance(o, (list, tuple, np.ndarray)): return [_plain(v) for v in o]
+    if isinstance(o, np.generic): o = o.item()
+    return None if isinstance(o, float) and not np.isfinite(o) else o
+
 def save_selection(s:Selection, # a plan
                    path:str|Path # .json
                   ) -> Path:
     "Write a selection as JSON."
-    with atomic_path(path) as temporary: temporary.write_text(json.dumps(asdict(s), indent=1))
+    with atomic_path(path) as temporary: temporary.write_text(json.dumps(_plain(asdict(s)), indent=1, allow_nan=False))
     return Path(path)
 
 def load_selection(path:str|Path # .json
                   ) -> Selection:
     "Read a selection. Raises `GraphselError` when the file is not one."
-    try: return Selection(**json.loads(read_text(path)))
-    except (json.JSONDecodeError, TypeError) as e: raise GraphselError(f"{path} is not a saved selection: {e}") from e
+    try: d = json.loads(read_text(path))
+    except json.JSONDecodeError as e: raise GraphselError(f"{path} is not a saved selection: {e}") from e
+    try: return Selection(**{**d, **{k: [float("nan") if v is None else v for v in d[k]] for k in ("gains", "values")}})
+    except (KeyError, TypeError) as e: raise GraphselError(f"{path} is not a saved selection: {e}") from e
 
 # %% ../nbs/05_optimize.ipynb #e7203722
 def best_sum(gains:np.ndarray, # non-negative gains of the candidates
@@ -190,7 +199,7 @@ def _leaders(criterion, heap, stamp, step):
         stamp[j], computed = step, computed + 1
     return tied, best, computed
 
-# %% ../nbs/05_optimize.ipynb #f96c7a4c
+# %% ../nbs/05_optimize.ipynb #c8507b17
 METHODS = ("auto", "naive", "lazy")
 
 def greedy(criterion:Criterion, # over everything that may be picked or was measured
@@ -202,14 +211,16 @@ def greedy(criterion:Criterion, # over everything that may be picked or was meas
            ties:str="soft" # "soft" or "index"
           ) -> Selection: # every prefix is the plan for a smaller budget
     "Greedy maximisation: >= 1 - 1/e of the optimum for monotone submodular criteria (Nemhauser 1978); with costs, the better of two greedy runs, >= (1 - 1/e)/2 (Leskovec 2007)."
-    measured, exclude = list(dict.fromkeys(measured)), set(exclude)
+    measured, exclude = sorted({str(m) for m in measured}), set(exclude)
     open_ = np.array([e not in exclude and e not in set(measured) for e in criterion.elements])
     run = _Run(criterion, budget, method, criterion.positions(measured), np.flatnonzero(open_), None if costs is None else _cost_array(costs, criterion.elements), ties)
     _check_run(run)
     if costs is None: return _finish(run, measured)
-    return max((_finish(replace(run, by_ratio=r), measured) for r in (True, False)), key=lambda s: s.value)
+    both = [_finish(replace(run, by_ratio=r), measured) for r in (True, False)]
+    best = max(both, key=lambda s: s.value)
+    return best if best.upper_bound is None else replace(best, upper_bound=min(s.upper_bound for s in both)) # each run's bound is valid
 
-# %% ../nbs/05_optimize.ipynb #8056c371
+# %% ../nbs/05_optimize.ipynb #facadb7e
 @dataclass(frozen=True)
 class _Run:
     "What one greedy run needs."
@@ -227,18 +238,20 @@ def _check_run(run):
     if run.method not in METHODS: raise GraphselError(f"method is {run.method!r}; use one of {', '.join(METHODS)}")
     if run.ties not in TIES: raise GraphselError(f"ties is {run.ties!r}; use 'soft' or 'index'")
     if run.costs is not None:
+        if isinstance(run.budget, bool) or not isinstance(run.budget, (int, float, np.number)): raise GraphselError(f"budget is {run.budget!r}; give a number of cost units")
         if not np.isfinite(run.budget) or not len(run.at) or run.budget < run.costs[run.at].min(): raise GraphselError(f"budget {run.budget} buys nothing: the cheapest of {len(run.at):,} candidates costs {run.costs[run.at].min() if len(run.at) else float('nan'):g}")
     elif check_positive_int(run.budget, "budget") > len(run.at):
         raise GraphselError(f"budget is {run.budget:,} but only {len(run.at):,} candidates can be picked; lower it or give more candidates")
 
 def _cost_array(costs, elements):
     "Costs per element; raises for costs that are not positive numbers."
-    values = np.array([float(costs.get(e, 1.0)) for e in elements])
+    try: values = np.array([float(costs.get(e, 1.0)) for e in elements])
+    except (TypeError, ValueError) as e: raise GraphselError(f"costs must be positive numbers ({e}); mend them") from e
     bad = ~np.isfinite(values) | (values <= 0)
     if bad.any(): raise GraphselError(f"costs must be positive numbers; mend those of {name_some(elements[bad])}")
     return values
 
-# %% ../nbs/05_optimize.ipynb #d83bc8ee
+# %% ../nbs/05_optimize.ipynb #af529869
 def _finish(run, measured):
     "Carry out one run and write the selection."
     started, c = time.perf_counter(), run.criterion
@@ -247,7 +260,7 @@ def _finish(run, measured):
     before = float(c.current)
     picks, gains, values, columns, bound, evaluations = _pick(run)
     keys = list(columns[0]) if columns else []
-    return Selection(genes=[str(c.elements[j]) for j in picks], gains=gains, values=values, strategy=c.name, budget=run.budget,
+    return Selection(genes=[str(c.elements[j]) for j in picks], gains=gains, values=values, strategy=c.name, budget=run.budget if run.costs is None else float(run.budget),
                      upper_bound=bound if c.monotone and c.submodular else None, measured=measured, measured_value=before,
                      n_candidates=len(run.at), n_targets=len(c.targets), seconds=time.perf_counter() - started, evaluations=evaluations,
                      params={"method": run.method, "ties": run.ties}, columns={k: [row[k] for row in columns] for k in keys}, graph=c.graph.fingerprint)

@@ -201,7 +201,7 @@ def pick_by_criterion(name:str # of a criterion
 
 for _name in CRITERIA: strategy(_name, kind="criterion")(pick_by_criterion(_name))
 
-# %% ../nbs/06_select.ipynb #9a7ce044
+# %% ../nbs/06_select.ipynb #a285baf1
 def known_to(graph:Graphs, # one graph or several
              names:Iterable[str], # perturbations from the user
              what:str, # "candidates", "targets" ... for the message
@@ -209,14 +209,17 @@ def known_to(graph:Graphs, # one graph or several
              report:dict # gets an entry for each name that is left out
             ) -> list[str]: # names the graph knows, in their one spelling
     "The perturbations whose genes are all in the graph. Raises `GraphselError` under missing='error'."
+    if isinstance(names, str): raise GraphselError(f"{what} is the text {names!r}; give a list of names")
     names = list(dict.fromkeys(perturbation_name(n) for n in names))
+    if "control" in names: report["control"] = f"{what}: the control perturbs no gene"
+    names = [n for n in names if n != "control"]
     lacking = [n for n in names if not all(p in graph for p in perturbed_genes(n))]
     if lacking and missing == "error": raise GraphselError(f"{what}: {len(lacking):,} of {len(names):,} are not in the graph: {name_some(lacking)}; mend the names, or allow it with missing='report'")
     if lacking: log.warning("%s: %s of %s are not in the graph and are left out: %s", what, f"{len(lacking):,}", f"{len(names):,}", name_some(lacking))
-    report.update({n: f"{what}: not in the graph" for n in lacking})
+    report.update({n: f"{report[n].split(':')[0]}, {what}: not in the graph" if n in report else f"{what}: not in the graph" for n in lacking})
     return [n for n in names if n not in set(lacking)]
 
-# %% ../nbs/06_select.ipynb #00e1dae1
+# %% ../nbs/06_select.ipynb #73189941
 def make_problem(graph:Graphs, # one graph or several
                  candidates:Iterable[str]|None=None, # None = every gene of the graph
                  targets:Iterable[str]|None=None, # None = the candidates
@@ -228,17 +231,20 @@ def make_problem(graph:Graphs, # one graph or several
                 ) -> tuple[Problem, dict]: # the problem, and why names were left out
     "Check a user's lists against the graph. Raises `GraphselError` for lists that leave nothing to pick."
     align(graph, [], missing) # an unknown policy is refused before anything is done
-    report, exclude = {}, {perturbation_name(n) for n in exclude}
+    report = {}
     wanted = list(graph.genes) if candidates is None else known_to(graph, candidates, "candidates", missing, report)
     measured = known_to(graph, measured, "measured", missing, report)
+    exclude = set(known_to(graph, exclude, "exclude", missing, report))
     report.update({n: "excluded" for n in wanted if n in exclude} | {n: "already measured" for n in wanted if n in set(measured)})
     targets = wanted if targets is None else known_to(graph, targets, "targets", missing, report)
     left = [n for n in wanted if n not in exclude and n not in set(measured)]
     if not left: raise GraphselError("no candidate is left to pick; check the candidates, the excluded and the measured genes against the graph")
-    if costs is not None: known_to(graph, costs, "costs", missing, report)
+    if costs is not None:
+        known_to(graph, costs, "costs", missing, report)
+        costs = {perturbation_name(n): c for n, c in costs.items()}
     return Problem(graph, left, targets, measured, costs, params=params), report
 
-# %% ../nbs/06_select.ipynb #4816e47c
+# %% ../nbs/06_select.ipynb #e876bb6a
 def select(graph:Graphs, # one graph or several
            budget:int|float, # picks; with `costs`, cost units
            criterion:str="graphreach", # any one-shot strategy: see `STRATEGIES`
@@ -257,10 +263,12 @@ def select(graph:Graphs, # one graph or several
     graph = fill_layers(graph) if missing == "backoff" else graph
     problem, report = make_problem(graph, candidates, targets, measured, exclude, costs, missing, **params)
     if found.kind == "baseline":
+        odd = set(params) - {"hops"}
+        if odd: raise GraphselError(f"'{criterion}' has no parameter {name_some(sorted(odd))}; remove it")
         if costs is not None: raise GraphselError(f"'{criterion}' has no gain to weigh against costs; choose a criterion ({', '.join(CRITERIA)})")
         if check_positive_int(budget, "budget") > len(problem.candidates): raise GraphselError(f"budget is {budget:,} but only {len(problem.candidates):,} candidates can be picked; lower it or give more candidates")
     s = found.pick(problem, budget, as_rng(random_state))
-    return replace(s, report=report, seconds=time.perf_counter() - started, params={**s.params, **params})
+    return replace(s, report=dict(sorted(report.items())), seconds=time.perf_counter() - started, params={**s.params, **params})
 
 # %% ../nbs/06_select.ipynb #70b5c398
 def fill_layers(graph:Graphs # one graph or several
