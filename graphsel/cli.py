@@ -237,7 +237,7 @@ def _write_predictions(prediction, report, out):
     strongest = prediction.obs_names[np.argsort(-np.linalg.norm(prediction.X, axis=1), kind="stable")[:5]]
     click.echo(f"graphsel: {prediction.n_obs:,} genes predicted, strongest {', '.join(strongest)}; {len(report):,} left out (missing.csv); written to {out}", err=True)
 
-# %% ../nbs/13_cli.ipynb #1858775c
+# %% ../nbs/13_cli.ipynb #35e0ba3f
 @main.command("list")
 @click.argument("what", type=click.Choice(["strategies", "criteria", "models", "datasets"]))
 def list_command(what):
@@ -251,7 +251,7 @@ def list_command(what):
         from graphsel.datasets import simulated_screen
         found = {"simulated": simulated_screen.__doc__}
     else:
-        import graphsel.active # registers the learners
+        from graphsel import active # noqa: F401  (it registers the learners)
         found = {n: s.about for n, s in select.STRATEGIES.items()}
     for name, about in found.items(): click.echo(f"{name:18} {(about or '').strip().splitlines()[0]}")
 

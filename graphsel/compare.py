@@ -162,7 +162,7 @@ def set_up(plan:Plan, # the plan
     targets = test if plan.targets == "heldout" else sorted(pool + test)
     return Problem(graph, pool, targets, fit=fit, params=plan.params), test, revealed
 
-# %% ../nbs/10_compare.ipynb #2d8d6bdc
+# %% ../nbs/10_compare.ipynb #dd60d71b
 @dataclass(frozen=True, eq=False)
 class Picks:
     "What a strategy had measured at one budget."
@@ -174,11 +174,12 @@ class Picks:
 def one_shot_picks(problem, name, budgets, rng):
     "Yield the picks of a one-shot strategy at each budget."
     found, children = get_strategy(name), rng.spawn(len(budgets))
-    s = None
+    s, spent = None, 0.0
     for b, child in zip(budgets, children):
-        started = time.perf_counter()
-        if s is None or not found.nested: s = found.pick(problem, budgets[-1] if found.nested else b, child)
-        spent = (spent if found.nested and b != budgets[0] else 0) + time.perf_counter() - started
+        if s is None or not found.nested:
+            started = time.perf_counter()
+            s = found.pick(problem, budgets[-1] if found.nested else b, child)
+            spent = time.perf_counter() - started
         yield Picks(b, s.genes[:b], 0, spent)
 
 def active_picks(problem, name, plan, rng):

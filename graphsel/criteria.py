@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DIRECTIONS', 'SOFT_FORMS', 'DENSE_LIMIT', 'CRITERIA', 'incidence', 'Criterion', 'reach_matrix', 'by_name',
            'target_genes', 'GraphReach', 'SoftReach', 'hop_range', 'FacilityLocation', 'MaxSpec', 'check_noise',
-           'SupervisionVariance', 'squared_columns', 'make_criterion']
+           'KernelBlocks', 'SupervisionVariance', 'make_criterion']
 
 # %% ../nbs/04_criteria.ipynb #09561b1f
 import copy
@@ -261,9 +261,32 @@ def check_noise(noise, # one number, or one per element (array or mapping)
     if not np.isfinite(values).all() or (values <= 0).any(): raise GraphselError("noise must be positive and finite for every candidate; mend it")
     return values
 
-# %% ../nbs/04_criteria.ipynb #121138fb
+# %% ../nbs/04_criteria.ipynb #0f057c13
 DENSE_LIMIT = 25_000_000 # entries of a kernel block that is held densely (200 MB)
 
+class KernelBlocks:
+    "The kernel F F^T between elements, and between targets and elements: dense when small, otherwise only its factor."
+    def __init__(self, F_elements:sp.csr_matrix, # elements x r
+                 F_targets:sp.csr_matrix): # targets x r
+        self.F_elements, self.F_targets = sp.csr_matrix(F_elements), sp.csr_matrix(F_targets)
+        n, m = F_elements.shape[0], F_targets.shape[0]
+        dense = n*max(n, m) <= DENSE_LIMIT
+        self.elements = (self.F_elements @ self.F_elements.T).toarray() if dense else None
+        self.targets = (self.F_targets @ self.F_elements.T).toarray() if dense else None # targets x elements
+
+    def diagonal(self): return np.asarray(self.F_elements.multiply(self.F_elements).sum(axis=1)).ravel()
+    def columns(self, j): # K[elements, j], K[targets, j]
+        if self.elements is not None: return self.elements[j], self.targets[:, j]
+        f = self.F_elements[j].T
+        return (self.F_elements @ f).toarray().ravel(), (self.F_targets @ f).toarray().ravel()
+    def spread(self, w): # K[elements, targets] w
+        return w @ self.targets if self.targets is not None else self.F_elements @ (self.F_targets.T @ w)
+    def squared(self, weights, block=512): # for each element: sum over targets of weight * K^2, in blocks of elements
+        out = np.empty(self.F_elements.shape[0])
+        for start in range(0, len(out), block): out[start:start + block] = weights @ (self.F_targets @ self.F_elements[start:start + block].T).toarray()**2
+        return out
+
+# %% ../nbs/04_criteria.ipynb #95fe5804
 class SupervisionVariance(Criterion):
     "Variance of the targets that measuring the picks removes, under the graph kernel as prior covariance. Monotone, nearly submodular."
     name = "variance"
@@ -275,52 +298,28 @@ class SupervisionVariance(Criterion):
         self.weights = _weights(graph, weights, self.given_targets, self.targets, self.name)
         self.scale = self.weights.max() or 1.0
         F = graph.factor(hop_range(hops))
-        self.F_elements, self.F_targets = sp.csr_matrix(self.rows @ F), sp.csr_matrix(incidence(graph, self.targets) @ F)
-        dense = len(self.elements)*max(len(self.elements), len(self.targets)) <= DENSE_LIMIT
-        self.K_elements = (self.F_elements @ self.F_elements.T).toarray() if dense else None
-        self.K_targets = (self.F_targets @ self.F_elements.T).toarray() if dense else None # targets x elements
-        self.prior_numerator = squared_columns(self.F_targets, self.F_elements, self.weights)
-        self.prior_diagonal = np.asarray(self.F_elements.multiply(self.F_elements).sum(axis=1)).ravel()
+        self.kernel = KernelBlocks(self.rows @ F, incidence(graph, self.targets) @ F)
+        self.prior = self.kernel.squared(self.weights), self.kernel.diagonal()
         self.reset()
 
     def reset(self):
-        self.current, self.numerator, self.diagonal = 0.0, self.prior_numerator, self.prior_diagonal
+        self.current, (self.numerator, self.diagonal) = 0.0, self.prior
         self.kept_elements, self.kept_targets = np.zeros((0, len(self.elements))), np.zeros((0, len(self.targets)))
 
     def gains(self, at=slice(None)): return np.maximum(self.numerator[at], 0)/(np.maximum(self.diagonal[at], 0) + self.noise[at])
     def add(self, j):
-        scale = max(self.diagonal[j], 0) + self.noise[j]
-        k_elements, k_targets = self._columns(j)
+        s = max(self.diagonal[j], 0) + self.noise[j]
+        k_elements, k_targets = self.kernel.columns(j)
         c_elements = k_elements - self.kept_elements.T @ self.kept_elements[:, j]
         c_targets = k_targets - self.kept_targets.T @ self.kept_elements[:, j]
-        weighted, step = self.weights*c_targets, c_elements/scale
-        u = self._spread(weighted) - self.kept_elements.T @ (self.kept_targets @ weighted)
+        weighted, step = self.weights*c_targets, c_elements/s
+        u = self.kernel.spread(weighted) - self.kept_elements.T @ (self.kept_targets @ weighted)
         length = weighted @ c_targets
-        self.current += length/scale
+        self.current += length/s
         self.numerator = self.numerator - 2*step*u + step**2*length
         self.diagonal = self.diagonal - step*c_elements
-        self.kept_elements = np.vstack([self.kept_elements, c_elements/np.sqrt(scale)])
-        self.kept_targets = np.vstack([self.kept_targets, c_targets/np.sqrt(scale)])
-
-    def _columns(self, j): # K[elements, j], K[targets, j]
-        if self.K_elements is not None: return self.K_elements[j], self.K_targets[:, j]
-        f = self.F_elements[j].T
-        return (self.F_elements @ f).toarray().ravel(), (self.F_targets @ f).toarray().ravel()
-    def _spread(self, w): # K[elements, targets] w
-        return w @ self.K_targets if self.K_targets is not None else self.F_elements @ (self.F_targets.T @ w)
-
-# %% ../nbs/04_criteria.ipynb #9d790269
-def squared_columns(F_targets:sp.csr_matrix, # targets x r
-                    F_elements:sp.csr_matrix, # elements x r
-                    weights:np.ndarray, # one per target
-                    block:int=512 # elements at once
-                   ) -> np.ndarray: # one per element
-    "For each element the weighted sum over the targets of squared covariances, in blocks."
-    out = np.empty(F_elements.shape[0])
-    for start in range(0, len(out), block):
-        K = (F_targets @ F_elements[start:start + block].T).toarray()
-        out[start:start + block] = weights @ K**2
-    return out
+        self.kept_elements = np.vstack([self.kept_elements, c_elements/np.sqrt(s)])
+        self.kept_targets = np.vstack([self.kept_targets, c_targets/np.sqrt(s)])
 
 # %% ../nbs/04_criteria.ipynb #f8cbdc94
 CRITERIA = {c.name: c for c in (GraphReach, SoftReach, FacilityLocation, MaxSpec, SupervisionVariance)}

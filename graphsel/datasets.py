@@ -267,7 +267,7 @@ def _in_screen_units(change, base):
     expected *= base.sum()/expected.sum(axis=1, keepdims=True)
     return np.log1p(expected) - np.log1p(base)
 
-# %% ../nbs/03_datasets.ipynb #45ee5c92
+# %% ../nbs/03_datasets.ipynb #7970f1ef
 def _draw_cells(change, base, names, genes, cells_per_perturbation, n_control, rng):
     "Log-normalised cells of a control and of every perturbation, as AnnData."
     import anndata as ad, pandas as pd
@@ -278,7 +278,6 @@ def _draw_cells(change, base, names, genes, cells_per_perturbation, n_control, r
     obs = pd.DataFrame({"condition": pd.Categorical.from_codes(condition, spelled)}, index=[f"cell{i:07}" for i in range(len(condition))])
     return ad.AnnData(log_normalize(counts), obs=obs, var=pd.DataFrame({"gene_name": genes}, index=genes))
 
-# %% ../nbs/03_datasets.ipynb #07054b2a
 def _draw_records(bio, names, information, seed):
     "Edges (a table) and gene sets (a dict), under names of which a share is swapped."
     import pandas as pd

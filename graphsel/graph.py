@@ -50,13 +50,12 @@ def unit_rows(M:sp.spmatrix # any matrix
     length = np.sqrt(np.asarray(M.multiply(M).sum(axis=1)).ravel())
     return sp.csr_matrix(sp.diags(1/np.where(length > 0, length, 1.0)) @ M)
 
-# %% ../nbs/02_graph.ipynb #3010903f
+# %% ../nbs/02_graph.ipynb #3cfc8674
 class Graphs:
     "What one graph and a set of graphs have in common. `genes` is sorted; every matrix follows its order."
     genes: np.ndarray # names, sorted
+    graphs: tuple # the layers
     priors: tuple = () # further kernels over the same genes
-    @property
-    def graphs(self) -> tuple: raise NotImplementedError
     def __len__(self): return len(self.genes)
     def __contains__(self, gene): return gene in self._position
     @cached_property

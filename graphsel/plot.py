@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['OKABE_ITO', 'METRIC_NAMES', 'style', 'within_seed', 'learning_curves', 'save_learning_curves', 'value_curve']
 
-# %% ../nbs/11_plot.ipynb #81092ed9
+# %% ../nbs/11_plot.ipynb #f6081a4f
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .core import GraphselError, atomic_path, name_some, unknown_name
+from .core import GraphselError, atomic_path, unknown_name
 from .metrics import LOWER_IS_BETTER
 from .optimize import Selection
 

@@ -217,7 +217,7 @@ def test_variance_dense_factored_and_downdated_agree(seed):
         criteria.DENSE_LIMIT = 0
         factored = SupervisionVariance(g, names, targets, hops=hops, noise=noise, weights=a)
     finally: criteria.DENSE_LIMIT = limit
-    assert dense.K_elements is not None and factored.K_elements is None and factored.K_targets is None
+    assert dense.kernel.elements is not None and factored.kernel.elements is None and factored.kernel.targets is None
     M = np.vstack([touched(g, names), touched(g, targets)])
     C, n = M @ dense_kernel(g, range(1, hops + 1)) @ M.T, len(names)
     for j in rng.permutation(n)[:5]:

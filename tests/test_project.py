@@ -25,7 +25,7 @@ NOTEBOOKS = sorted(NBS.glob("*.ipynb"))
 ALL_NOTEBOOKS = [o for o in sorted(NBS.rglob("*.ipynb")) if not any(p.startswith((".", "_")) for p in o.relative_to(NBS).parts)]
 MODULES = {o.stem: o for o in sorted(LIB.glob("*.py")) if not o.name.startswith("_")}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
-LIGHT = [o for o in ROOMS[:ROOMS.index("models")] if o in MODULES]
+LIGHT = [o for o in ROOMS[:ROOMS.index("select") + 1] if o in MODULES]
 HEAVY = ("torch", "torch_geometric", "scanpy", "anndata", "matplotlib", "seaborn", "pandas", "sklearn", "pyarrow", "IPython", "fastcore")
 
 
@@ -156,6 +156,11 @@ def test_room_is_light(module):
 def test_select_is_light():
     if "select" not in MODULES: pytest.skip("graphsel/select.py does not exist yet")
     assert "select" in LIGHT
+
+
+@pytest.mark.parametrize("module", ROOMS[:ROOMS.index("models")])
+def test_torch_comes_with_the_models(module):
+    assert not loaded_by(f"import graphsel.{module}") & {"torch", "torch_geometric"}
 
 
 def test_rooms_load_on_first_use():
