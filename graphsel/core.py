@@ -6,9 +6,10 @@
 __all__ = ['log', 'RandomState', 'GraphselError', 'name_some', 'unknown_name', 'check_positive_int', 'as_rng', 'child_rng',
            'as_seed', 'atomic_path', 'sha1', 'file_sha1', 'progress', 'read_text', 'read_gene_list']
 
-# %% ../nbs/00_core.ipynb #127ee5d3
+# %% ../nbs/00_core.ipynb #4f618b5d
 import contextlib
 import difflib
+import gzip
 import hashlib
 import logging
 import os
@@ -137,13 +138,14 @@ def _watched() -> bool:
     "True in a terminal or a live notebook kernel."
     return sys.stderr.isatty() or ("ipykernel" in sys.modules and "IN_TEST" not in os.environ)
 
-# %% ../nbs/00_core.ipynb #3fbb8abd
-def read_text(path:str|Path # a text file, UTF-8
+# %% ../nbs/00_core.ipynb #a0cab0b3
+def read_text(path:str|Path # a text file, UTF-8; may be gzipped (.gz)
              ) -> str:
     "The file's text. Raises `GraphselError` when it is missing, unreadable or not text."
-    try: return Path(path).read_text(encoding="utf-8-sig")
+    try:
+        with gzip.open(path, "rt", encoding="utf-8-sig") if str(path).endswith(".gz") else open(path, encoding="utf-8-sig") as f: return f.read()
     except FileNotFoundError as e: raise GraphselError(f"no such file: {path}; check the path") from e
-    except (OSError, UnicodeDecodeError) as e: raise GraphselError(f"cannot read {path} as text: {e}; save it as UTF-8") from e
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as e: raise GraphselError(f"cannot read {path} as text: {e}; is it complete, and UTF-8?") from e
 
 # %% ../nbs/00_core.ipynb #2986cf8c
 def read_gene_list(path:str|Path # .txt: one symbol a line; .csv/.tsv: a `gene` column
