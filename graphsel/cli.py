@@ -255,7 +255,7 @@ def list_command(what):
         found = {n: s.about for n, s in select.STRATEGIES.items()}
     for name, about in found.items(): click.echo(f"{name:18} {(about or '').strip().splitlines()[0]}")
 
-# %% ../nbs/13_cli.ipynb #50c8338f
+# %% ../nbs/13_cli.ipynb #fa9366a5
 @main.command("demo")
 @click.option("--out", default="demo", show_default=True, type=click.Path(file_okay=False, path_type=str), help="Folder for the results.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
@@ -274,3 +274,6 @@ def demo_command(out, seed):
     results = compare(sim.screen, sim.graph, ["random", "degree", "graphreach", "variance", "active:bald"], [20, 40, 80, 120], models=("gp",), seeds=5,
                       standardize=True, jobs=_cores(), out=out, resume=True, notes={"arguments": sys.argv[1:]}, seed=seed)
     _show_results(results, out)
+    click.echo(f"""graphsel: look at {out}/learning_curves.png, and at {out}/picks.csv for the plan. The same commands on these files:
+    graphsel select --graph {out}/data/edges.tsv --graph {out}/data/gene_sets.gmt --budget 40 --criterion variance
+    graphsel compare --screen {out}/data/screen.h5ad --graph {out}/data/edges.tsv --strategies random,variance --budgets 20,40 --model gp --out results""", err=True)

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['PRESETS', 'KEY', 'SUMMARY_COLUMNS', 'Plan', 'make_plan', 'Bench', 'make_bench', 'Task', 'tasks', 'Fitter', 'set_up',
-           'Picks', 'one_shot_picks', 'active_picks', 'run_task', 'one_thread', 'machine', 'compare', 'result_table',
-           'write_results', 'summarize', 'holm']
+           'Picks', 'one_shot_picks', 'active_picks', 'run_task', 'machine', 'compare', 'result_table', 'write_results',
+           'summarize', 'holm']
 
-# %% ../nbs/10_compare.ipynb #5f598da9
+# %% ../nbs/10_compare.ipynb #1e5e0013
 import contextlib
 import json
 import os
@@ -23,7 +23,7 @@ import numpy as np
 
 from . import __version__
 from .active import learner, round_sizes, rounds
-from .core import GraphselError, atomic_path, check_positive_int, child_rng, log, name_some, progress, read_text, sha1, unknown_name
+from .core import GraphselError, atomic_path, check_positive_int, child_rng, log, name_some, one_thread, progress, read_text, sha1, unknown_name
 from .data import check_screen, perturbed_genes, split_perturbations
 from .graph import Graphs, perturb
 from .metrics import LOWER_IS_BETTER, budget_saved, curve_area, evaluate
@@ -220,18 +220,7 @@ def _judge(plan, bench, problem, revealed, test, p):
     scores = evaluate(model.predict(test), bench.screen, scale=scale, reference=np.asarray(bench.screen[sorted(p.names)].X, float).mean(axis=0))
     return {"round": p.round, "n_measured": len(p.names), **scores, "select_seconds": p.seconds, "fit_seconds": problem.fit.seconds, "picks_sha1": sha1("\n".join(p.names))}
 
-# %% ../nbs/10_compare.ipynb #282e942b
-@contextlib.contextmanager
-def one_thread():
-    "One thread for BLAS, OpenMP and torch inside; the old settings afterwards."
-    import torch
-    from threadpoolctl import threadpool_limits
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1): yield
-    finally: torch.set_num_threads(before)
-
+# %% ../nbs/10_compare.ipynb #baf4fc95
 def _work(plan, bench, task, folder):
     "Run one task and write its rows, in whichever process this is."
     with one_thread(): rows = run_task(plan, bench, task)

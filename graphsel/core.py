@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['log', 'RandomState', 'GraphselError', 'name_some', 'unknown_name', 'check_positive_int', 'as_rng', 'child_rng',
-           'as_seed', 'atomic_path', 'sha1', 'file_sha1', 'progress', 'read_text', 'read_gene_list']
+           'as_seed', 'one_thread', 'atomic_path', 'sha1', 'file_sha1', 'progress', 'read_text', 'read_gene_list']
 
 # %% ../nbs/00_core.ipynb #4f618b5d
 import contextlib
@@ -82,6 +82,19 @@ def as_seed(rng:np.random.Generator # parent generator; its stream moves on by o
     "An integer seed for libraries that do not take a `Generator`."
     return int(rng.integers(2**31))
 
+# %% ../nbs/00_core.ipynb #38ad7f8c
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    "One thread for BLAS, OpenMP and (where it is loaded) torch inside; the old settings afterwards."
+    from threadpoolctl import threadpool_limits
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else None
+    if torch: torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1): yield
+    finally:
+        if torch: torch.set_num_threads(before)
+
 # %% ../nbs/00_core.ipynb #7d74dfd0
 @contextlib.contextmanager
 def atomic_path(path:str|Path # the file to end up with
@@ -125,14 +138,15 @@ def file_sha1(path:str|Path # any file
         with open(path, "rb") as f: return hashlib.file_digest(f, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
     except OSError as e: raise GraphselError(f"cannot read {path}: {e.strerror}; check the path") from e
 
-# %% ../nbs/00_core.ipynb #e941afd6
+# %% ../nbs/00_core.ipynb #47d54586
 def progress(items:Iterable, # what is iterated
              desc:str="", # shown before the bar
              total:int|None=None # length, where `items` has none
             ) -> Iterable:
-    "Iterate with a bar and the remaining time; silent when nobody is watching."
+    "Iterate with a bar and the remaining time, from the second second on; silent when nobody is watching."
+    if not _watched(): return items
     from tqdm.auto import tqdm
-    return tqdm(items, desc=desc, total=total, disable=not _watched(), leave=False)
+    return tqdm(items, desc=desc, total=total, leave=False, delay=1)
 
 def _watched() -> bool:
     "True in a terminal or a live notebook kernel."

@@ -7,7 +7,7 @@ __all__ = ['DIRECTIONS', 'SOFT_FORMS', 'DENSE_LIMIT', 'CRITERIA', 'incidence', '
            'target_genes', 'GraphReach', 'SoftReach', 'hop_range', 'FacilityLocation', 'MaxSpec', 'check_noise',
            'KernelBlocks', 'SupervisionVariance', 'make_criterion']
 
-# %% ../nbs/04_criteria.ipynb #09561b1f
+# %% ../nbs/04_criteria.ipynb #3416094a
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from .core import GraphselError, check_positive_int, name_some, unknown_name
 from .data import perturbed_genes
-from .graph import Graphs
+from .graph import Graphs, inner_products
 
 # %% ../nbs/04_criteria.ipynb #e1fc0576
 def incidence(graph:Graphs, # gives the order of the genes
@@ -210,7 +210,7 @@ class SoftReach(Criterion):
         self.state = self.state.copy()
         self.state[hit] = SOFT_FORMS[self.form][2](self.state[hit], q)
 
-# %% ../nbs/04_criteria.ipynb #525aec56
+# %% ../nbs/04_criteria.ipynb #e9bf7962
 def hop_range(hops:int # largest number of hops
              ) -> tuple[int, ...]: # 1 .. hops
     "The hops whose kernels are averaged."
@@ -224,7 +224,7 @@ class FacilityLocation(SoftReach):
         F = graph.factor(hop_range(hops))
         self.form, self.weights = "facility", _weights(graph, weights, self.given_targets, self.targets, self.name)
         self.scale = self.weights.max() or 1.0
-        self.similarity = sp.csr_matrix((self.rows @ F) @ (incidence(graph, self.targets) @ F).T)
+        self.similarity = sp.csr_matrix(inner_products(self.rows @ F, incidence(graph, self.targets) @ F))
         self.similarity.data = np.maximum(self.similarity.data, 0)
         self.reset()
 
@@ -261,7 +261,7 @@ def check_noise(noise, # one number, or one per element (array or mapping)
     if not np.isfinite(values).all() or (values <= 0).any(): raise GraphselError("noise must be positive and finite for every candidate; mend it")
     return values
 
-# %% ../nbs/04_criteria.ipynb #0f057c13
+# %% ../nbs/04_criteria.ipynb #a901ccf6
 DENSE_LIMIT = 25_000_000 # entries of a kernel block that is held densely (200 MB)
 
 class KernelBlocks:
@@ -271,8 +271,8 @@ class KernelBlocks:
         self.F_elements, self.F_targets = sp.csr_matrix(F_elements), sp.csr_matrix(F_targets)
         n, m = F_elements.shape[0], F_targets.shape[0]
         dense = n*max(n, m) <= DENSE_LIMIT
-        self.elements = (self.F_elements @ self.F_elements.T).toarray() if dense else None
-        self.targets = (self.F_targets @ self.F_elements.T).toarray() if dense else None # targets x elements
+        self.elements = inner_products(self.F_elements, self.F_elements) if dense else None
+        self.targets = inner_products(self.F_targets, self.F_elements) if dense else None # targets x elements
 
     def diagonal(self): return np.asarray(self.F_elements.multiply(self.F_elements).sum(axis=1)).ravel()
     def columns(self, j): # K[elements, j], K[targets, j]
@@ -282,6 +282,7 @@ class KernelBlocks:
     def spread(self, w): # K[elements, targets] w
         return w @ self.targets if self.targets is not None else self.F_elements @ (self.F_targets.T @ w)
     def squared(self, weights, block=512): # for each element: sum over targets of weight * K^2, in blocks of elements
+        if self.targets is not None: return weights @ self.targets**2
         out = np.empty(self.F_elements.shape[0])
         for start in range(0, len(out), block): out[start:start + block] = weights @ (self.F_targets @ self.F_elements[start:start + block].T).toarray()**2
         return out

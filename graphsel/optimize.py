@@ -6,7 +6,7 @@
 __all__ = ['TIES', 'METHODS', 'Selection', 'describe', 'selection_frame', 'write_picks', 'save_selection', 'load_selection',
            'best_sum', 'best_of', 'naive_steps', 'lazy_steps', 'greedy']
 
-# %% ../nbs/05_optimize.ipynb #06247e33
+# %% ../nbs/05_optimize.ipynb #10d406a1
 import heapq
 import json
 import time
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import __version__
-from .core import GraphselError, atomic_path, check_positive_int, name_some, read_text
+from .core import GraphselError, atomic_path, check_positive_int, name_some, progress, read_text
 from .criteria import Criterion
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ def _finish(run, measured):
                      n_candidates=len(run.at), n_targets=len(c.targets), seconds=time.perf_counter() - started, evaluations=evaluations,
                      params={"method": run.method, "ties": run.ties}, columns={k: [row[k] for row in columns] for k in keys}, graph=c.graph.fingerprint)
 
-# %% ../nbs/05_optimize.ipynb #0680e87f
+# %% ../nbs/05_optimize.ipynb #0de5ab1c
 def _pick(run):
     "The greedy loop: picks, gains, values, further columns, bound, evaluations."
     c, costs, spent = run.criterion, run.costs, 0.0
@@ -274,7 +274,7 @@ def _pick(run):
     steps = lazy_steps(c, run.at, run.ties) if lazy else naive_steps(c, run.at, run.ties, costs if run.by_ratio else None, fits)
     picks, gains, values, columns, evaluations = [], [], [], [], 0
     bound = _bound(run, picks)
-    for j, n in steps:
+    for j, n in progress(steps, c.name, len(run.at) if costs is not None else run.budget):
         columns.append(c.extras(j) | ({"cost": float(costs[j])} if costs is not None else {}))
         before = c.current
         c.add(j)

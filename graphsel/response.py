@@ -8,7 +8,7 @@ __all__ = ['DENSE_GENES', 'picked_rows', 'gene_incidence', 'as_prediction', 'Res
            'best_noise', 'Asked', 'ask', 'between_perturbations', 'ask_in_blocks', 'features_of', 'spectral_points',
            'GaussianProcess', 'Ridge', 'unit_scale']
 
-# %% ../nbs/07a_response.ipynb #a8599027
+# %% ../nbs/07a_response.ipynb #2d9017ba
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from sklearn.base import BaseEstimator
 
 from .core import GraphselError, RandomState, as_rng, atomic_path, check_positive_int, name_some
 from .data import check_screen, perturbed_genes
-from .graph import Graphs, propagation, spectral_features, unit_rows
+from .graph import Graphs, inner_products, propagation, spectral_features, unit_rows
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -128,17 +128,17 @@ class MeanModel(ResponseModel):
     def _fit(self, Y, rng): pass
     def _predict(self, names): return np.zeros((len(names), len(self.mean_))), {}
 
-# %% ../nbs/07a_response.ipynb #57885357
+# %% ../nbs/07a_response.ipynb #e82c4b10
 def hop_rows(step:sp.csr_matrix, # N x N, one step of propagation
              rows:np.ndarray, # which genes
              hops:Sequence[int] # how many steps, each gives one matrix
-            ) -> list: # per hop: len(rows) x N, rows of length 1; sparse while it pays
+            ) -> list: # per hop: len(rows) x N, rows of length 1
     "Rows of the powers of the operator, without computing the powers."
     R, found = step[rows], {}
     for h in range(1, max(hops) + 1):
         if h > 1: R = R @ step
         if h in hops: found[h] = unit_rows(R)
-    return [found[h].toarray() if found[h].nnz > 0.1*np.prod(found[h].shape) else found[h] for h in hops]
+    return [found[h] for h in hops]
 
 # %% ../nbs/07a_response.ipynb #43d27413
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class GeneRows:
 
 DENSE_GENES = 1500 # up to this size a channel's kernel is computed once for all genes
 
-# %% ../nbs/07a_response.ipynb #5eadf0bc
+# %% ../nbs/07a_response.ipynb #e0160b09
 class Channels:
     "The channels of a graph: one per graph and hop, and one per prior. `weights` are those of `graph.kernel`."
     def __init__(self, graph:Graphs, hops:Sequence[int]):
@@ -168,8 +168,7 @@ class Channels:
         return tuple(parts + [p.factor[at] for p in self.graph.priors])
 
     def _products(self, a, b):
-        products = [A @ B.T for A, B in zip(a.rows, b.rows, strict=True)]
-        return np.stack([C.toarray() if sp.issparse(C) else np.asarray(C) for C in products])
+        return np.stack([inner_products(A, B) for A, B in zip(a.rows, b.rows, strict=True)])
 
     def encode(self, genes:Sequence[str]) -> GeneRows: # what `between` needs of these genes
         "Look the genes up; unknown ones get position -1."

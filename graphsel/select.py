@@ -7,7 +7,7 @@ __all__ = ['STRATEGIES', 'Problem', 'cached_features', 'Strategy', 'strategy', '
            'by_score', 'pick_degree', 'pick_pagerank', 'squared_distances', 'pick_kcenter', 'clusters', 'pick_kmeans',
            'typicality', 'pick_typiclust', 'pick_by_criterion', 'known_to', 'make_problem', 'select', 'fill_layers']
 
-# %% ../nbs/06_select.ipynb #e6ca299e
+# %% ../nbs/06_select.ipynb #be7bb6eb
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .core import GraphselError, RandomState, as_rng, as_seed, check_positive_int, log, name_some, unknown_name
+from .core import GraphselError, RandomState, as_rng, as_seed, check_positive_int, log, name_some, one_thread, unknown_name
 from .criteria import CRITERIA, hop_range, incidence, make_criterion
 from .data import perturbation_name, perturbed_genes
 from .graph import Graphs, align, spectral_features
@@ -244,7 +244,7 @@ def make_problem(graph:Graphs, # one graph or several
         costs = {perturbation_name(n): c for n, c in costs.items()}
     return Problem(graph, left, targets, measured, costs, params=params), report
 
-# %% ../nbs/06_select.ipynb #e876bb6a
+# %% ../nbs/06_select.ipynb #1e7c1951
 def select(graph:Graphs, # one graph or several
            budget:int|float, # picks; with `costs`, cost units
            criterion:str="graphreach", # any one-shot strategy: see `STRATEGIES`
@@ -267,7 +267,7 @@ def select(graph:Graphs, # one graph or several
         if odd: raise GraphselError(f"'{criterion}' has no parameter {name_some(sorted(odd))}; remove it")
         if costs is not None: raise GraphselError(f"'{criterion}' has no gain to weigh against costs; choose a criterion ({', '.join(CRITERIA)})")
         if check_positive_int(budget, "budget") > len(problem.candidates): raise GraphselError(f"budget is {budget:,} but only {len(problem.candidates):,} candidates can be picked; lower it or give more candidates")
-    s = found.pick(problem, budget, as_rng(random_state))
+    with one_thread(): s = found.pick(problem, budget, as_rng(random_state))
     return replace(s, report=dict(sorted(report.items())), seconds=time.perf_counter() - started, params={**s.params, **params})
 
 # %% ../nbs/06_select.ipynb #70b5c398
