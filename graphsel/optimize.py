@@ -60,15 +60,15 @@ class Selection:
     def __repr__(self): return describe(self)
     def _repr_html_(self): return f"<p>{describe(self)}</p>" + self.to_frame().head(10).to_html(index=False, float_format="%.4g", border=0)
 
-# %% ../nbs/05_optimize.ipynb #265774da
+# %% ../nbs/05_optimize.ipynb #8cc998e7
 def describe(s:Selection # a plan
             ) -> str: # one line
     "The plan in one sentence."
     text = f"{len(s):,} of {s.n_candidates:,} candidates by {s.strategy or 'hand'}: {name_some(s.genes)}"
     if s.values and np.isfinite(s.value): text += f"; value {s.value:,.6g} over {s.n_targets:,} targets"
-    if s.certificate is not None: text += f", at least {s.certificate:.1%} of the best possible"
+    if s.certificate is not None: text += f", at least {np.floor(s.certificate*1000)/10:g}% of the best possible" # rounded down: it is a promise
     if s.measured: text += f"; {len(s.measured):,} already measured"
-    return text + (f"; {len(s.report):,} names left out (see report)" if s.report else "")
+    return text + (f"; {len(s.report):,} {'name' if len(s.report) == 1 else 'names'} left out (see report)" if s.report else "")
 
 # %% ../nbs/05_optimize.ipynb #1c2ffe43
 def selection_frame(s:Selection # a plan
