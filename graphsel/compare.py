@@ -7,12 +7,13 @@ __all__ = ['PRESETS', 'KEY', 'SUMMARY_COLUMNS', 'Plan', 'make_plan', 'Bench', 'm
            'Picks', 'one_shot_picks', 'active_picks', 'run_task', 'machine', 'compare', 'result_table', 'write_results',
            'summarize', 'holm']
 
-# %% ../nbs/10_compare.ipynb #1e5e0013
+# %% ../nbs/10_compare.ipynb #2da7b52e
 import contextlib
 import json
 import os
 import platform
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -228,7 +229,7 @@ def _work(plan, bench, task, folder):
         with atomic_path(Path(folder)/f"{task.key}.json") as temporary: temporary.write_text(json.dumps(rows))
     return rows
 
-# %% ../nbs/10_compare.ipynb #a934e1cc
+# %% ../nbs/10_compare.ipynb #e9f1cab4
 def _parallel(plan, bench, todo, folder, jobs, dask):
     "Yield the rows of each task as they come: in this process, in several, or on a dask cluster."
     if jobs == 1 and dask is None:
@@ -241,7 +242,10 @@ def _parallel(plan, bench, todo, folder, jobs, dask):
             stack.enter_context(_dask_client(dask))
             stack.enter_context(parallel_config("dask"))
             yield from Parallel()(calls)
-        else: yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(calls)
+        else:
+            stack.enter_context(warnings.catch_warnings()) # a worker whose memory grew, as it does when torch-geometric loads, is replaced; nothing is lost
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
+            yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(calls)
 
 def _dask_client(address):
     "A client of an existing dask cluster. Raises `GraphselError` when nobody answers there."
