@@ -7,7 +7,7 @@ __all__ = ['PRESETS', 'KEY', 'SUMMARY_COLUMNS', 'Plan', 'make_plan', 'Bench', 'm
            'Picks', 'one_shot_picks', 'active_picks', 'run_task', 'machine', 'compare', 'result_table', 'write_results',
            'summarize', 'holm']
 
-# %% ../nbs/10_compare.ipynb #2da7b52e
+# %% ../nbs/10_compare.ipynb #abd3dfde
 import contextlib
 import json
 import os
@@ -16,7 +16,6 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ import numpy as np
 
 from . import __version__
 from .active import learner, round_sizes, rounds
-from .core import GraphselError, atomic_path, check_positive_int, child_rng, log, name_some, one_thread, progress, read_text, sha1, unknown_name
+from .core import GraphselError, atomic_path, check_positive_int, child_rng, log, name_some, one_thread, progress, read_text, remember, sha1, unknown_name
 from .data import check_screen, perturbed_genes, split_perturbations
 from .graph import Graphs, perturb
 from .metrics import LOWER_IS_BETTER, budget_saved, curve_area, evaluate
@@ -146,10 +145,11 @@ class Fitter:
         if rng is None: self.last, self.seconds = (names, model), time.perf_counter() - started
         return model
 
-# %% ../nbs/10_compare.ipynb #c3584481
-@lru_cache(maxsize=4)
+# %% ../nbs/10_compare.ipynb #e0cad116
 def _noisy(graph, noise, base, seed):
-    return graph if noise == 0 else perturb(graph, noise, child_rng(base, "noise", seed, round(noise*1e6)))
+    "The graph of one seed and noise level."
+    if noise == 0: return graph
+    return remember(("noisy", graph.fingerprint, noise, base, seed), lambda: perturb(graph, noise, child_rng(base, "noise", seed, round(noise*1e6))))
 
 def set_up(plan:Plan, # the plan
            bench:Bench, # what is shared

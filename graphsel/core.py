@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['log', 'RandomState', 'GraphselError', 'name_some', 'unknown_name', 'check_positive_int', 'as_rng', 'child_rng',
-           'as_seed', 'one_thread', 'atomic_path', 'sha1', 'file_sha1', 'progress', 'read_text', 'read_gene_list']
+           'as_seed', 'one_thread', 'atomic_path', 'sha1', 'file_sha1', 'remember', 'progress', 'read_text',
+           'read_gene_list']
 
-# %% ../nbs/00_core.ipynb #4f618b5d
+# %% ../nbs/00_core.ipynb #0d19698f
 import contextlib
 import difflib
 import gzip
@@ -16,7 +17,8 @@ import os
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +139,19 @@ def file_sha1(path:str|Path # any file
     try:
         with open(path, "rb") as f: return hashlib.file_digest(f, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
     except OSError as e: raise GraphselError(f"cannot read {path}: {e.strerror}; check the path") from e
+
+# %% ../nbs/00_core.ipynb #1fafbe61
+_kept = OrderedDict()
+
+def remember(key:tuple, # what it is, e.g. ("channels", fingerprint, hops)
+             make:Callable, # computes it
+             limit:int=8 # things kept; the one unused for longest goes first
+            ):
+    "The value of `make()`, computed once per key."
+    value = _kept.pop(key) if key in _kept else make()
+    _kept[key] = value
+    while len(_kept) > limit: _kept.popitem(last=False)
+    return value
 
 # %% ../nbs/00_core.ipynb #47d54586
 def progress(items:Iterable, # what is iterated

@@ -7,7 +7,7 @@ __all__ = ['DIRECTIONS', 'SOFT_FORMS', 'DENSE_LIMIT', 'CRITERIA', 'incidence', '
            'target_genes', 'GraphReach', 'SoftReach', 'hop_range', 'FacilityLocation', 'MaxSpec', 'check_noise',
            'KernelBlocks', 'SupervisionVariance', 'make_criterion']
 
-# %% ../nbs/04_criteria.ipynb #3416094a
+# %% ../nbs/04_criteria.ipynb #81b8bf77
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -15,18 +15,16 @@ import numpy as np
 import scipy.sparse as sp
 
 from .core import GraphselError, check_positive_int, name_some, unknown_name
-from .data import perturbed_genes
+from .data import gene_incidence, perturbed_genes
 from .graph import Graphs, inner_products
 
-# %% ../nbs/04_criteria.ipynb #e1fc0576
+# %% ../nbs/04_criteria.ipynb #01bbfefa
 def incidence(graph:Graphs, # gives the order of the genes
               names:Sequence[str] # perturbations: "A" or "A+B"
              ) -> sp.csr_matrix: # perturbations x genes, 1 where the gene is perturbed
     "Which genes each perturbation touches. Raises `GraphselError` for genes the graph lacks."
-    genes = [perturbed_genes(n) for n in names]
-    col = graph.index([g for gs in genes for g in gs])
-    row = np.repeat(np.arange(len(genes)), [len(gs) for gs in genes])
-    return sp.csr_matrix((np.ones(len(col)), (row, col)), shape=(len(genes), len(graph)))
+    genes, S = gene_incidence(names)
+    return sp.csr_matrix((S.data, graph.index(genes)[S.indices], S.indptr), shape=(len(names), len(graph)))
 
 # %% ../nbs/04_criteria.ipynb #779c5442
 class Criterion:
@@ -101,7 +99,7 @@ def by_name(graph:Graphs, # knows which names make sense
     try: return np.array([float(values.get(n, 1.0)) for n in names])
     except (TypeError, ValueError) as e: raise GraphselError(f"{what}: not a number ({e}); mend it") from e
 
-# %% ../nbs/04_criteria.ipynb #8b0ddbc5
+# %% ../nbs/04_criteria.ipynb #bec0f04d
 def _weights(graph, weights, given, targets, name):
     "Target weights as an array: ones, a mapping (absent names weigh 1), or one number per target."
     if weights is None: return np.ones(len(targets))
@@ -112,7 +110,7 @@ def _weights(graph, weights, given, targets, name):
 
 def target_genes(graph, names):
     "Positions of the genes that the targets touch: coverage counts genes, also where targets are pairs."
-    return np.unique(graph.index(g for n in names for g in perturbed_genes(n)))
+    return graph.index(gene_incidence(names)[0])
 
 # %% ../nbs/04_criteria.ipynb #07d7eea2
 class GraphReach(Criterion):

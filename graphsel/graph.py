@@ -8,7 +8,7 @@ __all__ = ['WEIGHT_COLUMNS', 'MISSING', 'propagation', 'unit_rows', 'inner_produ
            'align', 'GraphSet', 'combine', 'GenePrior', 'make_prior', 'read_prior', 'spectral_features', 'rewire',
            'perturb', 'neighbour_agreement']
 
-# %% ../nbs/02_graph.ipynb #ace0eee2
+# %% ../nbs/02_graph.ipynb #e15b7edb
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,7 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg  # noqa: F401
 
-from .core import GraphselError, RandomState, as_rng, check_positive_int, name_some, read_text, sha1
+from .core import GraphselError, RandomState, as_rng, check_positive_int, name_some, read_text, remember, sha1
 from .data import is_number, read_table, screen_from_table
 
 if TYPE_CHECKING:
@@ -462,22 +462,28 @@ def read_prior(path:str # a file, or FILE:column=value
     if table.columns[0] == "gene": return make_prior(table.set_index("gene"), name)
     raise GraphselError(f"{name}: not a prior; expected a column 'perturbation', a first column 'gene', or perturbed_gene, gene and rank")
 
-# %% ../nbs/02_graph.ipynb #eb7c8f1d
+# %% ../nbs/02_graph.ipynb #a1d8dcba
 def spectral_features(graph:Graphs, # one graph or several
                       n_components:int=60, # coordinates; fewer when the graph is smaller
                       hops:int|Sequence[int]=(1, 2) # which operators the kernel averages
-                     ) -> np.ndarray: # N x n_components, by falling eigenvalue
+                     ) -> np.ndarray: # N x n_components, by falling eigenvalue; read-only, kept for the graphs used last
     "Coordinates of the genes: U sqrt(lambda) of the graph kernel. Signs are fixed, so that equal graphs give equal features."
-    F, r = graph.factor(hops), min(check_positive_int(n_components, "n_components"), len(graph))
-    if r > len(graph)//2 or len(graph) <= 2000:
+    r, hops = min(check_positive_int(n_components, "n_components"), len(graph)), tuple(np.atleast_1d(hops).tolist())
+    return remember(("spectral", graph.fingerprint, r, hops), lambda: _spectral(graph.factor(hops), r))
+
+def _spectral(F, r):
+    "The r leading coordinates of the kernel F F^T: densely for small graphs, by Lanczos iteration for large ones."
+    n = F.shape[0]
+    if r > n//2 or n <= 2000:
         values, U = np.linalg.eigh(inner_products(F, F))
         values, U = values[::-1][:r], U[:, ::-1][:, :r]
     else:
         U, s, _ = sp.linalg.svds(F, k=r, v0=np.ones(min(F.shape)), return_singular_vectors="u")
         order = np.argsort(-s)
         values, U = s[order]**2, U[:, order]
-    sign = np.sign(U[np.abs(U).argmax(axis=0), np.arange(r)])
-    return U*sign*np.sqrt(np.clip(values, 0, None))
+    Z = U*np.sign(U[np.abs(U).argmax(axis=0), np.arange(r)])*np.sqrt(np.clip(values, 0, None))
+    Z.setflags(write=False)
+    return Z
 
 # %% ../nbs/02_graph.ipynb #84cd1340
 def rewire(graph:GeneGraph, # one layer

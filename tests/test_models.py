@@ -6,7 +6,7 @@ import torch
 from scipy import sparse
 from sklearn.base import clone
 
-from graphsel import models, response
+from graphsel import core, models, response
 from graphsel.core import GraphselError
 from graphsel.data import check_screen, make_screen
 from graphsel.graph import combine, from_edges, make_prior, perturb, propagation, spectral_features
@@ -74,7 +74,7 @@ def test_same_seed_same_bytes_and_global_generators_untouched(name):
     assert torch.equal(before, torch.get_rng_state()) and np.array_equal(before_np, np.random.get_state()[1])  # noqa: NPY002
     assert torch.get_num_threads() == threads
     torch.manual_seed(99)
-    response._kept.clear()  # what was remembered must not matter either
+    core._kept.clear()  # what was remembered must not matter either
     b = fitted(name, seed=7).predict(REST)
     assert a.X.tobytes() == b.X.tobytes()
     for k in a.layers: assert a.layers[k].tobytes() == b.layers[k].tobytes()
@@ -88,7 +88,7 @@ def test_seed_matters_for_the_network():
 def test_save_and_load(name, tmp_path):
     m = fitted(name)
     again = load_model(m.save(tmp_path/"m.joblib"))
-    response._kept.clear()
+    core._kept.clear()
     assert np.array_equal(m.predict(REST).X, again.predict(REST).X)
     assert [f.name for f in tmp_path.iterdir()] == ["m.joblib"]
 
@@ -230,10 +230,10 @@ def test_channels_whole_and_by_rows_agree(monkeypatch):
 @pytest.mark.parametrize("name", ["gp", "gnn"])
 def test_large_graphs_take_the_other_road_to_the_same_place(name, monkeypatch):
     p = fitted(name).predict(REST).X
-    response._kept.clear()
+    core._kept.clear()
     monkeypatch.setattr(response, "DENSE_GENES", 10)
     q = fitted(name).predict(REST).X
-    response._kept.clear()
+    core._kept.clear()
     np.testing.assert_allclose(p, q, atol=1e-3 if name == "gnn" else 1e-6)
 
 
@@ -349,4 +349,4 @@ def test_gnn_runs_alike_with_outputs_rotated_beyond_64_columns():
 
 def test_memory_is_bounded():
     for seed in range(9): channels(perturb(GRAPH, 0.3, seed), 1)
-    assert len(response._kept) <= 6
+    assert len(core._kept) <= 8
