@@ -92,7 +92,7 @@ def _with(options):
         return f
     return add
 
-# %% ../nbs/13_cli.ipynb #2ae180ed
+# %% ../nbs/13_cli.ipynb #875ef1d9
 @main.command("select")
 @_with(_graph_options)
 @click.option("--budget", required=True, type=float, help="How many perturbations to pick; with --costs, how much they may cost.")
@@ -116,7 +116,7 @@ def select_command(graphs, priors, top_k, directed, budget, criterion, hops, can
     from graphsel.select import select
     lists = {k: _genes(v) for k, v in {"candidates": candidates, "targets": targets}.items()}
     known = {"measured": _genes(measured) or (), "exclude": _genes(exclude) or ()}
-    if costs is None and budget != int(budget): raise GraphselError(f"budget is {budget:g}; without --costs give a whole number")
+    if costs is None and not budget.is_integer(): raise GraphselError(f"budget is {budget:g}; without --costs give a whole number")
     plan = select(load_graph(graphs, priors, directed, top_k), budget if costs else int(budget), criterion, **lists, **known,
                   costs=read_costs(costs) if costs else None, missing=missing, random_state=seed, hops=hops)
     _show_plan(plan, out, as_json)

@@ -53,10 +53,10 @@ class Plan:
     params: dict = field(default_factory=dict) # of the criteria, e.g. {"hops": 2}
     model_params: dict = field(default_factory=dict) # model name -> its parameters
 
-# %% ../nbs/10_compare.ipynb #37752d02
+# %% ../nbs/10_compare.ipynb #3fcad018
 PRESETS = {
     "small": {"budgets": (10, 20, 40), "initial": 10},
-    "paper": {"budgets": (10, 25, 50, 100, 200, 300, 400), "initial": 50},
+    "paper": {"budgets": (10, 25, 50, 100, 200, 300, 400)},
     "iterpert": {"budgets": (100, 200, 300, 400, 500, 600), "initial": 100, "rounds": 5},
     "genome-wide": {"budgets": (300, 600, 900, 1200, 1500, 1800), "initial": 300, "rounds": 5},
 }
@@ -191,13 +191,13 @@ def active_picks(problem, name, plan, rng):
             b = todo.pop(0)
             yield Picks(b, r.measured[:b], r.number, r.seconds)
 
-# %% ../nbs/10_compare.ipynb #fb421c69
+# %% ../nbs/10_compare.ipynb #d28fd0cd
 KEY = ["strategy", "model", "noise", "seed", "budget"]
 
 def run_task(plan:Plan, bench:Bench, task:Task) -> list[dict]: # rows of the result table
     "The learning curve of one strategy: one row for each budget."
     problem, test, revealed = set_up(plan, bench, task)
-    rng, rows = child_rng(plan.seed, "pick", task.strategy, task.model, task.seed, round(task.noise*1e6)), []
+    rng, rows = child_rng(plan.seed, "pick", task.strategy, task.seed), [] # not the model: models are compared on the same draws
     try:
         picks = active_picks(problem, task.strategy, plan, rng) if "active:" in task.strategy else one_shot_picks(problem, task.strategy, plan.budgets, rng)
         for p in picks: rows.append(_row(plan, bench, task, p.budget) | _judge(plan, bench, problem, revealed, test, p))
@@ -254,7 +254,7 @@ def _dask_client(address):
     try: return Client(address, timeout=10)
     except (OSError, ValueError, TimeoutError) as e: raise GraphselError(f"no dask scheduler answers at {address}: {e}") from e
 
-# %% ../nbs/10_compare.ipynb #4efb1618
+# %% ../nbs/10_compare.ipynb #818d0e31
 def _identity(plan, bench):
     "What makes two comparisons the same: plan, screen and graph."
     return sha1(json.dumps(asdict(plan), sort_keys=True), bench.graph.fingerprint, "\n".join(bench.screen.obs_names), np.asarray(bench.screen.X))
@@ -266,6 +266,7 @@ def _open_folder(out, plan, bench, resume, notes):
         if not resume: raise GraphselError(f"{out} holds a comparison already; add --resume to go on with it, or choose another folder")
         if json.loads(read_text(run)).get("identity") != identity: raise GraphselError(f"{out} holds another comparison (other arguments or inputs); choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
+    for half in folder.glob(".*.json"): half.unlink() # what a killed run was writing
     _write_json(run, {"identity": identity, "plan": asdict(plan), "version": __version__, "graph": bench.graph.fingerprint, "left_out": list(bench.left_out), "machine": machine(), **notes})
     done = {f.stem: json.loads(f.read_text()) for f in folder.glob("[0-9a-f]*.json")}
     return folder, {k: rows for k, rows in done.items() if all(r["status"] == "ok" for r in rows)}
@@ -279,7 +280,7 @@ def machine() -> dict:
     packages = ["numpy", "scipy", "pandas", "anndata", "scikit-learn", "torch", "torch-geometric"]
     return {"python": platform.python_version(), "system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()} | {p: md.version(p) for p in packages}
 
-# %% ../nbs/10_compare.ipynb #27758d0d
+# %% ../nbs/10_compare.ipynb #258e3011
 def compare(screen:"ad.AnnData", # the screen with all answers
             graph:Graphs, # one graph or several
             strategies:Sequence[str], # names
@@ -292,12 +293,14 @@ def compare(screen:"ad.AnnData", # the screen with all answers
             **options # further fields of `Plan`: seeds, models, preset, targets, noise, standardize ...
            ) -> "pd.DataFrame": # the result table
     "Compare strategies on a screen. Raises `GraphselError` for impossible requests before anything runs; later failures are rows."
-    plan, bench = make_plan(strategies, budgets, **options), make_bench(screen, graph)
-    set_up(plan, bench, tasks(plan)[0]) # a pool too small for the budgets is refused now
+    plan, jobs = make_plan(strategies, budgets, **options), check_positive_int(jobs, "jobs")
+    bench = make_bench(screen, graph)
+    set_up(plan, bench, tasks(plan)[0]) # a pool too small for the budgets is refused now, as is a cluster that does not answer
+    if dask is not None: _dask_client(dask).close()
     folder, done = (None, {}) if out is None else _open_folder(out, plan, bench, resume, notes or {})
     todo = [t for t in tasks(plan) if t.key not in done]
     rows = [r for found in done.values() for r in found]
-    for new in progress(_parallel(plan, bench, todo, folder, check_positive_int(jobs, "jobs"), dask), "comparing", len(todo)): rows += new
+    for new in progress(_parallel(plan, bench, todo, folder, jobs, dask), "comparing", len(todo)): rows += new
     results = result_table(rows)
     if out is not None: write_results(results, out)
     return results

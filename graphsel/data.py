@@ -173,8 +173,8 @@ def find_spelling(obs:"pd.DataFrame", # one row per cell
         raise GraphselError(f"obs has no column '{perturbation_key}' (it has {name_some(obs.columns)}); give perturbation_key")
     raise GraphselError(f"no control cells found ({f'control={control!r}, ' if control else ''}columns: {name_some(obs.columns)}); give perturbation_key= and control=")
 
-# %% ../nbs/01_data.ipynb #5c837364
-def screen_from_cells(adata:"ad.AnnData", # cells x genes, log-normalised, in memory or backed
+# %% ../nbs/01_data.ipynb #4756046d
+def screen_from_cells(adata:"ad.AnnData", # cells x genes, log-normalized, in memory or backed
                       *, perturbation_key:str|None=None, # obs column with the perturbation
                       control:str|None=None, # name of the control in that column
                       layer:str|None=None, # layer to read; None = X
@@ -214,11 +214,10 @@ def _screen_from_moments(raw, n_cells, control, n_control, names, genes, source)
     screen.uns["graphsel"]["n_control"] = int(n_control)
     return screen
 
-# %% ../nbs/01_data.ipynb #4fa39625
-def read_table(path:str|Path, # .csv, .tsv or .parquet, text also gzipped
-               **kwargs # for pandas.read_csv
+# %% ../nbs/01_data.ipynb #b46225c4
+def read_table(path:str|Path # .csv, .tsv or .parquet, text also gzipped
               ) -> "pd.DataFrame":
-    "A table from a file. Raises `GraphselError` when it is missing, empty or not what its name says."
+    "A table from a file; only an empty field is a missing value, for a gene may be called NA. Raises `GraphselError` when it is missing, empty or not what its name says."
     import pandas as pd
     path = Path(path)
     if not path.is_file(): raise GraphselError(f"no such file: {path}; check the path")
@@ -226,7 +225,7 @@ def read_table(path:str|Path, # .csv, .tsv or .parquet, text also gzipped
     if kind not in ("csv", "tsv", "txt", "parquet"): raise GraphselError(f"{path}: cannot read a table from '.{kind}'; use .csv, .tsv or .parquet")
     try:
         if kind == "parquet": return pd.read_parquet(path)
-        return pd.read_csv(path, sep="," if kind == "csv" else "\t", **kwargs)
+        return pd.read_csv(path, sep="," if kind == "csv" else "\t", keep_default_na=False, na_values=[""])
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError, ValueError, zlib.error) as e:
         raise GraphselError(f"cannot read {path} as {kind}: {str(e).splitlines()[0]}; is it complete and of the kind its name says?") from e
 
@@ -257,7 +256,7 @@ def screen_from_table(table:"pd.DataFrame", # `perturbation`, optional `n_cells`
     reference = table[control].iloc[0] if control.any() else 0.0
     return make_screen(table[~control] - reference, None if n_cells is None else n_cells[~control], reference, source)
 
-# %% ../nbs/01_data.ipynb #911abf6b
+# %% ../nbs/01_data.ipynb #30406765
 def read_screen(path:str|Path, # .h5ad (cells or screen), .csv, .tsv or .parquet
                 perturbation_key:str|None=None, # for cells: obs column
                 control:str|None=None # for cells: name of the control
@@ -265,7 +264,7 @@ def read_screen(path:str|Path, # .h5ad (cells or screen), .csv, .tsv or .parquet
     "Read a screen from a file. Raises `GraphselError` for what cannot be read or is not a screen."
     path = Path(path)
     if not path.is_file(): raise GraphselError(f"no such file: {path}; check the path")
-    if path.suffix != ".h5ad": return screen_from_table(read_table(path, keep_default_na=False, na_values=[""]), path.name)
+    if path.suffix != ".h5ad": return screen_from_table(read_table(path), path.name)
     import anndata as ad
     try: adata = ad.read_h5ad(path)
     except Exception as e: raise GraphselError(f"cannot read {path} as h5ad: {str(e).splitlines()[0]}; is the file complete?") from e

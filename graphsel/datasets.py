@@ -213,11 +213,11 @@ def swap_labels(names:np.ndarray, # gene names
     label[moved] = names[np.roll(moved, 1)]
     return label
 
-# %% ../nbs/03_datasets.ipynb #91acdaa7
+# %% ../nbs/03_datasets.ipynb #2a9990f8
 @dataclass(frozen=True, eq=False, repr=False)
 class SimulatedScreen:
     "A simulated screen. Make one with `simulated_screen`."
-    cells: "ad.AnnData" # cells x genes, log-normalised; obs['condition'] in the spelling of GEARS
+    cells: "ad.AnnData" # cells x genes, log-normalized; obs['condition'] in the spelling of GEARS
     screen: "ad.AnnData" # perturbations x genes, with moments
     graph: Graphs # edges and gene sets side by side
     gene_sets: dict # term -> genes, the annotation
@@ -267,9 +267,9 @@ def _in_screen_units(change, base):
     expected *= base.sum()/expected.sum(axis=1, keepdims=True)
     return np.log1p(expected) - np.log1p(base)
 
-# %% ../nbs/03_datasets.ipynb #7970f1ef
+# %% ../nbs/03_datasets.ipynb #4bc8dd17
 def _draw_cells(change, base, names, genes, cells_per_perturbation, n_control, rng):
-    "Log-normalised cells of a control and of every perturbation, as AnnData."
+    "Log-normalized cells of a control and of every perturbation, as AnnData."
     import anndata as ad, pandas as pd
     n_cells = np.maximum(1, np.round(cells_per_perturbation*rng.gamma(4, 1/4, len(change)))).astype(int)
     condition = np.repeat(np.arange(len(change) + 1), np.r_[n_control, n_cells])

@@ -6,7 +6,7 @@
 __all__ = ['WEIGHT_COLUMNS', 'MISSING', 'propagation', 'unit_rows', 'inner_products', 'Graphs', 'kernel_factor', 'GeneGraph',
            'keep_top', 'from_edges', 'jaccard', 'from_gene_sets', 'parse_gene_sets', 'read_graph', 'AlignReport',
            'align', 'GraphSet', 'combine', 'GenePrior', 'make_prior', 'read_prior', 'spectral_features', 'rewire',
-           'perturb', 'neighbour_agreement']
+           'perturb', 'neighbor_agreement']
 
 # %% ../nbs/02_graph.ipynb #e15b7edb
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -298,16 +298,16 @@ def _weight_column(table, name):
     if not is_number(table[column]): raise GraphselError(f"{name}: the weight column '{column}' is not numeric; mend it or name the right one 'weight'")
     return table[column].to_numpy(dtype=np.float64, na_value=np.nan)
 
-# %% ../nbs/02_graph.ipynb #7447819f
-def _edge_table(path, kind):
+# %% ../nbs/02_graph.ipynb #a0318077
+def _edge_table(path):
     "The table of an edge file. Raises for one column, or a first line that is no header."
-    table = read_table(path) if kind == "parquet" else read_table(path, keep_default_na=False, na_values=[""])
+    table = read_table(path)
     if table.shape[1] < 2: raise GraphselError(f"{path}: an edge list needs two columns of genes (found {name_some(table.columns)}); is the separator right?")
     if any(str(c).startswith("Unnamed:") or str(c).replace(".", "", 1).isdigit() for c in table.columns[:3]):
         raise GraphselError(f"{path}: the first line holds no column names ({name_some(table.columns)}): a row number or an edge stands there; write a header such as source,target,weight and no row numbers")
     return table
 
-# %% ../nbs/02_graph.ipynb #1b9abad0
+# %% ../nbs/02_graph.ipynb #a4a2884c
 def read_graph(path:str|Path, # .csv, .tsv, .parquet (also .gz): edges; .gmt, .txt: gene sets
                *, directed:bool=False, # edges go from the first to the second column only
                top_k:int|None=None, # strongest sources per gene; None = all for edges, 20 for gene sets
@@ -319,7 +319,7 @@ def read_graph(path:str|Path, # .csv, .tsv, .parquet (also .gz): edges; .gmt, .t
     if kind in ("gmt", "txt"): return from_gene_sets(parse_gene_sets(read_text(path), name), top_k=20 if top_k is None else top_k, genes=genes, name=name)
     if kind not in ("csv", "tsv", "parquet"):
         raise GraphselError(f"{path}: no graph is read from '.{kind}'; use .csv, .tsv, .parquet (edges) or .gmt, .txt (gene sets)")
-    table = _edge_table(path, kind)
+    table = _edge_table(path)
     return from_edges(table.iloc[:, 0], table.iloc[:, 1], _weight_column(table, name), directed=directed, top_k=top_k, genes=genes, name=name)
 
 # %% ../nbs/02_graph.ipynb #a8761fc3
@@ -398,12 +398,12 @@ def combine(graphs:Sequence[Graphs], # one or more
     priors = [p for g in graphs for p in g.priors] + list(priors)
     return GraphSet(layers[0].genes, layers, tuple(p.subgraph(genes) for p in priors))
 
-# %% ../nbs/02_graph.ipynb #63f17430
+# %% ../nbs/02_graph.ipynb #710df40d
 @dataclass(frozen=True, eq=False)
 class GenePrior:
-    "A table of features, one row per gene; `subgraph` aligns it. Its kernel is the cosine of centred rows."
+    "A table of features, one row per gene; `subgraph` aligns it. Its kernel is the cosine of centered rows."
     genes: np.ndarray # names, sorted
-    features: np.ndarray # genes x features, centred; zero where the table lacks the gene
+    features: np.ndarray # genes x features, centered; zero where the table lacks the gene
     name: str = "prior"
     missing: tuple = () # genes without a row
 
@@ -425,12 +425,13 @@ class GenePrior:
         rows = [self.features[at[g]] if g in at else np.zeros(self.features.shape[1]) for g in genes]
         return replace(self, genes=genes, features=np.reshape(rows, (len(genes), self.features.shape[1])), missing=tuple(g for g in genes if g not in at))
 
-# %% ../nbs/02_graph.ipynb #3c9b59d2
+# %% ../nbs/02_graph.ipynb #4e7250fd
 def make_prior(table:"pd.DataFrame", # genes x features, numeric
                name:str="prior" # for messages
               ) -> GenePrior:
     "A prior from a table with one row per gene. Raises `GraphselError` for repeated genes or values that are not numbers."
-    table = table[~table.index.isna()].sort_index()
+    if table.index.isna().any(): raise GraphselError(f"{name}: {int(table.index.isna().sum()):,} rows without a gene; name or remove them")
+    table = table.sort_index()
     if table.index.has_duplicates: raise GraphselError(f"{name}: genes named twice: {name_some(table.index[table.index.duplicated()].unique())}; keep one row each")
     try: values = table.to_numpy(dtype=np.float64)
     except (TypeError, ValueError) as e: raise GraphselError(f"{name}: a feature is not a number ({e}); keep numeric columns only") from e
@@ -510,12 +511,12 @@ def perturb(graph:Graphs, # one graph or several
     rng = as_rng(random_state)
     return graph.map(lambda g: rewire(g, fraction, rng))
 
-# %% ../nbs/02_graph.ipynb #119777e3
-def neighbour_agreement(graph:Graphs, # graph over the perturbed genes
+# %% ../nbs/02_graph.ipynb #b61a6e23
+def neighbor_agreement(graph:Graphs, # graph over the perturbed genes
                         response:np.ndarray, # N x R, rows in the order of `graph.genes`
                         random_state:RandomState=None # shuffle the rows first (a control); None = as they are
-                       ) -> float: # mean cosine over the genes with neighbours
-    "Mean cosine between a response and the mean response of the gene's neighbours, both relative to the average perturbation."
+                       ) -> float: # mean cosine over the genes with neighbors
+    "Mean cosine between a response and the mean response of the gene's neighbors, both relative to the average perturbation."
     Y = np.asarray(response, float)
     Y = Y - Y.mean(axis=0)
     Y = Y[as_rng(random_state).permutation(len(Y))] if random_state is not None else Y

@@ -21,9 +21,9 @@ from .graph import Graphs
 from .response import (Channels, GaussianProcess, Head, MeanModel, NoChange, ResponseModel, Ridge, ask, ask_in_blocks, asked_names,
                                between_perturbations, channels, features_of, solve_head, unit_scale)
 
-# %% ../nbs/07b_models.ipynb #4e9d8a78
+# %% ../nbs/07b_models.ipynb #cf5fc639
 def degree_inputs(graph:Graphs # one graph or several
-                 ) -> torch.Tensor: # N x graphs, standardised
+                 ) -> torch.Tensor: # N x graphs, standardized
     "What the gates look at: log(1 + number of sources) of each gene in each graph."
     X = np.stack([np.log1p(np.diff(g.adjacency.indptr)) for g in graph.graphs], axis=1)
     X = X - X.mean(axis=0)
@@ -80,13 +80,13 @@ def loo_residuals(K:torch.Tensor, # n x n
     inverse = torch.linalg.inv(K + noise*torch.eye(len(K), dtype=K.dtype))
     return (inverse @ Y)/inverse.diagonal()[:, None]
 
-# %% ../nbs/07b_models.ipynb #ebd4ad42
+# %% ../nbs/07b_models.ipynb #96ec50c0
 @dataclass
 class Training:
     "What training a member needs: everything about the picks, nothing about the rest."
     C: torch.Tensor # channels x genes x genes
     S: torch.Tensor # perturbations x genes
-    Y: torch.Tensor # perturbations x columns, centred, scaled
+    Y: torch.Tensor # perturbations x columns, centered, scaled
     at: torch.Tensor # gene -> row of the gates; N for unknown genes
     x: torch.Tensor # inputs of the gate network, N x graphs
     edges: list # per graph
@@ -106,9 +106,9 @@ def few_columns(Y:np.ndarray, # n x R
     U, s, _ = np.linalg.svd(Y, full_matrices=False)
     return U[:, :limit]*s[:limit]
 
-# %% ../nbs/07b_models.ipynb #fd283631
+# %% ../nbs/07b_models.ipynb #bbba1a81
 def training_data(channels:Channels, names:Sequence[str], # the picks
-                  Y:np.ndarray, # picks x R, centred
+                  Y:np.ndarray, # picks x R, centered
                   rng:np.random.Generator, limit:int=2000 # most picks used here
                  ) -> Training:
     "Everything the members train on; columns scaled to unit variance."

@@ -45,10 +45,12 @@ def within_seed(table:"pd.DataFrame", # seeds x strategies (x budgets), one metr
     "Remove each seed's own level (Cousineau 2005)."
     return table.sub(table.mean(axis=1), axis=0) + table.to_numpy().mean()
 
-# %% ../nbs/11_plot.ipynb #58a1b6cc
+# %% ../nbs/11_plot.ipynb #18f58bc6
 def _metric_table(results, metric):
     "Seeds x (strategy, budget) of one metric, complete seeds only."
     if metric not in results: raise unknown_name("metric", metric, LOWER_IS_BETTER)
+    for c in ("model", "noise"):
+        if c in results and results[c].nunique() > 1: raise GraphselError(f"these results hold several values of '{c}' ({', '.join(map(str, results[c].unique()))}); draw one at a time, or use save_learning_curves")
     table = results[results["status"] == "ok"].pivot_table(index="seed", columns=["strategy", "budget"], values=metric)
     if table.empty: raise GraphselError(f"no result for the metric '{metric}': it is empty in this table")
     return table.dropna()

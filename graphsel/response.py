@@ -8,7 +8,7 @@ __all__ = ['DENSE_GENES', 'picked_rows', 'as_prediction', 'ResponseModel', 'aske
            'between_perturbations', 'ask_in_blocks', 'features_of', 'spectral_points', 'GaussianProcess', 'Ridge',
            'unit_scale']
 
-# %% ../nbs/07a_response.ipynb #a26dc6a5
+# %% ../nbs/07a_response.ipynb #af3aeb1e
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ import scipy.linalg as sl
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 
-from .core import GraphselError, RandomState, as_rng, atomic_path, check_positive_int, name_some, remember
+from .core import GraphselError, RandomState, as_rng, atomic_path, check_positive_int, name_some, progress, remember
 from .data import check_screen, gene_incidence
 from .graph import Graphs, inner_products, propagation, spectral_features, unit_rows
 
@@ -182,7 +182,7 @@ def channels(graph:Graphs, # one graph or several
     hops = tuple(check_positive_int(h, "hops") for h in np.atleast_1d(hops).tolist())
     return remember(("channels", graph.fingerprint, hops), lambda: Channels(graph, hops))
 
-# %% ../nbs/07a_response.ipynb #eb9081b8
+# %% ../nbs/07a_response.ipynb #1e76dcd8
 @dataclass(frozen=True)
 class Head:
     "A linear decoder solved exactly: what the picks say through a kernel."
@@ -191,7 +191,7 @@ class Head:
     scale: np.ndarray # R, variance of one unit of the kernel
 
 def solve_head(K:np.ndarray, # n x n kernel of the picks
-               Y:np.ndarray, # n x R, centred responses
+               Y:np.ndarray, # n x R, centered responses
                noise:float # sigma^2, in units of the kernel
               ) -> Head:
     "Solve for the decoder (Rasmussen & Williams 2006, algorithm 2.1)."
@@ -207,9 +207,9 @@ def ask_head(head:Head, # from `solve_head`
     V = sl.solve_triangular(head.cholesky, cross.T, lower=True)
     return cross @ head.alpha, np.maximum(prior - (V**2).sum(axis=0), 0)
 
-# %% ../nbs/07a_response.ipynb #855f22fc
+# %% ../nbs/07a_response.ipynb #9246fcee
 def best_noise(K:np.ndarray, # n x n kernel of the picks
-               Y:np.ndarray, # n x R, centred responses
+               Y:np.ndarray, # n x R, centered responses
                bounds:tuple[float, float]=(1e-3, 1e2) # of sigma^2
               ) -> float: # sigma^2
     "The noise of largest marginal likelihood, output scales profiled out (Rasmussen & Williams 2006, 5.4.1)."
@@ -241,7 +241,7 @@ def between_perturbations(kernel:Callable, # (GeneRows, GeneRows) -> genes x gen
     "The kernel of perturbations: that of genes, summed over the genes of each."
     return np.asarray(a.incidence @ (b.incidence @ kernel(a.rows, b.rows).T).T)
 
-# %% ../nbs/07a_response.ipynb #c192f5af
+# %% ../nbs/07a_response.ipynb #2e06b91f
 def ask_in_blocks(channels:Channels, kernel:Callable, head:Head, picks:Asked,
                   names:Sequence[str], # what is asked
                   bias:float=0.0, # added to the kernel of perturbations
@@ -249,7 +249,7 @@ def ask_in_blocks(channels:Channels, kernel:Callable, head:Head, picks:Asked,
                  ) -> tuple[np.ndarray, np.ndarray]: # mean m x R; variance m, in units of the kernel
     "`ask_head` for any number of perturbations."
     parts = []
-    for start in range(0, len(names), block):
+    for start in progress(range(0, len(names), block), "predicting"):
         a = ask(channels, names[start:start + block])
         prior = np.diag(between_perturbations(kernel, a, a)) + bias
         parts.append(ask_head(head, between_perturbations(kernel, a, picks) + bias, prior))
@@ -304,7 +304,7 @@ class GaussianProcess(ResponseModel):
         n = len(self.graph_) if len(self.graph_) <= 2000 else 256
         return features_of(spectral_points(self.graph_, self.hops, n), self.graph_, asked_names(self, perturbations))
 
-# %% ../nbs/07a_response.ipynb #4635c497
+# %% ../nbs/07a_response.ipynb #9341d158
 class Ridge(ResponseModel):
     "Ridge regression on spectral coordinates; the penalty by leave-one-out error, all columns scaled to unit variance for it."
     name = "ridge"
@@ -333,7 +333,7 @@ class Ridge(ResponseModel):
 
     def _predict(self, names): return self._design(names) @ self.coef_ + self.intercept_, {}
 
-def unit_scale(Y:np.ndarray # n x R, centred
+def unit_scale(Y:np.ndarray # n x R, centered
               ) -> np.ndarray: # R, never zero
     "Standard deviation of each column; 1 for a constant one."
     scale = Y.std(axis=0)

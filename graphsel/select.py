@@ -7,7 +7,7 @@ __all__ = ['STRATEGIES', 'Problem', 'Strategy', 'strategy', 'get_strategy', 'ran
            'pick_pagerank', 'squared_distances', 'pick_kcenter', 'clusters', 'pick_kmeans', 'typicality',
            'pick_typiclust', 'pick_by_criterion', 'known_to', 'make_problem', 'select', 'fill_layers']
 
-# %% ../nbs/06_select.ipynb #be7bb6eb
+# %% ../nbs/06_select.ipynb #a8e50087
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,11 +15,11 @@ from functools import cached_property
 
 import numpy as np
 
-from .core import GraphselError, RandomState, as_rng, as_seed, check_positive_int, log, name_some, one_thread, unknown_name
+from .core import GraphselError, RandomState, as_rng, as_seed, log, name_some, one_thread, unknown_name
 from .criteria import CRITERIA, hop_range, incidence, make_criterion
 from .data import perturbation_name, perturbed_genes
 from .graph import Graphs, align, spectral_features
-from .optimize import Selection, greedy
+from .optimize import Selection, check_budget, greedy
 
 # %% ../nbs/06_select.ipynb #76b07902
 @dataclass(frozen=True, eq=False)
@@ -132,7 +132,7 @@ def pick_kcenter(problem:Problem, budget:int, rng:np.random.Generator) -> Select
         far = np.minimum(far, d) if len(picks) > 1 or len(known) else d
     return ranked(problem, [names[i] for i in picks], "kcenter")
 
-# %% ../nbs/06_select.ipynb #f5e9e602
+# %% ../nbs/06_select.ipynb #658823d1
 def clusters(X:np.ndarray, # n x d points
              k:int, # clusters
              rng:np.random.Generator # draws the starting centers
@@ -155,7 +155,8 @@ def pick_kmeans(problem:Problem, budget:int, rng:np.random.Generator) -> Selecti
 
 def _fill(picks, names, budget):
     "Names of the picks, completed in name order where equal points left clusters empty."
-    rest = [i for i in range(len(names)) if i not in set(picks)]
+    taken = set(picks)
+    rest = [i for i in range(len(names)) if i not in taken]
     return [names[i] for i in (picks + rest)[:budget]]
 
 # %% ../nbs/06_select.ipynb #e01df4c2
@@ -176,10 +177,10 @@ def pick_typiclust(problem:Problem, budget:int, rng:np.random.Generator) -> Sele
     picks = [int(np.flatnonzero(own == c)[typicality(X[own == c]).round(9).argmax()]) for c in order]
     return ranked(problem, _fill(picks[:budget], names, budget), "typiclust")
 
-# %% ../nbs/06_select.ipynb #5346081b
+# %% ../nbs/06_select.ipynb #0043a770
 def pick_by_criterion(name:str # of a criterion
                      ) -> Callable: # a pick function
-    "The strategy that maximises a criterion greedily."
+    "The strategy that maximizes a criterion greedily."
     def pick(problem, budget, rng=None):
         c = make_criterion(name, problem.graph, problem.elements, problem.targets, **problem.params)
         return greedy(c, budget, measured=sorted(problem.measured), costs=problem.costs)
@@ -231,7 +232,7 @@ def make_problem(graph:Graphs, # one graph or several
         costs = {perturbation_name(n): c for n, c in costs.items()}
     return Problem(graph, left, targets, measured, costs, params=params), report
 
-# %% ../nbs/06_select.ipynb #1e7c1951
+# %% ../nbs/06_select.ipynb #f243f5ba
 def select(graph:Graphs, # one graph or several
            budget:int|float, # picks; with `costs`, cost units
            criterion:str="graphreach", # any one-shot strategy: see `STRATEGIES`
@@ -253,7 +254,7 @@ def select(graph:Graphs, # one graph or several
         odd = set(params) - {"hops"}
         if odd: raise GraphselError(f"'{criterion}' has no parameter {name_some(sorted(odd))}; remove it")
         if costs is not None: raise GraphselError(f"'{criterion}' has no gain to weigh against costs; choose a criterion ({', '.join(CRITERIA)})")
-        if check_positive_int(budget, "budget") > len(problem.candidates): raise GraphselError(f"budget is {budget:,} but only {len(problem.candidates):,} candidates can be picked; lower it or give more candidates")
+        check_budget(budget, len(problem.candidates))
     with one_thread(): s = found.pick(problem, budget, as_rng(random_state))
     return replace(s, report=dict(sorted(report.items())), seconds=time.perf_counter() - started, params={**s.params, **params})
 

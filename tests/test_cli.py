@@ -45,7 +45,7 @@ def test_select_prints_the_object_and_writes_the_picks(net, tmp_path):
 
 
 def test_string_value_can_be_recomputed_by_anyone(shared_data, tmp_path):
-    "GraphReach on whole STRING: the value is the number of genes that are picks or neighbours of picks, counted from the raw file."
+    "GraphReach on whole STRING: the value is the number of genes that are picks or neighbors of picks, counted from the raw file."
     r = run("select", "--graph", shared_data/"string_v12.tsv.gz", "--budget", 100, "--criterion", "graphreach", "--out", tmp_path/"picks.csv", "--json")
     plan = json.loads(r.stdout)
     picks = {o["gene"] for o in plan["picks"]}
@@ -102,6 +102,8 @@ ERRORS = {
     "budget 0": (["select", "--graph", "{d}/net.csv", "--budget", "0", "--out", "{d}/out.csv"], "budget is 0"),
     "budget -3": (["select", "--graph", "{d}/net.csv", "--budget", "-3", "--out", "{d}/out.csv"], "budget is -3"),
     "budget 2.5": (["select", "--graph", "{d}/net.csv", "--budget", "2.5", "--out", "{d}/out.csv"], "whole number"),
+    "budget inf": (["select", "--graph", "{d}/net.csv", "--budget", "inf", "--out", "{d}/out.csv"], "whole number"),
+    "budget nan": (["select", "--graph", "{d}/net.csv", "--budget", "nan", "--out", "{d}/out.csv"], "whole number"),
     "budget too large": (["select", "--graph", "{d}/net.csv", "--budget", "7", "--out", "{d}/out.csv"], "only 6 candidates"),
     "unknown strategy": (["select", "--graph", "{d}/net.csv", "--budget", "2", "--criterion", "graphreech", "--out", "{d}/out.csv"], "did you mean 'graphreach'"),
     "active in select": (["select", "--graph", "{d}/net.csv", "--budget", "2", "--criterion", "active:bald", "--out", "{d}/out.csv"], "active:bald"),

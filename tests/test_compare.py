@@ -223,3 +223,15 @@ def test_holm_is_holm():
 def test_a_comparison_without_random_has_no_ratio(sim):
     summary = summarize(compare(sim.screen, sim.graph, ["degree"], [5, 10], models=("gp",), seeds=2))
     assert summary["ratio_to_random"].isna().all() and summary["budget_saved"].isna().all() and summary["mean"].notna().all()
+
+
+def test_models_are_compared_on_the_same_draws(sim):
+    results = compare(sim.screen, sim.graph, ["random", "kmeans"], [8, 16], models=("gp", "ridge"), seeds=2)
+    assert (results.groupby(["strategy", "seed", "budget"])["picks_sha1"].nunique() == 1).all()
+
+
+@pytest.mark.parametrize("wrong", [dict(jobs=0), dict(dask="tcp://127.0.0.1:1")], ids=str)
+def test_what_is_refused_leaves_no_folder(sim, tmp_path, wrong):
+    if "dask" in wrong: pytest.importorskip("distributed", reason="dask is an extra")
+    with pytest.raises(GraphselError): compare(sim.screen, sim.graph, ["random"], [5], models=("gp",), seeds=1, out=tmp_path/"out", **wrong)
+    assert not (tmp_path/"out").exists()

@@ -11,7 +11,7 @@ import pytest
 from graphsel.core import GraphselError
 from graphsel.data import perturbed_genes, read_screen, screen_from_cells
 from graphsel.datasets import simulated_screen, swap_labels, true_sets, draw_biology
-from graphsel.graph import combine, neighbour_agreement, read_graph
+from graphsel.graph import combine, neighbor_agreement, read_graph
 
 FINGERPRINT = """
 import hashlib, numpy as np
@@ -69,15 +69,15 @@ def test_random_state_kinds():
 
 
 def test_agreement_is_calibrated(default):
-    values = [neighbour_agreement(*standardized(s)) for s in default]
+    values = [neighbor_agreement(*standardized(s)) for s in default]
     assert all(0.5 <= v <= 0.6 for v in values), values
-    assert all(abs(neighbour_agreement(*standardized(s), random_state=0)) < 0.06 for s in default)
+    assert all(abs(neighbor_agreement(*standardized(s), random_state=0)) < 0.06 for s in default)
 
 
 @pytest.mark.parametrize("n_perturbations, n_responses", [(300, 100), (800, 100)])
 def test_agreement_holds_at_other_sizes(n_perturbations, n_responses): # on average: seeds differ by about 0.03 (standard deviation)
     sims = [simulated_screen(n_perturbations, n_responses, cells_per_perturbation=30, random_state=s) for s in range(3)]
-    assert 0.5 <= np.mean([neighbour_agreement(*standardized(s)) for s in sims]) <= 0.6
+    assert 0.5 <= np.mean([neighbor_agreement(*standardized(s)) for s in sims]) <= 0.6
 
 
 def test_screen_is_learnable(default):
@@ -89,7 +89,7 @@ def test_screen_is_learnable(default):
 
 def test_information_is_monotone_and_leaves_the_rest_alone():
     sims = [simulated_screen(300, 150, information=i, random_state=4) for i in (0, 0.25, 0.5, 0.75, 1)]
-    values = [neighbour_agreement(*standardized(s)) for s in sims]
+    values = [neighbor_agreement(*standardized(s)) for s in sims]
     assert (np.diff(values) > 0).all() and abs(values[0]) < 0.06
     assert all(np.array_equal(s.screen.X, sims[0].screen.X) for s in sims)
     for s in sims: # names move, the graph's shape does not

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from graphsel.core import GraphselError
 from graphsel.data import read_screen
-from graphsel.graph import (align, combine, from_edges, from_gene_sets, jaccard, keep_top, make_prior, neighbour_agreement, parse_gene_sets, perturb,
+from graphsel.graph import (align, combine, from_edges, from_gene_sets, jaccard, keep_top, make_prior, neighbor_agreement, parse_gene_sets, perturb,
                             read_graph, read_prior, rewire, spectral_features)
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -473,8 +473,8 @@ def test_string(string, knockdowns):
     g = string.subgraph(inside)
     assert g.n_edges == 2*22_057
     Y = knockdowns[list(g.genes)].X
-    assert 0.5 < neighbour_agreement(g, Y) < 0.62
-    assert abs(neighbour_agreement(g, Y, random_state=0)) < 0.1
+    assert 0.5 < neighbor_agreement(g, Y) < 0.62
+    assert abs(neighbor_agreement(g, Y, random_state=0)) < 0.1
 
 
 def test_reading_a_part_is_the_part_of_what_was_read(string, knockdowns, shared_data):
@@ -513,3 +513,10 @@ def test_rank_lists(shared_data):
     assert len(p.genes) == 585
     own = table[table["cell_line"] == line].assign(strength=lambda t: np.exp(-t["rank"]/100)).groupby("perturbed_gene")["strength"]
     np.testing.assert_allclose(p.features.sum(1) - p.features.sum(1).mean(), own.sum()[p.genes] - own.sum().mean(), atol=1e-6)
+
+
+def test_a_prior_row_without_a_gene_is_refused_and_a_gene_called_na_is_kept(tmp_path):
+    (tmp_path/"a.csv").write_text("gene,x\nNA,1\nTP53,2\n")
+    assert list(read_prior(tmp_path/"a.csv").genes) == ["NA", "TP53"]
+    (tmp_path/"b.csv").write_text("gene,x\n,1\nTP53,2\n")
+    with pytest.raises(GraphselError, match="1 rows without a gene"): read_prior(tmp_path/"b.csv")

@@ -1,4 +1,4 @@
-"""The maximiser against brute force, against itself (lazy = naive), and against a slow greedy of its own; plans on disk."""
+"""The maximizer against brute force, against itself (lazy = naive), and against a slow greedy of its own; plans on disk."""
 import json
 from dataclasses import asdict, replace
 from itertools import combinations
