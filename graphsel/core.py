@@ -49,13 +49,14 @@ def unknown_name(what:str, # kind of thing, e.g. "strategy"
     hint = f"did you mean '{near[0]}'? " if near else ""
     return GraphselError(f"unknown {what} '{name}'; {hint}known: {', '.join(known)}")
 
-# %% ../nbs/00_core.ipynb #2818b217
+# %% ../nbs/00_core.ipynb #0963e0ff
 def check_positive_int(value, # what the user gave
-                       name:str # what it is called in the message
+                       name:str, # what it is called in the message
+                       least:int=1 # smallest value allowed
                       ) -> int:
-    "`value` as an int of at least 1. Raises `GraphselError` otherwise."
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise GraphselError(f"{name} is {value!r}; give a whole number of at least 1")
+    "`value` as an int of at least `least`. Raises `GraphselError` otherwise."
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise GraphselError(f"{name} is {value!r}; give a whole number of at least {least}")
     return int(value)
 
 # %% ../nbs/00_core.ipynb #d3626214

@@ -134,7 +134,7 @@ def test_hostile_cells(broken):
     if broken == "all control": labels = ["ctrl"]*6
     adata = cells(X, labels)
     if broken == "twice a gene": adata.var_names = ["g", "g", "h"]
-    says = {"nan": "row 'A', column 'g001'", "inf": "row 'A', column 'g001'", "layer": "nothing", "key": "guide", "control": "NT",
+    says = {"nan": "cell 'c3', gene 'g001'", "inf": "cell 'c3', gene 'g001'", "layer": "nothing", "key": "guide", "control": "NT",
             "all control": "control cell", "twice a gene": "twice"}[broken]
     with pytest.raises(GraphselError, match=says): screen_from_cells(adata, **kwargs)
 
@@ -222,8 +222,7 @@ def test_control_row_is_subtracted_wherever_it_stands(seed):
     (dict(x=[1., np.nan, 3]), "row 'B', column 'x'"), (dict(x=[1., np.inf, 3]), "row 'B', column 'x'"), (dict(x=[1., -np.inf, 3]), "row 'B', column 'x'"),
     (dict(x=["1", "two", "3"]), "not numbers: x"), (dict(x=[True, False, True]), "x"), (dict(x=pd.to_datetime(["2020-01-01"]*3)), "x"),
     (dict(x=[1 + 2j, 0, 0]), "x"), (dict(x=pd.Categorical(["a", "b", "c"])), "x"), (dict(x=pd.array(["a", "b", "c"], dtype="string")), "x"),
-    (dict(perturbation=["A", "B", "A"]), "A"), (dict(perturbation=["A+B", "B+A", "C"]), r"A\+B"), (dict(perturbation=["A", "ctrl+A", "C"]), "A"),
-    (dict(perturbation=["ctrl", "control", "C"]), "2 control rows"), (dict(perturbation=["ctrl"]*3), "control"),
+    (dict(perturbation=["ctrl"]*3), "control"),
     (dict(perturbation=["A", "  ", "C"]), "name"), (dict(perturbation=["A", "", "C"]), "name"), (dict(perturbation=["A", None, "C"]), "name"),
     (dict(perturbation=["A", np.nan, "C"]), "name"),
     (dict(n_cells=[5, np.nan, 3]), "n_cells"), (dict(n_cells=[5, -2, 3]), "n_cells"), (dict(n_cells=[5, 0, 3]), "n_cells"), (dict(n_cells=["5", "x", "3"]), "n_cells"),
@@ -326,7 +325,8 @@ def test_round_trip_of_a_slice(population, tmp_path):
 
 
 def test_read_table_names_the_kinds_it_reads(tmp_path):
-    with pytest.raises(GraphselError, match=".csv, .tsv or .parquet"): read_table(hostile_file("excel", tmp_path, screen_from_table(table())))
+    (tmp_path/"t.ods").write_bytes(b"PK")
+    with pytest.raises(GraphselError, match=".csv, .tsv, .xlsx or .parquet"): read_table(tmp_path/"t.ods")
 
 
 # ---- splits ----
