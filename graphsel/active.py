@@ -6,7 +6,7 @@
 __all__ = ['N_MEMBERS', 'posterior_variance', 'pick_bald', 'disagreement', 'pick_ensemble', 'learner', 'Round', 'rounds',
            'round_sizes']
 
-# %% ../nbs/08_active.ipynb #0a29b88f
+# %% ../nbs/08_active.ipynb #1404484b
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .core import GraphselError, check_positive_int
-from .optimize import Selection
+from .selection import Selection
 from .select import Problem, Strategy, get_strategy, ranked, strategy
 
 # %% ../nbs/08_active.ipynb #4004d6dd

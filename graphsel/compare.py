@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['PRESETS', 'KEY', 'SUMMARY_COLUMNS', 'Plan', 'make_plan', 'Bench', 'make_bench', 'Task', 'tasks', 'Fitter', 'set_up',
-           'Picks', 'one_shot_picks', 'active_picks', 'run_task', 'machine', 'compare', 'result_table', 'write_results',
-           'summarize', 'holm']
+           'Picks', 'one_shot_picks', 'active_picks', 'run_task', 'own_criteria', 'machine', 'compare', 'result_table',
+           'write_results', 'summarize', 'holm']
 
-# %% ../nbs/10_compare.ipynb #abd3dfde
+# %% ../nbs/10_compare.ipynb #b03a1a4b
 import contextlib
 import json
 import os
@@ -23,6 +23,7 @@ import numpy as np
 
 from . import __version__
 from .active import learner, round_sizes, rounds
+from .coverage import CRITERIA, register
 from .core import GraphselError, atomic_path, check_positive_int, child_rng, log, name_some, one_thread, progress, read_text, remember, sha1, unknown_name
 from .data import check_screen, perturbed_genes, split_perturbations
 from .graph import Graphs, perturb
@@ -191,7 +192,7 @@ def active_picks(problem, name, plan, rng):
             b = todo.pop(0)
             yield Picks(b, r.measured[:b], r.number, r.seconds)
 
-# %% ../nbs/10_compare.ipynb #d28fd0cd
+# %% ../nbs/10_compare.ipynb #920fb999
 KEY = ["strategy", "model", "noise", "seed", "budget"]
 
 def run_task(plan:Plan, bench:Bench, task:Task) -> list[dict]: # rows of the result table
@@ -208,7 +209,7 @@ def run_task(plan:Plan, bench:Bench, task:Task) -> list[dict]: # rows of the res
 
 def _row(plan, bench, task, budget):
     "The columns that say which row this is."
-    kind = "hybrid" if "+" in task.strategy else get_strategy(task.strategy).kind
+    kind = "hybrid" if "+active:" in task.strategy else get_strategy(task.strategy).kind
     return {"strategy": task.strategy, "kind": kind, "model": task.model, "graph": bench.graph_name, "noise": task.noise, "targets": plan.targets,
             "protocol": plan.protocol, "seed": task.seed, "split": task.seed, "round": 0, "budget": budget, "n_measured": 0, **dict.fromkeys(LOWER_IS_BETTER, float("nan")),
             "select_seconds": float("nan"), "fit_seconds": float("nan"), "picks_sha1": "", "status": "ok", "error": ""}
@@ -221,22 +222,27 @@ def _judge(plan, bench, problem, revealed, test, p):
     scores = evaluate(model.predict(test), bench.screen, scale=scale, reference=np.asarray(bench.screen[sorted(p.names)].X, float).mean(axis=0))
     return {"round": p.round, "n_measured": len(p.names), **scores, "select_seconds": p.seconds, "fit_seconds": problem.fit.seconds, "picks_sha1": sha1("\n".join(p.names))}
 
-# %% ../nbs/10_compare.ipynb #baf4fc95
-def _work(plan, bench, task, folder):
+# %% ../nbs/10_compare.ipynb #622ce8fc
+def own_criteria() -> dict: # name -> class
+    "The criteria that were registered outside this package: other processes have to be told of them."
+    return {n: c for n, c in CRITERIA.items() if not c.__module__.startswith("graphsel.")}
+
+def _work(plan, bench, task, folder, criteria):
     "Run one task and write its rows, in whichever process this is."
+    for c in criteria.values(): register(c)
     with one_thread(): rows = run_task(plan, bench, task)
     if folder is not None:
         with atomic_path(Path(folder)/f"{task.key}.json") as temporary: temporary.write_text(json.dumps(rows))
     return rows
 
-# %% ../nbs/10_compare.ipynb #e9f1cab4
+# %% ../nbs/10_compare.ipynb #7df91348
 def _parallel(plan, bench, todo, folder, jobs, dask):
     "Yield the rows of each task as they come: in this process, in several, or on a dask cluster."
     if jobs == 1 and dask is None:
-        yield from (_work(plan, bench, t, folder) for t in todo)
+        yield from (_work(plan, bench, t, folder, {}) for t in todo)
         return
     from joblib import Parallel, delayed, parallel_config
-    calls = (delayed(_work)(plan, bench, t, folder) for t in todo)
+    calls = (delayed(_work)(plan, bench, t, folder, own_criteria()) for t in todo)
     with contextlib.ExitStack() as stack:
         if dask is not None:
             stack.enter_context(_dask_client(dask))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OKABE_ITO', 'METRIC_NAMES', 'style', 'within_seed', 'learning_curves', 'save_learning_curves', 'value_curve']
 
-# %% ../nbs/11_plot.ipynb #f6081a4f
+# %% ../nbs/11_plot.ipynb #649ff943
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ import numpy as np
 
 from .core import GraphselError, atomic_path, unknown_name
 from .metrics import LOWER_IS_BETTER
-from .optimize import Selection
+from .selection import Selection
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -28,7 +28,7 @@ NAMES = list(G.genes)
 # ---- what is picked, and what is said about the rest ----
 
 def test_the_names_that_others_script_against():
-    assert set(ONE_SHOT) == {"random", "degree", "pagerank", "kcenter", "kmeans", "typiclust", "facility", "graphreach", "softreach", "maxspec", "variance"}
+    assert set(ONE_SHOT) == {"random", "degree", "pagerank", "kcenter", "kmeans", "typiclust", "facility", "graphreach", "softreach", "maxspec", "variance", "graphcut", "topeig"}
 
 
 @pytest.mark.parametrize("name", ONE_SHOT)
@@ -75,9 +75,12 @@ def test_targets_default_to_the_candidates_also_the_excluded_ones():
 
 
 def test_spellings_of_one_perturbation_are_one():
-    spelled = select(G, 3, candidates=["g03+g01", "g01+ctrl", "g01 + g03", *NAMES[4:9]], exclude=["ctrl+g05"], measured=["g06+ctrl"], random_state=0)
+    spelled = select(G, 3, candidates=["g03+g01", "g01+ctrl", *NAMES[4:9]], exclude=["ctrl+g05"], measured=["g06+ctrl"], random_state=0)
     plain = select(G, 3, candidates=["g01+g03", "g01", *NAMES[4:9]], exclude=["g05"], measured=["g06"], random_state=0)
     assert spelled.genes == plain.genes and spelled.n_candidates == plain.n_candidates and spelled.measured == plain.measured == ["g06"]
+    with pytest.raises(GraphselError, match="candidates: named twice: g01\\+g03"): select(G, 3, candidates=["g03+g01", "g01 + g03", *NAMES[4:9]])
+    with pytest.raises(GraphselError, match="targets: named twice: g05"): select(G, 3, targets=["g05", "g05+ctrl"])
+    with pytest.raises(GraphselError, match="candidates: an empty name"): select(G, 3, candidates=["g05", " "])
 
 
 def test_costs_may_be_spelled_like_the_candidates():
@@ -90,7 +93,7 @@ def test_costs_may_be_spelled_like_the_candidates():
 
 def test_the_control_is_nothing_to_pick():
     "Lists taken from a screen hold its control; it touches no gene."
-    for candidates in ([*NAMES[:5], "ctrl"], [*NAMES[:5], "control"], [*NAMES[:5], "non-targeting"], [*NAMES[:5], ""]):
+    for candidates in ([*NAMES[:5], "ctrl"], [*NAMES[:5], "control"], [*NAMES[:5], "non-targeting"]):
         with pytest.raises(GraphselError): select(G, 6, "random", candidates=candidates, random_state=0)
         assert "control" not in select(G, 5, "degree", candidates=candidates).genes
         s = select(G, 5, candidates=candidates)
@@ -100,10 +103,20 @@ def test_the_control_is_nothing_to_pick():
 @pytest.mark.parametrize("what", ["candidates", "targets", "measured", "exclude", "costs"])
 def test_unknown_names_are_reported_in_every_list(what):
     given = {"candidates": [*NAMES, "XIST"], "targets": [*NAMES, "XIST"], "measured": ["XIST"], "exclude": ["XIST"], "costs": {"XIST": 2.0}}[what]
-    for missing in ("report", "drop", "backoff"):
+    for missing in ("report", "drop"):
         s = select(G, 2, missing=missing, **{what: given})
         assert "XIST" in s.report and what in s.report["XIST"]
     with pytest.raises(GraphselError, match=f"{what}.*XIST"): select(G, 2, missing="error", **{what: given})
+
+
+def test_backoff_keeps_genes_that_no_graph_knows(caplog):
+    "They stand for themselves alone: picked last, reached by nobody else; a fallback graph connects them."
+    alone = select(G, len(NAMES) + 1, candidates=[*NAMES, "XIST"], missing="backoff")
+    assert sorted(alone.genes) == sorted([*NAMES, "XIST"]) and "XIST" not in alone.report and "XIST" in caplog.text
+    assert select(G, 3, "variance", targets=["XIST"], candidates=NAMES, missing="backoff").value == pytest.approx(0)
+    linked = select(G, 1, "variance", targets=["XIST"], candidates=NAMES, missing="backoff", fallback=[from_edges(["XIST"], [NAMES[3]])])
+    assert linked.genes == [NAMES[3]] and linked.value > 0.1
+    with pytest.raises(GraphselError, match="fallback.*backoff"): select(G, 1, fallback=[G])
 
 
 def test_a_name_unknown_to_two_lists_keeps_both_reasons():

@@ -1,0 +1,88 @@
+"""Plans: what they say of themselves, their certificate, and their way to the disk and back."""
+import json
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from graphsel.core import GraphselError
+from graphsel.coverage import GraphReach
+from graphsel.designs import MaxSpec, SupervisionVariance
+from graphsel.graph import from_edges
+from graphsel.optimize import greedy
+from graphsel.selection import Selection, as_saved
+
+PATH10 = from_edges(list("000045558"), list("123456789"))
+
+
+# ---- what a plan says ----
+
+def test_certificates():
+    plan = Selection(["A"], [3.0], [8.0], upper_bound=8.5, measured=["B"], measured_value=5.0)
+    assert plan.certificate == pytest.approx(8/8.5) and plan.certificate_of_rest == pytest.approx(3/3.5)
+    assert plan.certificate_of_rest <= plan.certificate, "what was known before flatters a plan"
+    unknown = replace(plan, upper_bound=None)
+    assert unknown.certificate is None and unknown.certificate_of_rest is None and "best possible" not in repr(unknown)
+    assert replace(plan, upper_bound=8 - 1e-12).certificate == 1, "the last digits of a sum make no plan better than the best"
+    nothing = Selection([], [], [], upper_bound=0.0)
+    assert nothing.certificate == nothing.certificate_of_rest == 1 and nothing.value == 0
+    full = replace(plan, genes=[], gains=[], values=[], upper_bound=5.0)
+    assert full.value == 5 and full.certificate == full.certificate_of_rest == 1, "nothing was left to win"
+
+
+def test_a_promise_is_rounded_down():
+    assert "at least 99.9% of the best" in repr(Selection(["A"], [.99999], [.99999], "x", upper_bound=1.0))
+    assert "at least 100% of the best" in repr(Selection(["A"], [1.0], [1.0], "x", upper_bound=1.0))
+
+
+def test_a_plan_in_one_sentence():
+    s = greedy(GraphReach(PATH10), 2, measured=["4"])
+    text = repr(s)
+    assert text.startswith("2 of 9 candidates by graphreach: ") and f"value {s.value:g} over 10 targets" in text and "1 already measured (of what was left to win, at least" in text
+    assert "1 name left out (see report)" in repr(replace(s, report={"XIST": "not in the graph"})) and "2 names left out" in repr(replace(s, report={"XIST": "", "YIST": ""}))
+    assert "value" not in repr(Selection(["A"], [np.nan], [np.nan], "random")), "a baseline has no objective"
+    html = s._repr_html_()
+    assert all(f"<td>{g}</td>" in html for g in s.genes) and len(s) == 2
+
+
+def test_a_plan_travels_without_its_criterion():
+    s = greedy(GraphReach(PATH10), 2)
+    assert s.criterion.name == "graphreach" and s.criterion.current == s.value, "in memory it is in its last state"
+    back = pickle.loads(pickle.dumps(s))
+    assert back.criterion is None and as_saved(back) == as_saved(s) and "criterion" not in as_saved(s)
+
+
+def test_what_a_plan_remembers():
+    s = greedy(GraphReach(PATH10), 3, measured=["4"], exclude=["5"], method="lazy", ties="index")
+    assert (s.strategy, s.budget, s.n_candidates, s.n_targets, s.measured, s.params["method"], s.params["ties"]) == ("graphreach", 3, 8, 10, ["4"], "lazy", "index")
+    assert s.graph == PATH10.fingerprint and s.seconds >= 0 and s.evaluations > 0 and s.values[0] == s.measured_value + s.gains[0]
+
+
+# ---- on disk ----
+
+@pytest.mark.parametrize("make", [lambda: greedy(GraphReach(PATH10), 3, measured=["4"]), lambda: greedy(SupervisionVariance(PATH10), 3), lambda: greedy(MaxSpec(PATH10), 3.5, costs={"0": 2.0}),
+                                  lambda: greedy(GraphReach(PATH10), np.int64(3)), lambda: greedy(GraphReach(PATH10), np.float64(3), costs={}),
+                                  lambda: greedy(GraphReach(PATH10), 2, measured=PATH10.genes[:2])], ids=["measured", "variance", "costs", "numpy budget", "numpy costs", "numpy names"])
+def test_plans_survive_the_disk(make, tmp_path):
+    s = make()
+    back = Selection.load(s.save(tmp_path/"plan.json"))
+    assert as_saved(back) == as_saved(s) and back.certificate == s.certificate and repr(back) == repr(s)
+    frame = s.to_frame()
+    assert list(frame.columns[:4]) == ["rank", "gene", "gain", "value"] and frame["gene"].tolist() == s.genes
+    s.to_csv(tmp_path/"picks.csv")
+    assert (tmp_path/"picks.csv").read_text().splitlines()[0].startswith("rank,gene,gain,value")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "3", '"x"', "null", '{"a": 1}', '{"genes": ["A"]}'])
+def test_hostile_plans(text, tmp_path):
+    (tmp_path/"plan.json").write_text(text)
+    with pytest.raises(GraphselError, match="plan.json"): Selection.load(tmp_path/"plan.json")
+
+
+def test_plan_files_are_json_for_everyone(tmp_path):
+    "NaN is no JSON: other languages refuse the file."
+    s = replace(greedy(GraphReach(PATH10), 2), gains=[float("nan")]*2, values=[float("nan")]*2)
+    text = s.save(tmp_path/"plan.json").read_text()
+    json.loads(text, parse_constant=lambda o: pytest.fail(f"{o} in the file"))
+    assert np.isnan(Selection.load(tmp_path/"plan.json").gains).all()
