@@ -169,3 +169,53 @@ def test_help_is_instant_and_complete():
     for command in ["select", "compare", "fit", "list", "demo"]: assert run(command, "--help").exit_code == 0
     code = "import sys; from graphsel.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nassert not {'torch', 'pandas', 'anndata', 'scipy'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+# ---- limits of a plan ----
+
+def picks(*args):
+    r = run("select", "--json", *args)
+    assert r.exit_code == 0, r.stderr
+    return json.loads(r.stdout)
+
+
+def test_must_groups_method_bound_and_plates(net, tmp_path):
+    (tmp_path/"must.txt").write_text("F\n")
+    (tmp_path/"groups.csv").write_text("gene,group\nA,left\nB,left\nC,left\nD,right\nE,right\n")
+    plan = picks("--graph", net, "--budget", 3, "--must", tmp_path/"must.txt", "--groups", tmp_path/"groups.csv", "--cap", 1, "--bound", "dual", "--plate-size", 2, "--method", "naive")
+    rows = plan["picks"]
+    assert rows[0]["gene"] == "F" and sorted(o["group"] for o in rows) == ["", "left", "right"]
+    assert sorted(o["plate"] for o in rows) == [1, 1, 2] and plan["upper_bound"] >= plan["value"]
+    exact = picks("--graph", net, "--budget", 2, "--method", "exact")
+    assert exact["value"] == exact["upper_bound"] == 6
+
+
+@pytest.mark.parametrize("text,message", [("gene,group\nA,x\nA,y\n", "line 3: A stands twice"), ("gene,group\n,x\n", "line 2: no gene"), ("gene,plate\nA,x\n", "gene,group")])
+def test_bad_groups(net, tmp_path, text, message):
+    (tmp_path/"g.csv").write_text(text)
+    r = run("select", "--graph", net, "--budget", 2, "--groups", tmp_path/"g.csv", "--cap", 1)
+    assert r.exit_code == 1 and message in r.stderr
+
+
+def test_limits_that_make_no_sense(net, tmp_path):
+    (tmp_path/"g.csv").write_text("gene,group\n" + "".join(f"{c},x\n" for c in "ABCDEF"))
+    for args, message in [(["--groups", tmp_path/"g.csv"], "belong together"), (["--cap", 1], "belong together"), (["--groups", tmp_path/"g.csv", "--cap", 1], "caps cannot be met"),
+                          (["--method", "magic"], "method is 'magic'"), (["--criterion", "degree", "--plate-size", 1], "no objective"), (["--criterion", "variance", "--bound", "dual"], "no dual bound"),
+                          (["--fallback", net], "backoff")]:
+        r = run("select", "--graph", net, "--budget", 2, *args)
+        assert r.exit_code == 1 and message in r.stderr and "Traceback" not in r.stderr, (args, r.stderr)
+
+
+def test_aliases_and_fallback(net, tmp_path):
+    (tmp_path/"c.txt").write_text("alpha\nB\nnew\n")
+    (tmp_path/"a.csv").write_text("alias,symbol\nalpha,A\n")
+    (tmp_path/"f.csv").write_text("source,target\nnew,B\n")
+    given = ["--graph", net, "--candidates", tmp_path/"c.txt", "--aliases", tmp_path/"a.csv"]
+    assert {o["gene"] for o in picks(*given, "--budget", 2)["picks"]} == {"A", "B"}
+    kept = run("select", *given, "--budget", 3, "--missing", "backoff", "--fallback", tmp_path/"f.csv")
+    assert kept.exit_code == 0 and "new" in kept.stdout and "alpha = A" in kept.stderr
+
+
+def test_a_mixture_on_the_command_line(net):
+    plan = picks("--graph", net, "--budget", 2, "--criterion", "0.5*graphreach+0.5*variance")
+    assert plan["criterion"] == "0.5*graphreach+0.5*variance" and plan["certificate"] is None and len(plan["picks"]) == 2
