@@ -219,3 +219,24 @@ def test_aliases_and_fallback(net, tmp_path):
 def test_a_mixture_on_the_command_line(net):
     plan = picks("--graph", net, "--budget", 2, "--criterion", "0.5*graphreach+0.5*variance")
     assert plan["criterion"] == "0.5*graphreach+0.5*variance" and plan["certificate"] is None and len(plan["picks"]) == 2
+
+
+# ---- screens of single cells ----
+
+def test_cells_within_a_covariate_and_a_zarr_folder(files, tmp_path):
+    import anndata as ad
+    cells = simulated_screen(60, 40, cells_per_perturbation=10, n_control=100, random_state=3).cells
+    cells.obs["batch"] = np.where(np.arange(cells.n_obs) % 2, "one", "two")
+    cells.write_zarr(tmp_path/"cells.zarr")
+    args = ["--screen", tmp_path/"cells.zarr", "--graph", files["edges"], "--model", "mean", "--covariate", "batch", "--min-cells", 2]
+    r = run("compare", *args, "--strategies", "random", "--budgets", "10", "--seeds", 2, "--jobs", 1, "--out", tmp_path/"c")
+    assert r.exit_code == 0, r.stderr
+    assert set(json.loads((tmp_path/"c"/"run.json").read_text())["inputs"]) == {"cells.zarr", files["edges"].name}
+    assert run("fit", *args, "--out", tmp_path/"f").exit_code == 0 and ad.read_h5ad(tmp_path/"f"/"predictions.h5ad").n_obs > 0
+
+
+def test_cell_options_for_a_table(files, tmp_path):
+    (tmp_path/"t.csv").write_text("perturbation,x\nA,1\nB,2\n")
+    for option, message in [(["--covariate", "batch"], "no column batch"), (["--normalize"], "no option --normalize")]:
+        r = run("fit", "--screen", tmp_path/"t.csv", "--graph", files["edges"], *option, "--out", tmp_path/"f")
+        assert r.exit_code == 1 and message in r.stderr and "Traceback" not in r.stderr
