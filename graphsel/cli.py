@@ -88,7 +88,7 @@ def load_graph(paths, # graph files
 
 def _genes(path): return None if path is None else read_gene_list(path)
 
-# %% ../nbs/13_cli.ipynb #14cca4f9
+# %% ../nbs/13_cli.ipynb #9893216a
 _file = click.Path(dir_okay=False, path_type=str)
 _graph_options = [
     click.option("--graph", "graphs", multiple=True, required=True, type=_file, help="Edge list (.csv .tsv .parquet, also .gz), gene sets (.gmt, Enrichr .txt), annotations (.gaf) or control cells (.h5ad: co-expression). Repeat for several."),
@@ -98,11 +98,11 @@ _graph_options = [
 ]
 
 _cell_options = [
-    click.option("--perturbation-key", help="For single cells: the column that names the perturbation [found by its usual names]."),
+    click.option("--perturbation-key", help="The column that names the perturbation [found by its usual names]."),
     click.option("--control", help="For single cells: the name of the control [found by its usual names]."),
-    click.option("--covariate", help="For single cells: compare within this column (batch, cell type)."),
+    click.option("--covariate", help="Compare with the controls of the same value in this column (batch, cell type)."),
     click.option("--min-cells", type=click.IntRange(1), help="For single cells: leave out perturbations with fewer."),
-    click.option("--normalize", is_flag=True, help="For single cells: the values are counts."),
+    click.option("--normalize", is_flag=True, help="The values are counts: normalize and take logarithms."),
 ]
 
 def load_screen(path:str, # of --screen

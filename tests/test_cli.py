@@ -237,6 +237,6 @@ def test_cells_within_a_covariate_and_a_zarr_folder(files, tmp_path):
 
 def test_cell_options_for_a_table(files, tmp_path):
     (tmp_path/"t.csv").write_text("perturbation,x\nA,1\nB,2\n")
-    for option, message in [(["--covariate", "batch"], "no column batch"), (["--normalize"], "no option --normalize")]:
+    for option, message in [(["--covariate", "batch"], "no column batch"), (["--min-cells", 2], "no option --min-cells")]:
         r = run("fit", "--screen", tmp_path/"t.csv", "--graph", files["edges"], *option, "--out", tmp_path/"f")
         assert r.exit_code == 1 and message in r.stderr and "Traceback" not in r.stderr
