@@ -8,7 +8,7 @@ __all__ = ['MEASURES', 'MISSING', 'NO_EDGES', 'propagation', 'unit_rows', 'inner
            'align', 'GraphSet', 'combine', 'GenePrior', 'make_prior', 'read_prior', 'spectral_features', 'rewire',
            'perturb', 'neighbor_agreement']
 
-# %% ../nbs/02_graph.ipynb #dc4fb2ff
+# %% ../nbs/02_graph.ipynb #80200d65
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,7 +20,8 @@ import scipy.sparse as sp
 import scipy.sparse.linalg  # noqa: F401
 
 from .core import GraphselError, RandomState, as_rng, check_positive_int, name_some, progress, remember, sha1, unknown_name
-from .data import read_table, screen_from_table
+from .data import screen_from_table
+from .tables import ranked_responses, read_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -441,27 +442,12 @@ def make_prior(table:"pd.DataFrame", # genes x features, numeric
     if values.size == 0 or not np.isfinite(values).all(): raise GraphselError(f"{name}: it is empty or holds NaN; fill or remove those rows")
     return GenePrior(np.array(table.index, dtype=str), values - values.mean(axis=0), name)
 
-# %% ../nbs/02_graph.ipynb #de2d2a6c
-def _ranked_features(table, name, decay=100.0):
-    "Ranked gene lists as a matrix: perturbed gene x gene, exp(-rank/decay), 0 where unranked."
-    twice = table.duplicated(["perturbed_gene", "gene"])
-    if twice.any(): raise GraphselError(f"{name}: {int(twice.sum()):,} pairs of perturbed_gene and gene stand twice; keep one list per perturbation, for example FILE:cell_line=K562")
-    table = table.assign(strength=np.exp(-table["rank"]/decay))
-    return table.pivot_table(index="perturbed_gene", columns="gene", values="strength", fill_value=0.0, observed=True)
-
-# %% ../nbs/02_graph.ipynb #5d3eb4ed
+# %% ../nbs/02_graph.ipynb #24be492d
 def read_prior(path:str # a file, or FILE:column=value
               ) -> GenePrior:
     "Read a prior. Raises `GraphselError` for a file of no known kind or a filter that keeps nothing."
-    path, _, condition = (str(path), "", "") if Path(path).is_file() else str(path).rpartition(":") if "=" in str(path) else (str(path), "", "")
-    table, name = read_table(path), Path(path).name
-    if condition:
-        column, _, value = condition.partition("=")
-        if column not in table: raise GraphselError(f"{name} has no column '{column}' (it has {name_some(table.columns)})")
-        found = table[column].astype(str).unique()
-        if value not in found: raise GraphselError(f"{name}: no row with {condition}; the column holds {name_some(found)}")
-        table = table[table[column].astype(str) == value].drop(columns=column)
-    if {"perturbed_gene", "gene", "rank"} <= set(table.columns): return make_prior(_ranked_features(table, name), f"{name} {condition}".strip())
+    table, name = read_rows(path)
+    if {"perturbed_gene", "gene", "rank"} <= set(table.columns): return make_prior(ranked_responses(table, source=name), name)
     if "perturbation" in table: return make_prior(screen_from_table(table, name).to_df(), name)
     if table.columns[0] == "gene": return make_prior(table.set_index("gene"), name)
     raise GraphselError(f"{name}: not a prior; expected a column 'perturbation', a first column 'gene', or perturbed_gene, gene and rank")

@@ -463,10 +463,10 @@ def test_prior_files(tmp_path):
         p = read_prior(write(tmp_path, name, frame.to_csv(index=False)))
         assert list(p.genes) == ["A", "B"]
         np.testing.assert_allclose(p.features, [[.5, .5], [-.5, -.5]])
-    ranks = pd.DataFrame({"cell_line": ["K", "K", "R"], "perturbed_gene": ["A", "B", "A"], "gene": ["x", "y", "y"], "rank": [100, 0, 0]})
+    ranks = pd.DataFrame({"cell_line": ["K", "K", "R"], "perturbed_gene": ["A", "B", "A"], "gene": ["x", "y", "y"], "rank": [100, 1, 1]})
     path = write(tmp_path, "ranks.csv", ranks.to_csv(index=False))
     p = read_prior(f"{path}:cell_line=K")
-    np.testing.assert_allclose(p.features, np.array([[np.exp(-1), 0], [0, 1]]) - np.array([[np.exp(-1), 1]])/2)
+    np.testing.assert_allclose(p.features, np.array([[np.exp(-1), 0], [0, np.exp(-.01)]]) - np.array([[np.exp(-1), np.exp(-.01)]])/2, rtol=1e-6)
     for bad in (f"{path}:cell_line=Q", f"{path}:line=K", str(tmp_path/"none.csv"), str(write(tmp_path, "odd.csv", "a,b\n1,2\n"))):
         with pytest.raises(GraphselError): read_prior(bad)
 
