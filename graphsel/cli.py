@@ -271,7 +271,7 @@ def _show_results(results, out, metric="mse"):
     if len(failed): click.echo(f"graphsel: {len(failed)} of {len(results)} rows failed, the first: {failed.iloc[0]['error']}", err=True)
     click.echo(f"graphsel: results in {out}", err=True)
 
-# %% ../nbs/13_cli.ipynb #1ef5aaa8
+# %% ../nbs/13_cli.ipynb #0a224f9c
 @main.command("fit")
 @click.option("--screen", required=True, type=click.Path(path_type=str), help="The screen to train on: see compare.")
 @_with(_graph_options)
@@ -286,6 +286,7 @@ def fit_command(screen, graphs, priors, top_k, directed, model, genes, seed, out
     \b
     Example: graphsel fit --screen screen.h5ad --graph string.tsv.gz --model gp --genes next.txt --out predictions
     """
+    from graphsel import gears  # noqa: F401 - its model registers itself
     from graphsel.models import make_model
     from graphsel.select import known_to
     trained, graph, report = load_screen(screen, cells), load_graph(graphs, priors, directed, top_k), {}
@@ -308,7 +309,7 @@ def _write_predictions(prediction, report, out):
     strongest = prediction.obs_names[np.argsort(-np.linalg.norm(prediction.X, axis=1), kind="stable")[:5]]
     click.echo(f"graphsel: {prediction.n_obs:,} genes predicted, strongest {', '.join(strongest)}; {len(report):,} left out (missing.csv); written to {out}", err=True)
 
-# %% ../nbs/13_cli.ipynb #c49acc16
+# %% ../nbs/13_cli.ipynb #701f6762
 @main.command("list")
 @click.argument("what", type=click.Choice(["strategies", "criteria", "models", "datasets"]))
 def list_command(what):
@@ -317,7 +318,7 @@ def list_command(what):
     from graphsel import criteria, select
     if what == "criteria": found = {n: c.__doc__ for n, c in criteria.CRITERIA.items()}
     elif what == "models":
-        from graphsel.models import MODELS as found
+        from graphsel.gears import MODELS as found
         found = {n: c.__doc__ for n, c in found.items()}
     else:
         from graphsel import active # noqa: F401  (it registers the learners)

@@ -7,7 +7,7 @@ __all__ = ['PRESETS', 'KEY', 'SUMMARY_COLUMNS', 'Plan', 'make_plan', 'Bench', 'm
            'Picks', 'one_shot_picks', 'active_picks', 'run_task', 'own_criteria', 'machine', 'compare', 'result_table',
            'write_results', 'summarize', 'holm']
 
-# %% ../nbs/10_compare.ipynb #b03a1a4b
+# %% ../nbs/10_compare.ipynb #1b6ab73b
 import contextlib
 import json
 import os
@@ -28,6 +28,7 @@ from .core import GraphselError, atomic_path, check_positive_int, child_rng, log
 from .data import check_screen, perturbed_genes, split_perturbations
 from .graph import Graphs, perturb
 from .metrics import LOWER_IS_BETTER, budget_saved, curve_area, evaluate
+from . import gears  # noqa: F401 - its model registers itself
 from .models import MODELS, make_model
 from .select import Problem, get_strategy
 

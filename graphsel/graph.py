@@ -8,11 +8,10 @@ __all__ = ['MEASURES', 'MISSING', 'NO_EDGES', 'propagation', 'unit_rows', 'inner
            'align', 'GraphSet', 'combine', 'GenePrior', 'make_prior', 'read_prior', 'spectral_features', 'rewire',
            'perturb', 'neighbor_agreement']
 
-# %% ../nbs/02_graph.ipynb #80200d65
+# %% ../nbs/02_graph.ipynb #738ebd45
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np

@@ -7,7 +7,7 @@ __all__ = ['BIAS', 'MODELS', 'degree_inputs', 'edge_tensors', 'GateNet', 'hidden
            'few_columns', 'training_data', 'train_member', 'held_out_error', 'Member', 'freeze', 'hidden_points', 'GNN',
            'make_model', 'load_model']
 
-# %% ../nbs/07b_models.ipynb #883f30c3
+# %% ../nbs/07b_models.ipynb #fca0710d
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 import scipy.linalg as sl
 import torch
 
+from .baselines import Additive, Neighbors, Transfer
 from .core import GraphselError, as_seed, check_positive_int, unknown_name
 from .graph import Graphs
 from .response import (Channels, GaussianProcess, Head, MeanModel, NoChange, ResponseModel, Ridge, ask, ask_in_blocks, asked_names,
@@ -232,8 +233,8 @@ class GNN(ResponseModel):
         parts = [hidden_points(m, c, spread, self.n_features) for m in self.members_]
         return features_of(lambda genes: np.hstack([p(genes) for p in parts])/np.sqrt(len(parts)), g, names)
 
-# %% ../nbs/07b_models.ipynb #42daeac3
-MODELS = {m.name: m for m in (GNN, GaussianProcess, Ridge, MeanModel, NoChange)}
+# %% ../nbs/07b_models.ipynb #68f69b96
+MODELS = {m.name: m for m in (GNN, GaussianProcess, Ridge, Neighbors, Additive, Transfer, MeanModel, NoChange)}
 
 def make_model(name:str, # one of `MODELS`
                **params # its parameters

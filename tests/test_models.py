@@ -31,8 +31,12 @@ SCREEN, GRAPH = toy()
 PICKS, REST = GENES[::2], GENES[1::2]
 
 
+OTHER = make_prior(pd.DataFrame(SCREEN.X + np.random.default_rng(8).normal(size=SCREEN.shape), index=GENES).iloc[:30], "other cells")
+NEEDS = {"transfer": {"prior": OTHER}}  # parameters without which a model cannot be
+
+
 def fitted(name, screen=SCREEN, graph=GRAPH, picks=PICKS, seed=0, **params):
-    return make_model(name, **params).fit(screen, graph, perturbations=picks, random_state=seed)
+    return make_model(name, **(NEEDS.get(name, {}) | params)).fit(screen, graph, perturbations=picks, random_state=seed)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -42,7 +46,7 @@ def test_prediction_is_a_screen(name):
     assert (p.obs["n_cells"] == 0).all()
     assert p.uns["graphsel"] == {"kind": "prediction", "model": name}
     pd.testing.assert_frame_equal(p.var, SCREEN.var)
-    if name in ("gp", "gnn"): assert p.layers["variance"].shape == p.shape and (p.layers["variance"] >= 0).all()
+    if name in ("gp", "gnn", "knn", "additive", "transfer"): assert p.layers["variance"].shape == p.shape and (p.layers["variance"] >= 0).all()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -119,7 +123,7 @@ def test_constant_columns_and_many_outputs(name):
     p = fitted(name, screen=wide).predict(REST)
     assert np.isfinite(p.X).all()
     if name != "nochange": np.testing.assert_allclose(p.X[:, -2:], 3.0, atol=1e-5)
-    if name in ("gp", "gnn", "ridge"): assert np.mean((p.X - wide[REST].X)**2) < np.mean((wide[PICKS].X.mean(0) - wide[REST].X)**2)
+    if name in ("gp", "gnn", "ridge", "knn", "additive"): assert np.mean((p.X - wide[REST].X)**2) < np.mean((wide[PICKS].X.mean(0) - wide[REST].X)**2)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -133,9 +137,11 @@ def test_sparse_and_dense_screens_agree(name):
 def test_protocol_of_sklearn(name):
     m = make_model(name)
     assert clone(m).get_params() == m.get_params()
+    m = make_model(name, **NEEDS.get(name, {}))
     assert not [a for a in vars(m) if a.endswith("_")]
     assert m.fit(SCREEN, GRAPH, random_state=0) is m
-    assert clone(m).get_params() == make_model(name).get_params()
+    assert clone(m).get_params().keys() == make_model(name).get_params().keys()
+    assert not [a for a in vars(clone(m)) if a.endswith("_")]
 
 
 def test_errors():
