@@ -67,9 +67,10 @@ def _check_spending(budget, costs, at):
         raise GraphselError(f"budget {budget} buys nothing: the cheapest of {len(at):,} candidates costs {costs[at].min() if len(at) else float('nan'):g}")
     return float(budget)
 
-# %% ../nbs/05b_bounds.ipynb #9a847260
+# %% ../nbs/05b_bounds.ipynb #d11143f6
 def _parts(groups, caps, elements):
     "(part of each element, room of each part, names of the parts)."
+    if caps is None and groups: raise GraphselError("groups without caps limit nothing; say how many may come from each, caps=..., or leave the groups out")
     if caps is None: return np.full(len(elements), -1), np.zeros(0, np.int64), ()
     if not isinstance(groups, Mapping): raise GraphselError("caps need groups: give a mapping from name to part")
     names = sorted({str(p) for p in groups.values()})

@@ -262,7 +262,7 @@ def make_problem(graph:Graphs, # one graph or several
         costs = {perturbation_name(n): c for n, c in costs.items()}
     return Problem(graph, left, targets, measured, costs, limits, params=params), report
 
-# %% ../nbs/06_select.ipynb #176b549c
+# %% ../nbs/06_select.ipynb #9d141b61
 def select(graph:Graphs, # one graph or several
            budget:int|float, # picks; with `costs`, cost units
            criterion:str="graphreach", # any one-shot strategy: see `STRATEGIES`
@@ -279,7 +279,9 @@ def select(graph:Graphs, # one graph or several
     "Choose perturbations in one shot, from the graph alone. Raises `GraphselError` for anything impossible."
     found, started = get_strategy(criterion), time.perf_counter()
     if found.kind == "active": raise GraphselError(f"'{criterion}' needs a model trained round by round; use it in a comparison, and choose a one-shot strategy here")
-    if missing == "backoff": graph = attach(fill_layers(graph), [candidates, targets, measured, params.get("must")], fallback)
+    if missing == "backoff": # lists are read twice
+        candidates, targets, measured, params["must"] = (o if o is None or isinstance(o, str) else list(o) for o in (candidates, targets, measured, params.get("must")))
+        graph = attach(fill_layers(graph), [candidates, targets, measured, params.get("must")], fallback)
     elif fallback: raise GraphselError("a fallback is used with missing='backoff' only; say so, or leave it out")
     problem, report = make_problem(graph, candidates, targets, measured, exclude, costs, missing, **params)
     if found.kind == "baseline":

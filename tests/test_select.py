@@ -116,7 +116,9 @@ def test_backoff_keeps_genes_that_no_graph_knows(caplog):
     assert select(G, 3, "variance", targets=["XIST"], candidates=NAMES, missing="backoff").value == pytest.approx(0)
     linked = select(G, 1, "variance", targets=["XIST"], candidates=NAMES, missing="backoff", fallback=[from_edges(["XIST"], [NAMES[3]])])
     assert linked.genes == [NAMES[3]] and linked.value > 0.1
+    assert select(G, 3, candidates=iter([*NAMES[:4], "XIST"]), missing="backoff").n_candidates == 5 # a list that can be read once
     with pytest.raises(GraphselError, match="fallback.*backoff"): select(G, 1, fallback=[G])
+    with pytest.raises(GraphselError, match="without caps"): select(G, 1, groups={NAMES[0]: "plate"})
 
 
 def test_a_name_unknown_to_two_lists_keeps_both_reasons():
