@@ -6,11 +6,11 @@ import torch
 from scipy import sparse
 from sklearn.base import clone
 
-from graphsel import core, models, response
+from graphsel import core, models, networks, response
 from graphsel.core import GraphselError
 from graphsel.data import check_screen, make_screen
 from graphsel.graph import combine, from_edges, make_prior, perturb, propagation, spectral_features
-from graphsel.models import MODELS, GNN, load_model, make_model, train_member
+from graphsel.models import MODELS, GNN, load_model, make_model
 from graphsel.response import Channels, GaussianProcess, Ridge, best_noise, channels
 
 GENES = [f"g{i:02}" for i in range(40)]
@@ -154,6 +154,9 @@ def test_errors():
     with pytest.raises(GraphselError, match="noise is 0"): fitted("gp", noise=0)
     with pytest.raises(GraphselError, match="hops is 0"): fitted("gp", hops=(0, 1))
     with pytest.raises(GraphselError, match="validation is 0"): fitted("gnn", validation=0)
+    with pytest.raises(GraphselError, match="unknown conv 'gin'"): fitted("gnn", conv="gin")
+    with pytest.raises(GraphselError, match="rank is 0"): fitted("gnn", rank=0)
+    with pytest.raises(GraphselError, match="needs message passing"): fitted("gnn", conv=None, learned=True)
     with pytest.raises(GraphselError, match="n_members is 0"): fitted("gnn", n_members=0)
     with pytest.raises(GraphselError, match="did you mean 'ridge'"): make_model("rigde")
     with pytest.raises(GraphselError, match="unknown parameter of 'gnn'"): make_model("gnn", depth=3)
@@ -182,8 +185,8 @@ def test_pairs_and_unseen_genes(name):
     np.testing.assert_allclose(Z[0], Z[1] + Z[2], atol=1e-9)
     if name == "ridge": return
     tolerance = {"gp": 1e-5, "gnn": 0.2}[name]  # gnn: plus what is unknown of the bias
-    heads = [m.head_] if name == "gp" else [o.head for o in m.members_]
-    assert p.layers["variance"][2] == pytest.approx(np.mean([h.scale for h in heads], axis=0), rel=tolerance)
+    scales = [m.head_.scale] if name == "gp" else [o.head.scale @ m.axes_**2 for o in m.members_]
+    assert p.layers["variance"][2] == pytest.approx(np.mean(scales, axis=0), rel=tolerance)
     assert np.linalg.norm(p.X[1] - 1) < np.linalg.norm(m.mean_ - 1)  # an unknown gene that was measured is remembered
 
 
@@ -284,38 +287,103 @@ def test_more_picks_leave_less_variance():
     assert (fitted("gp").posterior_variance(PICKS) < fitted("gp").posterior_variance(REST).mean()).all()
 
 
+def between_genes(member, c, names=GENES):
+    a = models.ask(c, names)
+    return member.kernel(c.between(a.rows, a.rows), a, a)
+
+
 def test_gnn_without_training_is_a_gaussian_process():
     member = fitted("gnn").members_[0]
     c = channels(GRAPH, (1, 2, 3))
-    rows = c.encode(GENES)
-    flat = models.Member(np.tile(c.weights, (41, 1)), 1e-7, 0.3)
-    np.testing.assert_allclose(flat.kernel(c)(rows, rows), GRAPH.kernel((1, 2, 3)), atol=1e-5)
-    K = member.kernel(c)(rows, rows)
+    flat = models.Member(np.tile(c.weights, (41, 1)), np.zeros((41, 0)), 1e-7, 0.3)
+    np.testing.assert_allclose(between_genes(flat, c), GRAPH.kernel((1, 2, 3)), atol=1e-5)
+    K = between_genes(member, c)
     assert np.linalg.eigvalsh((K + K.T)/2).min() > -1e-9
     np.testing.assert_allclose(np.diag(K), 1, atol=1e-6)
 
 
+def training(names=PICKS, Y=None, hops=(1, 2), seeds=(0,), coordinates=0, **options):
+    c = channels(GRAPH, hops)
+    Y = SCREEN[names].X - SCREEN[names].X.mean(0) if Y is None else Y
+    data = models.training_data(c, names, models.principal(Y)[0], np.random.default_rng(0), coordinates)
+    return c, data, models.new_networks(data, c.weights, seeds, **options)
+
+
 def test_best_weights_are_restored():
-    data = models.training_data(channels(GRAPH, (1, 2)), PICKS, SCREEN[PICKS].X - SCREEN[PICKS].X.mean(0), np.random.default_rng(0))
-    rng = np.random.default_rng(4)
-    net, history = train_member(data, rng, steps=60, learning_rate=0.5, patience=20)
+    _, data, nets = training(seeds=(0, 1, 2))
+    history = models.train_ensemble(data, nets, np.random.default_rng(4), steps=60, learning_rate=0.5, patience=20)
     again = np.random.default_rng(4)
-    models.as_seed(again)
-    order = torch.tensor(again.permutation(20))
-    error = models.held_out_error(data, net, order[4:], order[:4])
-    assert error == pytest.approx(min(h["validation"] for h in history), rel=1e-5)
-    assert history[-1]["validation"] >= error
+    order = torch.tensor(np.stack([again.permutation(20) for _ in range(3)]))
+    with torch.no_grad(): errors = models.validator(data, order[:, 4:], order[:, :4])(nets(data.x, data.edges))
+    for m in range(3):
+        mine = [h["validation"] for h in history if h["member"] == m]
+        assert errors[m].item() == pytest.approx(min(mine), rel=1e-4) and mine[-1] >= min(mine)
+
+
+@pytest.mark.parametrize("options", [{"conv": k} for k in (*networks.CONVS, None)] + [{"conv": "gcn", "layers": 2, "learned": True}], ids=str)
+def test_an_ensemble_trains_like_its_members_alone(options):
+    """One vectorised pass gives what separate passes give."""
+    coordinates = 8 if options.get("learned") else 0
+    _, data, nets = training(seeds=(3, 4), coordinates=coordinates, **options)
+    models.train_ensemble(data, nets, np.random.default_rng(0), steps=8, validation=0.2, patience=50)
+    rng = np.random.default_rng(0)
+    orders, batches = [rng.permutation(20) for _ in range(2)], [[rng.permutation(16)[:128] for _ in range(2)] for _ in range(8)]
+
+    class Replay:  # what a member alone would draw
+        def __init__(self, m): self.draws = iter([orders[m], *(b[m] for b in batches)])
+        def permutation(self, n): return next(self.draws)
+    for m in range(2):
+        _, data, alone = training(seeds=(3 + m,), coordinates=coordinates, **options)
+        models.train_ensemble(data, alone, Replay(m), steps=8, validation=0.2, patience=50)
+        for k, v in alone.params.items(): torch.testing.assert_close(v[0], nets.params[k][m], rtol=2e-3, atol=2e-4, msg=k)
 
 
 def test_gnn_kernel_with_pairs_in_training_matches_the_one_of_prediction():
     names = ["g00", "g00+g09", "g02+mystery", "mystery"]
-    c = channels(GRAPH, (1, 2))
-    data = models.training_data(c, names, np.eye(4), np.random.default_rng(0))
-    net, _ = train_member(data, np.random.default_rng(0), steps=10)
-    all_ = torch.arange(4)
-    picks = models.ask(c, names)
-    K = models.between_perturbations(models.freeze(net, data).kernel(c), picks, picks) + models.BIAS
-    np.testing.assert_allclose(data.kernel(net, all_, all_).detach().numpy(), K, atol=1e-4)
+    for options in ({}, {"learned": True, "conv": "sage"}):
+        c, data, nets = training(names, np.eye(4), coordinates=4 if options else 0, **options)
+        models.train_ensemble(data, nets, np.random.default_rng(0), steps=10)
+        every = torch.arange(4)[None]
+        K = between_genes(models.freeze(nets, data)[0], c, names) + models.BIAS
+        np.testing.assert_allclose(data.kernel(nets(data.x, data.edges), *data.pairs(every, every)).detach()[0].numpy(), K, atol=1e-4)
+
+
+@pytest.mark.parametrize("params", [{"conv": k} for k in networks.CONVS] + [{"layers": 2}, {"conv": "gat", "learned": True, "layers": 2}, {"n_members": 1}], ids=str)
+def test_every_gnn_beats_the_mean_and_is_the_same_twice(params):
+    p, q = (fitted("gnn", **params).predict(REST) for _ in range(2))
+    assert np.array_equal(p.X, q.X) and all(np.array_equal(p.layers[k], q.layers[k]) for k in p.layers)
+    assert np.mean((p.X - SCREEN[REST].X)**2) < np.mean((SCREEN[PICKS].X.mean(0) - SCREEN[REST].X)**2)
+
+
+def test_the_linear_part_alone_is_a_mixture_of_the_channels():
+    m = fitted("gnn", conv=None)
+    for member in m.members_: assert np.ptp(member.gates, axis=0).max() < 1e-12 and member.beta < 1e-3
+    c = channels(GRAPH, (1, 2, 3))
+    everyone = c.encode(GENES)
+    np.testing.assert_allclose(between_genes(m.members_[0], c), np.tensordot(m.members_[0].gates[0], c.between(everyone, everyone), 1), atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(30, 7), (7, 30), (20, 20)])
+def test_principal_directions(shape):
+    Y = np.random.default_rng(0).normal(size=shape)*np.arange(1, shape[1] + 1)
+    Y -= Y.mean(0)
+    np.testing.assert_allclose(np.matmul(*models.principal(Y)), Y, atol=1e-8)
+    np.testing.assert_allclose(np.matmul(*models.principal(Y, 100)), Y, atol=1e-8)
+    scale = Y.std(0)
+    U, s, V = np.linalg.svd(Y/scale, full_matrices=False)
+    Z, A = models.principal(Y, 3)
+    assert Z.shape[1] == 3
+    np.testing.assert_allclose(Z @ A, (U[:, :3]*s[:3]) @ V[:3]*scale, atol=1e-8)
+
+
+def test_what_a_low_rank_leaves_out_is_uncertain():
+    rng = np.random.default_rng(0)
+    wide = make_screen(pd.DataFrame(SCREEN.X @ rng.normal(size=(3, 50)) + rng.normal(size=(40, 50)), index=GENES, columns=[f"x{i}" for i in range(50)]))
+    full, low = (fitted("gnn", screen=wide, rank=r).predict(REST) for r in (None, 3))
+    assert np.mean((low.X - wide[REST].X)**2) < 1.1*np.mean((full.X - wide[REST].X)**2)
+    for p in (full, low):
+        covered = np.abs(p.X - wide[REST].X) < 1.96*np.sqrt(p.layers["predictive_variance"])
+        assert 0.85 < covered.mean() < 1
 
 
 def test_gnn_finds_the_useful_graph_and_beats_the_mean():
@@ -339,18 +407,9 @@ def test_gnn_features_and_variances():
     assert (p.layers["variance"] >= p.layers["ensemble_variance"]).all()
     full = fitted("gnn", n_members=2, n_features=40)
     c = channels(GRAPH, (1, 2, 3))
-    rows = c.encode(GENES)
-    K = np.mean([o.kernel(c)(rows, rows) for o in full.members_], axis=0)
+    K = np.mean([between_genes(o, c) for o in full.members_], axis=0)
     Z = full.features(GENES)
     np.testing.assert_allclose(Z @ Z.T, K, atol=1e-6)
-
-
-def test_gnn_runs_alike_with_outputs_rotated_beyond_64_columns():
-    Y = SCREEN.X - SCREEN.X.mean(0)
-    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(90, 3)))[0]
-    wide = models.few_columns((Y @ rotation.T).astype(float))
-    assert wide.shape == (40, 40)
-    np.testing.assert_allclose(wide @ wide.T, Y @ Y.T, atol=1e-5)
 
 
 def test_memory_is_bounded():

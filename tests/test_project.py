@@ -158,7 +158,7 @@ def test_select_is_light():
     assert "select" in LIGHT
 
 
-@pytest.mark.parametrize("module", ROOMS[:ROOMS.index("models")])
+@pytest.mark.parametrize("module", ROOMS[:ROOMS.index("networks")])
 def test_torch_comes_with_the_models(module):
     assert not loaded_by(f"import graphsel.{module}") & {"torch", "torch_geometric"}
 
