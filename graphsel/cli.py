@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['main', 'split_list', 'read_pairs', 'read_costs', 'load_graph', 'load_screen', 'select_command', 'plan_json',
-           'compare_command', 'fit_command', 'list_command', 'demo_command']
+           'read_settings', 'compare_command', 'fit_command', 'list_command', 'demo_command']
 
 # %% ../nbs/13_cli.ipynb #6297fa5e
 import csv
@@ -204,48 +204,88 @@ def _show_plan(plan, out, as_json):
     elif out is None: click.echo(plan.to_frame().to_csv(index=False), nl=False)
     click.echo(f"graphsel: {plan!r}" + (f"; written to {out}" if out else ""), err=True)
 
-# %% ../nbs/13_cli.ipynb #a681a0fb
+# %% ../nbs/13_cli.ipynb #48027ee0
+_plan_options = [
+    click.option("--strategies", required=True, help="Names, separated by commas: see 'graphsel list strategies'."),
+    click.option("--budgets", help="Numbers of picks, separated by commas [those of the preset]."),
+    click.option("--preset", help="A published protocol: small, paper, iterpert, genome-wide."),
+    click.option("--seeds", default=10, show_default=True, type=int, help="Splits into pool and test."),
+    click.option("--repeats", default=1, show_default=True, type=int, help="Runs of everything within a split: how much depends on the start?"),
+    click.option("--random-draws", default=5, show_default=True, type=int, help="Draws of 'random' within a split, which are averaged."),
+    click.option("--model", default="gnn", show_default=True, help="Response model, or several separated by commas: see 'graphsel list models'."),
+    click.option("--set", "settings", multiple=True, metavar="NAME.PARAMETER=VALUE", help="A parameter of a model, criterion or strategy, e.g. gp.tune=true or variance.noise=0.5; without NAME., of every strategy. Repeat for several."),
+    click.option("--rounds", type=int, help="Rounds of active learners [one for each budget above the initial draw]."),
+    click.option("--initial", type=int, help="Size of a learner's initial draw [a fifth of the last budget]."),
+    click.option("--targets", default="all", show_default=True, type=click.Choice(["all", "heldout"]), help="Which names target-aware criteria are told."),
+    click.option("--noise", default="0", show_default=True, help="Shares of the graph that are disturbed, separated by commas."),
+    click.option("--noise-kind", "noise_kinds", default="rewired", show_default=True, help="How: rewired, deleted, added (edges), permuted (genes); or several."),
+    click.option("--noise-on", default="all", show_default=True, type=click.Choice(["all", "selector"]), help="Who sees the disturbed graph; with 'selector' models keep the right one."),
+    click.option("--standardize", is_flag=True, help="Measure errors in units of each response's standard deviation."),
+    click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The one seed everything is drawn from."),
+]
+
+# %% ../nbs/13_cli.ipynb #8ff67c2b
+_run_options = [
+    click.option("--jobs", type=int, help="Processes [all cores]."),
+    click.option("--dask", metavar="ADDRESS", help="Scheduler of a dask cluster to run on."),
+    click.option("--resume", is_flag=True, help="Go on with what is in the folder."),
+    click.option("--weeks-per-round", default=6.0, show_default=True, type=click.FloatRange(0), help="For the figure of error against laboratory time."),
+    click.option("--set-up-weeks", default=4.0, show_default=True, type=click.FloatRange(0), help="The same: weeks before the first round."),
+    click.option("--out", required=True, type=click.Path(file_okay=False, path_type=str), help="Folder for the results."),
+]
+
+# %% ../nbs/13_cli.ipynb #66a5bbff
+def read_settings(settings, # texts NAME.PARAMETER=VALUE or PARAMETER=VALUE
+                  models # names of the models
+                 ) -> tuple[dict, dict]: # parameters of strategies; of models
+    "What the `--set` options say. Raises `GraphselError` for one that is not of this form."
+    params, of_models = {}, {}
+    for text in settings:
+        name, equal, value = text.partition("=")
+        owner, _, key = name.strip().rpartition(".") # a mixture such as 0.5*variance+0.5*degree holds dots of its own
+        if not equal or not key: raise GraphselError(f"--set {text}: write NAME.PARAMETER=VALUE, e.g. gp.tune=true")
+        try: value = json.loads(value)
+        except ValueError: value = value.strip()
+        into = of_models.setdefault(owner, {}) if owner in models else params.setdefault(owner, {}) if owner else params
+        into[key] = value
+    return params, of_models
+
+# %% ../nbs/13_cli.ipynb #1052744f
 def _cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
+# %% ../nbs/13_cli.ipynb #65c065a2
 @main.command("compare")
 @click.option("--screen", required=True, type=click.Path(path_type=str), help="The screen with all answers: .h5ad or .zarr (cells or screen), .csv, .tsv, .xlsx, .parquet; FILE:column=value keeps some rows.")
 @_with(_graph_options)
 @_with(_cell_options)
-@click.option("--strategies", required=True, help="Names, separated by commas: see 'graphsel list strategies'.")
-@click.option("--budgets", help="Numbers of picks, separated by commas [those of the preset].")
-@click.option("--seeds", default=10, show_default=True, type=int, help="Seeds, each with its own split.")
-@click.option("--model", default="gnn", show_default=True, help="Response model, or several separated by commas: see 'graphsel list models'.")
-@click.option("--rounds", type=int, help="Rounds of active learners [one for each budget above the initial draw].")
-@click.option("--preset", help="A published protocol: small, paper, iterpert, genome-wide.")
-@click.option("--targets", default="all", show_default=True, type=click.Choice(["all", "heldout"]), help="Which names target-aware criteria are told.")
-@click.option("--noise", default="0", show_default=True, help="Shares of the graph's edges moved to random places, separated by commas.")
-@click.option("--standardize", is_flag=True, help="Measure errors in units of each response's standard deviation.")
-@click.option("--jobs", type=int, help="Processes [all cores].")
-@click.option("--dask", metavar="ADDRESS", help="Scheduler of a dask cluster to run on.")
-@click.option("--resume", is_flag=True, help="Go on with what is in the folder.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The one seed everything is drawn from.")
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=str), help="Folder for the results.")
-def compare_command(screen, graphs, priors, top_k, directed, strategies, budgets, seeds, model, rounds, preset, targets, noise, standardize, jobs, dask, resume, seed, out, **cells):
+@_with(_plan_options)
+@_with(_run_options)
+def compare_command(screen, graphs, priors, top_k, directed, perturbation_key, control, covariate, min_cells, normalize,
+                    strategies, budgets, model, settings, noise, noise_kinds, jobs, dask, resume, weeks_per_round, set_up_weeks, out, **options):
     """Compare strategies on a published screen.
 
     \b
     Example: graphsel compare --screen screen.h5ad --graph string.tsv.gz --strategies random,variance,active:bald --budgets 50,100,200 --model gp --out results
     """
     from graphsel.compare import compare, make_plan
-    options = dict(seeds=seeds, models=tuple(split_list(model)), rounds=rounds, preset=preset, targets=targets, noise=tuple(split_list(noise, float, "noise")), standardize=standardize, seed=seed)
+    models = tuple(split_list(model))
+    params, of_models = read_settings(settings, models)
+    options |= dict(models=models, params=params, model_params=of_models, noise=tuple(split_list(noise, float, "noise")), noise_kinds=tuple(split_list(noise_kinds)))
     names, sizes = split_list(strategies), split_list(budgets, int, "budgets") if budgets else None
     make_plan(names, sizes, **options) # refuse nonsense before any file is read
+    cells = dict(perturbation_key=perturbation_key, control=control, covariate=covariate, min_cells=min_cells, normalize=normalize)
     found = _read_screen_and_graph(load_screen(screen, cells), graphs, priors, directed, top_k)
     results = compare(*found, names, sizes, out=out, resume=resume, jobs=jobs or _cores(), dask=dask, notes=_notes(screen, graphs, priors), **options)
-    _show_results(results, out)
+    _show_results(results, out, weeks=(weeks_per_round, set_up_weeks))
 
-# %% ../nbs/13_cli.ipynb #a9117f1e
+# %% ../nbs/13_cli.ipynb #0002c3ca
 def _read_screen_and_graph(found, graphs, priors, directed, top_k):
     "The screen, and the graphs pruned to its perturbed genes."
     from graphsel.data import perturbed_genes
     return found, load_graph(graphs, priors, directed, top_k, sorted({g for n in found.obs_names for g in perturbed_genes(n)}))
 
+# %% ../nbs/13_cli.ipynb #025e2354
 def _notes(screen, graphs, priors):
     "What run.json says about the inputs: names and hashes, so that they can be recognized."
     files = [o if Path(o).exists() else o.rpartition(":")[0] or o for o in (screen, *graphs, *priors)] # FILE:column=value
@@ -257,17 +297,19 @@ def _input_sha1(path):
     if not path.is_dir(): return file_sha1(path)
     return sha1(*(f"{o.relative_to(path)} {file_sha1(o)}" for o in sorted(path.rglob("*")) if o.is_file()))
 
-def _show_results(results, out, metric="mse"):
-    "Draw the curves and show a table of means and ratios on standard error."
-    from graphsel.compare import summarize
-    from graphsel.plot import save_learning_curves
+# %% ../nbs/13_cli.ipynb #abd08dfd
+def _show_results(results, out, metric="mse", weeks=(6.0, 4.0)):
+    "Draw the figures and show a table of means and ratios on standard error."
+    from graphsel.plot import save_figures
+    from graphsel.statistics import summarize
     failed = results[results["status"] != "ok"]
     if len(failed) < len(results):
-        save_learning_curves(results, Path(out)/"learning_curves.png", metric)
+        save_figures(results, out, metric, *weeks)
         mse = summarize(results, [metric]).query("metric == @metric")
-        table = mse.pivot_table(index=["model", "noise", "strategy"], columns="budget", values="mean")
-        table["ratio"] = mse.groupby(["model", "noise", "strategy"])["mean_ratio"].first()
-        click.echo(f"{metric}: mean over seeds; ratio: mean over budgets of strategy / random\n{table.sort_values(['model', 'noise', 'ratio']).round(3)}", err=True)
+        keys = [k for k in ("model", "noise_kind", "noise") if k == "model" or mse[k].nunique() > 1] + ["strategy"]
+        table = mse.pivot_table(index=keys, columns="budget", values="mean")
+        for k in ("mean_ratio", "mean_ratio_low", "mean_ratio_high"): table[k.replace("mean_", "")] = mse.groupby(keys)[k].first()
+        click.echo(f"{metric}: mean over splits; ratio: mean over budgets of strategy / random, with its 95 % interval\n{table.sort_values([*keys[:-1], 'ratio']).round(3).to_string()}", err=True)
     if len(failed): click.echo(f"graphsel: {len(failed)} of {len(results)} rows failed, the first: {failed.iloc[0]['error']}", err=True)
     click.echo(f"graphsel: results in {out}", err=True)
 

@@ -137,7 +137,7 @@ def test_compare_writes_everything(files, tmp_path):
            "--seeds", 2, "--model", "gp", "--standardize", "--jobs", 1, "--out", out]
     r = run(*ask)
     assert r.exit_code == 0, r.stderr
-    assert {p.name for p in out.iterdir()} == {"results.parquet", "results.csv", "summary.csv", "learning_curves.png", "run.json", "tasks"}
+    assert {p.name for p in out.iterdir()} == {"results.parquet", "results.csv", "summary.csv", "learning_curves.png", "differences.png", "laboratory_time.png", "overlap.png", "run.json", "tasks"}
     summary = pd.read_csv(out/"summary.csv")
     assert {"strategy", "model", "budget", "metric", "mean", "sd", "n", "ci_low", "ci_high", "ratio_to_random", "p_value", "p_holm", "budget_saved"} <= set(summary.columns)
     assert {"mse", "mse_de", "pearson_delta", "mse_area"} <= set(summary["metric"])
@@ -147,6 +147,42 @@ def test_compare_writes_everything(files, tmp_path):
     assert again.exit_code == 1 and "--resume" in again.stderr
     before = (out/"results.csv").read_bytes()
     assert run(*ask, "--resume").exit_code == 0 and (out/"results.csv").read_bytes() == before
+
+
+def test_compare_with_noise_parameters_and_repeats(files, tmp_path):
+    ask = ["compare", "--screen", files["screen"], "--graph", files["edges"], "--strategies", "random,variance,kmeans", "--budgets", "6,12", "--seeds", 2, "--jobs", 1]
+    r = run(*ask, "--model", "gp", "--noise", "0,0.2,1", "--noise-kind", "deleted,permuted", "--noise-on", "selector", "--repeats", 2, "--random-draws", 3, "--set", "gp.tune=true", "--set", "variance.noise=0.5",
+            "--set", "kmeans.hops=1", "--initial", 6, "--out", tmp_path/"out")
+    assert r.exit_code == 0, r.stderr
+    results, plan = pd.read_csv(tmp_path/"out"/"results.csv"), json.loads((tmp_path/"out"/"run.json").read_text())["plan"]
+    assert len(results) == 2*2*(3 + 2 + 2)*(1 + 2*2) and set(results["noise_kind"]) == {"none", "deleted", "permuted"} and set(results["noise_on"]) == {"selector"}
+    assert plan["model_params"] == {"gp": {"tune": True}} and plan["params"] == {"variance": {"noise": 0.5}, "kmeans": {"hops": 1}} and plan["initial"] == 6
+    assert (tmp_path/"out"/"noise.png").exists() and "ratio_low" in r.stderr and "permuted" in r.stderr
+    risk, stability = (pd.read_csv(tmp_path/"out"/f"{n}.csv") for n in ("risk", "stability"))
+    assert (risk.query("strategy == 'variance'")["jaccard"] == 1).all() and set(stability["noise"]) == {0, 0.2, 1}
+
+
+@pytest.mark.parametrize("args,message", [
+    (["--model", "transfer"], "nothing to transfer from"), (["--model", "gp", "--set", "gp.tuned=true"], "did you mean 'tune'"), (["--model", "gp", "--set", "tune"], "NAME.PARAMETER=VALUE"),
+    (["--model", "gp", "--set", "ridge.alphas=1"], "unknown strategy with parameters 'ridge'"), (["--model", "gp", "--set", "variance.sigma=1"], "sigma"), (["--model", "gp", "--noise-kind", "bent"], "kind of noise"),
+    (["--model", "gp", "--repeats", 0], "repeats is 0"), (["--model", "gp", "--noise", "2"], "between 0 and 1")])
+def test_compare_refuses_at_once(files, tmp_path, args, message):
+    r = run("compare", "--screen", files["screen"], "--graph", files["edges"], "--strategies", "variance", "--budgets", "6", *args, "--jobs", 1, "--out", tmp_path/"out")
+    assert r.exit_code == 1 and message in r.stderr and "Traceback" not in r.stderr and not (tmp_path/"out").exists()
+
+
+def test_transfer_with_a_prior_is_compared(files, tmp_path):
+    r = run("compare", "--screen", files["screen"], "--graph", files["edges"], "--prior", _as_table(files, tmp_path), "--strategies", "random", "--budgets", "6", "--seeds", 1,
+            "--model", "transfer", "--jobs", 1, "--out", tmp_path/"out")
+    assert r.exit_code == 0, r.stderr
+    assert (pd.read_csv(tmp_path/"out"/"results.csv")["status"] == "ok").all()
+
+
+def _as_table(files, folder):
+    import anndata as ad
+    path = folder/"elsewhere.csv"
+    ad.read_h5ad(files["screen"]).to_df().rename_axis("perturbation").to_csv(path)
+    return path
 
 
 def test_fit_predicts_unmeasured_genes(files, tmp_path):

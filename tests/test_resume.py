@@ -1,0 +1,315 @@
+"""Killed, damaged, full, in one process or many: the table is the same, and nothing measured is lost."""
+import contextlib
+import errno
+import json
+import multiprocessing
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from graphsel.bench import make_bench
+from graphsel.compare import compare, make_plan, read_results, tasks
+from graphsel.core import GraphselError
+from graphsel.datasets import simulated_screen
+from graphsel.grid import Remaining, identity, open_folder, run_all, watch
+from graphsel.models import MODELS, MeanModel
+from graphsel.protocol import Task
+from graphsel.select import STRATEGIES, ranked, strategy
+
+TIMES = ["select_seconds", "fit_seconds"]
+ASK = dict(strategies=["random", "variance", "active:bald"], budgets=[6, 12, 18], models=("gp",), seeds=3, initial=6, random_draws=2)
+
+
+@pytest.fixture(scope="module")
+def sim(): return simulated_screen(60, 40, cells_per_perturbation=10, n_control=100, random_state=3)
+
+
+@pytest.fixture(scope="module")
+def reference(sim): return compare(sim.screen, sim.graph, **ASK)
+
+
+def same(table, reference): pd.testing.assert_frame_equal(table.drop(columns=TIMES), reference.drop(columns=TIMES))
+
+
+def task_files(folder): return sorted((folder/"tasks").glob("[0-9a-f]*.json"))
+
+
+@pytest.fixture
+def done(sim, tmp_path):
+    "The folder of a finished comparison."
+    compare(sim.screen, sim.graph, out=tmp_path/"c", **ASK)
+    return tmp_path/"c"
+
+
+# ---- damage ----
+
+def test_a_finished_comparison_runs_nothing_again(sim, reference, done, monkeypatch):
+    before = {f.name: f.stat().st_mtime_ns for f in task_files(done)}
+    monkeypatch.setattr("graphsel.grid.run_task", lambda *a: pytest.fail("was run again"))
+    same(compare(sim.screen, sim.graph, out=done, resume=True, **ASK), reference)
+    assert {f.name: f.stat().st_mtime_ns for f in task_files(done)} == before
+
+
+@pytest.mark.parametrize("damage", ["half", "empty", "not json", "edited", "binary", "other kind"])
+def test_a_damaged_task_file_is_set_aside_and_run_again(sim, reference, done, caplog, damage):
+    file = task_files(done)[1]
+    text = file.read_text()
+    if damage == "binary": file.write_bytes(bytes(range(256)))
+    else: file.write_text({"half": text[:len(text)//2], "empty": "", "not json": "hello", "edited": text.replace('"mse": 0.', '"mse": 9.', 1), "other kind": "[1, 2]"}[damage])
+    assert damage != "edited" or file.read_text() != text
+    same(compare(sim.screen, sim.graph, out=done, resume=True, **ASK), reference)
+    assert f"{file.name} is damaged" in caplog.text and "run again" in caplog.text
+    assert (done/"tasks"/f"{file.name}.damaged").exists() and json.loads(file.read_text())["rows"] # kept for whoever wants to look
+
+
+@pytest.mark.parametrize("name", ["results.csv", "results.parquet", "summary.csv", "run.json"])
+def test_a_deleted_file_is_written_anew(sim, reference, done, name):
+    before = (done/name).read_bytes()
+    (done/name).unlink()
+    same(compare(sim.screen, sim.graph, out=done, resume=True, **ASK), reference)
+    assert name == "run.json" or (done/name).read_bytes() == before
+    same(read_results(done), reference)
+
+
+def test_a_damaged_run_file_is_written_anew(sim, reference, done, caplog):
+    (done/"run.json").write_text('{"identity": "12')
+    same(compare(sim.screen, sim.graph, out=done, resume=True, **ASK), reference)
+    assert "run.json is damaged" in caplog.text and json.loads((done/"run.json").read_text())["plan"]["seeds"] == 3
+
+
+def test_task_files_of_another_comparison_are_refused_even_without_run_file(sim, done):
+    (done/"run.json").unlink()
+    with pytest.raises(GraphselError, match="--resume"): compare(sim.screen, sim.graph, out=done, **ASK)
+    with pytest.raises(GraphselError, match="another comparison"): compare(sim.screen, sim.graph, out=done, resume=True, **{**ASK, "seeds": 2})
+    assert len(task_files(done)) == 12
+
+
+def test_lost_task_files_are_measured_again(sim, reference, done):
+    shutil.rmtree(done/"tasks")
+    same(compare(sim.screen, sim.graph, out=done, resume=True, **ASK), reference)
+    assert len(task_files(done)) == 12
+
+
+def test_what_failed_is_tried_again(sim, reference, tmp_path, monkeypatch):
+    with monkeypatch.context() as m:
+        m.setitem(STRATEGIES, "variance", STRATEGIES["variance"].__class__("variance", lambda *a: 1/0, "criterion"))
+        first = compare(sim.screen, sim.graph, out=tmp_path/"c", **ASK)
+    failed = first[first["status"] == "failed"]
+    assert set(failed["strategy"]) == {"variance"} and failed["error"].str.startswith("ZeroDivisionError").all() and len(failed) == 9
+    same(first[first["status"] == "ok"].reset_index(drop=True), reference.query("strategy != 'variance'").reset_index(drop=True))
+    same(compare(sim.screen, sim.graph, out=tmp_path/"c", resume=True, **ASK), reference)
+
+
+def test_a_model_that_diverges_at_one_budget_spoils_that_row_only(sim, monkeypatch):
+    "A learner, whose next picks would rest on it, ends there."
+    class Fragile(MODELS["gp"]):
+        name = "gp"
+        def _predict(self, names):
+            mean, layers = super()._predict(names)
+            return (mean*np.nan if len(self.perturbations_) == 12 else mean), layers
+    monkeypatch.setitem(MODELS, "gp", Fragile)
+    results = compare(sim.screen, sim.graph, **{**ASK, "seeds": 1})
+    bad = results[results["status"] == "failed"]
+    assert sorted(zip(bad["strategy"], bad["budget"])) == [("active:bald", 12), ("active:bald", 18), ("random", 12), ("random", 12), ("variance", 12)]
+    assert bad["error"].str.contains("diverged").all() and results.query("status == 'ok'")["mse"].notna().all()
+
+
+# ---- no room ----
+
+def small_disk(folder, size):
+    "A file system of `size` kilobytes at `folder`; False where that is not permitted."
+    folder.mkdir()
+    return shutil.which("mount") and subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(folder)], capture_output=True).returncode == 0
+
+
+def test_a_full_disk_is_said_and_costs_nothing_that_was_measured(sim, reference, tmp_path):
+    folder = tmp_path/"disk"
+    if not small_disk(folder, 40): pytest.skip("mounting a small file system is not permitted here; the next test does without")
+    try:
+        with pytest.raises(GraphselError, match="No space left"): compare(sim.screen, sim.graph, out=folder/"c", **ASK)
+        kept = [json.loads(f.read_text())["rows"] for f in task_files(folder/"c")]
+        assert 0 < len(kept) < 12 and all(r["status"] == "ok" for rows in kept for r in rows) and not list((folder/"c").rglob(".*"))
+        shutil.copytree(folder/"c", tmp_path/"c")
+    finally: subprocess.run(["umount", str(folder)], check=True)
+    stamps = {f.name: f.read_bytes() for f in task_files(tmp_path/"c")}
+    same(compare(sim.screen, sim.graph, out=tmp_path/"c", resume=True, **ASK), reference)
+    assert all((tmp_path/"c"/"tasks"/n).read_bytes() == b for n, b in stamps.items())
+
+
+@pytest.mark.parametrize("what", ["task", "table"])
+def test_a_write_that_fails_is_said_and_resumed(sim, reference, tmp_path, monkeypatch, what):
+    "The same wherever mounting is not permitted: the fifth task, or the table at the end, finds no room."
+    writes, write = [], pathlib.Path.write_text
+    def no_room(*a, **k): raise OSError(errno.ENOSPC, "No space left on device")
+    def sometimes(self, text, *a, **k):
+        writes.append(self)
+        return no_room() if len(writes) == 6 else write(self, text, *a, **k)
+    with monkeypatch.context() as m:
+        if what == "task": m.setattr(pathlib.Path, "write_text", sometimes)
+        else: m.setattr(pd.DataFrame, "to_parquet", no_room)
+        with pytest.raises(GraphselError, match="No space left"): compare(sim.screen, sim.graph, out=tmp_path/"c", **ASK)
+    assert len(task_files(tmp_path/"c")) == (4 if what == "task" else 12) and not list((tmp_path/"c").rglob(".*"))
+    same(compare(sim.screen, sim.graph, out=tmp_path/"c", resume=True, **ASK), reference)
+
+
+def test_tables_are_written_as_it_goes(sim, reference, tmp_path, monkeypatch):
+    "Whoever looks in between, or whose machine goes down, finds a whole table of what is done so far."
+    seen = []
+    def looking(found, todo, jobs):
+        for i, one in enumerate(found):
+            if i > 1: seen.append(len(read_results(tmp_path/"c"/"results.csv")))
+            yield one
+    monkeypatch.setattr("graphsel.compare.TABLES_EVERY", 0.0)
+    monkeypatch.setattr("graphsel.compare.watch", looking)
+    compare(sim.screen, sim.graph, out=tmp_path/"c", **ASK)
+    assert seen == [3*i for i in range(2, 12)]
+
+
+# ---- killed ----
+
+def child(go, folder, jobs):
+    "What is killed: a process of its own session."
+    os.setsid()
+    sim = simulated_screen(60, 40, cells_per_perturbation=10, n_control=100, random_state=3)
+    go.set()
+    compare(sim.screen, sim.graph, out=folder, resume=True, jobs=jobs, **ASK)
+
+
+def kill_at(moments, folder, jobs=1):
+    "Start, kill with SIGKILL after so many seconds, again and again; how many task files there were after each."
+    context, counts = multiprocessing.get_context("forkserver"), [] # forked from one that has imported everything
+    context.set_forkserver_preload(["graphsel.compare", "graphsel.datasets"])
+    for wait in moments:
+        go = context.Event()
+        p = context.Process(target=child, args=(go, folder, jobs))
+        p.start()
+        assert go.wait(60)
+        time.sleep(wait)
+        with contextlib.suppress(ProcessLookupError): os.killpg(p.pid, signal.SIGKILL) # with its worker processes
+        p.join()
+        counts.append(len(task_files(folder)))
+    return counts
+
+
+def finished_after(moments, sim, reference, folder, jobs=1):
+    counts = kill_at(moments, folder, jobs)
+    assert counts == sorted(counts) # nothing measured is lost
+    same(compare(sim.screen, sim.graph, out=folder, resume=True, **ASK), reference)
+    same(read_results(folder), reference)
+    assert not [o for o in folder.rglob("*") if o.name.startswith(".")] and len(task_files(folder)) == 12
+    return counts
+
+
+def test_killed_and_resumed_gives_the_identical_table(sim, reference, tmp_path):
+    "SIGKILL at five random moments; then a run to the end."
+    finished_after(np.random.default_rng(0).uniform(0, 0.2, size=5), sim, reference, tmp_path)
+
+
+@pytest.mark.slow
+def test_killed_twenty_times(sim, reference, tmp_path):
+    counts = finished_after(np.random.default_rng(1).uniform(0, 0.12, size=20), sim, reference, tmp_path)
+    print("task files after each kill:", counts)
+
+
+@pytest.mark.slow
+def test_killed_with_two_processes(sim, reference, tmp_path):
+    finished_after(np.random.default_rng(2).uniform(0, 8, size=4), sim, reference, tmp_path, jobs=2)
+
+
+def test_interrupted_says_how_to_go_on(sim, reference, tmp_path, monkeypatch, caplog):
+    "Ctrl-C."
+    def interrupted(found, todo, jobs):
+        for i, one in enumerate(found):
+            yield one
+            if i == 3: raise KeyboardInterrupt
+    with monkeypatch.context() as m:
+        m.setattr("graphsel.compare.watch", interrupted)
+        with pytest.raises(KeyboardInterrupt): compare(sim.screen, sim.graph, out=tmp_path, resume=True, **ASK)
+    assert "--resume" in caplog.text and len(task_files(tmp_path)) == 4
+    same(compare(sim.screen, sim.graph, out=tmp_path, resume=True, **ASK), reference)
+
+
+# ---- other processes ----
+
+def test_one_process_two_and_a_cluster_agree_with_things_of_your_own(sim, tmp_path):
+    "A strategy and a model that only this process has registered travel along; so do failures."
+    distributed = pytest.importorskip("distributed", reason="dask is an extra")
+    class Halfway(MeanModel):
+        "Half of the mean."
+        name = "halfway"
+        def _predict(self, names): return np.repeat(-self.mean_[None]/2, len(names), axis=0), {}
+    def backwards(problem, budget, rng):
+        "The last names."
+        if len(problem.candidates) == budget: raise RuntimeError("nothing to choose")
+        return ranked(problem, sorted(problem.candidates)[::-1][:budget], "backwards")
+    Halfway.__module__ = backwards.__module__ = "__main__" # as in a notebook
+    MODELS["halfway"] = Halfway
+    strategy("backwards")(backwards)
+    try:
+        ask = dict(strategies=["random", "backwards", "variance"], budgets=[6, 48], models=("gp", "halfway"), seeds=2, random_draws=2)
+        alone = compare(sim.screen, sim.graph, **ask)
+        assert set(alone.query("status == 'failed'")["strategy"]) == {"backwards"} and len(alone) == 2*2*2*4
+        same(compare(sim.screen, sim.graph, jobs=2, out=tmp_path/"two", **ask), alone)
+        with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+            same(compare(sim.screen, sim.graph, dask=cluster.scheduler_address, out=tmp_path/"dask", **ask), alone)
+        assert len(task_files(tmp_path/"two")) == len(task_files(tmp_path/"dask")) == 2*2*4
+    finally: del MODELS["halfway"], STRATEGIES["backwards"]
+
+
+def test_a_killed_worker_is_said_in_one_sentence(sim, tmp_path):
+    def dies(problem, budget, rng): os.kill(os.getpid(), signal.SIGKILL)
+    dies.__module__ = "__main__"
+    strategy("dies")(dies)
+    try:
+        with pytest.raises(GraphselError, match="a process was killed.*--resume"): compare(sim.screen, sim.graph, ["degree", "dies"], [5], models=("gp",), seeds=1, jobs=2, out=tmp_path)
+    finally: del STRATEGIES["dies"]
+
+
+def test_the_bench_is_sent_once_not_with_every_task(sim):
+    "What travels with a task is its name; screen and graphs lie in one file."
+    import pickle
+    from graphsel.grid import _numbered, registered_elsewhere
+    bench, plan = make_bench(sim.screen, sim.graph), make_plan(**{**ASK, "strategies": ASK["strategies"]})
+    list(run_all(plan, bench, tasks(plan, bench.graphs)[:2]))
+    assert bench.shelves and not pickle.loads(pickle.dumps(bench)).shelves # what was computed stays behind
+    assert len(pickle.dumps((_numbered, 0, "/x", tasks(plan, bench.graphs)[0], registered_elsewhere()))) < 1000
+
+
+# ---- the time that is left ----
+
+def test_remaining_time_is_that_of_the_kinds_left():
+    kinds = {("random", "gp"): 1.0, ("active:x", "gp"): 50.0}
+    todo = [Task(s, m, 0.0, k) for s, m in kinds for k in range(10)] # all quick ones first: a mean over tasks would be far off
+    rest = Remaining(todo)
+    assert np.isnan(rest.seconds()[0])
+    for t in todo[:11]: rest.finish(t, kinds[t.strategy, t.model])
+    seconds, sure = rest.seconds(elapsed=60.0)
+    assert sure and seconds == pytest.approx(9*50)
+    two = Remaining(todo, jobs=2)
+    for t in todo[:11]: two.finish(t, kinds[t.strategy, t.model])
+    assert two.seconds(elapsed=30.0)[0] == pytest.approx(9*50/2) and two.seconds(elapsed=60.0)[0] == pytest.approx(9*50) # two that get in each other's way
+    early = Remaining(todo)
+    early.finish(todo[0], 1.0)
+    assert not early.seconds(elapsed=1.0)[1] and "a guess" in str(early)
+
+
+def test_a_log_gets_a_line_now_and_then(caplog):
+    caplog.set_level("INFO", logger="graphsel")
+    todo = [Task("random", "gp", 0.0, k) for k in range(4)]
+    assert [len(list(watch(((t, [], 0.1) for t in todo), todo, 1, every=e))) for e in (0.0, 1e9)] == [4, 4]
+    assert [r.getMessage().split(",")[0] for r in caplog.records] == [f"{i} of 4 tasks" for i in (1, 2, 3, 4)]
+
+
+def test_folders_know_their_comparison(sim, tmp_path):
+    bench, plan = make_bench(sim.screen, sim.graph), make_plan(**ASK)
+    assert identity(plan, bench) == identity(make_plan(**ASK), make_bench(sim.screen.copy(), sim.graph))
+    assert len({identity(make_plan(**{**ASK, **o}), bench) for o in ({}, {"repeats": 2}, {"noise": (.1,)}, {"params": {"hops": 1}}, {"model_params": {"gp": {"noise": 1.0}}}, {"params": {"hops": np.array([1, 2])}})}) == 6
+    open_folder(tmp_path, plan, bench, False, {"note": 1})
+    assert json.loads((tmp_path/"run.json").read_text())["note"] == 1

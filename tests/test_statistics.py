@@ -1,0 +1,171 @@
+"""What is said about a comparison: against direct computation and other libraries."""
+import numpy as np
+import pandas as pd
+import pytest
+
+from graphsel.compare import SUMMARY_COLUMNS, compare, holm, summarize
+from graphsel.core import GraphselError
+from graphsel.datasets import simulated_screen
+from graphsel.metrics import budget_saved
+from graphsel.statistics import bootstrap_weights, by_split, initial_risk, interval, jaccard, laboratory_time, noise_stability, pick_overlap, saved_in_draws, tail, weighted_means
+
+
+def made_up(levels, splits=12, budgets=(10, 20), seed=0, draws=1, scatter=0.1):
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame([dict(strategy=s, model="gp", graph="g", noise=0.0, noise_kind="none", targets="all", seed=k + splits*r, split=k, round=0, budget=b, mse=level - b/100 + scatter*rng.normal(), picks="A B", status="ok")
+                         for s, level in levels.items() for k in range(splits) for r in range(draws if s == "random" else 1) for b in budgets])
+
+
+LEVELS = {"random": 1.0, "a": 0.9, "b": 1.2, "c": 1.0}
+
+
+def test_summary_by_hand():
+    "Means, ratio, Wilcoxon and Holm against direct computation; the statistics library is the oracle."
+    from scipy.stats import wilcoxon
+    from statsmodels.stats.multitest import multipletests
+    table = made_up(LEVELS)
+    summary = summarize(table, ["mse"])
+    assert list(summary.columns) == SUMMARY_COLUMNS and list(summary.columns)[:13] == ["strategy", "model", "budget", "metric", "mean", "sd", "n", "ci_low", "ci_high", "ratio_to_random", "p_value", "p_holm", "budget_saved"]
+    summary = summary.query("metric == 'mse'").set_index(["strategy", "budget"])
+    wide = table.pivot(index="split", columns=["strategy", "budget"], values="mse")
+    for b in (10, 20):
+        corrected = multipletests([wilcoxon(wide[s, b] - wide["random", b]).pvalue for s in "abc"], method="holm")[1]
+        np.testing.assert_allclose([summary.loc[(s, b), "p_holm"] for s in "abc"], corrected)
+        np.testing.assert_allclose(summary.loc[("a", b), "ratio_to_random"], wide["a", b].mean()/wide["random", b].mean())
+        np.testing.assert_allclose(summary.loc[("a", b), ["mean", "sd", "n"]].astype(float), [wide["a", b].mean(), wide["a", b].std(), 12])
+        assert summary.loc[("a", b), "ci_low"] < wide["a", b].mean() < summary.loc[("a", b), "ci_high"]
+        saved, bound = budget_saved([10, 20], wide["a"].mean(), wide["random"].mean(), b)
+        np.testing.assert_allclose(summary.loc[("a", b), "budget_saved"], saved)
+        assert summary.loc[("a", b), "saved_at_least"] == bound and summary.loc[("a", b), "saved_low"] <= saved <= summary.loc[("a", b), "saved_high"]
+    np.testing.assert_allclose(summary.loc[("a", 10), "mean_ratio"], np.mean([summary.loc[("a", b), "ratio_to_random"] for b in (10, 20)]))
+    assert summary.loc[("a", 10), "mean_ratio_low"] < summary.loc[("a", 10), "mean_ratio"] < summary.loc[("a", 10), "mean_ratio_high"]
+    assert (summary.loc["random", ["ratio_to_random", "ratio_low", "ratio_high"]] == 1).all().all()
+
+
+def test_random_is_averaged_in_its_split_before_pairs_are_made():
+    "Draws in a split are no further evidence about splits: n counts splits."
+    table = made_up(LEVELS, draws=5)
+    mean = table.groupby(["strategy", "split", "budget"], as_index=False)["mse"].mean().assign(seed=lambda t: t["split"], model="gp", graph="g", noise=0.0, noise_kind="none", targets="all", status="ok")
+    pd.testing.assert_frame_equal(summarize(table, ["mse"]), summarize(mean, ["mse"]))
+    assert (summarize(table, ["mse"])["n"] == 12).all()
+
+
+def test_area_is_that_of_each_splits_curve():
+    table = made_up(LEVELS, budgets=(10, 20, 40))
+    areas = by_split(table, ["mse"]).query("metric == 'mse_area' and strategy == 'a' and split == 3")["value"].item()
+    y = table.query("strategy == 'a' and split == 3").sort_values("budget")["mse"].to_numpy()
+    assert areas == pytest.approx(((y[0] + y[1])/2*10 + (y[1] + y[2])/2*20)/30)
+
+
+def test_pairs_without_a_partner_are_left_out():
+    "A failed split of one strategy costs that pair, no other, and no NaN appears."
+    table = made_up(LEVELS)
+    hurt = table.assign(status=np.where((table["strategy"] == "a") & (table["split"] == 0), "failed", "ok"))
+    whole, rest = (summarize(t, ["mse"]).query("metric == 'mse'").set_index(["strategy", "budget"]) for t in (table, hurt))
+    pd.testing.assert_frame_equal(whole.loc[["b", "c", "random"]].drop(columns="p_holm"), rest.loc[["b", "c", "random"]].drop(columns="p_holm"))
+    wide = table.query("split > 0").pivot(index="split", columns=["strategy", "budget"], values="mse")
+    assert rest.loc[("a", 10), "n"] == 11 and rest.loc[("a", 10), "ratio_to_random"] == pytest.approx(wide["a", 10].mean()/wide["random", 10].mean())
+    assert np.isfinite(rest.loc["a"][["ratio_low", "ratio_high", "p_holm"]].astype(float)).all().all()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 10])
+def test_few_splits_are_no_error(n):
+    summary = summarize(made_up(LEVELS, splits=n), ["mse"])
+    assert summary["mean"].notna().all() and summary["ratio_to_random"].notna().all()
+    assert summary["ratio_low"].isna().all() if n == 1 else summary["ratio_low"].notna().all()
+
+
+def test_a_comparison_without_random_has_no_ratio():
+    sim = simulated_screen(60, 40, cells_per_perturbation=10, n_control=100, random_state=3)
+    summary = summarize(compare(sim.screen, sim.graph, ["degree"], [5, 10], models=("gp",), seeds=2))
+    assert summary["ratio_to_random"].isna().all() and summary["budget_saved"].isna().all() and summary["mean"].notna().all()
+    assert len(summarize(compare(sim.screen, sim.graph, ["degree"], [5], models=("gp",), seeds=1).assign(status="failed").iloc[:0])) == 0
+
+
+def test_holm_is_holm():
+    from statsmodels.stats.multitest import multipletests
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 9, 30):
+        p = rng.random(n)**3
+        np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1])
+    assert np.isnan(holm(np.array([np.nan]))).all()
+
+
+def test_bootstrap_against_a_plain_loop():
+    "Weights count draws with replacement; weighted means are the means of the draws, whatever is missing."
+    W = bootstrap_weights(7)
+    assert (W.sum(axis=1) == 7).all() and np.allclose(W.mean(axis=0), 1, atol=0.1)
+    X = np.random.default_rng(0).normal(size=(7, 3))
+    X[2, 1] = np.nan
+    means = weighted_means(W, X)
+    for d in range(50):
+        rows = np.repeat(np.arange(7), W[d].astype(int))
+        np.testing.assert_allclose(means[d], np.nanmean(X[rows], axis=0))
+    assert tail(1000) == pytest.approx(0.025, rel=0.02) and tail(5) < 0.01
+
+
+def test_interval_covers():
+    "95 % intervals of a ratio of means of paired values, ten splits: between 92 and 97 % of the time the truth is inside."
+    rng, W, inside = np.random.default_rng(0), bootstrap_weights(10), 0
+    for _ in range(1000):
+        hard = rng.gamma(20, size=10)/20
+        a, b = 0.9*hard + 0.05*rng.normal(size=10), hard + 0.05*rng.normal(size=10)
+        low, high = interval((W @ a)/(W @ b), 10)
+        inside += low <= 0.9 <= high
+    assert 920 <= inside <= 970
+
+
+def test_saved_in_draws_is_budget_saved():
+    rng, b = np.random.default_rng(0), np.array([5., 10, 20, 40])
+    C, R = (np.sort(rng.random((300, 4)), axis=1)[:, ::-1] for _ in range(2))
+    for i in range(4):
+        each = [budget_saved(b, c, r, b[i])[0] for c, r in zip(C, R)]
+        np.testing.assert_allclose(saved_in_draws(b, C, R, i), np.where(np.isnan(each), -np.inf, each))
+    assert saved_in_draws(b[:1], C[:, :1], R[:, :1], 0).tolist() == [0.0 if c <= r else -np.inf for c, r in zip(C[:, 0], R[:, 0])]
+
+
+def with_picks(names):
+    rows = [dict(strategy=s, seed=k + 2*r, split=k, budget=b, mse=m, picks=p) for s, each in names.items() for k in range(2) for r, (m, p) in enumerate(each) for b in (1, 2)]
+    return pd.DataFrame(rows)
+
+
+def test_initial_risk_by_hand():
+    table = with_picks({"active:x": [(1.0, "A B"), (3.0, "B C"), (2.0, "A B")], "variance": [(2.0, "A B")]*3})
+    risk = initial_risk(table).set_index("strategy")
+    assert risk.loc["active:x", "sd_within"] == pytest.approx(1.0) and risk.loc["active:x", "best_to_worst"] == 2 and risk.loc["active:x", "jaccard"] == pytest.approx((1/3 + 1 + 1/3)/3)
+    assert risk.loc["variance", ["sd_within", "jaccard"]].tolist() == [0, 1] and (risk["repeats"] == 3).all() and (risk["splits"] == 2).all() and (risk["budget"] == 2).all()
+    with pytest.raises(GraphselError, match="repeats"): initial_risk(table.query("seed < 2"))
+    with pytest.raises(GraphselError, match="budget 7"): initial_risk(table, budget=7)
+
+
+def test_learners_depend_on_their_start_and_plans_do_not():
+    "The quantity the paper warns of, on a simulated screen."
+    sim = simulated_screen(60, 40, cells_per_perturbation=10, n_control=100, random_state=3)
+    results = compare(sim.screen, sim.graph, ["variance", "active:bald"], [6, 12, 18], models=("gp",), seeds=2, initial=6, repeats=4)
+    risk = initial_risk(results).set_index("strategy")
+    assert risk.loc["variance", "jaccard"] == 1 and risk.loc["variance", "sd_within"] == 0
+    assert risk.loc["active:bald", "jaccard"] < 0.9 and risk.loc["active:bald", "sd_within"] > 0
+
+
+def test_overlap_of_picks():
+    table = with_picks({"a": [(1, "A B"), (1, "C D")], "b": [(1, "A B")]})
+    overlap = pick_overlap(table)
+    assert overlap.loc["a", "a"] == 0 and overlap.loc["a", "b"] == 0.5 == overlap.loc["b", "a"] and np.isnan(overlap.loc["b", "b"])
+    assert jaccard(set(), set()) == 1
+    with pytest.raises(GraphselError, match="several values of 'model'"): pick_overlap(pd.concat([table.assign(model="gp"), table.assign(model="gnn")]))
+
+
+def test_stability_by_hand():
+    table = with_picks({"a": [(1.0, "A B")], "b": [(2.0, "A B")]})
+    worse = table.assign(noise=0.1, noise_kind="added", mse=table["mse"]*np.where(table["strategy"] == "a", 1.5, 1.0), picks="A C")
+    told = noise_stability(pd.concat([table.assign(noise=0.0, noise_kind="none"), worse])).set_index(["strategy", "noise"])
+    assert told.loc[("a", .1), "ratio_to_clean"] == pytest.approx(1.5) and told.loc[("b", .1), "ratio_to_clean"] == 1 and told.loc[("a", .1), "picks_kept"] == pytest.approx(1/3)
+    with pytest.raises(GraphselError, match="undisturbed"): noise_stability(worse)
+
+
+def test_months_in_the_laboratory():
+    table = pd.DataFrame({"strategy": ["random", "active:bald", "active:bald"], "seed": 0, "budget": [40, 20, 40], "round": [0, 0, 3], "mse": 1.0})
+    timed = laboratory_time(table, weeks_per_round=5, set_up_weeks=2)
+    assert timed["weeks"].tolist() == [7, 7, 22] and timed["campaigns"].tolist() == [1, 1, 4] and timed["months"].iloc[0] == pytest.approx(7*12/52.18)
+    with pytest.raises(GraphselError, match="not below 0"): laboratory_time(table, weeks_per_round=-1)
+    with pytest.raises(GraphselError, match="no column"): laboratory_time(table.drop(columns="budget"))
