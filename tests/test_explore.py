@@ -1,0 +1,322 @@
+"""The explorers without a browser: what is thought (planner), drawn (planview, resultview) and wired (explore)."""
+import base64
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings, strategies as st
+from test_graph import random_graph, random_graphs
+
+from graphsel.cli import main
+from graphsel.core import GraphselError
+from graphsel.criteria import CRITERIA, make_criterion
+from graphsel.explore import PlanExplorer, ResultExplorer, explore, graph_choices, uploaded
+from graphsel.graph import from_edges
+from graphsel.optimize import greedy
+from graphsel.planner import PlanState, Wishes, bounds_of_prefixes, compare_plans, first_picks, missing_genes, parse_costs, parse_genes, picks_csv, values_of, why_gene
+from graphsel.planview import Lab, PlanMap, draw_map, html_table, newly_reached, pack_discs, picture_of, plan_map, plan_page
+from graphsel.resultview import advantage, read_comparison, stability_table
+from graphsel.select import STRATEGIES, select
+from graphsel.sources import read_graph
+
+SEEDS = st.integers(0, 2**32 - 1)
+NESTED = [n for n, s in STRATEGIES.items() if s.kind in ("criterion", "baseline") and s.nested]
+ALL = [n for n, s in STRATEGIES.items() if s.kind in ("criterion", "baseline")]
+G = random_graph(np.random.default_rng(7), 40, directed=False, weighted=True)
+
+
+@pytest.fixture(scope="module")
+def edges(tmp_path_factory):
+    path = tmp_path_factory.mktemp("net")/"edges.tsv"
+    a = G.adjacency.tocoo()
+    pd.DataFrame({"a": G.genes[a.col], "b": G.genes[a.row], "weight": a.data}).query("a < b").to_csv(path, sep="\t", index=False)
+    return path
+
+
+def cli(tmp_path, *args):
+    done = CliRunner().invoke(main, ["select", *map(str, args), "--out", str(tmp_path/"picks.csv")])
+    assert done.exit_code == 0, done.stderr
+    return (tmp_path/"picks.csv").read_text()
+
+
+def explorer(edges, **options):
+    x = PlanExplorer(**options)
+    x.inputs.graph_path.value = str(edges)
+    x.inputs.graphs.value = ()
+    return x
+
+
+# ---- the file is that of the command line ----
+
+@pytest.mark.parametrize("name", ALL)
+def test_csv_is_that_of_the_command_line(edges, tmp_path, name):
+    state, w = PlanState(), Wishes(read_graph(edges), name)
+    for budget in (9, 13): assert picks_csv(state.ask(w, budget)) == cli(tmp_path, "--graph", edges, "--budget", budget, "--criterion", name)
+
+
+LISTS = {"must": "g07\ng11", "exclude": "g01", "measured": "g02\ng03", "candidates": "\n".join([*G.genes[:30], "NOBODY"]), "costs": "gene,cost\ng05,2.5\ng06,0.5\n"}
+
+
+@pytest.fixture
+def lists(tmp_path):
+    "Files of the lists, as options of the command line; those without costs, and the costs."
+    files = {what: tmp_path/f"{what}.{'csv' if what == 'costs' else 'txt'}" for what in LISTS}
+    for what, path in files.items(): path.write_text(LISTS[what])
+    options = {what: [f"--{what}", path] for what, path in files.items()}
+    return [o for what in ("must", "exclude", "measured", "candidates") for o in options[what]], options["costs"]
+
+
+@pytest.mark.parametrize("name", list(CRITERIA))
+def test_csv_under_limits(edges, tmp_path, lists, name):
+    files, costs = lists
+    take = lambda what: tuple(parse_genes(LISTS[what]))
+    w = Wishes(read_graph(edges), name, candidates=take("candidates"), must=take("must"), exclude=take("exclude"), measured=take("measured"))
+    for more, wishes in ((files, w), ([*files, "--hops", 3], replace(w, hops=3)), ([*files, *costs], replace(w, costs=parse_costs(LISTS["costs"])))):
+        assert picks_csv(PlanState().ask(wishes, 8)) == cli(tmp_path, "--graph", edges, "--budget", 8, "--criterion", name, *more)
+
+
+def test_csv_of_the_page(edges, tmp_path, lists):
+    files, costs = lists
+    x = explorer(edges, budget=8)
+    for box, what in (("must", "must"), ("exclude", "exclude"), ("measured", "measured"), ("genes", "candidates"), ("costs", "costs")): getattr(x.inputs, box).value = LISTS[what]
+    link = re.search("download='picks.csv' href='data:text/csv;charset=utf-8;base64,(.*?)'", x.outputs.downloads.value)[1]
+    assert base64.b64decode(link).decode() == cli(tmp_path, "--graph", edges, "--budget", 8, *files, *costs)
+
+
+@pytest.mark.parametrize("name", NESTED)
+@given(seed=SEEDS)
+@settings(max_examples=6)
+def test_first_picks_are_the_smaller_plan(name, seed):
+    rng = np.random.default_rng(seed)
+    g = random_graphs(rng, 14)
+    w = Wishes(g, name, measured=tuple(rng.choice(g.genes, 2, replace=False)))
+    whole = w.plan(len(g) - 2)
+    for b in (1, 3, 7): assert picks_csv(first_picks(whole, b)) == picks_csv(w.plan(b))
+
+
+@pytest.mark.parametrize("name", ["graphreach", "softreach", "facility"])
+@given(seed=SEEDS)
+@settings(max_examples=10)
+def test_no_plan_exceeds_the_bounds(name, seed):
+    rng = np.random.default_rng(seed)
+    g = random_graphs(rng, 10)
+    measured = list(rng.choice(g.genes, rng.integers(0, 2), replace=False))
+    plan = select(g, len(g) - len(measured), name, measured=measured)
+    bounds = bounds_of_prefixes(plan, looks=int(rng.integers(1, 8)))
+    assert (np.diff(bounds) >= -1e-6).all() and (bounds >= np.array(plan.values) - 1e-6).all()
+    for b in (1, 2, 4): assert bounds[b - 1] >= greedy(make_criterion(name, g), b, measured=measured, method="naive").value - 1e-6
+    from itertools import combinations
+    c = make_criterion(name, g)
+    best = max(c.value([*measured, *s]) for s in combinations(sorted(set(g.genes) - set(measured)), 2))
+    assert bounds[1] >= best - 1e-6
+
+
+def test_bounds_only_where_one_is_valid():
+    assert bounds_of_prefixes(select(G, 5, "variance")) is None and bounds_of_prefixes(select(G, 5, "degree")) is None
+    assert bounds_of_prefixes(select(G, 5, "graphreach", costs={"g01": 2})) is None
+
+
+# ---- the state ----
+
+def test_a_slip_loses_nothing():
+    s, w = PlanState(), Wishes(G)
+    plan = s.ask(w, 10)
+    for wrong in (replace(w, must=("NOBODY",)), replace(w, criterion="grafreach"), replace(w, must=("g01",), exclude=("g01",)), replace(w, candidates=("NOBODY",)), replace(w, costs={"g01": -1.0}),
+                  replace(w, must=tuple(G.genes[:11])), replace(w, criterion="degree", must=("g01",))):
+        with pytest.raises(GraphselError): s.ask(wrong, 10)
+        assert s.plan is plan and s.wishes is w
+    for budget in (0, 41, 2.5):
+        with pytest.raises(GraphselError): s.ask(w, budget)
+
+
+def test_plans_are_made_once_and_some_are_kept(monkeypatch):
+    made, s = [], PlanState(keep=2)
+    monkeypatch.setattr("graphsel.planner.select", lambda *a, **k: (made.append(a[1:3]), select(*a, **k))[1])
+    for b in (5, 10, 20, 3): s.ask(Wishes(G), b)
+    assert made == [(40, "graphreach")]
+    for name in ("variance", "graphreach", "degree", "variance"): s.ask(Wishes(G, name), 5)
+    assert made == [(40, "graphreach"), (40, "variance"), (40, "degree"), (40, "variance")] and len(s.made) == 2
+
+
+def test_lists_as_people_paste_them():
+    assert parse_genes(" MYC;TP53,\tKRAS\r\n\r\nMYC  # x, y\n") == ["MYC", "TP53", "KRAS"]
+    assert parse_genes("") == [] and parse_costs("gene;cost\nA;1") == {"A": 1.0}
+    for text in ("A", "A,x", "A,1\nA,2"):
+        with pytest.raises(GraphselError, match="line"): parse_costs(text)
+
+
+def test_comparison_and_reasons():
+    a, b = select(G, 12), select(G, 12, "variance")
+    t = compare_plans(a, b)
+    for n in (1, 5, 12): assert t["shared"][n - 1] == len(set(a.genes[:n]) & set(b.genes[:n]))
+    assert np.allclose(t["other_value"], [a.criterion.value(b.genes[:n]) for n in range(1, 13)])
+    assert np.isnan(values_of(select(G, 3, "degree"), ["g01"])).all()
+    assert "is pick 1" in why_gene(a, G, a.genes[0].upper().replace("G", "g")) and "not in the graph" in why_gene(select(G, 3, candidates=[*G.genes, "X"]), G, "X")
+    table = missing_genes(select(G, 3, candidates=[*G.genes[:9], "G09", "X"]), G)
+    assert table.set_index("gene")["known_as"].to_dict() == {"G09": "g09", "X": ""}
+
+
+# ---- what is drawn ----
+
+@given(seed=SEEDS)
+@settings(max_examples=20)
+def test_discs_do_not_overlap(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 60))
+    r = rng.random(n)*5 + 0.1
+    xy = pack_discs(r, [-1, *(int(rng.integers(-1, i)) for i in range(1, n))])
+    apart = np.sqrt(((xy[:, None] - xy)**2).sum(-1)) - r[:, None] - r
+    assert n == 1 or apart[~np.eye(n, dtype=bool)].min() > -1e-6
+    assert np.array_equal(pack_discs(r[:n//2 + 1], [-1]*(n//2 + 1))[:1], xy[:1])
+
+
+@pytest.mark.parametrize("hops", [1, 2])
+def test_newly_reached_against_counting(hops):
+    plan, seen = select(G, 12, hops=hops), set()
+    support = {g: set(np.flatnonzero(G.operator(hops)[G.index([g])[0]].toarray().ravel()).tolist()) for g in plan.genes}
+    for gene, new in zip(plan.genes, newly_reached(G, plan.genes, hops=hops)):
+        assert set(new.tolist()) == support[gene] - seen
+        seen |= support[gene]
+    assert [len(o) for o in newly_reached(G, plan.genes, hops=hops)] == plan.gains
+
+
+def test_maps_of_all_kinds():
+    for plan in (select(G, 10, "degree"), select(G, 10, measured=["g01", "g02"]), select(G, 6, "variance", candidates=["g01+g02", *G.genes[3:12]]), select(from_edges(["a"], ["b"]), 2)):
+        picture = plan_map(plan, from_edges(["a"], ["b"]) if "a" in plan.genes else G)
+        assert isinstance(picture, PlanMap) and len(picture.names) == len(plan) + len(plan.measured) and len(picture.points) <= picture.n_targets
+        for n in (0, 1, len(plan)): assert picture_of(lambda fig, p=picture, n=n: draw_map(p, n, fig.add_axes([0, 0, 1, .9])), 3, 3)[:4] == b"\x89PNG"
+
+
+def test_nothing_typed_becomes_markup():
+    bad = "<script>alert(1)</script>"
+    plan = select(G, 3, candidates=[*G.genes[:9], bad])
+    for page in (html_table([bad], [[bad, 1.5]]), plan_page(plan, Lab(currency=bad), graph=bad, title=bad)): assert bad not in page and "&lt;script&gt;" in page
+    x = PlanExplorer(G, [*G.genes, bad], budget=3)
+    for o in (x.outputs.status, x.outputs.missing): assert bad not in o.value and "&lt;script" in o.value
+    x.inputs.why.value = bad
+    assert bad not in x.outputs.answer.value
+
+
+def test_the_page_says_what_is_assumed():
+    page = plan_page(select(G, 10, must=["g05"]), Lab(guides=4, cells=50, controls=8, control_cells=25, guide_cost=2, cell_cost=.5, currency="CHF"), must=["g05"])
+    assert "10 genes x 4 guides + 8 control slots = 48 guides" in page and "10 genes x 50 + 8 control slots x 25 = 700 cells" in page
+    assert "2 CHF per guide, 0.5 CHF per cell: 446 CHF" in page and "<b>g05</b>*" in page
+    for wrong in ({"guides": -1}, {"cell_cost": float("nan")}, {"cells": "many"}):
+        with pytest.raises(GraphselError, match="laboratory"): Lab(**wrong)
+
+
+# ---- the wiring ----
+
+def test_a_step_of_the_slider_redraws_only_what_changed():
+    x = PlanExplorer(G, budget=10)
+    x.inputs.other.value = "variance"
+    kept = {k: x.shown[k][1] for k in ("layout", "missing", "compared_table", "compared_picture")}
+    drawn = {k: x.shown[k][1] for k in ("table", "curve", "map", "downloads")}
+    x.inputs.budget.value = 11
+    assert all(x.shown[k][1] is v for k, v in kept.items()) and all(x.shown[k][1] != v for k, v in drawn.items())
+    x.inputs.lab_guides.value = 7
+    assert x.shown["layout"][1] is kept["layout"] and "Of 11 picks each" in x.outputs.compared.value
+
+
+def test_errors_are_words_and_inputs_stay():
+    x = PlanExplorer(G, budget=10)
+    table = x.outputs.table.value
+    for box, text, said in (("must", "NOBODY", "NOBODY"), ("costs", "g01,dear", "line 1"), ("graph_path", "/no/such/file.tsv", "no such file"), ("exclude", " ".join(G.genes), "no candidate is left")):
+        getattr(x.inputs, box).value = text
+        assert "gs-says wrong" in x.outputs.status.value and said in x.outputs.status.value and "last one" in x.outputs.status.value
+        assert getattr(x.inputs, box).value == text and x.outputs.table.value == table
+        getattr(x.inputs, box).value = ""
+        assert "wrong" not in x.outputs.status.value
+    x.inputs.graphs.value = ()
+    assert "no graph is chosen" in x.outputs.status.value
+
+
+def test_the_slider_follows_the_list():
+    x = PlanExplorer(G, budget=20)
+    x.inputs.genes.value = " ".join(G.genes[:7])
+    assert (x.inputs.budget.max, x.inputs.budget.value, len(x.state.plan)) == (7, 7, 7) and "lowered from 20 to 7" in x.outputs.status.value
+    x.inputs.genes.value = ""
+    assert x.inputs.budget.max == 40 and PlanExplorer(G, budget=5, largest=12).inputs.budget.max == 12
+
+
+def test_files_from_the_browser():
+    x = PlanExplorer(budget=2)
+    file = lambda name, text: ({"name": name, "type": "", "size": len(text), "content": memoryview(text.encode()), "last_modified": datetime(2026, 1, 1)},)
+    x.inputs.graph_files.value = file("../mine.csv", "source,target\nA,B\nA,C\nD,E\n")
+    x.inputs.graphs.value = ()
+    assert x.state.plan.genes == ["A", "D"]
+    x.inputs.genes_file.value = file("list.csv", "gene,why\nB,x\nD,y\n")
+    assert x.inputs.genes.value == "B\nD" and sorted(x.state.plan.genes) == ["B", "D"]
+    x.inputs.costs_file.value = file("costs.csv", "gene,cost\nB,2\n")
+    assert x.inputs.costs.value.startswith("gene,cost") and "cost units" in x.outputs.status.value
+    x.inputs.genes_file.value = file("empty.txt", "")
+    assert "empty.txt holds no gene" in x.outputs.status.value and "/" not in re.search("wrong'>(.*?) holds", x.outputs.status.value)[1]
+    x.inputs.graph_files.value = file("mine.pdf", "?")
+    assert "no graph is read from" in x.outputs.status.value
+    with uploaded(file("../../x.txt", "A\n")[0]) as path: assert path.name == "x.txt" and path.exists()
+    assert not path.exists() and "simulated example" in graph_choices()
+
+
+def test_given_graphs_and_several(edges):
+    x = explorer(edges)
+    x.inputs.graphs.value = ("simulated example",)
+    assert len(x.state.wishes.graph.graphs) == 3 # two of the example, one by its path
+    assert PlanExplorer(G, budget=4).state.wishes.graph is G
+
+
+def test_explorers_do_without_torch():
+    code = "import sys, graphsel.explore as e; e.PlanExplorer(budget=3); e.ResultExplorer(); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+# ---- results ----
+
+@pytest.fixture
+def folder(tmp_path):
+    rng, rows = np.random.default_rng(0), []
+    for seed in range(5):
+        for s, level in (("random", 4), ("variance", 3)):
+            for b in (10, 20): rows.append(dict(strategy=s, model="gp", noise=0.0, seed=seed, budget=b, status="ok", mse=level/b**.5 + .01*rng.normal(), pearson_delta=.1*b/level))
+    rows.append({**rows[0], "seed": 9, "status": "failed", "mse": np.nan, "error": "out of memory"})
+    pd.DataFrame(rows).to_csv(tmp_path/"results.csv", index=False)
+    (tmp_path/"run.json").write_text(json.dumps({"version": "0.1.0", "inputs": {"screen.h5ad": "abc"}}))
+    return tmp_path
+
+
+def test_results_are_read_and_judged(folder):
+    c = read_comparison(folder)
+    assert c.metrics == ["mse", "pearson_delta"] and c.budgets == [10, 20] and len(c.part("gp", 0.0, ["random"])) == 10
+    rows = c.part("gp", 0.0, ["random", "variance"])
+    assert np.allclose(advantage(rows)["variance"].mean(), 25, atol=1) and (advantage(rows, "pearson_delta") > 0).all(axis=None)
+    t = stability_table(rows)
+    assert t["wins"].tolist() == [1.0, 1.0] and t["splits"].tolist() == [5, 5]
+    with pytest.raises(GraphselError, match="mze"): advantage(rows, "mze")
+
+
+def test_results_explorer(folder, tmp_path):
+    x = explore(results=folder)
+    assert isinstance(x, ResultExplorer) and x.inputs.strategies.value == ("random", "variance") and x.outputs.figures.value[:4] == b"\x89PNG"
+    assert "no metric" in x.outputs.saved.value and "out of memory" in x.outputs.facts.value
+    before = x.outputs.figures.value
+    x.inputs.strategies.value = ()
+    assert "choose more strategies" in x.outputs.status.value and x.outputs.figures.value == before
+    x.inputs.strategies.value = ("variance",)
+    assert "random is not among" in x.outputs.stability.value
+    x.inputs.metric.value = "pearson_delta"
+    (folder/"other").mkdir()
+    (folder/"other"/"results.csv").write_text("a,b\n1,2\n")
+    x.inputs.folder.value = str(folder/"other")
+    assert "no column" in x.outputs.status.value and x.found.name == folder.name
+
+
+def test_folders_that_are_none(tmp_path):
+    for make, said in ((lambda: None, "no results.parquet"), (lambda: (tmp_path/"run.json").write_text("{}"), "--resume"), (lambda: (tmp_path/"results.parquet").write_text("x"), "cannot read")):
+        make()
+        with pytest.raises(GraphselError, match=said): read_comparison(tmp_path)
