@@ -7,7 +7,7 @@ __all__ = ['BASES', 'neighbor_weights', 'unit_kernels', 'Choice', 'leave_one_out
            'singles_from', 'Additive', 'Slopes', 'fit_slopes', 'best_penalty', 'Elsewhere', 'from_prior', 'from_screen',
            'sources_of', 'Transfer']
 
-# %% ../nbs/07b_baselines.ipynb #a2bd830f
+# %% ../nbs/07b_baselines.ipynb #d21f284e
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,10 +16,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from .core import GraphselError, check_positive_int, log, unknown_name
-from .data import check_screen, gene_incidence, perturbed_genes
+from .data import check_screen, gene_incidence, perturbation_name, perturbed_genes
 from .graph import GenePrior, Graphs
 from .response import (Asked, GaussianProcess, MeanModel, NoChange, ResponseModel, Ridge, as_prediction, ask, ask_head, asked_names,
-                               channel_kernels, channels, features_of, solve_head, spectral_points, unit_scale)
+                               channel_kernels, channels, check_counts, check_numbers, features_of, solve_head, spectral_points, unit_scale)
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -84,7 +84,7 @@ def weighting_variance(W:sp.csr_matrix, # m x n, weights of the picks
     own = np.asarray(W.multiply(W @ K).sum(axis=1)).ravel() + noise*np.asarray(W.multiply(W).sum(axis=1)).ravel()
     return np.maximum(prior - 2*across + own, 0)
 
-# %% ../nbs/07b_baselines.ipynb #8f7f7977
+# %% ../nbs/07b_baselines.ipynb #3e0c01ea
 class Neighbors(ResponseModel):
     "Weighted mean of the nearest measured graph neighbors; kernel, number and votes of the mean by leave-one-out error."
     name = "knn"
@@ -101,10 +101,11 @@ class Neighbors(ResponseModel):
         return unit_kernels(every(channel_kernels(c, asked, self.picks_)), own(asked), own(self.picks_))
 
     def _fit(self, Y, rng):
-        for k in self.ks: check_positive_int(k, "a number of neighbors")
+        ks, votes = check_counts(self.ks, "ks"), check_numbers(self.votes, "votes", several=True).tolist()
+        check_numbers(self.noise, "noise")
         self.Y_, self.picks_ = Y, ask(channels(self.graph_, self.hops), self.perturbations_)
         C = self._kernels(self.picks_)
-        tried = leave_one_out(C, Y, self.ks, self.votes)
+        tried = leave_one_out(C, Y, ks, votes)
         self.choice_ = min(tried, key=lambda c: c.error)
         self.K_ = C[self.choice_.kernel]
         others = self.K_ - 2*np.eye(len(Y)) # a pick is no neighbor of itself
@@ -142,7 +143,7 @@ def singles_from(names:Sequence[str], # perturbations that were measured
         if not left: return found
         found |= {g: np.mean(r, axis=0) for g, r in left.items()}
 
-# %% ../nbs/07b_baselines.ipynb #35fbacd2
+# %% ../nbs/07b_baselines.ipynb #af6d071c
 BASES = {m.name: m for m in (GaussianProcess, Ridge, Neighbors, MeanModel, NoChange)}
 
 class Additive(ResponseModel):
@@ -163,9 +164,10 @@ class Additive(ResponseModel):
         data = as_prediction(np.array(list(table.values())), list(table), self.var_, "parts")
         self.base_ = self._new_base().fit(data, self.graph_, random_state=rng)
 
+    def _unknown(self, names): return self.base_._unknown(names)
     def _predict(self, names):
         genes, S = gene_incidence(names)
-        base, alone = self.base_.predict(genes), np.diff(S.indptr)[:, None] == 1 # singles go to the base as they are
+        base, alone = self.base_._answer(list(genes)), np.diff(S.indptr)[:, None] == 1 # singles go to the base as they are
         known = np.array([g in self.parts_ for g in genes])[:, None]
         single = np.asarray(base.X, float)
         part = np.array([self.parts_.get(g, y) for g, y in zip(genes, single, strict=True)])
@@ -212,7 +214,7 @@ def fit_slopes(X:np.ndarray, # n x R, responses elsewhere
         if best is None or error < best[0]: best = error, Slopes(slope, x, y, float(penalty), (left_out**2).mean(axis=0))
     return best[1]
 
-# %% ../nbs/07b_baselines.ipynb #7209407f
+# %% ../nbs/07b_baselines.ipynb #76f67d55
 def best_penalty(K:np.ndarray, # n x n, inner products and bias
                  Y:np.ndarray, # n x R
                  penalties:Sequence[float] # to choose from; finite and positive ones count
@@ -223,7 +225,9 @@ def best_penalty(K:np.ndarray, # n x n, inner products and bias
     def error(penalty):
         d = 1/(values + penalty)
         return float(((U @ (d[:, None]*Z)/((U**2) @ d)[:, None])**2).mean())
-    return min((p for p in penalties if 0 < p < np.inf), key=error)
+    finite = [p for p in penalties if 0 < p < np.inf]
+    if not finite: raise GraphselError("no penalty is a finite number above 0, which a source without the screen's own responses needs; add one to penalties")
+    return min(finite, key=error)
 
 # %% ../nbs/07b_baselines.ipynb #8a95e193
 @dataclass(frozen=True)
@@ -238,7 +242,7 @@ class Elsewhere:
         parts = [[self.at[n]] if n in self.at else [self.at[g] for g in perturbed_genes(n) if g in self.at] for n in names]
         return np.array([self.X[p].sum(axis=0) for p in parts]), np.array([bool(p) for p in parts])
 
-# %% ../nbs/07b_baselines.ipynb #c7b2010b
+# %% ../nbs/07b_baselines.ipynb #26c2d67d
 def from_prior(prior:GenePrior) -> Elsewhere:
     "A prior as a source: mean square of a row 1."
     at = {g: i for i, g in enumerate(prior.genes) if g not in set(prior.missing)}
@@ -251,7 +255,7 @@ def from_screen(other:"ad.AnnData", var_names:Sequence[str]) -> Elsewhere:
     X = other[:, list(shared)].X if shared else other.X
     X = np.asarray(X.toarray() if sp.issparse(X) else X, dtype=np.float64)
     if not np.isfinite(X).all(): raise GraphselError("the prior screen holds values that are not finite; fill or remove those rows")
-    at = {n: i for i, n in enumerate(other.obs_names)}
+    at = {perturbation_name(n): i for i, n in enumerate(other.obs_names)}
     return Elsewhere(at, X if shared else X/np.sqrt(max((X**2).sum()/len(X), 1e-300)), shared)
 
 def sources_of(prior:"ad.AnnData|GenePrior|None", graph:Graphs, var_names:Sequence[str]) -> list[Elsewhere]:
@@ -260,10 +264,10 @@ def sources_of(prior:"ad.AnnData|GenePrior|None", graph:Graphs, var_names:Sequen
     if prior is None: return [from_prior(p) for p in graph.priors]
     return [from_prior(prior) if isinstance(prior, GenePrior) else from_screen(prior, var_names)]
 
-# %% ../nbs/07b_baselines.ipynb #3573f7a9
+# %% ../nbs/07b_baselines.ipynb #6074a3ba
 class Transfer(ResponseModel):
     "The same perturbation's response elsewhere, rescaled on the picks that both have."
-    name = "transfer"
+    name, source = "transfer", "prior"
     def __init__(self, prior:"ad.AnnData|GenePrior|None"=None, # a screen or a prior; None = the priors of the graph, side by side
                  penalties:Sequence[float]=(0, 0.03, 0.1, 0.3, 1, 3, 10, 30, np.inf), # to choose from
                  n_features:int=64): # coordinates in `features`
@@ -273,7 +277,9 @@ class Transfer(ResponseModel):
         X, known = zip(*(s.rows(names) for s in self.sources_), strict=True)
         return np.hstack(X), np.any(known, axis=0)
 
+    def _unknown(self, names): return [n for n, known in zip(names, self._rows(names)[1], strict=True) if not known]
     def _fit(self, Y, rng):
+        penalties = check_numbers(self.penalties, "penalties", several=True, endless=True).tolist()
         self.sources_ = sources_of(self.prior, self.graph_, list(self.var_.index))
         X, known = self._rows(self.perturbations_)
         self.enough_, self.spread_ = int(known.sum()) >= 3, Y.var(axis=0)
@@ -282,9 +288,9 @@ class Transfer(ResponseModel):
         self.center_ = X.mean(axis=0) if known.any() else np.zeros(X.shape[1])
         self.axes_ = np.linalg.svd(X - self.center_, full_matrices=False)[2][:check_positive_int(self.n_features, "n_features")]
         self.at_ = self.var_.index.get_indexer(self.sources_[0].columns)
-        if self.enough_ and len(self.at_): self.slopes_ = fit_slopes(X, T[:, self.at_], self.penalties)
+        if self.enough_ and len(self.at_): self.slopes_ = fit_slopes(X, T[:, self.at_], penalties)
         elif self.enough_:
-            self.X_, self.noise_ = X, best_penalty(X @ X.T + 1, T, self.penalties)
+            self.X_, self.noise_ = X, best_penalty(X @ X.T + 1, T, penalties)
             self.head_ = solve_head(X @ X.T + 1, T, self.noise_)
 
     def _predict(self, names):

@@ -6,10 +6,11 @@
 __all__ = ['Limits', 'check_budget', 'cost_array', 'make_limits', 'best_sum', 'within_caps', 'largest_sum', 'has_dual',
            'best_feasible', 'dual_bound', 'exact_plan']
 
-# %% ../nbs/05b_bounds.ipynb #38566063
+# %% ../nbs/05b_bounds.ipynb #d045c572
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeGuard
 
 import numpy as np
 import scipy.sparse as sp
@@ -39,8 +40,8 @@ class Limits:
     def left(self, picks) -> np.ndarray: # room left in each part
         return self.room - np.bincount(self.part[picks][self.part[picks] >= 0], minlength=len(self.room))
 
-# %% ../nbs/05b_bounds.ipynb #3ea1f03e
-def check_budget(budget:int, # number of picks
+# %% ../nbs/05b_bounds.ipynb #6549952b
+def check_budget(budget:int|float, # number of picks
                  n_candidates:int # how many there are
                 ) -> int:
     "The budget, or a `GraphselError` when it is no whole number or more than can be picked."
@@ -157,9 +158,9 @@ def largest_sum(gains:np.ndarray, # one per element, >= 0
     if costs is None: return forced + best_sum(values[keep], budget)
     return forced + min(best_sum(values, budget, costs), float(values[keep].sum())) # each relaxes one of the two limits
 
-# %% ../nbs/05b_bounds.ipynb #f629452a
+# %% ../nbs/05b_bounds.ipynb #daf2b6f1
 def has_dual(criterion:Criterion # in any state
-            ) -> bool:
+            ) -> TypeGuard[RowCriterion]: # true or false
     "True where `dual_bound` applies: each target counts its best pick."
     return isinstance(criterion, RowCriterion) and (criterion.hard or criterion.form == "facility")
 

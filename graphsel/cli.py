@@ -313,34 +313,57 @@ def _show_results(results, out, metric="mse", weeks=(6.0, 4.0)):
     if len(failed): click.echo(f"graphsel: {len(failed)} of {len(results)} rows failed, the first: {failed.iloc[0]['error']}", err=True)
     click.echo(f"graphsel: results in {out}", err=True)
 
-# %% ../nbs/13_cli.ipynb #0a224f9c
+# %% ../nbs/13_cli.ipynb #913ea0eb
 @main.command("fit")
 @click.option("--screen", required=True, type=click.Path(path_type=str), help="The screen to train on: see compare.")
 @_with(_graph_options)
 @_with(_cell_options)
 @click.option("--model", default="gnn", show_default=True, help="See 'graphsel list models'.")
+@click.option("--set", "settings", multiple=True, metavar="NAME.PARAMETER=VALUE", help="A parameter of the model, e.g. gp.tune=true or, without NAME., tune=true. Repeat for several.")
 @click.option("--genes", type=_file, help="Genes to predict [every gene of the graph that was not perturbed].")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=str), help="Folder for the predictions.")
-def fit_command(screen, graphs, priors, top_k, directed, model, genes, seed, out, **cells):
-    """Train a model on a screen and predict unmeasured genes: mean and uncertainty.
+def fit_command(screen, graphs, priors, top_k, directed, model, settings, genes, seed, out, **cells):
+    """Train a model on a screen and predict unmeasured genes: mean, uncertainty, and a ranked table.
 
     \b
-    Example: graphsel fit --screen screen.h5ad --graph string.tsv.gz --model gp --genes next.txt --out predictions
+    Examples:
+      graphsel fit --screen screen.h5ad --graph string.tsv.gz --model gp --genes next.txt --out predictions
+      graphsel fit --screen screen.csv --graph string.tsv.gz --graph go.gmt --model gp --set gp.tune=true --out predictions
+      graphsel fit --screen k562.h5ad --graph string.tsv.gz --prior rpe1.csv --model transfer --out predictions
+
+    \b
+    Files in the folder, with a row for each gene:
+      ranked.csv       rank, gene, effect (length of the predicted response), sd (the same unit), n_measured_neighbors;
+                       unmeasured genes only, the largest effect first
+      predicted.csv    predicted response minus control
+      uncertainty.csv  standard deviation of the response, where the model knows it
+      missing.csv      what was left out, and why
+      predictions.h5ad all of it for Python
     """
     from graphsel import gears  # noqa: F401 - its model registers itself
-    from graphsel.models import make_model
+    from graphsel.models import rank_unmeasured
     from graphsel.select import known_to
+    untrained = _model_with(model, settings) # refuse nonsense before any file is read
     trained, graph, report = load_screen(screen, cells), load_graph(graphs, priors, directed, top_k), {}
     wanted = known_to(graph, _genes(genes) if genes else [g for g in graph.genes if g not in trained.obs_names], "genes", "report", report)
     train = known_to(graph, trained.obs_names, "screen", "report", report)
     if not wanted or not train: raise GraphselError(f"nothing to {'predict' if train else 'train on'}: no such gene is in the graph; check the symbols")
-    fitted = make_model(model).fit(trained, graph, perturbations=train, random_state=seed)
-    _write_predictions(fitted.predict(wanted), report, out)
+    fitted = untrained.fit(trained, graph, perturbations=train, random_state=seed)
+    prediction = fitted.predict(wanted)
+    _write_predictions(prediction, report, out, rank_unmeasured(fitted, prediction))
 
-# %% ../nbs/13_cli.ipynb #8bd5f21b
-def _write_predictions(prediction, report, out):
-    "predictions.h5ad, predicted.csv (means), uncertainty.csv (standard deviations) and missing.csv."
+def _model_with(name, settings):
+    "The model with the parameters of `--set`; those without NAME. are the model's."
+    from graphsel.core import unknown_name
+    from graphsel.models import make_model
+    of_others, own = read_settings([o if "." in o.partition("=")[0] else f"{name}.{o}" for o in settings], (name,))
+    if of_others: raise unknown_name("model with parameters", next(iter(of_others)), (name,))
+    return make_model(name, **own.get(name, {}))
+
+# %% ../nbs/13_cli.ipynb #48d9bba0
+def _write_predictions(prediction, report, out, ranked):
+    "predictions.h5ad, ranked.csv, predicted.csv (means), uncertainty.csv (standard deviations) and missing.csv."
     import numpy as np, pandas as pd
     from graphsel.core import atomic_path
     with atomic_path(Path(out)/"predictions.h5ad") as t: prediction.write_h5ad(t)
@@ -348,6 +371,7 @@ def _write_predictions(prediction, report, out):
     if "variance" in prediction.layers: tables["uncertainty"] = prediction.to_df("variance").pow(0.5)
     for name, table in tables.items():
         with atomic_path(Path(out)/f"{name}.csv") as t: table.rename_axis("gene").to_csv(t)
+    with atomic_path(Path(out)/"ranked.csv") as t: ranked.to_csv(t, index=False)
     strongest = prediction.obs_names[np.argsort(-np.linalg.norm(prediction.X, axis=1), kind="stable")[:5]]
     click.echo(f"graphsel: {prediction.n_obs:,} genes predicted, strongest {', '.join(strongest)}; {len(report):,} left out (missing.csv); written to {out}", err=True)
 

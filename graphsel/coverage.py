@@ -7,10 +7,11 @@ __all__ = ['CRITERIA', 'DIRECTIONS', 'incidence', 'sorted_names', 'SetFunction',
            'target_weights', 'check_noise', 'reach_matrix', 'target_genes', 'transposed_support', 'block',
            'is_undirected', 'RowCriterion', 'GraphReach', 'SoftCriterion', 'SoftReach']
 
-# %% ../nbs/04c_coverage.ipynb #62d14da9
+# %% ../nbs/04c_coverage.ipynb #6004a6a8
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Real
+from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,9 +20,9 @@ from .core import GraphselError, name_some, unknown_name
 from .data import gene_incidence, perturbation_name, perturbed_genes
 from .graph import Graphs
 
-# %% ../nbs/04c_coverage.ipynb #01bbfefa
+# %% ../nbs/04c_coverage.ipynb #08937acc
 def incidence(graph:Graphs, # gives the order of the genes
-              names:Sequence[str] # perturbations: "A" or "A+B"
+              names:Sequence[str]|np.ndarray # perturbations: "A" or "A+B"
              ) -> sp.csr_matrix: # perturbations x genes, 1 where the gene is perturbed
     "Which genes each perturbation touches. Raises `GraphselError` for genes the graph lacks."
     genes, S = gene_incidence(names)
@@ -41,12 +42,19 @@ def sorted_names(names:Iterable[str], # genes or pairs
     if len(twice): raise GraphselError(f"{what}: named twice: {name_some(list(dict.fromkeys(twice.tolist())))}; keep each once")
     return names
 
-# %% ../nbs/04c_coverage.ipynb #353af7f7
+# %% ../nbs/04c_coverage.ipynb #a076edae
 class SetFunction:
     "What follows from `reset`, `gains` and `add` of a criterion."
+    name: str
+    elements: np.ndarray # names, sorted
+    current: float # value of the state
+    reset: Callable
+    gains: Callable
+    add: Callable
+    contributions: Callable
     def gain(self, j:int) -> float: return float(self.gains(np.array([j]))[0])
 
-    def start(self, measured:Iterable[int]=()) -> "Criterion": # another one; this one stays as it is
+    def start(self, measured:Iterable[int]=()) -> Self: # another one; this one stays as it is
         "The same criterion with only these positions added."
         fresh = copy.copy(self)
         fresh.reset()
@@ -99,10 +107,10 @@ class Criterion(SetFunction):
     def ceiling(self) -> float: return np.inf # no set of elements has a larger value
     def contributions(self, j:int) -> np.ndarray|None: return None # the gain of j, split over the targets; None: it has no such parts
 
-# %% ../nbs/04c_coverage.ipynb #b46dc24a
-CRITERIA: dict[str, type] = {} # name -> class
+# %% ../nbs/04c_coverage.ipynb #8e773081
+CRITERIA: dict[str, type[Criterion]] = {} # name -> class
 
-def register(criterion:type # subclass of `Criterion` with a `name` of its own
+def register(criterion:type[Criterion] # subclass of `Criterion` with a `name` of its own
             ) -> type: # the same: use it as a decorator
     "Make a criterion known under its name. Raises `GraphselError` when another class has that name."
     known = CRITERIA.setdefault(criterion.name, criterion)
@@ -111,11 +119,11 @@ def register(criterion:type # subclass of `Criterion` with a `name` of its own
     CRITERIA[criterion.name] = criterion # the same class defined anew, as happens in notebooks
     return criterion
 
-# %% ../nbs/04c_coverage.ipynb #06f2ee18
+# %% ../nbs/04c_coverage.ipynb #085794dd
 def by_name(graph:Graphs, # knows which names make sense
             values, # a number, a mapping, or one number per given name
             given:Sequence[str]|None, # the order an array follows; None: that of `names`
-            names:Sequence[str], # the order wanted
+            names:Sequence[str]|np.ndarray, # the order wanted
             what:str # for messages
            ) -> np.ndarray: # one number per name
     "Numbers in the order of `names`. Raises `GraphselError` for a wrong length, text, or names the graph lacks."

@@ -121,7 +121,7 @@ def make_criterion(name:str, # see `CRITERIA`; or a mixture: "0.7*variance+0.3*g
     try: return CRITERIA[name](graph, elements, targets, **{k: v for k, v in own.items() if v is not None})
     except TypeError as e: raise GraphselError(f"criterion '{name}': {str(e).split('__init__() ')[-1]}") from e
 
-# %% ../nbs/04e_criteria.ipynb #ef9c3075
+# %% ../nbs/04e_criteria.ipynb #20f58e24
 def is_mixture(name:str # of a strategy
               ) -> bool:
     "True where a name has the form of a mixture."
@@ -141,12 +141,12 @@ def parse_mixture(name:str # "0.7*variance+0.3*graphreach"
     "The parts of a mixture. Raises `GraphselError` for a part without a positive weight, or one that stands twice."
     parts = [re.fullmatch(r"\s*([0-9.eE-]+)\s*\*\s*([\w]+)\s*", part) for part in name.split("+")]
     if None in parts: raise GraphselError(f"'{name}' is not a mixture; write weight*criterion+weight*criterion with positive weights")
-    weights = [check_weight(m[1], m[2]) for m in parts]
-    names = [m[2] for m in parts]
+    found = [(m[2], m[1]) for m in parts if m]
+    names, weights = [n for n, _ in found], [check_weight(w, n) for n, w in found]
     if len(set(names)) < len(names): raise GraphselError(f"'{name}' names a criterion twice; add up its weights")
     return dict(zip(names, weights))
 
-# %% ../nbs/04e_criteria.ipynb #fc71e569
+# %% ../nbs/04e_criteria.ipynb #f363f604
 class Mixture(Criterion):
     "A weighted sum of criteria over the same elements, each in units of its largest first gain."
     keeps_gains = True
@@ -161,7 +161,7 @@ class Mixture(Criterion):
         self.name = "+".join(f"{weights[n]:g}*{n}" for n in parts)
         self.monotone, self.submodular = (all(getattr(p, flag) for p in parts.values()) for flag in ("monotone", "submodular"))
         self.fresh = [p.start() for p in parts.values()]
-        self.units = [weights[n]/(np.abs(p.gains()).max() or 1.0) for n, p in zip(parts, self.fresh)]
+        self.units: list|np.ndarray = [weights[n]/(np.abs(p.gains()).max() or 1.0) for n, p in zip(parts, self.fresh)]
         self.reset()
 
     def reset(self): self.current, self.parts = 0.0, [p.start() for p in self.fresh]

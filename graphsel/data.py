@@ -380,7 +380,7 @@ def screen_from_lists(table:"pd.DataFrame", # perturbed_gene, gene, rank
     _say(source, notes)
     return _note(make_screen(response, source=source), notes, about)
 
-# %% ../nbs/01d_data.ipynb #e5c69d9d
+# %% ../nbs/01d_data.ipynb #84496743
 def read_screen(path:str|Path, # .h5ad or .zarr (cells or screen), .csv, .tsv, .xlsx or .parquet; also FILE:column=value
                 perturbation_key:str|None=None, # column that names the perturbation
                 control:str|None=None, # for cells: name of the control
@@ -392,7 +392,8 @@ def read_screen(path:str|Path, # .h5ad or .zarr (cells or screen), .csv, .tsv, .
     if file.suffix in (".h5ad", ".zarr"): return _read_anndata(file, wish, perturbation_key, control, options)
     table, name = read_rows(path)
     if {"perturbed_gene", "gene"} <= set(table.columns): return screen_from_lists(table, name, **options)
-    return screen_from_table(table, name, **({"perturbation_key": perturbation_key} if perturbation_key else {}), **options)
+    if perturbation_key: options["perturbation_key"] = perturbation_key
+    return screen_from_table(table, name, **options)
 
 def _file_and_wish(path):
     "The file of FILE:column=value, and what stands after the colon."

@@ -49,7 +49,7 @@ class Remote:
         "What is read in the end."
         return self.member or self.file
 
-# %% ../nbs/03b_datasets.ipynb #7f672755
+# %% ../nbs/03b_datasets.ipynb #2f85e050
 @dataclass(frozen=True)
 class Dataset:
     "A public screen or graph: what it is, where it is, what it asks for in return."
@@ -65,7 +65,7 @@ class Dataset:
     def size(self) -> int|None: # bytes
         "About how much is downloaded; None when no size is stated."
         sizes = [r.size for r in self.files]
-        return None if None in sizes else sum(sizes)
+        return None if None in sizes else sum(s or 0 for s in sizes)
 
 # %% ../nbs/03b_datasets.ipynb #ace07c87
 _DATAVERSE, _FIGSHARE = "https://dataverse.harvard.edu/api/access/datafile", "https://ndownloader.figshare.com/files"
@@ -399,15 +399,16 @@ def _ready(remote, path, folders, update):
     inside = remote.member and path.name != Path(remote.member).name
     return unpack(path, remote, path.parent if os.access(path.parent, os.W_OK) else _writable(folders)) if inside else path
 
-# %% ../nbs/03b_datasets.ipynb #e6b80c30
+# %% ../nbs/03b_datasets.ipynb #4b8f35ea
 def unpack(archive:Path, # a .zip
            remote:Remote, # says which member is wanted
            folder:Path # the member goes below it
           ) -> Path:
     "The wanted member of an archive, whole or not at all. Raises `GraphselError` when it is not in there."
-    target = Path(folder)/remote.member
+    member = str(remote.member)
+    target = Path(folder)/member
     try:
-        with zipfile.ZipFile(archive) as z, z.open(remote.member) as inside, atomic_path(target) as t, open(t, "wb") as out:
+        with zipfile.ZipFile(archive) as z, z.open(member) as inside, atomic_path(target) as t, open(t, "wb") as out:
             shutil.copyfileobj(inside, out, 1 << 20)
     except KeyError as e: raise GraphselError(f"{archive} does not hold {remote.member}; delete it and fetch it again") from e
     except (zipfile.BadZipFile, zlib.error, EOFError) as e: raise GraphselError(f"{archive} is damaged ({e}); delete it and fetch it again") from e

@@ -29,8 +29,8 @@ from .response import ResponseModel, asked_names, picked_rows
 if TYPE_CHECKING:
     import anndata as ad
 
-# %% ../nbs/07e_gears.ipynb #91590dba
-def set_statistics(net:torch.nn.Module, batches:Iterable[torch.Tensor]):
+# %% ../nbs/07e_gears.ipynb #4a4fc0a4
+def set_statistics(net:torch.nn.Module, batches:Iterable[tuple]): # what the network takes
     "Set the running mean and variance of all batch norms to the average over these batches."
     norms = [m for m in net.modules() if isinstance(m, torch.nn.BatchNorm1d)]
     before = [m.momentum for m in norms]
@@ -39,38 +39,45 @@ def set_statistics(net:torch.nn.Module, batches:Iterable[torch.Tensor]):
         m.momentum = None # a plain average
     net.train()
     with torch.no_grad():
-        for asked in batches: net(asked)
+        for batch in batches: net(*batch)
     for m, momentum in zip(norms, before, strict=True): m.momentum = momentum
 
-# %% ../nbs/07e_gears.ipynb #05f12b22
+# %% ../nbs/07e_gears.ipynb #21e768da
 class MomentBatches:
     "Batches of perturbations, each with a control row."
     def __init__(self, asked:torch.Tensor, # P x m
                  moments:Moments, # of these P, with `mean` already centered
                  control:np.ndarray, # G: what 'no change' is after centering
-                 batch_size:int, seed:int, device):
+                 batch_size:int, seed:int, device, hide_own:float=0.0): # chance to hide a gene's own embedding
         put = lambda M: torch.as_tensor(np.asarray(M, dtype=np.float64), device=device)
         self.asked = torch.cat([asked, torch.full((1, asked.shape[1]), -1)]).to(device) # the last row is the control
         zero = np.zeros((1, moments.mean.shape[1]))
         self.mean = put(np.vstack([moments.mean, control[None]]))
         self.central = None if moments.central is None else [put(np.vstack([c, zero])) for c in moments.central]
         self.weight = put(np.vstack([moments.weight, zero + 1/zero.shape[1]]))
-        self.epoch, self.seed = -(-len(asked)//batch_size), seed
+        self.epoch, self.seed, self.hide_own = -(-len(asked)//batch_size), seed, hide_own
 
     def rows(self, step:int) -> np.ndarray: # positions; the control last
         "Which perturbations a step sees: each once per epoch, batches of nearly equal size."
         order = child_rng(self.seed, "epoch", step//self.epoch).permutation(len(self.asked) - 1)
         return np.r_[np.array_split(order, self.epoch)[step % self.epoch], len(order)]
 
+    def inputs(self, step:int) -> tuple: # rows, and what the network takes of them
+        "The batch of a step: which genes, and whose own embedding is hidden."
+        rows = self.rows(step)
+        hide = child_rng(self.seed, "hide", step).random((len(rows), self.asked.shape[1])) < self.hide_own
+        at = torch.as_tensor(rows, device=self.asked.device)
+        return at, (self.asked[at], torch.as_tensor(hide, device=at.device).float() if self.hide_own else None)
+
     def loss(self, net, step:int) -> torch.Tensor:
         "Mean over the rows of the expected loss, in float64."
-        at = torch.as_tensor(self.rows(step), device=self.asked.device)
-        d = net(self.asked[at]).double() - self.mean[at]
+        at, inputs = self.inputs(step)
+        d = net(*inputs).double() - self.mean[at]
         return (self.weight[at]*gene_losses(d, self.central and [c[at] for c in self.central])).sum(dim=1).mean()
 
     def settle(self, net):
         "Set the running statistics of all batch norms to their mean over one epoch."
-        set_statistics(net, (self.asked[torch.as_tensor(self.rows(s), device=self.asked.device)] for s in range(self.epoch)))
+        set_statistics(net, (self.inputs(s)[1] for s in range(self.epoch)))
 
 # %% ../nbs/07e_gears.ipynb #c072fa49
 SCHEDULES = ("cosine", "halving", "constant")
@@ -181,11 +188,11 @@ class CellBatches:
 
     def settle(self, net): "Published: nothing."
 
-# %% ../nbs/07e_gears.ipynb #0a732347
+# %% ../nbs/07e_gears.ipynb #eaeabe18
 @torch.no_grad()
 def in_blocks(function:Callable, # asked rows -> tensor with as many rows, or a tuple of them
               asked:torch.Tensor, width:int, # P x m; numbers per row that a pass needs
-              limit:int=8_000_000) -> list[np.ndarray]: # one array, P rows, for each tensor
+              limit:int=2_000_000) -> list[np.ndarray]: # one array, P rows, for each tensor
     "Ask for few perturbations at a time."
     parts = [function(a) for a in asked.split(max(1, limit//max(width, 1)))]
     parts = [p if isinstance(p, tuple) else (p,) for p in parts]
@@ -274,7 +281,7 @@ def train_members(task:Task, seeds:Sequence[int]) -> tuple[list, list]: # weight
     if path: Path(path).unlink(missing_ok=True)
     return [{k: v.numpy() for k, v in d["weights"].items()} for d in done], [{"member": i, **h} for i, d in enumerate(done) for h in d["history"]]
 
-# %% ../nbs/07e_gears.ipynb #cf24c9ce
+# %% ../nbs/07e_gears.ipynb #968701e5
 class GEARS(ResponseModel):
     "The GEARS network (Roohani 2023), trained on the moments of the cells instead of on the cells."
     name = "gears"
@@ -282,10 +289,11 @@ class GEARS(ResponseModel):
                  loss:str="auto", # "quartic", "squared", "de"; "auto" = quartic where there were cells
                  coexpression=None, # a GeneGraph over the measured genes, "picks", or None = no edges
                  start:str="mean", # start near the mean of the picks, or "published": near zero, random embeddings
+                 hide_own:float=0.9, # chance that a step hides a gene's own embedding (moment training only), 0..1
                  n_members:int=1, # networks in the ensemble
                  steps:int=100, # steps at most
-                 batch_size:int=32, # perturbations (in `fit_cells`: cells) per step
-                 learning_rate:float=3e-3, # of Adam, at its highest
+                 batch_size:int=8, # perturbations (in `fit_cells`: cells) per step
+                 learning_rate:float=1.5e-3, # of Adam, at its highest
                  weight_decay:float=5e-4, # of Adam
                  schedule:str="cosine", # or "halving" (every epoch, as published), "constant"
                  validation:float=0.1, # share of the picks that decides which weights are kept
@@ -295,7 +303,7 @@ class GEARS(ResponseModel):
                  device:str="auto", # "auto" = CUDA where there is one, with mixed precision there
                  checkpoint:str|Path|None=None): # file to go on from, if a fit is killed
         self.hidden, self.loss, self.coexpression, self.start, self.n_members, self.steps = hidden, loss, coexpression, start, n_members, steps
-        self.batch_size, self.learning_rate, self.weight_decay, self.schedule = batch_size, learning_rate, weight_decay, schedule
+        self.hide_own, self.batch_size, self.learning_rate, self.weight_decay, self.schedule = hide_own, batch_size, learning_rate, weight_decay, schedule
         self.validation, self.patience, self.look, self.select, self.device, self.checkpoint = validation, patience, look, select, device, checkpoint
 
     def fit(self, screen:"ad.AnnData", graph:Graphs, *, perturbations:Iterable[str]|None=None, random_state:RandomState=None) -> "GEARS":
@@ -319,17 +327,18 @@ class GEARS(ResponseModel):
         "Inputs of the last layer, gene by gene and the cross-gene state; inner products as if the state were repeated for each gene."
         return gears_features(self, asked_names(self, perturbations))
 
-# %% ../nbs/07e_gears.ipynb #dd9d4c2a
+# %% ../nbs/07e_gears.ipynb #14b37a43
 def _check_settings(model:GEARS):
     "Raise `GraphselError` for settings that cannot work."
     for p in ("hidden", "n_members", "steps", "batch_size", "patience", "look"): check_positive_int(getattr(model, p), p)
     if not 0 < model.validation < 1: raise GraphselError(f"validation is {model.validation}; give a share between 0 and 1")
+    if not 0 <= model.hide_own <= 1: raise GraphselError(f"hide_own is {model.hide_own}; give a chance between 0 and 1")
     if model.start not in ("mean", "published"): raise unknown_name("start", model.start, ("mean", "published"))
     if model.select not in ("mse", "mse_de"): raise unknown_name("select", model.select, ("mse", "mse_de"))
     if not model.learning_rate > 0 or not model.weight_decay >= 0: raise GraphselError("learning_rate must be positive and weight_decay not negative")
     rate(model.schedule, 0, 1, 1)
 
-# %% ../nbs/07e_gears.ipynb #24c577b1
+# %% ../nbs/07e_gears.ipynb #5ed59085
 def new_task(model:GEARS, screen, moments:Moments, seeds:list, cells:Cells|None, epochs:int|None) -> Task: # model: set up, not trained
     "The task of a model."
     names, device, asked = model.perturbations_, pick_device(model.device), positions(model.perturbations_, model.nodes_.genes)
@@ -337,7 +346,7 @@ def new_task(model:GEARS, screen, moments:Moments, seeds:list, cells:Cells|None,
     def batches(rows, seed):
         if cells is not None: return CellBatches(cells, [names[i] for i in rows], asked[rows], moments.weight[rows], model.mean_, model.batch_size, seed, device)
         central = moments.central and tuple(c[rows] for c in moments.central)
-        return MomentBatches(asked[rows], Moments(centered[rows], central, moments.weight[rows]), -model.mean_, model.batch_size, seed, device)
+        return MomentBatches(asked[rows], Moments(centered[rows], central, moments.weight[rows]), -model.mean_, model.batch_size, seed, device, model.hide_own)
     mask = np.ones(centered.shape, bool)
     if model.select == "mse_de" and "top_de" in screen.layers: mask = np.asarray(screen[names].layers["top_de"], dtype=bool)
     settings = {k: v for k, v in model.get_params(deep=False).items() if k not in ("checkpoint", "device", "coexpression")}
@@ -392,7 +401,7 @@ def predict_gears(model:GEARS, names:list) -> tuple[np.ndarray, dict]: # P x G r
     mean[:, same], variance[:, same] = (model.picked_mean_ - model.mean_)[same], 0
     return mean, {"variance": variance} if model.n_members > 1 else {}
 
-# %% ../nbs/07e_gears.ipynb #a4e28c59
+# %% ../nbs/07e_gears.ipynb #bd6f808b
 def gears_features(model:GEARS, names:list) -> np.ndarray:
     "Inputs of the last layer; zero for perturbations of unknown genes."
     found, known = _ask_members(model, names, lambda net: net.inputs)
@@ -401,5 +410,5 @@ def gears_features(model:GEARS, names:list) -> np.ndarray:
     if found: Z[known] = np.hstack([part for o, s in found for part in (o, np.sqrt(G)*s)])/np.sqrt(len(found))
     return Z
 
-PUBLISHED = {"start": "published", "loss": "quartic", "learning_rate": 1e-3, "weight_decay": 5e-4, "schedule": "halving", "select": "mse_de"}
+PUBLISHED = {"start": "published", "hide_own": 0.0, "batch_size": 32, "loss": "quartic", "learning_rate": 1e-3, "weight_decay": 5e-4, "schedule": "halving", "select": "mse_de"}
 MODELS[GEARS.name] = GEARS # from here on, `make_model` knows it

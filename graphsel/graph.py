@@ -8,10 +8,11 @@ __all__ = ['MEASURES', 'MISSING', 'NO_EDGES', 'propagation', 'unit_rows', 'inner
            'align', 'GraphSet', 'combine', 'GenePrior', 'make_prior', 'read_prior', 'spectral_features', 'rewire',
            'perturb', 'neighbor_agreement']
 
-# %% ../nbs/02_graph.ipynb #738ebd45
+# %% ../nbs/02_graph.ipynb #56b86882
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,16 +60,17 @@ def inner_products(A:sp.csr_matrix, # n x r
     if size <= 5e7 and A.nnz + B.nnz > 0.02*size: return A.toarray() @ B.toarray().T
     return (A @ B.T).toarray()
 
-# %% ../nbs/02_graph.ipynb #500e2afe
+# %% ../nbs/02_graph.ipynb #23d461e6
 class Graphs:
     "What one graph and a set of graphs have in common. `genes` is sorted; every matrix follows its order."
     genes: np.ndarray # names, sorted
     graphs: tuple # the layers
     priors: tuple = () # further kernels over the same genes
+    subgraph: Callable; map: Callable # genes -> the same over these genes; function of a layer -> the same with every layer changed by it
     def __len__(self): return len(self.genes)
     def __contains__(self, gene): return gene in self._position
-    @cached_property
-    def _position(self): return {g: i for i, g in enumerate(self.genes)}
+    def _repr_html_(self): return _table_of(self)
+    _position = cached_property(lambda self: {g: i for i, g in enumerate(self.genes)})
 
     def index(self, genes:Iterable[str]) -> np.ndarray: # positions in `genes`
         "Positions of the named genes. Raises `GraphselError` for names the graph lacks."
@@ -87,8 +89,7 @@ class Graphs:
 
     def kernel(self, hops:int|Sequence[int]=(1, 2)) -> np.ndarray: # N x N, float64
         "The graph kernel, dense. For whole genomes use `factor`."
-        F = self.factor(hops)
-        return inner_products(F, F)
+        return (lambda F: inner_products(F, F))(self.factor(hops))
 
     def align(self, genes:Iterable[str], missing:str="report", fallback:"Graphs|None"=None) -> "tuple[Graphs, AlignReport]":
         "The graph over exactly these genes, and a report of those it lacks: see `align`."
@@ -97,7 +98,7 @@ class Graphs:
     @cached_property
     def degree(self) -> np.ndarray: # N
         "Weighted degree: what a gene sends out, summed over the graphs."
-        return sum(np.asarray(g.adjacency.astype(np.float64).sum(axis=0)).ravel() for g in self.graphs)
+        return np.sum([np.asarray(g.adjacency.astype(np.float64).sum(axis=0)).ravel() for g in self.graphs], axis=0)
 
     @cached_property
     def isolated(self) -> np.ndarray: # N, bool
@@ -109,10 +110,17 @@ class Graphs:
         "Hash of genes and weights: equal graphs have equal fingerprints."
         return _fingerprint(self)
 
-# %% ../nbs/02_graph.ipynb #5629d0fd
+# %% ../nbs/02_graph.ipynb #4439216f
 def _edge_count(adjacency):
     "Edges at each gene, in and out."
     return np.diff(adjacency.indptr) + np.bincount(adjacency.indices, minlength=adjacency.shape[0])
+
+def _table_of(graph):
+    "What a notebook shows: one row for each layer and prior."
+    rows = [(g.source.get("name", "graph"), f"{g.n_edges:,}", f"{int(g.isolated.sum()):,}") for g in graph.graphs]
+    rows += [(f"{p.name} (prior)", "", f"{len(p.missing):,}") for p in graph.priors]
+    cells = "".join(f"<tr><td>{escape(str(name))}</td><td>{edges}</td><td>{alone}</td></tr>" for name, edges, alone in rows)
+    return f"<p>{len(graph):,} genes</p><table><tr><th>graph</th><th>directed edges</th><th>genes without any</th></tr>{cells}</table>"
 
 def _fingerprint(graph):
     "Hash of names, edges, weights and priors."
@@ -278,8 +286,8 @@ def set_similarity(membership:sp.csr_matrix, # genes x terms, 0/1
         parts.append(keep_top(sp.csr_matrix((value[keep], (row[keep], both.indices[keep])), shape=both.shape), top_k))
     return sp.vstack(parts, format="csr")
 
-# %% ../nbs/02_graph.ipynb #ffac1cc3
-def from_membership(genes:Sequence[str], # names of the rows, sorted
+# %% ../nbs/02_graph.ipynb #d26a6f31
+def from_membership(genes:Sequence[str]|np.ndarray, # names of the rows, sorted
                     membership:sp.csr_matrix, # genes x terms, 0/1
                     *, threshold:float=0.1, # similarity an edge must exceed
                     top_k:int|None=20, # most similar sources kept per gene
@@ -314,7 +322,7 @@ def from_gene_sets(sets:Mapping[str, Iterable[str]], # term -> genes
     B = sp.csr_matrix((np.ones(len(code)), (where[code], term)), shape=(len(names), len(sets)))
     return from_membership(names[wanted], B[wanted], threshold=threshold, top_k=top_k, measure=measure, max_size=max_size, notes={"name": name})
 
-# %% ../nbs/02_graph.ipynb #b8fb9da6
+# %% ../nbs/02_graph.ipynb #6e5372e7
 @dataclass(frozen=True)
 class AlignReport:
     "Which genes the graph lacked, and what was done with each."
@@ -328,6 +336,7 @@ class AlignReport:
         done = {}
         for g, what in self.missing.items(): done.setdefault(what, []).append(g)
         return f"{len(self.missing):,} of {self.n_asked:,} genes are not in the graph: " + "; ".join(f"{len(genes):,} {what}: {name_some(genes)}" for what, genes in done.items())
+    def _repr_html_(self): return f"<p>{escape(str(self))}</p>"
     def to_frame(self) -> "pd.DataFrame": # gene, action
         import pandas as pd
         return pd.DataFrame({"gene": list(self.missing), "action": list(self.missing.values())})

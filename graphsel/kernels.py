@@ -6,8 +6,8 @@
 __all__ = ['EXACT_LIMIT', 'RANK', 'DEFAULTS', 'SHAPES', 'smoothing', 'spectrum', 'spectral_factor', 'similarity_factor',
            'hop_range', 'named_factor', 'kernel_of', 'stands_alone', 'KernelProduct', 'kernel_product', 'squared_sums']
 
-# %% ../nbs/04b_kernels.ipynb #ebb11c34
-from collections.abc import Sequence
+# %% ../nbs/04b_kernels.ipynb #d5d43819
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
@@ -61,9 +61,9 @@ def _spectrum(step, rank):
     by_value = np.argsort(value, kind="stable")
     return value[by_value], U[:, by_value], reach
 
-# %% ../nbs/04b_kernels.ipynb #0262bd03
-DEFAULTS = {"cosine": {}, "operator": {}, "heat": {"beta": 4.0, "rank": RANK}, "laplacian": {"alpha": 0.1, "rank": RANK}, "band": {"m": 100}}
-SHAPES = {"heat": lambda value, beta: np.exp(-beta*value), "laplacian": lambda value, alpha: 1/(value + alpha)}
+# %% ../nbs/04b_kernels.ipynb #1210c18c
+DEFAULTS: dict[str, dict] = {"cosine": {}, "operator": {}, "heat": {"beta": 4.0, "rank": RANK}, "laplacian": {"alpha": 0.1, "rank": RANK}, "band": {"m": 100}}
+SHAPES: dict[str, Callable] = {"heat": lambda value, beta: np.exp(-beta*value), "laplacian": lambda value, alpha: 1/(value + alpha)}
 
 def spectral_factor(graph:GeneGraph, # one layer
                     kernel:str, # "heat", "laplacian" or "band"

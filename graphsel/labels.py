@@ -34,8 +34,8 @@ def perturbation_name(name:str # any spelling
     "The one spelling this package uses."
     return "+".join(perturbed_genes(name)) or "control"
 
-# %% ../nbs/01a_labels.ipynb #14dda2ca
-def gene_incidence(perturbations:Sequence[str] # names: "A", "A+B"
+# %% ../nbs/01a_labels.ipynb #1c718195
+def gene_incidence(perturbations:Sequence[str]|np.ndarray # names: "A", "A+B"
                   ) -> tuple[np.ndarray, sp.csr_matrix]: # sorted genes; P x genes, 1 where a perturbation touches a gene
     "Which perturbation touches which gene."
     touched = [perturbed_genes(p) for p in perturbations]

@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['BIAS', 'LOOK_EVERY', 'LOOK_PICKS', 'MODELS', 'principal', 'Training', 'gene_positions', 'training_data', 'validator',
            'new_networks', 'train_ensemble', 'Keeper', 'Member', 'freeze', 'ask_members', 'hidden_points', 'GNN',
-           'decode', 'check_network', 'make_model', 'load_model']
+           'decode', 'check_network', 'make_model', 'load_model', 'measured_neighbors', 'rank_unmeasured']
 
-# %% ../nbs/07b_models.ipynb #0350f34d
+# %% ../nbs/07b_models.ipynb #d5c98b99
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.linalg as sl
@@ -18,10 +19,15 @@ import torch
 
 from .baselines import Additive, Neighbors, Transfer
 from .core import GraphselError, as_seed, check_positive_int, progress, unknown_name
+from .data import gene_incidence
 from .graph import Graphs
 from .networks import CONVS, Ensemble, GateNet, Hidden, edge_tensors, hidden_kernel, loo_residuals, node_inputs, penalty, rows_of
 from .response import (Asked, Channels, GaussianProcess, Head, MeanModel, NoChange, ResponseModel, Ridge, ask, ask_head, asked_names,
-                               between_perturbations, channels, features_of, solve_head, unit_scale)
+                               between_perturbations, channel_names, channels, check_numbers, features_of, solve_head, unit_scale)
+
+if TYPE_CHECKING:
+    import anndata as ad
+    import pandas as pd
 
 # %% ../nbs/07b_models.ipynb #b0c06d11
 def principal(Y:np.ndarray, # n x R, centered
@@ -199,7 +205,7 @@ def hidden_points(members:Sequence[Member], channels:Channels, genes:Sequence[st
         return np.hstack([m.kernel(C, a, landmarks) @ U for m, U in zip(members, maps, strict=True)])
     return coordinates
 
-# %% ../nbs/07b_models.ipynb #bb57f534
+# %% ../nbs/07b_models.ipynb #dfa74c09
 class GNN(ResponseModel):
     "Graph neural network: gated message passing, an exactly solved low-rank decoder, early stopping on held-out picks, an ensemble in one pass."
     name = "gnn"
@@ -243,7 +249,14 @@ class GNN(ResponseModel):
         spread = g.genes[np.unique(np.linspace(0, len(g) - 1, min(len(g), 1000)).round().astype(int))]
         return features_of(hidden_points(self.members_, c, spread, self.n_features), g, names)
 
-# %% ../nbs/07b_models.ipynb #1527b94e
+    def mixture(self) -> "pd.Series": # channel -> weight; sum 1
+        "What the network learned to look at: the gate of each channel, mean over genes and members. Raises `GraphselError` before `fit`."
+        import pandas as pd
+        if not hasattr(self, "members_"): raise GraphselError("the model 'gnn' is not trained; call fit first")
+        weights = np.mean([m.gates[:-1].mean(axis=0) for m in self.members_], axis=0) # the last row is for unknown genes
+        return pd.Series(weights, index=(channel_names(self.graph_, self.hops) + ["learned"])[:len(weights)], name="weight")
+
+# %% ../nbs/07b_models.ipynb #d0f8e58d
 def decode(members:Sequence[Member], means:np.ndarray, variances:np.ndarray, # members x P x r; members x P, in units of the kernel
            axes:np.ndarray, left_out:np.ndarray # r x R; R: variance that the axes leave out
           ) -> tuple[np.ndarray, dict]: # P x R; layers of variances, P x R
@@ -257,7 +270,8 @@ def decode(members:Sequence[Member], means:np.ndarray, variances:np.ndarray, # m
 def check_network(model:GNN):
     "Raise `GraphselError` for settings that cannot work."
     if model.conv is not None and model.conv not in CONVS: raise unknown_name("conv", model.conv, CONVS)
-    if not 0 < model.validation < 1: raise GraphselError(f"validation is {model.validation}; give a share between 0 and 1")
+    for p in ("validation", "learning_rate"): check_numbers(getattr(model, p), p, above=True)
+    if not model.validation < 1: raise GraphselError(f"validation is {model.validation}; give a share between 0 and 1")
     for p in ("layers", "hidden", "n_members", "steps", "batch_size", "patience", "n_features"): check_positive_int(getattr(model, p), p)
     if model.rank is not None: check_positive_int(model.rank, "rank")
     if model.learned and model.conv is None: raise GraphselError("a learned channel needs message passing; give conv, or leave learned out")
@@ -285,3 +299,29 @@ def load_model(path:str|Path # written by `save`
     except Exception as e: raise GraphselError(f"cannot read {path} as a model: {e}; was it written by save, and by this version?") from e
     if not isinstance(model, ResponseModel): raise GraphselError(f"{path} holds a {type(model).__name__}, not a model")
     return model
+
+# %% ../nbs/07b_models.ipynb #74fa23fe
+def measured_neighbors(graph:Graphs, names:Sequence[str], # perturbations
+                       measured:Sequence[str] # perturbations
+                      ) -> np.ndarray: # one count for each name
+    "How many measured genes any of the graphs links, in either direction, to the genes of a perturbation."
+    genes, S = gene_incidence(names)
+    known = np.array([g in graph for g in genes], dtype=bool)
+    at = graph.index([g for g in gene_incidence(measured)[0] if g in graph])
+    rows = graph.index(genes[known])
+    links = sum(g.adjacency[rows][:, at] + g.adjacency[at][:, rows].T for g in graph.graphs)
+    return np.asarray((S[:, known] @ links > 0).sum(axis=1)).ravel().astype(int)
+
+def rank_unmeasured(model:ResponseModel, # trained
+                    prediction:"ad.AnnData" # what it predicts
+                   ) -> "pd.DataFrame": # rank, gene, effect, sd (NaN where the model gives none), n_measured_neighbors
+    "What was predicted and not measured, the largest predicted response first."
+    import pandas as pd
+    p = prediction[~prediction.obs_names.isin(model.perturbations_)]
+    layer = next((k for k in ("predictive_variance", "variance") if k in p.layers), None)
+    sd = np.full(p.n_obs, np.nan) if layer is None else np.sqrt(np.asarray(p.layers[layer], float).sum(axis=1))
+    near = measured_neighbors(model.graph_, list(p.obs_names), model.perturbations_)
+    table = pd.DataFrame({"gene": p.obs_names, "effect": np.linalg.norm(p.X, axis=1), "sd": sd, "n_measured_neighbors": near})
+    table = table.sort_values(["effect", "gene"], ascending=[False, True], kind="stable", ignore_index=True)
+    table.insert(0, "rank", table.index + 1)
+    return table

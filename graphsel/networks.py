@@ -64,7 +64,7 @@ class Hidden(NamedTuple):
 
 SHARE = 0.05 # gate of the learned channel at the start
 
-# %% ../nbs/07b_networks.ipynb #88328cc7
+# %% ../nbs/07b_networks.ipynb #4b7b8bc7
 class GateNet(torch.nn.Module):
     "Message passing, then gates for every gene: softmax(theta + h T_out). At the start all genes have the gates `start`."
     def __init__(self, n_graphs:int, n_inputs:int, # graphs side by side; inputs per gene
@@ -95,8 +95,9 @@ class GateNet(torch.nn.Module):
 
 def message_passing(net:GateNet, x:torch.Tensor, edges:list) -> torch.Tensor: # N x hidden
     "The first layer adds a gene's own inputs; later ones add to what is there."
+    h = x
     for k, row in enumerate(net.convs):
-        z = sum(conv(h if k else x, *e) for conv, e in zip(row, edges, strict=True))
+        z = sum(conv(h, *e) for conv, e in zip(row, edges, strict=True))
         h = h + torch.tanh(z) if k else torch.tanh(z + net.own(x))
     return h
 

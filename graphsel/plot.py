@@ -296,15 +296,16 @@ def value_curve(selection:Selection, # a plan by a criterion
     ax.legend(frameon=False, fontsize=8, loc="lower right")
     return ax
 
-# %% ../nbs/11_plot.ipynb #4a45480f
+# %% ../nbs/11_plot.ipynb #25243227
 def calibration_curve(predictions:"dict[str, ad.AnnData]", # label -> prediction with a variance
                       truth:"ad.AnnData", # a screen with the predicted perturbations
-                      *, ax:"Axes|None"=None # None = a new figure
+                      *, layer:str|None=None, # which variance: "variance", "predictive_variance", "ensemble_variance"; None as for `predicted_sd`
+                      ax:"Axes|None"=None # None = a new figure
                      ) -> "Axes":
-    "Coverage against nominal level, one line for each prediction. Raises `GraphselError` for predictions without a variance."
+    "Coverage against nominal level, one line for each prediction. Raises `GraphselError` for predictions without that variance."
     import matplotlib.pyplot as plt
     if not predictions: raise GraphselError("no prediction to draw; give at least one, as {label: prediction}")
-    tables = {name: coverage(p, truth) for name, p in predictions.items()}
+    tables = {name: coverage(p, truth, layer=layer) for name, p in predictions.items()}
     ax = plt.subplots(figsize=(3.8, 3.6), layout="constrained")[1] if ax is None else ax
     ax.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, linestyle="--")
     for i, (name, t) in enumerate(tables.items()):

@@ -48,7 +48,7 @@ def _share(noise):
     if isinstance(noise, bool) or not isinstance(noise, (int, float, np.number)) or not 0 <= noise <= 1: raise GraphselError(f"noise is {noise!r}; give a share of the edges, between 0 and 1")
     return float(noise)
 
-# %% ../nbs/06b_robust.ipynb #c26b93c3
+# %% ../nbs/06b_robust.ipynb #9a774eab
 GENES = ("common", "union")
 
 def align_scenarios(found:Mapping[str, Graphs], # label -> graph
@@ -68,7 +68,7 @@ def known_everywhere(found:Mapping[str, Graphs], # label -> graph
     "The perturbations that every graph knows."
     if names is not None:
         for label, g in found.items(): names = known_to(g, names, f"{what} ({label})", "report", report)
-        return names
+        return list(names)
     every = {n: [k for k, g in found.items() if n not in g] for n in sorted(set().union(*(g.genes.tolist() for g in found.values())))}
     report.update({n: f"{what}: not in {', '.join(lacking)}" for n, lacking in every.items() if lacking})
     return [n for n, lacking in every.items() if not lacking]

@@ -234,7 +234,7 @@ def known_limits(graph:Graphs, # one graph or several
     if "groups" in limits: limits["groups"] = {perturbation_name(n): str(part) for n, part in limits["groups"].items()}
     return limits
 
-# %% ../nbs/06_select.ipynb #dec3b65f
+# %% ../nbs/06_select.ipynb #ec285a58
 def make_problem(graph:Graphs, # one graph or several
                  candidates:Iterable[str]|None=None, # None = every gene of the graph
                  targets:Iterable[str]|None=None, # None = the candidates
@@ -262,7 +262,11 @@ def make_problem(graph:Graphs, # one graph or several
         costs = {perturbation_name(n): c for n, c in costs.items()}
     return Problem(graph, left, targets, measured, costs, limits, params=params), report
 
-# %% ../nbs/06_select.ipynb #9d141b61
+def _kept(names):
+    "A list that can be read twice."
+    return names if names is None or isinstance(names, str) else list(names)
+
+# %% ../nbs/06_select.ipynb #f4ed5f37
 def select(graph:Graphs, # one graph or several
            budget:int|float, # picks; with `costs`, cost units
            criterion:str="graphreach", # any one-shot strategy: see `STRATEGIES`
@@ -280,7 +284,7 @@ def select(graph:Graphs, # one graph or several
     found, started = get_strategy(criterion), time.perf_counter()
     if found.kind == "active": raise GraphselError(f"'{criterion}' needs a model trained round by round; use it in a comparison, and choose a one-shot strategy here")
     if missing == "backoff": # lists are read twice
-        candidates, targets, measured, params["must"] = (o if o is None or isinstance(o, str) else list(o) for o in (candidates, targets, measured, params.get("must")))
+        candidates, targets, measured, params["must"] = map(_kept, (candidates, targets, measured, params.get("must")))
         graph = attach(fill_layers(graph), [candidates, targets, measured, params.get("must")], fallback)
     elif fallback: raise GraphselError("a fallback is used with missing='backoff' only; say so, or leave it out")
     problem, report = make_problem(graph, candidates, targets, measured, exclude, costs, missing, **params)

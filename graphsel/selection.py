@@ -64,7 +64,7 @@ class Selection:
     def __repr__(self): return describe(self)
     def _repr_html_(self): return f"<p>{describe(self)}</p>" + self.to_frame().head(10).to_html(index=False, float_format="%.4g", border=0)
 
-# %% ../nbs/05a_selection.ipynb #0b88bc40
+# %% ../nbs/05a_selection.ipynb #9573d3e8
 def describe(s:Selection # a plan
             ) -> str: # one line
     "The plan in one sentence."
@@ -73,7 +73,8 @@ def describe(s:Selection # a plan
     if s.certificate is not None: text += f", at least {np.floor(s.certificate*1000)/10:g}% of the best possible" # rounded down: it is a promise
     if s.measured:
         text += f"; {len(s.measured):,} already measured"
-        if s.certificate is not None: text += f" (of what was left to win, at least {np.floor(s.certificate_of_rest*1000)/10:g}%)"
+        rest = s.certificate_of_rest
+        if rest is not None: text += f" (of what was left to win, at least {np.floor(rest*1000)/10:g}%)"
     return text + (f"; {len(s.report):,} {'name' if len(s.report) == 1 else 'names'} left out (see report)" if s.report else "")
 
 # %% ../nbs/05a_selection.ipynb #a7d05d6d

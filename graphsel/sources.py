@@ -333,7 +333,7 @@ def from_obsp(adata:"ad.AnnData", # observations are genes
     if key not in adata.obsp: raise GraphselError(f"obsp has no '{key}' (it has {name_some(adata.obsp) or 'nothing'}); choose one of them")
     return from_matrix(adata.obs_names, adata.obsp[key], name=key, notes={"kind": "obsp"})
 
-# %% ../nbs/02b_sources.ipynb #389afe8e
+# %% ../nbs/02b_sources.ipynb #02d036bb
 def to_obsp(graph:GeneGraph, # one layer
             adata:"ad.AnnData", # observations are genes; changed in place
             key:str="graph" # where in `obsp`
@@ -341,7 +341,7 @@ def to_obsp(graph:GeneGraph, # one layer
     "Write the graph into `adata.obsp`, in the order of its observations."
     aligned, report = align(_one_layer(graph), adata.obs_names)
     at = aligned.index(adata.obs_names)
-    adata.obsp[key] = aligned.adjacency[at][:, at]
+    adata.obsp[key] = _one_layer(aligned).adjacency[at][:, at]
     return report
 
 # %% ../nbs/02b_sources.ipynb #99e0cfbd

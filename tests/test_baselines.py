@@ -375,6 +375,11 @@ def test_calibration_curve_draws_a_line_for_each():
     ax = plt.subplots()[1]
     assert calibration_curve(p, SCREEN, ax=ax) is ax and len(ax.get_lines()) == 3
     with pytest.raises(GraphselError, match="no prediction to draw"): calibration_curve({}, SCREEN)
+    from graphsel.metrics import coverage
+    for layer in ("variance", "predictive_variance"):
+        drawn = calibration_curve({"gp": p["gp"]}, SCREEN, layer=layer, ax=plt.subplots()[1]).get_lines()[1].get_ydata()
+        np.testing.assert_allclose(drawn, coverage(p["gp"], SCREEN, layer=layer)["covered"])
+    with pytest.raises(GraphselError, match="no layer 'ensemble_variance'"): calibration_curve(p, SCREEN, layer="ensemble_variance")
     plt.close("all")
 
 

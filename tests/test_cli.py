@@ -194,6 +194,30 @@ def test_fit_predicts_unmeasured_genes(files, tmp_path):
     assert "NOSUCH" in (tmp_path/"out"/"missing.csv").read_text()
 
 
+def test_fit_ranks_what_was_not_measured(files, tmp_path):
+    some = files["names"][:10]
+    (tmp_path/"some.txt").write_text("\n".join(some))
+    import anndata as ad
+    ad.read_h5ad(files["screen"])[files["names"][5:]].copy().write_h5ad(tmp_path/"part.h5ad")
+    ask = ["fit", "--screen", tmp_path/"part.h5ad", "--graph", files["edges"], "--model", "gp", "--genes", tmp_path/"some.txt"]
+    r = run(*ask, "--set", "gp.tune=true", "--set", "hops=[1,2,3]", "--out", tmp_path/"out")
+    assert r.exit_code == 0, r.stderr
+    assert {f.name for f in (tmp_path/"out").iterdir()} == {"predictions.h5ad", "predicted.csv", "uncertainty.csv", "missing.csv", "ranked.csv"}
+    ranked, predicted = pd.read_csv(tmp_path/"out"/"ranked.csv"), pd.read_csv(tmp_path/"out"/"predicted.csv", index_col="gene")
+    assert list(ranked.columns) == ["rank", "gene", "effect", "sd", "n_measured_neighbors"] and set(ranked["gene"]) == set(some[:5]) and set(predicted.index) == set(some)
+    np.testing.assert_allclose(ranked["effect"], np.linalg.norm(predicted.loc[ranked["gene"]], axis=1), rtol=1e-5)
+    assert ranked["effect"].is_monotonic_decreasing and (ranked["sd"] > 0).all() and ranked["n_measured_neighbors"].sum() > 0
+    assert run(*ask, "--out", tmp_path/"plain").exit_code == 0
+    assert (tmp_path/"plain"/"predicted.csv").read_bytes() != (tmp_path/"out"/"predicted.csv").read_bytes()
+
+
+@pytest.mark.parametrize("args,message", [(["--set", "gp.tuned=true"], "did you mean 'tune'"), (["--set", "tune"], "NAME.PARAMETER=VALUE"), (["--set", "ridge.alphas=1"], "unknown model with parameters 'ridge'"),
+                                          (["--set", "noise=-1"], "noise is -1"), (["--set", "gp.hops=[]"], "hops is []")])
+def test_fit_refuses_parameters(files, tmp_path, args, message):
+    r = run("fit", "--screen", files["screen"], "--graph", files["edges"], "--model", "gp", *args, "--out", tmp_path/"out")
+    assert r.exit_code == 1 and message in r.stderr and "Traceback" not in r.stderr and not (tmp_path/"out").exists()
+
+
 def test_list_names_what_the_design_names():
     text = {what: run("list", what).stdout for what in ["strategies", "criteria", "models", "datasets"]}
     for name in "random degree pagerank kcenter kmeans typiclust facility graphreach softreach maxspec variance active:ensemble active:bald".split(): assert f"{name} " in text["strategies"]

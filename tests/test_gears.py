@@ -150,8 +150,8 @@ def test_computing_the_gene_side_once_is_what_repeating_it_for_each_cell_gives()
     asked = torch.tensor([[0, -1], [1, 4], [-1, -1]])
     ours = net(asked)
     side, repeated = net.genes, []
-    place = side.conv(side.place(side.genes), side.index, side.weight)
-    own, place = side.own(side.genes).repeat(3, 1), place.repeat(3, 1)
+    place = side.conv(side.place.weight, side.index, side.weight)
+    own, place = side.own.weight.repeat(3, 1), place.repeat(3, 1)
     h = side.mlp(torch.relu(side.norm(own)) + 0.2*place).reshape(3, 7, -1)  # batch norms over 3 x 7 rows, as published
     x = torch.relu(net.decoder.norm((h + net.perturbations(asked)[:, None]).reshape(21, -1)))
     o = (net.decoder.recover(x).reshape(3, 7, -1, 1)*net.decoder.w1).sum(dim=2) + net.decoder.b1
@@ -363,7 +363,7 @@ def test_unknown_genes_and_combinations():
 
 
 def test_it_learns_what_it_is_shown():
-    m = fitted(loss="squared", hidden=32, steps=200, look=20, validation=0.01, patience=50)
+    m = fitted(loss="squared", hidden=32, steps=200, look=20, validation=0.01, patience=50, hide_own=0.0, learning_rate=3e-3)
     wanted = SCREEN[PICKS].X
     assert np.mean((m.predict(PICKS).X - wanted)**2) < 0.5*np.mean((wanted - wanted.mean(0))**2)
 
@@ -441,15 +441,42 @@ def test_stopped_and_resumed_gives_the_same_weights(looks, tmp_path, monkeypatch
 
 
 def test_killed_process_and_resumed(tmp_path):
+    settings = {"hidden": 8, "steps": 600, "look": 20, "patience": 10**6, "schedule": "constant"}
     code = ("import sys; from graphsel.gears import GEARS; from graphsel.simulate import simulated_screen\n"
             "s = simulated_screen(24, 30, cells_per_perturbation=8, n_control=60, pairs=4, random_state=2)\n"
-            "GEARS(hidden=8, steps=100000, look=20, patience=10**6, checkpoint=sys.argv[1], schedule='constant').fit(s.screen, s.graph, random_state=0)")
+            f"GEARS(**{settings}, checkpoint=sys.argv[1]).fit(s.screen, s.graph, random_state=0)")
     path = tmp_path/"run.pt"
     process = subprocess.Popen([sys.executable, "-c", code, str(path)], env={**os.environ, "OMP_NUM_THREADS": "1"})
     try:
         end = time.monotonic() + 120
-        while not path.exists() and process.poll() is None and time.monotonic() < end: time.sleep(0.1)
-        time.sleep(0.5)
+        while not path.exists() and process.poll() is None and time.monotonic() < end: time.sleep(0.02)
     finally: process.send_signal(signal.SIGKILL); process.wait()
     state = torch.load(path, weights_only=True)  # whole, however it died
-    assert state["run"]["step"] % 20 == 0 and state["run"]["looked"] == state["run"]["step"]
+    assert state["run"]["step"] % 20 == 0 and 0 <= state["run"]["step"] < 600 and state["run"]["looked"] == state["run"]["step"]
+    whole, resumed = (GEARS(**settings, checkpoint=p).fit(SCREEN, GRAPH, random_state=0) for p in (None, path))
+    assert same(whole, resumed) and not path.exists()
+
+
+def test_hiding_takes_the_own_embedding_away():
+    net, graphs, _ = new_net(n_graphs=2)
+    asked, z = torch.tensor([[0, 3], [1, -1]]), net.perturbations
+    for hide in (torch.tensor([[1., 0], [1, 0]]), torch.tensor([[1., 1], [0, 0]])):
+        found = z.propagate(asked, hide)
+        for i, j in ((0, 0), (0, 1), (1, 0)):
+            kept = z.own.weight.detach().clone()
+            with torch.no_grad():
+                if hide[i, j]: z.own.weight[asked[i, j]] = 0
+                wanted = z.propagate(asked)[i, j]
+                z.own.weight.copy_(kept)
+            torch.testing.assert_close(found[i, j], wanted, atol=1e-6, rtol=1e-5)
+    m, b = picked_moments(SCREEN, NAMES), []
+    for hide_own in (0.0, 0.5, 1.0): b.append(MomentBatches(positions(NAMES, GRAPH.genes), m, np.zeros(30), 9, 3, "cpu", hide_own))
+    assert b[0].inputs(0)[1][1] is None and b[2].inputs(1)[1][1].all()
+    assert torch.equal(b[1].inputs(5)[1][1], b[1].inputs(5)[1][1]) and 0.2 < b[1].inputs(5)[1][1].mean() < 0.8
+    with pytest.raises(GraphselError, match="hide_own is 2"): fitted(hide_own=2)
+
+
+def test_vectors_are_cut_back_as_embeddings_do():
+    with torch.random.fork_rng(): one = torch.nn.Embedding(5, 4, max_norm=1.0)
+    two = torch.nn.Embedding.from_pretrained(one.weight.detach().clone())
+    torch.testing.assert_close(gearsnet.bounded(two), one(torch.arange(5)).detach())

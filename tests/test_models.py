@@ -10,7 +10,7 @@ from graphsel import core, models, networks, response
 from graphsel.core import GraphselError
 from graphsel.data import check_screen, make_screen
 from graphsel.graph import combine, from_edges, make_prior, perturb, propagation, spectral_features
-from graphsel.models import MODELS, GNN, load_model, make_model
+from graphsel.models import MODELS, GNN, load_model, make_model, measured_neighbors, rank_unmeasured
 from graphsel.response import Channels, GaussianProcess, Ridge, best_noise, channels
 
 GENES = [f"g{i:02}" for i in range(40)]
@@ -396,6 +396,35 @@ def test_gnn_finds_the_useful_graph_and_beats_the_mean():
     assert np.mean([o.gates[:, :3].sum(axis=1).mean() for o in m.members_]) > 0.5
     error = {n: np.mean((fitted(n, screen=s, graph=graph).predict(REST).X - s[REST].X)**2) for n in ("gnn", "gp", "mean")}
     assert error["gnn"] < error["mean"] and error["gnn"] < 1.1*error["gp"]
+
+
+@pytest.mark.parametrize("options", [{}, {"conv": None}, {"learned": True}, {"hops": 1}])
+def test_mixture_is_the_mean_gate(options):
+    with pytest.raises(GraphselError, match="call fit first"): GNN(**options).mixture()
+    graph = combine([GRAPH], [OTHER])
+    m = fitted("gnn", graph=graph, **options)
+    mix = m.mixture()
+    hops = ["1 hop"] if options.get("hops") else ["1 hop", "2 hops", "3 hops"]
+    assert list(mix.index) == [f"a, {h}" for h in hops] + [f"a, {h} (2)" for h in hops] + ["other cells"] + ["learned"]*("learned" in options)
+    assert mix.sum() == pytest.approx(1) and (mix >= 0).all()
+    np.testing.assert_allclose(mix, np.mean([o.gates[:40] for o in m.members_], axis=(0, 1)))
+
+
+def test_unmeasured_are_ranked_by_their_effect():
+    m = fitted("gp", picks=PICKS[:5])
+    p = m.predict([*GENES, "g01+g35", "mystery"])
+    t = rank_unmeasured(m, p)
+    assert list(t.columns) == ["rank", "gene", "effect", "sd", "n_measured_neighbors"] and list(t["rank"]) == list(range(1, 38))
+    assert set(t["gene"]) == {*p.obs_names} - {*PICKS[:5]} and t["effect"].is_monotonic_decreasing
+    at = t.set_index("gene")
+    np.testing.assert_allclose(at["effect"], np.linalg.norm(p[at.index].X, axis=1), rtol=1e-6)
+    np.testing.assert_allclose(at["sd"]**2, p[at.index].layers["predictive_variance"].sum(axis=1), rtol=1e-5)
+    A = sum(g.adjacency + g.adjacency.T for g in GRAPH.graphs).toarray() > 0
+    of = lambda *genes: int((A[GRAPH.index(list(genes))].any(axis=0) & np.isin(GENES, PICKS[:5])).sum())
+    assert {g: at.loc[g, "n_measured_neighbors"] for g in REST} == {g: of(g) for g in REST}
+    assert at.loc["g01+g35", "n_measured_neighbors"] == of("g01", "g35") and at.loc["mystery", "n_measured_neighbors"] == 0
+    assert rank_unmeasured(fitted("mean"), fitted("mean").predict(REST))["sd"].isna().all()
+    assert rank_unmeasured(m, p[PICKS[:5]]).empty and measured_neighbors(GRAPH, ["g01"], ["mystery"]).tolist() == [0]
 
 
 def test_gnn_features_and_variances():

@@ -1,4 +1,5 @@
 """Every model on next to nothing: few perturbations, one response, nothing but constants, genes and graphs that say nothing."""
+import logging
 import warnings
 
 import numpy as np
@@ -129,6 +130,94 @@ def test_wrong_input_ends_in_one_kind_of_error(name, options):
         with pytest.raises(GraphselError, match="not a finite number"): fit(bad)
     with pytest.raises(GraphselError): fit(Y)  # a table is not a screen
     with pytest.raises(GraphselError): fit(screen[:0].copy())
+
+
+HERE = [o for o in EVERY + BOTH if o.values[0] != "gears"]  # gears has a `fit` of its own, and takes the graph as it comes
+
+
+@pytest.mark.parametrize("name,options", HERE)
+def test_what_is_no_graph_is_refused(name, options):
+    screen = make_screen(Y.iloc[::2])
+    for graph, hint in [([GRAPH, GRAPH], "combine"), (None, "NoneType"), (Y, "DataFrame"), ([], "not a graph")]:
+        with pytest.raises(GraphselError, match=hint): new_model(name, options).fit(screen, graph, random_state=0)
+
+
+@pytest.mark.parametrize("name,options", EVERY + BOTH)
+def test_names_in_any_spelling(name, options):
+    """One name alone, pairs in either order, the spelling of GEARS; the control is refused."""
+    screen = make_screen(sums("g00+g09", "g02+g11"))
+    fit = lambda picks: new_model(name, options).fit(screen, GRAPH, perturbations=picks, random_state=0)
+    a, b = fit(["g00", "g05", "g07", "g00+g09"]), fit(["g05", "g09+g00", "g07+ctrl", "g00"])
+    assert a.perturbations_ == b.perturbations_ == ["g00", "g00+g09", "g05", "g07"]
+    p, q = a.predict(["g01+g23", "g03"]), b.predict(["g23+g01", "ctrl+g03"])
+    assert list(p.obs_names) == list(q.obs_names) == ["g01+g23", "g03"] and p.X.tobytes() == q.X.tobytes()
+    assert fit("g00").perturbations_ == ["g00"] and list(a.predict("g00").obs_names) == ["g00"]
+    for control in ("ctrl", "control", "non-targeting", "ctrl+ctrl"):
+        with pytest.raises(GraphselError, match="zero by definition"): fit(["g00", control])
+        with pytest.raises(GraphselError, match="zero by definition"): a.predict(["g00", control])
+    with pytest.raises(GraphselError, match=r"asked for twice: g01.g23"): a.predict(["g01+g23", "g23+g01"])
+
+
+@pytest.mark.parametrize("name,options", EVERY + BOTH)
+def test_screens_spelled_otherwise(name, options):
+    """Tables from elsewhere that carry the columns of a screen, but other names; a row of the control is not learned from."""
+    right = make_screen(sums("g00+g09").iloc[[0, 7, 14, 21, 24]])
+    wrong = right.copy()
+    wrong.obs_names = [*(f"{n}+ctrl" for n in right.obs_names[:4]), "g09+g00"]
+    fit = lambda s, **k: new_model(name, options).fit(s, GRAPH, random_state=0, **k).predict(["g01", "g01+g20"])
+    p = fit(right)
+    assert fit(wrong).X.tobytes() == p.X.tobytes() == fit(wrong, perturbations=list(right.obs_names)).X.tobytes()
+    wrong.obs_names = ["g09+g00", *right.obs_names[1:]]
+    with pytest.raises(GraphselError, match="two spellings"): fit(wrong)
+    table = right.to_df()
+    table.loc["ctrl"] = 100.0
+    assert fit(make_screen(table)).X.tobytes() == p.X.tobytes()
+
+
+@pytest.mark.parametrize("name,options", EVERY + BOTH)
+def test_a_screen_without_columns(name, options):
+    with pytest.raises(GraphselError, match="no response column"): new_model(name, options).fit(make_screen(Y)[:, :0].copy(), GRAPH)
+
+
+@pytest.mark.parametrize("name,options", EVERY + BOTH)
+def test_unknown_names_are_told_once(name, options, caplog):
+    model = new_model(name, options).fit(make_screen(Y.iloc[:12:2]), GRAPH, random_state=0)
+    with caplog.at_level(logging.WARNING, "graphsel"):
+        caplog.clear()
+        model.predict(["g01", "g23", "g01+new"])
+        assert not caplog.messages
+        model.predict(["g01", *(f"new{i}" for i in range(7)), "new+other", "g01+new"])
+    told = [m for m in caplog.messages if "get the mean" in m]
+    if name in ("mean", "nochange"): assert not told  # they look nobody up
+    else: assert len(told) == 1 and "8 of 10" in told[0] and "new0, new1, new2, new3, new4 and 3 more" in told[0] and ("prior" if name == "transfer" else "graph") in told[0]
+
+
+def test_a_measured_gene_outside_the_graph_is_known_to_those_who_remember_it(caplog):
+    table = Y.iloc[:8].rename(index={"g01": "new"})
+    for name, told in [("gp", False), ("knn", False), ("gnn", False), ("additive", False), ("ridge", True)]:
+        caplog.clear()
+        new_model(name, {}).fit(make_screen(table), GRAPH, random_state=0).predict(["new", "g20"])
+        assert any("get the mean: new" in m for m in caplog.messages) == told, name
+
+
+SETTINGS = [("ridge", "alphas", [(), (0,), (-1,), (np.inf,), ("a",), None]), ("knn", "ks", [(), (0,), (1.5,), None]), ("knn", "votes", [(), (-1,), (np.nan,), None]),
+            ("knn", "noise", [-0.1, np.nan, None, (1, 2)]), ("gp", "hops", [(), (0,), None, "two"]), ("ridge", "hops", [()]), ("knn", "hops", [()]), ("gnn", "hops", [()]),
+            ("gp", "noise", [0, -1, np.inf, "x"]), ("gnn", "learning_rate", [0, -0.1, np.nan, None]), ("gnn", "validation", [0, 1, -1, None]),
+            ("transfer", "penalties", [(), (-1,), (np.nan,)])]
+
+
+@pytest.mark.parametrize("name,setting,value", [(n, s, v) for n, s, values in SETTINGS for v in values])
+@pytest.mark.parametrize("n", [1, 12])
+def test_settings_that_cannot_work(name, setting, value, n):
+    with pytest.raises(GraphselError, match=setting): new_model(name, {setting: value}).fit(make_screen(Y.iloc[:n]), GRAPH, random_state=0)
+
+
+def test_one_number_will_do_for_several_and_endless_penalties_for_responses():
+    fit = lambda name, **k: new_model(name, k).fit(make_screen(Y.iloc[:12]), GRAPH, random_state=0).predict(["g20"]).X
+    assert np.array_equal(fit("ridge", alphas=0.3), fit("ridge", alphas=(0.3,))) and np.array_equal(fit("knn", ks=3, votes=1), fit("knn", ks=(3,), votes=(1,)))
+    assert np.isfinite(fit("transfer", penalties=(np.inf,))).all()
+    for penalties in [(np.inf,), (0,)]:
+        with pytest.raises(GraphselError, match="penalties"): fit("transfer", penalties=penalties, prior=make_prior(ELSEWHERE.to_df()))
 
 
 def test_transfer_needs_another_source():

@@ -2,6 +2,7 @@
 
 usage: python tools/render_readme.py [NOTEBOOK [README]]
 """
+import configparser
 import posixpath
 import re
 import sys
@@ -51,6 +52,26 @@ def visible(cell, folder):
     return nbformat.v4.new_code_cell(source, outputs=shown) if source.strip() or shown else None
 
 
+def repository(settings=ROOT / "settings.ini"):
+    "owner/name on GitHub, or an empty string while it is not known."
+    parser = configparser.ConfigParser(delimiters=["="])
+    parser.read(settings, encoding="utf-8")
+    return parser["DEFAULT"].get("repository", "").strip()
+
+
+def badges(name, where):
+    "(text, image, address) of the services that open the notebook `name` of the repository `where` in a browser; none without a repository."
+    if not where: return []
+    return [("Open in Binder", "https://mybinder.org/badge_logo.svg", f"https://mybinder.org/v2/gh/{where}/HEAD?labpath={name}"),
+            ("Open in Colab", "https://colab.research.google.com/assets/colab-badge.svg", f"https://colab.research.google.com/github/{where}/blob/main/{name}")]
+
+
+def with_badges(text, where):
+    "The badges of the first tutorial below the `>` line."
+    shown = " ".join(f"[![{t}]({image})]({url})" for t, image, url in badges("nbs/tutorials/01_plan_a_screen.ipynb", where))
+    return re.sub(r"(\n> [^\n]*\n)", lambda m: f"{m[1]}\n{shown}\n", text, count=1) if shown else text
+
+
 def render(notebook=ROOT / "nbs/index.ipynb", folder="nbs"):
     "The text of README.md for `notebook`, whose relative links start from `folder`."
     nb = nbformat.read(notebook, as_version=4)
@@ -58,7 +79,7 @@ def render(notebook=ROOT / "nbs/index.ipynb", folder="nbs"):
     page = nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
     body, _ = MarkdownExporter().from_notebook_node(page)
     lines = [o.rstrip() for o in body.strip().split("\n")]
-    return NOTE + re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
+    return NOTE + with_badges(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)), repository()) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,47 @@
+"""The public interface as a typed program uses it. Never run: mypy reads it (`make lint`), and says so when an annotation no longer fits."""
+from pathlib import Path
+
+import numpy as np
+
+from graphsel.active import rounds
+from graphsel.budget import budget_curve, plates
+from graphsel.compare import compare, summarize
+from graphsel.data import read_screen
+from graphsel.datasets import load_graph, load_screen, simulated_screen
+from graphsel.explain import why
+from graphsel.graph import AlignReport, GeneGraph, Graphs, align, combine, from_edges
+from graphsel.models import load_model, make_model
+from graphsel.optimize import greedy
+from graphsel.criteria import make_criterion
+from graphsel.response import ResponseModel
+from graphsel.select import select
+from graphsel.selection import Selection
+from graphsel.sources import read_graph
+
+
+def plan_a_screen(folder: Path) -> list[str]:
+    graph: Graphs = combine([read_graph(folder/"string.tsv.gz"), from_edges(["A"], ["B"], name="mine")])
+    aligned, report = align(graph, ["A", "B"], missing="report")
+    lacking: AlignReport = report
+    plan: Selection = select(aligned, 20, "variance", candidates=["A", "B"], measured=("A",), costs={"B": 2.0}, random_state=np.random.default_rng(0))
+    share: float | None = plan.certificate
+    text: str = why(plan, "B")
+    table = budget_curve(plan, [1, 2]).merge(plates(plan, 1).to_frame())
+    plan.to_csv(folder/"picks.csv")
+    return [str(share), text, str(lacking), str(table.shape), *plan.genes]
+
+
+def by_hand(graph: GeneGraph) -> Selection: return greedy(make_criterion("graphreach", graph, hops=1), 10)
+
+
+def learn(folder: Path) -> ResponseModel:
+    sim = simulated_screen(random_state=0)
+    screen = read_screen(folder/"screen.h5ad")
+    model: ResponseModel = make_model("gp").fit(screen, sim.graph, perturbations=["A"], random_state=0)
+    model.predict(["B"])
+    return load_model(folder/"model.pkl")
+
+
+def contest() -> object:
+    screen, graph = load_screen("norman"), load_graph("string-human")
+    return rounds, summarize(compare(screen, graph, ["random", "variance"], [10, 20], models=("gp",), seeds=2), ["mse"])
