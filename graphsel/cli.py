@@ -313,7 +313,7 @@ def _show_results(results, out, metric="mse", weeks=(6.0, 4.0)):
     if len(failed): click.echo(f"graphsel: {len(failed)} of {len(results)} rows failed, the first: {failed.iloc[0]['error']}", err=True)
     click.echo(f"graphsel: results in {out}", err=True)
 
-# %% ../nbs/13_cli.ipynb #913ea0eb
+# %% ../nbs/13_cli.ipynb #cca701a9
 @main.command("fit")
 @click.option("--screen", required=True, type=click.Path(path_type=str), help="The screen to train on: see compare.")
 @_with(_graph_options)
@@ -353,6 +353,7 @@ def fit_command(screen, graphs, priors, top_k, directed, model, settings, genes,
     prediction = fitted.predict(wanted)
     _write_predictions(prediction, report, out, rank_unmeasured(fitted, prediction))
 
+# %% ../nbs/13_cli.ipynb #abe66578
 def _model_with(name, settings):
     "The model with the parameters of `--set`; those without NAME. are the model's."
     from graphsel.core import unknown_name

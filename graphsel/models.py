@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['BIAS', 'LOOK_EVERY', 'LOOK_PICKS', 'MODELS', 'principal', 'Training', 'gene_positions', 'training_data', 'validator',
-           'new_networks', 'train_ensemble', 'Keeper', 'Member', 'freeze', 'ask_members', 'hidden_points', 'GNN',
-           'decode', 'check_network', 'make_model', 'load_model', 'measured_neighbors', 'rank_unmeasured']
+           'new_networks', 'train_ensemble', 'Keeper', 'Member', 'freeze', 'ask_members', 'with_heads', 'hidden_points',
+           'GNN', 'decode', 'mean_gates', 'check_network', 'make_model', 'load_model', 'measured_neighbors',
+           'rank_unmeasured']
 
 # %% ../nbs/07b_models.ipynb #d5c98b99
 from collections.abc import Callable, Iterable, Sequence
@@ -176,7 +177,7 @@ def freeze(nets:Ensemble, data:Training) -> list[Member]:
     gates, points, beta, noise = (v.double().numpy() for v in nets(data.x, data.edges))
     return [Member(g/g.sum(axis=1, keepdims=True), p, float(b), float(s)) for g, p, b, s in zip(gates, points, beta, noise, strict=True)]
 
-# %% ../nbs/07b_models.ipynb #641b4a78
+# %% ../nbs/07b_models.ipynb #56c45a88
 def ask_members(channels:Channels, members:Sequence[Member], picks:Asked, names:Sequence[str],
                 block:int=256 # perturbations at once
                ) -> tuple[np.ndarray, np.ndarray]: # means, members x P x r; variances in units of the kernel, members x P
@@ -187,6 +188,13 @@ def ask_members(channels:Channels, members:Sequence[Member], picks:Asked, names:
         own, cross = channels.between(a.rows, a.rows), channels.between(a.rows, picks.rows)
         parts.append([ask_head(m.head, m.kernel(cross, a, picks) + BIAS, np.diag(m.kernel(own, a, a)) + BIAS) for m in members])
     return tuple(np.stack([np.concatenate([p[m][k] for p in parts]) for m in range(len(members))]) for k in (0, 1))
+
+def with_heads(channels:Channels, members:Sequence[Member], picks:Asked,
+               Z:np.ndarray # picks x r, what is decoded
+              ) -> list[Member]:
+    "The same members, their decoders solved on all picks."
+    C = channels.between(picks.rows, picks.rows)
+    return [replace(m, head=solve_head(m.kernel(C, picks, picks) + BIAS, Z, m.noise)) for m in members]
 
 # %% ../nbs/07b_models.ipynb #4d5f28fa
 def hidden_points(members:Sequence[Member], channels:Channels, genes:Sequence[str], # landmarks
@@ -205,7 +213,7 @@ def hidden_points(members:Sequence[Member], channels:Channels, genes:Sequence[st
         return np.hstack([m.kernel(C, a, landmarks) @ U for m, U in zip(members, maps, strict=True)])
     return coordinates
 
-# %% ../nbs/07b_models.ipynb #dfa74c09
+# %% ../nbs/07b_models.ipynb #5d29a0e1
 class GNN(ResponseModel):
     "Graph neural network: gated message passing, an exactly solved low-rank decoder, early stopping on held-out picks, an ensemble in one pass."
     name = "gnn"
@@ -223,8 +231,8 @@ class GNN(ResponseModel):
                  patience:int=4, # looks (one every 5 steps) without improvement before stopping
                  n_features:int=64): # coordinates per member in `features`
         self.conv, self.hops, self.layers, self.hidden, self.learned, self.rank, self.n_members = conv, hops, layers, hidden, learned, rank, n_members
-        self.steps, self.batch_size, self.learning_rate = steps, batch_size, learning_rate
-        self.validation, self.patience, self.n_features = validation, patience, n_features
+        self.steps, self.batch_size, self.validation, self.patience = steps, batch_size, validation, patience
+        self.learning_rate, self.n_features = learning_rate, n_features
 
     def _fit(self, Y, rng):
         check_network(self)
@@ -235,13 +243,11 @@ class GNN(ResponseModel):
         nets = new_networks(data, c.weights, [as_seed(rng) for _ in range(self.n_members)], **shape)
         self.history_ = train_ensemble(data, nets, rng, self.steps, self.batch_size, self.learning_rate, self.validation, self.patience)
         self.picks_ = ask(c, self.perturbations_)
-        C = c.between(self.picks_.rows, self.picks_.rows)
-        solve = lambda m: replace(m, head=solve_head(m.kernel(C, self.picks_, self.picks_) + BIAS, Z, m.noise))
-        self.members_ = [solve(m) for m in freeze(nets, data)]
+        self.members_ = with_heads(c, freeze(nets, data), self.picks_, Z)
 
     def _predict(self, names):
-        means, variances = ask_members(channels(self.graph_, self.hops), self.members_, self.picks_, names)
-        return decode(self.members_, means, variances, self.axes_, self.left_out_)
+        found = ask_members(channels(self.graph_, self.hops), self.members_, self.picks_, names)
+        return decode(self.members_, *found, self.axes_, self.left_out_)
 
     def features(self, perturbations:Iterable[str]) -> np.ndarray: # P x (n_members * n_features)
         "Hidden layers of the members, side by side, each divided by the root of their number."
@@ -251,12 +257,9 @@ class GNN(ResponseModel):
 
     def mixture(self) -> "pd.Series": # channel -> weight; sum 1
         "What the network learned to look at: the gate of each channel, mean over genes and members. Raises `GraphselError` before `fit`."
-        import pandas as pd
-        if not hasattr(self, "members_"): raise GraphselError("the model 'gnn' is not trained; call fit first")
-        weights = np.mean([m.gates[:-1].mean(axis=0) for m in self.members_], axis=0) # the last row is for unknown genes
-        return pd.Series(weights, index=(channel_names(self.graph_, self.hops) + ["learned"])[:len(weights)], name="weight")
+        return mean_gates(self)
 
-# %% ../nbs/07b_models.ipynb #d0f8e58d
+# %% ../nbs/07b_models.ipynb #f95bf517
 def decode(members:Sequence[Member], means:np.ndarray, variances:np.ndarray, # members x P x r; members x P, in units of the kernel
            axes:np.ndarray, left_out:np.ndarray # r x R; R: variance that the axes leave out
           ) -> tuple[np.ndarray, dict]: # P x R; layers of variances, P x R
@@ -266,6 +269,13 @@ def decode(members:Sequence[Member], means:np.ndarray, variances:np.ndarray, # m
     means = means @ axes
     between = means.var(axis=0)
     return means.mean(axis=0), {"variance": within + between, "ensemble_variance": between, "predictive_variance": within + between + noise + left_out}
+
+def mean_gates(model:GNN) -> "pd.Series": # channel -> weight
+    "What `GNN.mixture` tells."
+    import pandas as pd
+    if not hasattr(model, "members_"): raise GraphselError("the model 'gnn' is not trained; call fit first")
+    weights = np.mean([m.gates[:-1].mean(axis=0) for m in model.members_], axis=0) # the last row is for unknown genes
+    return pd.Series(weights, index=(channel_names(model.graph_, model.hops) + ["learned"])[:len(weights)], name="weight")
 
 def check_network(model:GNN):
     "Raise `GraphselError` for settings that cannot work."
