@@ -133,7 +133,7 @@ def on_shelf(shelf:OrderedDict, key, # where, and under which name
     while len(shelf) > limit: shelf.popitem(last=False)
     return value
 
-# %% ../nbs/10b_bench.ipynb #5e603645
+# %% ../nbs/10b_bench.ipynb #4ddc2adc
 def name_graphs(graph:Graphs|Mapping[str, Graphs]|Sequence[Graphs] # one graph (or set), or several to compare
                ) -> dict: # name -> graph
     "Graphs by name. Raises `GraphselError` for things that are no graphs, or two of one name."
@@ -150,7 +150,7 @@ def make_bench(screen:"ad.AnnData", # a screen
                graph:Graphs|Mapping[str, Graphs]|Sequence[Graphs] # one graph (or set), or several to compare
               ) -> Bench:
     "Match a screen with its graphs: each is induced on the perturbed genes. Raises `GraphselError` when hardly any is left."
-    graphs, names = name_graphs(graph), sorted(check_screen(screen).obs_names)
+    graphs, names = name_graphs(graph), sorted(n for n in check_screen(screen).obs_names if perturbed_genes(n)) # a control row has no genes
     known = [n for n in names if all(p in g for p in perturbed_genes(n) for g in graphs.values())]
     kept = set(known)
     lost = tuple(n for n in names if n not in kept)

@@ -19,7 +19,7 @@ import click
 from . import __version__
 from .core import GraphselError, log, read_gene_list, read_text
 
-# %% ../nbs/13_cli.ipynb #12699369
+# %% ../nbs/13_cli.ipynb #167d748b
 class _Group(click.Group):
     "Turns a GraphselError into one line on standard error and exit code 1."
     def invoke(self, ctx):
@@ -36,7 +36,14 @@ class _Echo(logging.Handler):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="graphsel")
 def main():
-    "Choose which gene perturbations to measure, in one shot, from a knowledge graph."
+    """Choose which gene perturbations to measure, in one shot, from a knowledge graph.
+
+    \b
+    Examples:
+      graphsel demo --out demo
+      graphsel select --graph string.tsv.gz --budget 100 --criterion variance --candidates mine.txt --out picks.csv
+      graphsel fit --screen screen.h5ad --graph string.tsv.gz --out predictions
+    """
     if not any(isinstance(h, _Echo) for h in log.handlers): log.addHandler(_Echo())
     log.setLevel(logging.INFO)
 
@@ -254,7 +261,7 @@ def read_settings(settings, # texts NAME.PARAMETER=VALUE or PARAMETER=VALUE
 def _cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-# %% ../nbs/13_cli.ipynb #65c065a2
+# %% ../nbs/13_cli.ipynb #4271a4ea
 @main.command("compare")
 @click.option("--screen", required=True, type=click.Path(path_type=str), help="The screen with all answers: .h5ad or .zarr (cells or screen), .csv, .tsv, .xlsx, .parquet; FILE:column=value keeps some rows.")
 @_with(_graph_options)
@@ -266,7 +273,10 @@ def compare_command(screen, graphs, priors, top_k, directed, perturbation_key, c
     """Compare strategies on a published screen.
 
     \b
-    Example: graphsel compare --screen screen.h5ad --graph string.tsv.gz --strategies random,variance,active:bald --budgets 50,100,200 --model gp --out results
+    Examples:
+      graphsel compare --screen screen.h5ad --graph string.tsv.gz --strategies random,variance,active:bald --budgets 50,100,200 --out results
+      graphsel compare --screen k562.tsv --graph string.tsv.gz --prior rpe1.csv --strategies random,variance,active:iterpert --preset paper --jobs 2 --out results
+      graphsel compare --screen screen.h5ad --graph string.tsv.gz --strategies random,variance --budgets 50,100 --noise 0,0.2,0.5 --noise-kind deleted --out results
     """
     from graphsel.compare import compare, make_plan
     models = tuple(split_list(model))
@@ -376,11 +386,15 @@ def _write_predictions(prediction, report, out, ranked):
     strongest = prediction.obs_names[np.argsort(-np.linalg.norm(prediction.X, axis=1), kind="stable")[:5]]
     click.echo(f"graphsel: {prediction.n_obs:,} genes predicted, strongest {', '.join(strongest)}; {len(report):,} left out (missing.csv); written to {out}", err=True)
 
-# %% ../nbs/13_cli.ipynb #701f6762
+# %% ../nbs/13_cli.ipynb #62b9efd6
 @main.command("list")
 @click.argument("what", type=click.Choice(["strategies", "criteria", "models", "datasets"]))
 def list_command(what):
-    "List strategies, criteria, models or datasets, with one line about each; of datasets, whether they are on this machine."
+    """List strategies, criteria, models or datasets, with one line about each; of datasets, whether they are on this machine.
+
+    \b
+    Example: graphsel list strategies
+    """
     if what == "datasets": return _show_datasets()
     from graphsel import criteria, select
     if what == "criteria": found = {n: c.__doc__ for n, c in criteria.CRITERIA.items()}
@@ -398,12 +412,16 @@ def _show_datasets():
     for row in (table.columns, *table.to_numpy()): click.echo("{:21} {:7} {:>6}  {:11} {:13} {}".format(*row[:6]))
     click.echo(f"graphsel: files are looked for in {' and '.join(map(str, data_folders()))} (GRAPHSEL_DATA names a folder of yours)", err=True)
 
-# %% ../nbs/13_cli.ipynb #fa9366a5
+# %% ../nbs/13_cli.ipynb #f849c3eb
 @main.command("demo")
 @click.option("--out", default="demo", show_default=True, type=click.Path(file_okay=False, path_type=str), help="Folder for the results.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 def demo_command(out, seed):
-    "A simulated screen, a plan for it, and what different plans would have taught."
+    """A simulated screen, a plan for it, and what different plans would have taught.
+
+    \b
+    Example: graphsel demo --out demo --seed 1
+    """
     from graphsel.compare import compare
     from graphsel.datasets import simulated_screen
     from graphsel.select import select

@@ -281,7 +281,7 @@ def train_members(task:Task, seeds:Sequence[int]) -> tuple[list, list]: # weight
     if path: Path(path).unlink(missing_ok=True)
     return [{k: v.numpy() for k, v in d["weights"].items()} for d in done], [{"member": i, **h} for i, d in enumerate(done) for h in d["history"]]
 
-# %% ../nbs/07e_gears.ipynb #968701e5
+# %% ../nbs/07e_gears.ipynb #f2f72382
 class GEARS(ResponseModel):
     "The GEARS network (Roohani 2023), trained on the moments of the cells instead of on the cells."
     name = "gears"
@@ -317,10 +317,9 @@ class GEARS(ResponseModel):
                   epochs:int=20, # passes over the cells
                   random_state:RandomState=None) -> "GEARS":
         "Train cell by cell, as published. All cells are held in memory."
-        screen = screen_from_cells(adata, perturbation_key=perturbation_key, control=control)
+        screen, cells = screen_from_cells(adata, perturbation_key=perturbation_key, control=control), read_cells(adata, perturbation_key, control)
         names, Y = picked_rows(screen, perturbations)
-        moments, cells = picked_moments(screen, names, "quartic"), read_cells(adata, perturbation_key, control)
-        return train_gears(self, screen, names, Y, graph, random_state, moments, cells, check_positive_int(epochs, "epochs"))
+        return train_gears(self, screen, names, Y, graph, random_state, picked_moments(screen, names, "quartic"), cells, check_positive_int(epochs, "epochs"))
 
     def _predict(self, names): return predict_gears(self, names)
     def features(self, perturbations:Iterable[str]) -> np.ndarray: # P x members (G + H)

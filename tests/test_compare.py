@@ -317,3 +317,10 @@ def test_a_learner_restricted_to_a_shortlist_takes_its_place_in_the_table(sim):
     found = compare(sim.screen, sim.graph, names, [8, 16], models=("gp",), seeds=2, params={"active:bald": {}, "degree": {}})
     assert (found["status"] == "ok").all() and dict(zip(found["strategy"], found["kind"]))["active:bald@variance:30"] == "active"
     assert dict(zip(found["strategy"], found["kind"]))["variance+active:lcmd@degree:30"] == "hybrid"
+
+
+def test_a_control_row_is_not_compared(sim):
+    table = sim.screen.to_df()
+    table.loc["control"] = 0.0
+    from graphsel.data import make_screen
+    assert "control" not in make_bench(make_screen(table), sim.graph).names
