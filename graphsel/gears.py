@@ -8,7 +8,7 @@ __all__ = ['SCHEDULES', 'PUBLISHED', 'set_statistics', 'MomentBatches', 'rate', 
            'train_member', 'train_members', 'GEARS', 'new_task', 'train_gears', 'new_gears_net', 'predict_gears',
            'gears_features']
 
-# %% ../nbs/07e_gears.ipynb #5ef8cb4d
+# %% ../nbs/07e_gears.ipynb #40e62d36
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from .gearsnet import GearsNet, place_edges, positions
 from .graph import Graphs, align
 from .models import MODELS, edge_tensors
 from .moments import Cells, Moments, gene_losses, picked_moments, read_cells
-from .response import ResponseModel, asked_names, picked_rows
+from .response import ResponseModel, asked_names, check_graph, picked_rows
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -216,7 +216,7 @@ def pick_device(device:str # "auto", "cpu", "cuda", ...
     try: return torch.zeros(1, device=device).device
     except (RuntimeError, AssertionError) as e: raise GraphselError(f"no device '{device}': {str(e).splitlines()[0]}; take device='auto' or 'cpu'") from e
 
-# %% ../nbs/07e_gears.ipynb #2d0f96ea
+# %% ../nbs/07e_gears.ipynb #972b1451
 @dataclass(eq=False)
 class Task:
     "One fit: what all members share."
@@ -240,7 +240,9 @@ class Task:
             torch.manual_seed(seed)
             net = self.new_net()
         if self.options["start"] == "mean":
-            with torch.no_grad(): net.perturbations.own.weight *= 0.01
+            with torch.no_grad():
+                net.perturbations.own.weight *= 0.01
+                for conv in net.perturbations.convs: conv.lin.bias.zero_() # it would count once for each gene of a combination
         return Run(net, torch.optim.Adam(net.parameters(), lr=1e-3, weight_decay=self.options["weight_decay"]))
 
 # %% ../nbs/07e_gears.ipynb #881d7390
@@ -354,13 +356,13 @@ def new_task(model:GEARS, screen, moments:Moments, seeds:list, cells:Cells|None,
     options = settings | {"checkpoint": model.checkpoint, "epochs": epochs} | ({"steps": None} if cells is not None else {})
     return Task(key, lambda: new_gears_net(model).to(device), batches, asked.to(device), centered, mask, options)
 
-# %% ../nbs/07e_gears.ipynb #f01fb794
+# %% ../nbs/07e_gears.ipynb #8d604378
 def train_gears(model:GEARS, screen, names:list, Y:np.ndarray, graph:Graphs, random_state, moments:Moments,
                 cells:Cells|None=None, epochs:int|None=None # for training cell by cell
                ) -> GEARS:
     "What `fit` and `fit_cells` share."
     _check_settings(model)
-    rng = as_rng(random_state)
+    graph, rng = check_graph(graph), as_rng(random_state)
     seeds = [as_seed(rng) for _ in range(model.n_members)]
     model.perturbations_, model.graph_, model.var_ = names, graph, screen.var.copy()
     model.picked_mean_, model.picked_variance_ = Y.mean(axis=0), np.where(np.ptp(Y, axis=0) > 0, Y.var(axis=0), 0)

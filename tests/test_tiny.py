@@ -108,7 +108,8 @@ def test_what_can_be_foretold(name, options):
 @pytest.mark.parametrize("n", [2, 4, 12])
 def test_predictions_stay_in_range(name, options, n, request):
     """Trained on singles, asked for what was never seen in company: no larger than what could be, a few times the sum."""
-    if name == "gears": request.applymarker(pytest.mark.xfail(reason="the bias of its convolution counts once for each gene of a combination", strict=False))
+    if name == "gears" and (n == 2 or options.get("start") == "published"):
+        request.applymarker(pytest.mark.xfail(reason="batch norm over two perturbations; the published bias counts once for each gene", strict=False))
     p = new_model(name, options).fit(make_screen(Y.iloc[:n]), GRAPH, random_state=0).predict(["g13", "g23", "g00+g01", "g13+g23", "g00+g13+g23"])
     assert np.abs(p.X).max() < 5*np.abs(Y).to_numpy().max()
 
@@ -132,10 +133,9 @@ def test_wrong_input_ends_in_one_kind_of_error(name, options):
     with pytest.raises(GraphselError): fit(screen[:0].copy())
 
 
-HERE = [o for o in EVERY + BOTH if o.values[0] != "gears"]  # gears has a `fit` of its own, and takes the graph as it comes
 
 
-@pytest.mark.parametrize("name,options", HERE)
+@pytest.mark.parametrize("name,options", EVERY + BOTH)
 def test_what_is_no_graph_is_refused(name, options):
     screen = make_screen(Y.iloc[::2])
     for graph, hint in [([GRAPH, GRAPH], "combine"), (None, "NoneType"), (Y, "DataFrame"), ([], "not a graph")]:
