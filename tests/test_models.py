@@ -376,6 +376,16 @@ def test_principal_directions(shape):
     np.testing.assert_allclose(Z @ A, (U[:, :3]*s[:3]) @ V[:3]*scale, atol=1e-8)
 
 
+def test_training_sees_the_leading_directions_whatever_is_decoded():
+    """With every direction decoded and more columns than train the gates, a signal in the last columns counts."""
+    rng = np.random.default_rng(0)
+    Y = np.hstack([rng.normal(size=(200, 80)), rng.normal(size=(200, 2)) @ rng.normal(size=(2, 40))])
+    Z, A = models.principal(Y - Y.mean(0), None)
+    np.testing.assert_allclose(Z @ A, Y - Y.mean(0), atol=1e-8)
+    energy = (Z**2).sum(0)
+    assert (np.diff(energy) < 1e-9).all() and energy[:2].min() > 5*energy[3]
+
+
 def test_what_a_low_rank_leaves_out_is_uncertain():
     rng = np.random.default_rng(0)
     wide = make_screen(pd.DataFrame(SCREEN.X @ rng.normal(size=(3, 50)) + rng.normal(size=(40, 50)), index=GENES, columns=[f"x{i}" for i in range(50)]))
