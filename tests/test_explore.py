@@ -15,12 +15,13 @@ from hypothesis import given, settings, strategies as st
 from test_graph import random_graph, random_graphs
 
 from graphsel.cli import main
+from graphsel.budget import bounds_of_prefixes, curve_budgets
 from graphsel.core import GraphselError
 from graphsel.criteria import CRITERIA, make_criterion
 from graphsel.explore import PlanExplorer, ResultExplorer, explore, graph_choices, uploaded
 from graphsel.graph import from_edges
 from graphsel.optimize import greedy
-from graphsel.planner import PlanState, Wishes, bounds_of_prefixes, compare_plans, first_picks, missing_genes, parse_costs, parse_genes, picks_csv, values_of, why_gene
+from graphsel.planner import PlanState, Wishes, compare_plans, first_picks, missing_genes, parse_costs, parse_genes, picks_csv, values_of, why_gene
 from graphsel.planview import Lab, PlanMap, draw_map, html_table, newly_reached, pack_discs, picture_of, plan_map, plan_page
 from graphsel.resultview import advantage, read_comparison, stability_table
 from graphsel.select import STRATEGIES, select
@@ -109,7 +110,7 @@ def test_no_plan_exceeds_the_bounds(name, seed):
     g = random_graphs(rng, 10)
     measured = list(rng.choice(g.genes, rng.integers(0, 2), replace=False))
     plan = select(g, len(g) - len(measured), name, measured=measured)
-    bounds = bounds_of_prefixes(plan, looks=int(rng.integers(1, 8)))
+    bounds = bounds_of_prefixes(plan, looks=curve_budgets(len(plan), int(rng.integers(1, 8))))
     assert (np.diff(bounds) >= -1e-6).all() and (bounds >= np.array(plan.values) - 1e-6).all()
     for b in (1, 2, 4): assert bounds[b - 1] >= greedy(make_criterion(name, g), b, measured=measured, method="naive").value - 1e-6
     from itertools import combinations
