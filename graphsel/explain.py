@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['neighborhoods', 'nearest_before', 'explain', 'why']
 
-# %% ../nbs/05d_explain.ipynb #ffe0ee35
+# %% ../nbs/05d_explain.ipynb #97cc123d
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from .core import GraphselError, check_positive_int
 from .coverage import incidence
-from .graph import Graphs, propagation, unit_rows
+from .graph import Graphs, inner_products, propagation, unit_rows
 from .selection import Selection
 
 # %% ../nbs/05d_explain.ipynb #2d2277ef
@@ -30,7 +30,7 @@ def neighborhoods(graph:Graphs, # one graph or several
         parts.append(unit_rows(M))
     return sp.csr_matrix(sp.hstack(parts)/np.sqrt(len(parts)))
 
-# %% ../nbs/05d_explain.ipynb #f7ec4cba
+# %% ../nbs/05d_explain.ipynb #ae1a4fb8
 def nearest_before(graph:Graphs, # one graph or several
                    picks:Sequence[str], # in order
                    measured:Sequence[str]=(), # known before the first pick
@@ -38,12 +38,11 @@ def nearest_before(graph:Graphs, # one graph or several
                   ) -> tuple[list[str], list[float]]: # for each pick the nearest earlier one ("" for the first), and its cosine
     "The earlier pick or measured gene whose neighborhood is most like that of each pick."
     names = [*measured, *picks]
-    X = neighborhoods(graph, names, hops)
-    near, cosine = [], []
-    for i in range(len(measured), len(names)):
-        if i == 0: near.append(""); cosine.append(float("nan")); continue
-        c = np.asarray((X[:i] @ X[i].T).todense()).ravel().round(9)
-        near.append(str(names[int(c.argmax())]) if c.max() > 0 else ""); cosine.append(float(c.max()))
+    X, near, cosine = neighborhoods(graph, names, hops), [], []
+    for start in range(len(measured), len(names), 256):
+        for i, c in enumerate(inner_products(X[start:start + 256], X).round(9), start):
+            at = int(c[:i].argmax()) if i else None
+            near.append(str(names[at]) if i and c[at] > 0 else ""); cosine.append(float(c[at]) if i else float("nan"))
     return near, cosine
 
 # %% ../nbs/05d_explain.ipynb #4056b4a4
