@@ -6,7 +6,7 @@
 __all__ = ['open_cells', 'blocks', 'as_csr', 'matrix_of', 'Values', 'log_normalize', 'describe_values', 'Sums', 'group_sums',
            'raw_moments', 'difference_moments', 'CellMoments', 'cell_moments']
 
-# %% ../nbs/01b_cells.ipynb #e26ad91c
+# %% ../nbs/01b_cells.ipynb #dff7aabd
 import contextlib
 import functools
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, check_positive_int, name_some
+from .core import GraphselError, check_positive_int, name_some, progress
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -62,7 +62,7 @@ def _check_chunks(X):
 
 def _unreadable(path, e): return GraphselError(f"cannot read {path} as {path.suffix.lstrip('.') or 'h5ad'}: {next(iter(str(e).splitlines()), type(e).__name__)}; is the file complete?")
 
-# %% ../nbs/01b_cells.ipynb #37d52478
+# %% ../nbs/01b_cells.ipynb #1462b060
 def blocks(X, # cells x genes: dense, CSR, CSC, a dask array, or any of them on disk
            chunk:int|None=None, # rows at a time (columns of a CSC matrix); None = 8 million values
            wanted:np.ndarray|None=None # bool, one per row (column of a CSC matrix); blocks without any are not read
@@ -71,7 +71,7 @@ def blocks(X, # cells x genes: dense, CSR, CSC, a dask array, or any of them on 
     n, n_genes = X.shape
     by_columns = getattr(X, "format", "") == "csc"
     chunk = _lines_of(X, n_genes if by_columns else n) if chunk is None else check_positive_int(chunk, "chunk")
-    for start in range(0, n_genes if by_columns else n, chunk):
+    for start in progress(range(0, n_genes if by_columns else n, chunk), "reading cells"):
         cut = slice(start, min(start + chunk, n_genes if by_columns else n))
         if wanted is not None and not wanted[cut].any(): continue
         try: block = _lines(X, cut) if sp.issparse(X) and X.format in ("csr", "csc") else X[:, cut] if by_columns else X[cut]

@@ -7,7 +7,7 @@ __all__ = ['FULL_LIMIT', 'NEIGHBORS', 'similarity_rows', 'FacilityLocation', 'Gr
            'check_weight', 'parse_mixture', 'Mixture', 'check_criterion', 'CRITERIA', 'Criterion', 'GraphReach',
            'SoftReach', 'MaxSpec', 'TopEigenvalue', 'SupervisionVariance', 'register', 'noise_from_cells']
 
-# %% ../nbs/04e_criteria.ipynb #0b01adb5
+# %% ../nbs/04e_criteria.ipynb #af69ae13
 import copy
 import re
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ from numbers import Real
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, RandomState, as_rng, check_positive_int, log, name_some, unknown_name
+from .core import GraphselError, RandomState, as_rng, check_positive_int, log, name_some, progress, unknown_name
 from .coverage import CRITERIA, Criterion, GraphReach, SoftCriterion, SoftReach, incidence, register, target_weights
 from .designs import MaxSpec, SupervisionVariance, TopEigenvalue, noise_from_cells
 from .graph import Graphs, inner_products
@@ -24,7 +24,7 @@ from .kernels import kernel_of
 
 _all_ = ["CRITERIA", "Criterion", "GraphReach", "SoftReach", "MaxSpec", "TopEigenvalue", "SupervisionVariance", "register", "noise_from_cells"]
 
-# %% ../nbs/04e_criteria.ipynb #0beff5f3
+# %% ../nbs/04e_criteria.ipynb #eac6a44a
 FULL_LIMIT = 36_000_000 # entries of a similarity that are all kept
 NEIGHBORS = 200 # strongest candidates kept per target beyond that
 
@@ -42,7 +42,7 @@ def similarity_rows(graph:Graphs, # one graph or several
         log.info("similarity: %s genes x %s targets are too many to keep; of each target the %s most similar genes count", f"{len(genes):,}", f"{targets.shape[0]:,}", neighbors)
     left, right = _similarity_factors(graph, kernel, hops)
     rows, size = left[genes], max(1, int(2e7//max(len(genes), 1)))
-    blocks = [_strongest(_dense_product(rows, (targets[s:s + size] @ right)), neighbors) for s in range(0, targets.shape[0], size)]
+    blocks = [_strongest(_dense_product(rows, (targets[s:s + size] @ right)), neighbors) for s in progress(range(0, targets.shape[0], size), "comparing genes")]
     return sp.csr_matrix(sp.vstack(blocks, format="csr").T)
 
 # %% ../nbs/04e_criteria.ipynb #f0841a69

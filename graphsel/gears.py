@@ -8,7 +8,7 @@ __all__ = ['SCHEDULES', 'PUBLISHED', 'set_statistics', 'MomentBatches', 'rate', 
            'train_member', 'train_members', 'GEARS', 'new_task', 'train_gears', 'new_gears_net', 'predict_gears',
            'gears_features']
 
-# %% ../nbs/07e_gears.ipynb #40e62d36
+# %% ../nbs/07e_gears.ipynb #daabf308
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .core import GraphselError, RandomState, as_rng, as_seed, atomic_path, check_positive_int, child_rng, log, name_some, sha1, unknown_name
+from .core import GraphselError, RandomState, as_rng, as_seed, atomic_path, check_positive_int, child_rng, log, name_some, progress, sha1, unknown_name
 from .data import perturbed_genes, screen_from_cells
 from .gearsnet import GearsNet, place_edges, positions
 from .graph import Graphs, align
@@ -127,7 +127,7 @@ def clearly_worse(errors:np.ndarray, best:np.ndarray # of the same perturbations
 
 _PLAIN = ("best", "kept", "worse", "step", "looked", "history")
 
-# %% ../nbs/07e_gears.ipynb #94b4cc15
+# %% ../nbs/07e_gears.ipynb #55637672
 def train(run:Run, batches, # MomentBatches or CellBatches
           validate:Callable, # () -> errors of the validation perturbations
           *, steps:int, look:int, patience:int, learning_rate:float, schedule:str="cosine",
@@ -136,12 +136,12 @@ def train(run:Run, batches, # MomentBatches or CellBatches
     "Steps of Adam, with looks, until the steps or the patience are used up."
     device = next(run.net.parameters()).device
     loss = torch.tensor(np.nan)
-    while True:
+    for _ in progress(range(run.step, steps + 1), "training"):
         if run.looked != run.step and (run.step % look == 0 or run.step == steps):
             batches.settle(run.net)
             run.look(validate(), float(loss.detach()))
             save()
-        if run.step >= steps or run.worse >= patience: return run
+        if run.step >= steps or run.worse >= patience: break
         run.net.train()
         for group in run.optimizer.param_groups: group["lr"] = learning_rate*rate(schedule, run.step, steps, batches.epoch)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"): loss = batches.loss(run.net, run.step)
@@ -150,6 +150,7 @@ def train(run:Run, batches, # MomentBatches or CellBatches
         torch.nn.utils.clip_grad_value_(run.net.parameters(), 1.0)
         run.optimizer.step()
         run.step += 1
+    return run
 
 # %% ../nbs/07e_gears.ipynb #eea7c7a4
 def direction_term(predicted:torch.Tensor, measured:torch.Tensor, # cells x genes

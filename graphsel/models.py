@@ -114,7 +114,7 @@ def new_networks(data:Training, start:np.ndarray, seeds:Sequence[int], **options
             nets.append(GateNet(len(data.edges), data.x.shape[1], start, **options))
     return Ensemble(nets)
 
-# %% ../nbs/07b_models.ipynb #6f2377c7
+# %% ../nbs/07b_models.ipynb #f8a45f36
 def train_ensemble(data:Training, nets:Ensemble, rng:np.random.Generator, steps:int=40, batch_size:int=128,
                    learning_rate:float=0.1, validation:float=0.2, patience:int=4) -> list: # history: step, member, loss, validation
     "Train all members side by side; each ends with the weights that were best on its validation part."
@@ -124,7 +124,7 @@ def train_ensemble(data:Training, nets:Ensemble, rng:np.random.Generator, steps:
     plain = ("theta", "log_beta", "log_noise")
     optimizer = torch.optim.Adam([{"params": nets.free(plain), "lr": learning_rate}, {"params": nets.free(plain, others=True), "lr": learning_rate/3}])
     keeper, errors, loss = Keeper(nets, patience), validator(data, train, held), torch.full((M,), torch.nan)
-    for step in range(steps + 1 if train.shape[1] else 0):
+    for step in progress(range(steps + 1 if train.shape[1] else 0), "training"):
         if step % LOOK_EVERY == 0 or step == steps:
             with torch.no_grad(): stop = keeper.look(step, loss.tolist(), errors(nets(data.x, data.edges)))
             if stop or step == steps: break
