@@ -58,7 +58,7 @@ def learner(name:str # START+active:RULE@CUT:M
     "The two strategies of an active learner. Raises `GraphselError` for unknown names, and for a name of another form."
     start, rule, cut, m = learner_parts(name)
     begin, found = one_shot(start or "random", name, "the start"), get_strategy(rule)
-    return begin, found if cut is None else shortlisted(found, one_shot(cut, name, "the shortlist"), m)
+    return begin, found if cut is None or m is None else shortlisted(found, one_shot(cut, name, "the shortlist"), m)
 
 # %% ../nbs/08_active.ipynb #94dbb653
 @dataclass(frozen=True, eq=False)
@@ -74,8 +74,9 @@ def rounds(problem:Problem, # `measured` empty, `fit` given
            sizes:Sequence[int], # rising: size of the initial draw, then after each round
            rng:np.random.Generator # initial draw and the learner's own draws
           ) -> Iterator[Round]: # one for each size
-    "Run an active learner. Raises `GraphselError` for sizes that do not rise or exceed the candidates."
+    "Run an active learner. Raises `GraphselError` for sizes that do not rise or exceed the candidates, and without `fit`."
     begin, ask = learner(name)
+    if problem.fit is None: raise GraphselError(f"'{name}' learns from a model: give the problem `fit=`")
     sizes = [check_positive_int(s, "size of a round") for s in sizes]
     if sizes != sorted(set(sizes)) or sizes[-1] > len(problem.candidates):
         raise GraphselError(f"round sizes must rise and end at or below the {len(problem.candidates):,} candidates; got {sizes}")

@@ -204,15 +204,14 @@ def fit_slopes(X:np.ndarray, # n x R, responses elsewhere
     size, both = (A**2).sum(axis=0), (A*B).sum(axis=0)
     whole = (size/unit**2).sum()
     common = (both/unit**2).sum()/whole if whole > 0 else 0.0
-    own, best = np.divide(both, size, out=np.full(len(size), common), where=size > 0), None
+    own, found = np.divide(both, size, out=np.full(len(size), common), where=size > 0), []
     for penalty in penalties:
         keep = 1/(1 + penalty)
         slope = keep*own + (1 - keep)*common
         leverage = 1/len(X) + keep*np.divide(A**2, size, out=np.zeros_like(A), where=size > 0)
         left_out = (B - slope*A)/np.maximum(1 - leverage, 1e-3)
-        error = ((left_out/unit)**2).mean()
-        if best is None or error < best[0]: best = error, Slopes(slope, x, y, float(penalty), (left_out**2).mean(axis=0))
-    return best[1]
+        found.append((((left_out/unit)**2).mean(), Slopes(slope, x, y, float(penalty), (left_out**2).mean(axis=0))))
+    return min(found, key=lambda o: o[0])[1] # the first of equals
 
 # %% ../nbs/07b_baselines.ipynb #76f67d55
 def best_penalty(K:np.ndarray, # n x n, inner products and bias

@@ -32,26 +32,27 @@ class KernelBlocks:
                 ):
         if form not in FORMS: raise GraphselError(f"form is {form!r}; use one of {', '.join(FORMS)}")
         self.E, self.same = elements, targets is None
-        self.T = elements if self.same else targets
+        self.T = elements if targets is None else targets
         n, m = self.E.shape[0], self.T.shape[0]
         self.dense = form == "dense" or (form == "auto" and n*max(n, m) <= DENSE_LIMIT)
         F = kernel_of(graph, **kernel)
         self.F = self.E @ F
         self.F_T = self.F if self.same else self.T @ F
-        self.product = None if self.dense else kernel_product(graph, **kernel)
+        if not self.dense: self.product = kernel_product(graph, **kernel)
         self.K = inner_products(self.F, self.F) if self.dense else None # elements x elements
         self.K_T = None if not self.dense else self.K if self.same else inner_products(self.F_T, self.F) # targets x elements
 
     def columns(self, at, y:np.ndarray) -> np.ndarray: # K[elements, at] y
-        return y @ self.K[at] if self.dense else self.E @ self.product(self.E[at].T @ y)
+        return self.E @ self.product(self.E[at].T @ y) if self.K is None else y @ self.K[at]
     def on_targets(self, y:np.ndarray) -> np.ndarray: # K[targets, elements] y
-        return self.K_T @ y if self.dense else self.T @ self.product(self.E.T @ y)
+        return self.T @ self.product(self.E.T @ y) if self.K_T is None else self.K_T @ y
     def on_elements(self, y:np.ndarray) -> np.ndarray: # K[elements, targets] y
-        return y @ self.K_T if self.dense else self.E @ self.product(self.T.T @ y)
+        return self.E @ self.product(self.T.T @ y) if self.K_T is None else y @ self.K_T
     def squared(self, weight:np.ndarray) -> np.ndarray: # per element: sum over targets of weight K^2
-        return np.einsum("t,te,te->e", weight, self.K_T, self.K_T) if self.dense else squared_sums(self.F, self.F_T, weight)
+        return squared_sums(self.F, self.F_T, weight) if self.K_T is None else np.einsum("t,te,te->e", weight, self.K_T, self.K_T)
     def diagonals(self) -> tuple[np.ndarray, np.ndarray]: # prior variance of each element, of each target
-        return tuple(np.asarray(F.multiply(F).sum(axis=1)).ravel() for F in (self.F, self.F_T))
+        own, on_targets = (np.asarray(F.multiply(F).sum(axis=1)).ravel() for F in (self.F, self.F_T))
+        return own, on_targets
 
 # %% ../nbs/04d_designs.ipynb #a40eba17
 class Known:

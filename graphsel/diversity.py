@@ -28,8 +28,8 @@ def squares(X) -> np.ndarray:
 # %% ../nbs/08c_diversity.ipynb #b38b6e40
 class Nearest:
     "Squared distance of each candidate to its nearest center (`near`), and which center that is (`owner`). Points may be sparse."
-    def __init__(self, X:np.ndarray, # candidates x d, dense or sparse
-                 L:np.ndarray): # centers x d, of the same kind
+    def __init__(self, X, # candidates x d, dense or sparse
+                 L): # centers x d, of the same kind
         self.X, self.centers, self.left = X, 0, np.ones(X.shape[0], dtype=bool)
         self.length = squares(X)
         self.near, self.owner = np.full(X.shape[0], np.inf), np.zeros(X.shape[0], dtype=np.int64)

@@ -41,7 +41,7 @@ def nearest_before(graph:Graphs, # one graph or several
     X, near, cosine = neighborhoods(graph, names, hops), [], []
     for start in range(len(measured), len(names), 256):
         for i, c in enumerate(inner_products(X[start:start + 256], X).round(9), start):
-            at = int(c[:i].argmax()) if i else None
+            at = int(c[:i].argmax()) if i else 0
             near.append(str(names[at]) if i and c[at] > 0 else ""); cosine.append(float(c[at]) if i else float("nan"))
     return near, cosine
 

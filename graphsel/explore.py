@@ -24,7 +24,7 @@ from .datasets import data_folders, list_datasets, load_graph
 from .graph import Graphs, combine
 from .planner import PlanState, Wishes, compare_plans, in_words, missing_genes, most_affordable, parse_costs, parse_genes, picks_csv, why_gene
 from .planview import Lab, budget_figure, comparison_figure, draw_map, horizon, html_table, picture_of, plan_map, plan_page, plan_table
-from .resultview import read_comparison, result_figures, run_facts, saved_table, stability_table
+from .resultview import Comparison, read_comparison, result_figures, run_facts, saved_table, stability_table
 from .select import STRATEGIES
 from .selection import Selection
 from .sources import read_graph
@@ -123,8 +123,18 @@ def lay_out(i:SimpleNamespace, o:SimpleNamespace # inputs, outputs
     right = w.VBox([i.budget, o.status, w.HBox([table, figures], layout=w.Layout(flex_flow="row wrap")), below], layout=w.Layout(flex="1 1 600px", overflow="hidden"))
     return w.VBox([w.HTML(_STYLE), w.HBox([left, right], layout=w.Layout(flex_flow="row wrap"))])
 
+class _Page:
+    "What both explorers share."
+    widget: w.Widget
+    outputs: SimpleNamespace
+    def _ipython_display_(self):
+        from IPython.display import display
+        display(self.widget)
+    def say(self, text, wrong=False):
+        if text is not None: self.outputs.status.value = f"<div class='gs-says{' wrong' if wrong else ''}'>{escape(text)}</div>"
+
 # %% ../nbs/12_explore.ipynb #ac77c249
-class PlanExplorer:
+class PlanExplorer(_Page):
     "Plan a screen by hand: show `widget`, or evaluate the explorer in a notebook."
     def __init__(self, graph:Graphs|None=None, # None: chosen on the page
                  genes:Iterable[str]=(), # candidates to begin with
@@ -140,10 +150,6 @@ class PlanExplorer:
         for name, box in vars(self.inputs).items(): box.observe(getattr(self, f"on_{name}", self.update), "value")
         self.update()
 
-    def _ipython_display_(self):
-        from IPython.display import display
-        display(self.widget)
-
     def update(self, change=None):
         "Read the boxes, plan, show; or say what is wrong."
         if self.quiet: return
@@ -155,8 +161,6 @@ class PlanExplorer:
             self.say(in_words(self.state.plan) + note)
         except GraphselError as e: self.say(f"{e}." + (" The plan below is the last one that could be made." if self.state.plan is not None else ""), wrong=True)
 
-    def say(self, text, wrong=False):
-        if text is not None: self.outputs.status.value = f"<div class='gs-says{' wrong' if wrong else ''}'>{escape(text)}</div>"
     def on_why(self, change=None): self.answer(lambda: why_gene(self.state.plan, self.state.wishes.graph, self.inputs.why.value) if self.inputs.why.value.strip() and self.state.plan else "")
     def on_genes_file(self, change): self.take_file(change, self.inputs.genes, lambda path: "\n".join(read_gene_list(path)))
     def on_costs_file(self, change): self.take_file(change, self.inputs.costs, lambda path: path.read_text(encoding="utf-8-sig"))
@@ -218,16 +222,17 @@ def show_plan(x:PlanExplorer, # gets it
               plan:Selection # to show
              ) -> None:
     "Fill the page with a plan."
-    s, b = x.state, len(plan)
-    must, lab = s.wishes.must, read_lab(x)
-    _part(x, "table", (id(s.whole), b), lambda: plan_table(plan, must, 620))
-    _part(x, "curve", (id(s.whole), b), lambda: picture_of(lambda fig: budget_figure(s.whole, s.bounds, b, fig.add_axes([.16, .17, .8, .78])), 4.9, 2.9))
-    layout = _part(x, "layout", id(s.whole), lambda: plan_map(s.whole, s.wishes.graph))
-    _part(x, "map", (id(s.whole), b), lambda: picture_of(lambda fig: draw_map(layout, b, fig.add_axes([0, 0, 1, .94]), must), 4.9, 5.1))
-    _part(x, "missing", id(s.whole), lambda: missing_report(plan, s.wishes.graph))
-    name = ", ".join(g.source.get("name", "a graph") for g in s.wishes.graph.graphs)
-    _part(x, "downloads", (id(s.whole), b, lab), lambda: download_link("picks.csv", picks_csv(plan), "picks.csv") + download_link("plan.html", plan_page(plan, lab, graph=name, must=must), "one page to print", "text/html"))
-    _part(x, "comparison", (id(s.whole), b, x.inputs.other.value), lambda: show_comparison(x, plan))
+    whole, wishes, bounds, b = x.state.whole, x.state.wishes, x.state.bounds, len(plan)
+    if whole is None or wishes is None: return # nothing was asked yet
+    must, lab = wishes.must, read_lab(x)
+    _part(x, "table", (id(whole), b), lambda: plan_table(plan, must, 620))
+    _part(x, "curve", (id(whole), b), lambda: picture_of(lambda fig: budget_figure(whole, bounds, b, fig.add_axes([.16, .17, .8, .78])), 4.9, 2.9))
+    layout = _part(x, "layout", id(whole), lambda: plan_map(whole, wishes.graph))
+    _part(x, "map", (id(whole), b), lambda: picture_of(lambda fig: draw_map(layout, b, fig.add_axes([0, 0, 1, .94]), must), 4.9, 5.1))
+    _part(x, "missing", id(whole), lambda: missing_report(plan, wishes.graph))
+    name = ", ".join(g.source.get("name", "a graph") for g in wishes.graph.graphs)
+    _part(x, "downloads", (id(whole), b, lab), lambda: download_link("picks.csv", picks_csv(plan), "picks.csv") + download_link("plan.html", plan_page(plan, lab, graph=name, must=must), "one page to print", "text/html"))
+    _part(x, "comparison", (id(whole), b, x.inputs.other.value), lambda: show_comparison(x, plan))
     if x.inputs.why.value.strip(): x.on_why()
 
 def _part(x, name, key, make):
@@ -257,14 +262,14 @@ def show_comparison(x:PlanExplorer, # gets it
                     plan:Selection # at hand
                    ) -> bytes: # the picture
     "What another criterion would have picked."
-    o, s, name = x.outputs, x.state, x.inputs.other.value
-    if name is None or name == plan.strategy:
+    o, name, whole, asked = x.outputs, x.inputs.other.value, x.state.whole, x.state.wishes
+    if name is None or name == plan.strategy or whole is None or asked is None:
         o.compared.value = "<div class='gs-note'>Choose another criterion to compare with, on the left under Criterion.</div>"
         return b""
-    wishes = replace(s.wishes, criterion=name, hops=s.wishes.hops if STRATEGIES[name].kind == "criterion" else None, must=s.wishes.must if STRATEGIES[name].kind == "criterion" else ())
+    wishes = replace(asked, criterion=name, hops=asked.hops if STRATEGIES[name].kind == "criterion" else None, must=asked.must if STRATEGIES[name].kind == "criterion" else ())
     try:
-        other, _ = s.whole_plan(wishes, x.inputs.budget.value)
-        table = _part(x, "compared_table", (id(s.whole), id(other)), lambda: (compare_plans(s.whole, other), other))[0]
+        other, _ = x.state.whole_plan(wishes, x.inputs.budget.value)
+        table = _part(x, "compared_table", (id(whole), id(other)), lambda: (compare_plans(whole, other), other))[0]
     except GraphselError as e:
         o.compared.value = f"<div class='gs-note'>{escape(str(e))}</div>"
         return b""
@@ -273,15 +278,16 @@ def show_comparison(x:PlanExplorer, # gets it
     told = f"Of {b:,} picks each, {int(here['shared']):,} are the same." + (f" By {plan.strategy}, this plan is worth {here['value']:,.6g} and that of {name} {here['other_value']:,.6g}." if here["value"] == here["value"] else "")
     o.compared.value = f"<div class='gs-note'>{escape(told)} Only {escape(name)} picks: {escape(', '.join(only[:30]))}{' …' if len(only) > 30 else ''}</div>"
     upto = horizon(b, len(table))
-    draw = lambda fig: comparison_figure(table.iloc[:upto], s.whole, other, [fig.add_axes([.08, .17, .38, .78]), fig.add_axes([.58, .17, .38, .78])])
-    return _part(x, "compared_picture", (id(s.whole), id(other), upto), lambda: picture_of(draw, 8.4, 2.9))
+    draw = lambda fig: comparison_figure(table.iloc[:upto], whole, other, [fig.add_axes([.08, .17, .38, .78]), fig.add_axes([.58, .17, .38, .78])])
+    return _part(x, "compared_picture", (id(whole), id(other), upto), lambda: picture_of(draw, 8.4, 2.9))
 
 # %% ../nbs/12_explore.ipynb #0398718c
-class ResultExplorer:
+class ResultExplorer(_Page):
     "Look at a comparison: show `widget`, or evaluate the explorer in a notebook."
     def __init__(self, folder:str|Path="" # the --out of a comparison; empty: typed on the page
                 ):
-        self.found, self.quiet = None, False
+        self.found:Comparison|None = None
+        self.quiet = False
         pick = lambda **o: w.Dropdown(options=[], **o)
         self.inputs = _named({"folder": w.Text(value=str(folder), placeholder="folder of a comparison (its --out)", description="folder", continuous_update=False, layout=w.Layout(width="95%")),
                               "metric": pick(description="metric"), "model": pick(description="model"), "noise": pick(description="graph noise"),
@@ -294,7 +300,6 @@ class ResultExplorer:
         for name in ("metric", "model", "noise", "strategies"): getattr(i, name).observe(self.update, "value")
         self.open()
 
-    _ipython_display_, say = PlanExplorer._ipython_display_, PlanExplorer.say
     def open(self, change=None):
         "Read the folder; or say what is wrong."
         if not self.inputs.folder.value.strip(): return self.say("Type the folder of a comparison, the --out of graphsel compare.")
@@ -304,7 +309,7 @@ class ResultExplorer:
         self.update()
     def update(self, change=None):
         "Draw the choice; or say what is wrong."
-        if self.quiet or self.found is None: return
+        if self.quiet: return
         try: show_results(self)
         except GraphselError as e: self.say(f"{e}.", wrong=True)
 
@@ -312,7 +317,9 @@ class ResultExplorer:
 def offer_choices(x:ResultExplorer # its folder was read
                  ) -> None:
     "Fill the boxes with what the comparison holds."
-    c, i, x.quiet = x.found, x.inputs, True
+    c, i = x.found, x.inputs
+    if c is None: return
+    x.quiet = True
     try:
         for box, options in ((i.metric, c.metrics), (i.model, c.values("model")), (i.noise, c.values("noise"))):
             before = box.value
@@ -325,8 +332,9 @@ def offer_choices(x:ResultExplorer # its folder was read
 
 def show_results(x:ResultExplorer # its boxes
                 ) -> None:
-    "Figures and tables of what is chosen. Raises `GraphselError` where there is nothing to show."
+    "Figures and tables of what is chosen; nothing before a folder was read. Raises `GraphselError` where there is nothing to show."
     c, o = x.found, x.outputs
+    if c is None: return
     metric, (model, noise, names) = x.inputs.metric.value, (x.inputs.model.value, x.inputs.noise.value, x.inputs.strategies.value)
     axes = lambda fig: [fig.add_axes([left, .16, .26, .78]) for left in (.06, .39, .72)]
     o.figures.value = picture_of(lambda fig: result_figures(c, axes(fig), model, noise, names, metric), 13, 3.9, 80)

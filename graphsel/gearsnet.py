@@ -81,10 +81,11 @@ class PerturbationSide(torch.nn.Module):
     def propagate(self, asked:torch.Tensor, hide:torch.Tensor|None=None # B x m; B x m, 1 = without the gene's own term
                  ) -> torch.Tensor: # B x m x H
         "The vector of each gene asked, averaged over the graphs."
-        E, at, z = bounded(self.own), asked.clamp(min=0), 0
+        E, at = bounded(self.own), asked.clamp(min=0)
+        z = E.new_zeros(())
         for i, conv in enumerate(self.convs):
             z = z + conv(E, getattr(self, f"index{i}"), getattr(self, f"weight{i}"))[at]
-            if hide is not None: z = z - (hide*getattr(self, f"share{i}")[at])[:, :, None]*(E[at] @ conv.lin.weight.T)
+            if hide is not None: z = z - (hide*getattr(self, f"share{i}")[at])[:, :, None]*(E[at] @ conv.get_parameter("lin.weight").T)
         return z/len(self.convs)
 
     def forward(self, asked:torch.Tensor, hide:torch.Tensor|None=None):

@@ -177,7 +177,7 @@ def watch(found:Iterable[tuple], # from `run_all`
     "Pass results on, with a bar where somebody is watching, and a line now and then in the log where not."
     rest, told = Remaining(todo, jobs), time.perf_counter()
     bar = progress(found, "comparing", len(todo))
-    if hasattr(bar, "set_postfix_str"): bar.bar_format = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
+    if hasattr(bar, "bar_format"): bar.bar_format = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
     for task, rows, seconds in bar:
         rest.finish(task, seconds)
         if hasattr(bar, "set_postfix_str"): bar.set_postfix_str(str(rest))

@@ -167,7 +167,7 @@ class Member:
     points: np.ndarray # (N + 1) x units
     beta: float
     noise: float
-    head: Head|None = None
+    head: Head = Head(np.zeros((0, 0)), np.zeros((0, 0)), np.zeros(0)) # empty until it is solved
 
     def kernel(self, C:np.ndarray, # channels x A x B, between the genes of a and b
                a:Asked, b:Asked) -> np.ndarray: # perturbations x perturbations
@@ -192,7 +192,8 @@ def ask_members(channels:Channels, members:Sequence[Member], picks:Asked, names:
         a = ask(channels, names[start:start + block])
         own, cross = channels.between(a.rows, a.rows), channels.between(a.rows, picks.rows)
         parts.append([ask_head(m.head, m.kernel(cross, a, picks) + BIAS, np.diag(m.kernel(own, a, a)) + BIAS) for m in members])
-    return tuple(np.stack([np.concatenate([p[m][k] for p in parts]) for m in range(len(members))]) for k in (0, 1))
+    means, variances = (np.stack([np.concatenate([p[m][k] for p in parts]) for m in range(len(members))]) for k in (0, 1))
+    return means, variances
 
 def with_heads(channels:Channels, members:Sequence[Member], picks:Asked,
                Z:np.ndarray # picks x r, what is decoded

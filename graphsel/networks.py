@@ -67,6 +67,7 @@ SHARE = 0.05 # gate of the learned channel at the start
 # %% ../nbs/07b_networks.ipynb #4b7b8bc7
 class GateNet(torch.nn.Module):
     "Message passing, then gates for every gene: softmax(theta + h T_out). At the start all genes have the gates `start`."
+    start: torch.Tensor # logarithms, a buffer
     def __init__(self, n_graphs:int, n_inputs:int, # graphs side by side; inputs per gene
                  start:np.ndarray, # channel weights to start from
                  conv:str|None="sgc", layers:int=1, hidden:int=16, # kind, number and width of the layers
@@ -78,7 +79,7 @@ class GateNet(torch.nn.Module):
         self.theta = torch.nn.Parameter(self.start.clone())
         self.log_noise = torch.nn.Parameter(torch.tensor(0.5).log())
         self.log_beta = torch.nn.Parameter(torch.tensor(-8.0 if fixed else -1.5), requires_grad=not fixed)
-        if fixed: return
+        if conv is None: return
         self.own, self.out = torch.nn.Linear(n_inputs, hidden, bias=False), torch.nn.Linear(hidden, len(start), bias=False)
         torch.nn.init.zeros_(self.out.weight)
         self.convs = torch.nn.ModuleList(torch.nn.ModuleList(Conv(conv, hidden if k else n_inputs, hidden, first=k == 0) for _ in range(n_graphs))
@@ -89,7 +90,7 @@ class GateNet(torch.nn.Module):
         everybody = torch.cat([everybody, everybody.new_zeros(int(self.learned))])[None]
         h = message_passing(self, x, edges) if hasattr(self, "convs") else None
         gates = everybody.expand(n, -1) if h is None else torch.softmax(self.theta + self.out(h), dim=1)
-        points = h/(h.norm(dim=1, keepdim=True) + 1e-6) if self.learned else x.new_zeros(n, 0)
+        points = x.new_zeros(n, 0) if h is None or not self.learned else h/(h.norm(dim=1, keepdim=True) + 1e-6)
         points = torch.cat([points, points.new_zeros(1, points.shape[1])])
         return Hidden(torch.cat([gates, everybody]), points, self.log_beta.exp(), self.log_noise.exp() + 1e-3)
 
@@ -97,7 +98,7 @@ def message_passing(net:GateNet, x:torch.Tensor, edges:list) -> torch.Tensor: # 
     "The first layer adds a gene's own inputs; later ones add to what is there."
     h = x
     for k, row in enumerate(net.convs):
-        z = sum(conv(h, *e) for conv, e in zip(row, edges, strict=True))
+        z = sum((conv(h, *e) for conv, e in zip(row.children(), edges, strict=True)), start=x.new_zeros(()))
         h = h + torch.tanh(z) if k else torch.tanh(z + net.own(x))
     return h
 
@@ -112,7 +113,7 @@ def penalty(params:dict, # parameters of several networks, members first
     return p + sum(w*(params[k]**2).sum() for k, w in weak.items() if k in params)
 
 # %% ../nbs/07b_networks.ipynb #5a1418be
-def hidden_kernel(C:Sequence[torch.Tensor], # of each channel: (members x) A x B
+def hidden_kernel(C:torch.Tensor|Sequence[torch.Tensor], # of each channel: (members x) A x B
                   a:Hidden, b:Hidden # rows for the A and the B genes
                  ) -> torch.Tensor: # (members x) A x B
     "(exp(beta z_a.z_b) - 1)/(exp(beta) - 1), with z the gated channels."

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from .selection import Selection
 
 # %% ../nbs/05c_optimize.ipynb #1801a16b
 TIES = ("soft", "index")
+_C = TypeVar("_C", bound=Criterion)
 
 def best_of(criterion:Criterion, # its state says what is picked
             at:np.ndarray, # positions of the candidates, ascending
@@ -37,9 +39,9 @@ def best_of(criterion:Criterion, # its state says what is picked
 
 # %% ../nbs/05c_optimize.ipynb #88365a04
 @dataclass(eq=False)
-class Draft:
+class Draft(Generic[_C]):
     "What one run of a maximizer reads and writes."
-    criterion: Criterion
+    criterion: _C
     limits: Limits
     ties: str = "soft"
     by_ratio: bool = False # rank by score per cost
@@ -138,9 +140,9 @@ def stochastic_steps(draft:Draft, # has an `rng` and an `epsilon`
                      at:np.ndarray # positions that may be picked, ascending
                     ):
     "Yield the best of a random sample of candidates at every step (Mirzasoleiman et al. 2015)."
-    size = int(np.ceil(len(at)/draft.limits.budget*np.log(1/draft.epsilon)))
+    size, rng = int(np.ceil(len(at)/draft.limits.budget*np.log(1/draft.epsilon))), as_rng(draft.rng)
     while len(at := at[draft.fits(at)]):
-        sample = at if len(at) <= size else np.sort(draft.rng.choice(at, size, replace=False))
+        sample = at if len(at) <= size else np.sort(rng.choice(at, size, replace=False))
         j = best_of(draft.criterion, sample, _ranked(draft, sample), draft.ties)
         yield j
         at = at[at != j]
@@ -163,20 +165,20 @@ def threshold_steps(draft:Draft, # has an `epsilon`
     yield from naive_steps(draft, at[np.isfinite(old)])
 
 # %% ../nbs/05c_optimize.ipynb #5a6afef2
-def bundle(draft:Draft # of a `RowCriterion`
+def bundle(draft:Draft[RowCriterion]
           ): # compiled.Run
     "The state of a draft as the compiled loop wants it; all elements closed."
     from graphsel.compiled import Run, make_buffer
     c, limits, n = draft.criterion, draft.limits, len(draft.criterion.elements)
     ranked, order = (np.arange(n) if draft.ties == "index" else c.ranked), np.empty(n, np.int64)
     order[ranked] = np.arange(n)
-    back = (c.reached_by.indptr.astype(np.int64), c.reached_by.indices) if c.hard else (np.zeros(1, np.int64), np.zeros(0, np.int32))
-    return Run(c.sparse, *back, c.weights/c.scale, c.units, order, ranked, np.ones(n) if limits.costs is None else limits.costs,
+    start, back = (np.zeros(1, np.int64), np.zeros(0, np.int32)) if c.reached_by is None else (c.reached_by.indptr.astype(np.int64), c.reached_by.indices)
+    return Run(c.sparse, start, back, c.weights/c.scale, c.units, order, ranked, np.ones(n) if limits.costs is None else limits.costs,
                limits.part, limits.left(np.array(draft.picks, int)).astype(np.int64), np.full(n, -1.0), np.full(n, np.inf), np.full(n, -1),
                c.gains_of_genes() if c.hard else np.zeros(0, np.int64), c.count.copy(), c.state.copy(), make_buffer(len(c.weights)), np.array([c.level, 0]))
 
 # %% ../nbs/05c_optimize.ipynb #245d6821
-def run_compiled(draft:Draft, # of a `RowCriterion`
+def run_compiled(draft:Draft[RowCriterion],
                  at:np.ndarray # positions that may be picked
                 ) -> None: # the draft is filled
     "Pick until the budget is spent."

@@ -103,7 +103,10 @@ class PlanState:
                  keep:int=6 # plans kept
                 ):
         self.largest, self.keep, self.made = largest, keep, OrderedDict()
-        self.wishes = self.plan = self.whole = self.bounds = None
+        self.wishes:Wishes|None = None # of the last `ask`, as is what follows
+        self.plan:Selection|None = None
+        self.whole:Selection|None = None
+        self.bounds:np.ndarray|None = None
 
     def ask(self, wishes:Wishes, budget:int) -> Selection:
         "The plan for these wishes. Raises `GraphselError` when there is none; the last one stays."
@@ -135,8 +138,8 @@ def missing_genes(plan:Selection, # a plan
     "Names that were left out."
     import pandas as pd
     lacking = [n for n, reason in plan.report.items() if "not in the graph" in reason]
-    found = resolve(lacking, graph.genes) if lacking else None
-    known = {n: (new if (new := found.rename([n])[0]) != n else "") for n in lacking}
+    found = resolve(lacking, graph.genes).rename(lacking) if lacking else []
+    known = {n: (new if new != n else "") for n, new in zip(lacking, found)}
     return pd.DataFrame([(n, reason, known.get(n, "")) for n, reason in plan.report.items()], columns=["gene", "why", "known_as"])
 
 # %% ../nbs/12a_planner.ipynb #4a414737
@@ -145,7 +148,7 @@ def in_words(plan:Selection # a plan
     "What a plan is and how good it surely is."
     text = f"{len(plan):,} of {plan.n_candidates:,} candidates" + (f" for {sum(plan.columns['cost']):g} of {plan.budget:g} cost units" if "cost" in plan.columns else "")
     if plan.certificate is not None: text += f": at least {np.floor(plan.certificate*1000)/10:g}% of what any plan of this {'cost' if 'cost' in plan.columns else 'size'} could reach"
-    elif hasattr(plan.criterion, "total"): text += f": {plan.value/plan.criterion.total:.1%} of the targets' variance removed, if the graph is right"
+    elif (total := getattr(plan.criterion, "total", None)) is not None: text += f": {plan.value/total:.1%} of the targets' variance removed, if the graph is right"
     lacking = [n for n, reason in plan.report.items() if "not in the graph" in reason]
     return text + "." + (f" Not in the graph: {name_some(lacking)}." if lacking else "")
 

@@ -202,7 +202,7 @@ def draw_map(picture:PlanMap, # of `plan_map`
     for which, color, marker in ((~known & ~wanted, _PICKED, "o"), (wanted, "black", "s"), (known, "0.45", "o")): ax.plot(*xy[which].T, marker, color=color, markersize=center, markeredgecolor="white", markeredgewidth=0.4, linestyle="none")
     for i in np.argsort(-r, kind="stable")[:names]:
         size = np.floor(min(9, 72*1.9*r[i]*inch/max(3, 0.62*len(picture.names[i])))) # what fits, in few sizes: each new one costs time
-        if size >= 5: ax.text(*(xy[i] + [0, -0.45*r[i]]), picture.names[i], ha="center", va="center", fontsize=size, color="0.05", bbox={"facecolor": "white", "alpha": 0.7, "pad": 0.4, "linewidth": 0})
+        if size >= 5: ax.text(xy[i, 0], xy[i, 1] - 0.45*r[i], picture.names[i], ha="center", va="center", fontsize=size, color="0.05", bbox={"facecolor": "white", "alpha": 0.7, "pad": 0.4, "linewidth": 0})
     ax.set_title(f"{n} picks: {len(dots):,} of {picture.n_targets:,} targets within reach", fontsize=9)
     return ax
 

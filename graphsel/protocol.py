@@ -6,7 +6,7 @@
 __all__ = ['PRESETS', 'NOISE_KINDS', 'Plan', 'make_plan', 'parts_of', 'own_params', 'Task', 'tasks']
 
 # %% ../nbs/10a_protocol.ipynb #8ea7106c
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .active import learner, learner_parts, round_sizes
@@ -40,7 +40,7 @@ class Plan:
     model_params: dict = field(default_factory=dict) # model name -> its parameters
 
 # %% ../nbs/10a_protocol.ipynb #a6244ee9
-PRESETS = {
+PRESETS: dict[str, dict] = {
     "small": {"budgets": (10, 20, 40), "initial": 10},
     "paper": {"budgets": (10, 25, 50, 100, 200, 300, 400)},
     "iterpert": {"budgets": (100, 200, 300, 400, 500, 600), "initial": 100, "rounds": 5},
@@ -55,7 +55,7 @@ def make_plan(strategies:Sequence[str], # names, see `graphsel list strategies`
              ) -> Plan: # checked
     "A plan. Raises `GraphselError` for unknown names and impossible numbers, before anything is run."
     if preset is not None and preset not in PRESETS: raise unknown_name("preset", preset, PRESETS)
-    found = {**PRESETS.get(preset, {}), **({"protocol": preset} if preset else {}), **{k: v for k, v in options.items() if v is not None}}
+    found = {**(PRESETS[preset] | {"protocol": preset} if preset else {}), **{k: v for k, v in options.items() if v is not None}}
     unknown = [k for k in found if k not in Plan.__dataclass_fields__]
     if unknown: raise unknown_name("option", unknown[0], Plan.__dataclass_fields__)
     if budgets: found["budgets"] = budgets
@@ -135,7 +135,7 @@ class Task:
 
 # %% ../nbs/10a_protocol.ipynb #a8a914b3
 def tasks(plan:Plan, # the plan
-          graphs:Sequence[str]=("",) # names of the graphs
+          graphs:Collection[str]=("",) # names of the graphs
          ) -> list[Task]: # in a fixed order: what can be shared lies side by side
     "All tasks of a plan."
     levels = dict.fromkeys((kind if n else "none", float(n)) for kind in plan.noise_kinds for n in plan.noise)

@@ -229,7 +229,7 @@ class Channels:
     def _products(self, a, b):
         return np.stack([inner_products(A, B) for A, B in zip(a.rows, b.rows, strict=True)])
 
-    def encode(self, genes:Sequence[str]) -> GeneRows: # what `between` needs of these genes
+    def encode(self, genes:Sequence[str]|np.ndarray) -> GeneRows: # what `between` needs of these genes
         "Look the genes up; unknown ones get position -1."
         at = np.array([self.graph._position.get(g, -1) for g in genes], dtype=np.int64)
         return GeneRows(np.asarray(genes, dtype=str), at, () if self.dense is not None else self._rows(np.maximum(at, 0)))

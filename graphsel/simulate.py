@@ -232,15 +232,16 @@ class SimulatedScreen:
                 f"  edges: {len(self.edges):,}; gene sets: {len(self.gene_sets):,}\n  graph: {self.graph}")
 
     def write(self, folder:str|Path) -> dict[str, Path]: # what -> file
-        "Write cells.h5ad, screen.h5ad, edges.tsv and gene_sets.gmt; each whole or not at all. Raises `GraphselError` when it cannot."
+        "Write cells.h5ad, screen.h5ad, edges.tsv, gene_sets.gmt and library.txt (the perturbations); each whole or not at all. Raises `GraphselError` when it cannot."
         folder = Path(folder)
         files = {"cells": folder/"cells.h5ad", "screen": folder/"screen.h5ad",
-                 "edges": folder/"edges.tsv", "gene_sets": folder/"gene_sets.gmt"}
+                 "edges": folder/"edges.tsv", "gene_sets": folder/"gene_sets.gmt", "library": folder/"library.txt"}
         with atomic_path(files["cells"]) as temporary: self.cells.write_h5ad(temporary, compression="gzip")
         write_screen(self.screen, files["screen"])
         with atomic_path(files["edges"]) as temporary: self.edges.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
-        text = "".join("\t".join([term, "simulated", *genes]) + "\n" for term, genes in self.gene_sets.items())
-        with atomic_path(files["gene_sets"]) as temporary: temporary.write_text(text, encoding="utf-8", newline="\n")
+        texts = {"gene_sets": ["\t".join([term, "simulated", *genes]) for term, genes in self.gene_sets.items()], "library": self.screen.obs_names}
+        for what, lines in texts.items():
+            with atomic_path(files[what]) as temporary: temporary.write_text("".join(f"{o}\n" for o in lines), encoding="utf-8", newline="\n")
         return files
 
 # %% ../nbs/03a_simulate.ipynb #eeebbf25

@@ -300,3 +300,26 @@ def test_cell_options_for_a_table(files, tmp_path):
     for option, message in [(["--covariate", "batch"], "no column batch"), (["--min-cells", 2], "no option --min-cells")]:
         r = run("fit", "--screen", tmp_path/"t.csv", "--graph", files["edges"], *option, "--out", tmp_path/"f")
         assert r.exit_code == 1 and message in r.stderr and "Traceback" not in r.stderr
+
+
+# ---- on paper ----
+
+def test_page_and_curve_of_a_plan(net, tmp_path):
+    page, curve, out = tmp_path/"plan.html", tmp_path/"curve.csv", tmp_path/"picks.csv"
+    run("select", "--graph", net, "--budget", 3, "--page", page, "--lab", "guides=4, cells=80,controls=5,currency=USD", "--curve", curve, "--out", out)
+    picked, table, html = pd.read_csv(out), pd.read_csv(curve), page.read_text(encoding="utf-8")
+    assert all(f"<b>{g}</b>" in html for g in picked["gene"])
+    assert "3 genes x 4 guides + 5 control slots = 17 guides" in html and "USD" in html
+    assert table["budget"].tolist() == [1, 2, 3] and np.allclose(table["value"], picked["value"])
+
+
+@pytest.mark.parametrize("text,message", [("guide=4", "did you mean 'guides'"), ("guides=many", "guides is 'many'"), ("cells", "cells is ''"), ("cells=-1", "cells is -1")])
+def test_a_wrong_laboratory_is_refused_before_any_file(text, message, tmp_path):
+    result = CliRunner().invoke(main, ["select", "--graph", "nothing.tsv", "--budget", "3", "--lab", text, "--page", str(tmp_path/"plan.html")])
+    assert result.exit_code == 1 and message in result.stderr and not list(tmp_path.iterdir())
+
+
+def test_no_curve_for_a_plan_with_costs(net, tmp_path):
+    (tmp_path/"costs.csv").write_text("gene,cost\n" + "".join(f"{g},1\n" for g in "ABCDEF"))
+    result = CliRunner().invoke(main, ["select", "--graph", str(net), "--budget", "2", "--costs", str(tmp_path/"costs.csv"), "--curve", str(tmp_path/"curve.csv")])
+    assert result.exit_code == 1 and "cost units" in result.stderr and not (tmp_path/"curve.csv").exists()

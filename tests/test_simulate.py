@@ -145,7 +145,7 @@ def test_pairs(small):
 
 def test_round_trip_through_files(small, tmp_path):
     files = small.write(tmp_path/"new"/"folder")
-    assert sorted(os.listdir(tmp_path/"new"/"folder")) == ["cells.h5ad", "edges.tsv", "gene_sets.gmt", "screen.h5ad"]
+    assert sorted(os.listdir(tmp_path/"new"/"folder")) == ["cells.h5ad", "edges.tsv", "gene_sets.gmt", "library.txt", "screen.h5ad"]
     back, from_cells = read_screen(files["screen"]), read_screen(files["cells"])
     for screen in (back, from_cells, screen_from_cells(small.cells)):
         assert list(screen.obs_names) == list(small.screen.obs_names)
