@@ -7,6 +7,7 @@ __all__ = ['curve_budgets', 'bounds_of_prefixes', 'budget_curve', 'budget_for', 
 
 # %% ../nbs/05e_budget.ipynb #8842920c
 from dataclasses import replace
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,11 +29,11 @@ def curve_budgets(n:int, # picks in the plan
 def bounds_of_prefixes(plan:Selection, # made by a criterion, without costs
                        looks:np.ndarray|None=None # prefixes whose gains are looked at; None: up to 40
                       ) -> np.ndarray|None: # one per budget from 1 to the whole plan; None where no bound is valid
-    "What no plan of each size can exceed (Nemhauser, Wolsey & Fisher 1978). Caps and must-haves are left out of account, which can only raise it."
+    "What no plan of each size can exceed (Nemhauser, Wolsey & Fisher 1978), and never above the plan's own bound. Caps and must-haves are left out of account, which can only raise it."
     c, n = plan.criterion, len(plan)
     if c is None or not (c.monotone and c.submodular) or "cost" in plan.columns: return None
     known, picks = c.positions(plan.measured), c.positions(plan.genes)
-    state, done, bound = c.start(known), 0, np.full(n, float(c.ceiling()))
+    state, done, bound = c.start(known), 0, np.full(n, min(c.ceiling(), np.inf if plan.upper_bound is None else plan.upper_bound)) # a smaller plan can do no more
     for upto in np.union1d([0, n], curve_budgets(n) if looks is None else looks).astype(int):
         for j in picks[done:upto]: state.add(int(j))
         done, gains = upto, np.array(state.gains(), float)
@@ -45,14 +46,14 @@ def bounds_of_prefixes(plan:Selection, # made by a criterion, without costs
 def budget_curve(plan:Selection, # made by a criterion, without costs
                  budgets=None # numbers of picks to look at; None: up to 40 between 1 and the whole plan
                 ) -> "pd.DataFrame": # budget, value, upper_bound, certificate, and expected_error where the criterion tells it
-    "Value and bound of every prefix of a plan. Raises `GraphselError` for plans with costs or without a criterion at hand."
+    "Value and bound of every prefix of a plan; the bound may be tighter than the plan's own. Raises `GraphselError` for plans with costs or without a criterion at hand."
     import pandas as pd
     c, n = plan.criterion, len(plan)
     if c is None: raise GraphselError("budget_curve: the plan has no criterion at hand; select again with a criterion")
     if "cost" in plan.columns: raise GraphselError("budget_curve: the budget of this plan is in cost units, and its prefixes are no plans for smaller ones; select for each budget")
     budgets = curve_budgets(n) if budgets is None else np.unique([check_positive_int(b, "budget") for b in budgets])
     if len(budgets) and budgets[-1] > n: raise GraphselError(f"budget_curve: the plan has {n:,} picks, {budgets[-1]:,} were asked for; select more")
-    bound = bounds_of_prefixes(plan, budgets)
+    bound = bounds_of_prefixes(plan)
     table = pd.DataFrame({"budget": budgets, "value": np.asarray(plan.values)[budgets - 1], "upper_bound": np.nan if bound is None else bound[budgets - 1]})
     table["certificate"] = table["value"]/table["upper_bound"]
     if hasattr(c, "total"): table["expected_error"] = 1 - table["value"]/c.total
@@ -60,14 +61,18 @@ def budget_curve(plan:Selection, # made by a criterion, without costs
 
 # %% ../nbs/05e_budget.ipynb #9fea272d
 def budget_for(curve:"pd.DataFrame", # of `budget_curve`
-               share:float, # of the best that any plan could reach; with `error`, the expected error
-               error:bool=False # read `share` as an expected error
+               share:float|None=None, # of the best that any plan as long as this one could reach
+               error:bool=False, # read `share` as an expected error
+               *, expected_error:float|None=None # in place of `share`: the error to come down to (`variance`)
               ) -> int|None: # the smallest budget looked at; None: not within this plan
     "How many picks are enough. Raises `GraphselError` where the curve does not tell."
-    column = "expected_error" if error else "value"
-    if not 0 < share <= 1: raise GraphselError(f"share is {share!r}; give a number above 0 and at most 1")
-    if column not in curve or (not error and curve["upper_bound"].isna().all()): raise GraphselError(f"the curve has no {'expected error' if error else 'bound'}; {'use the criterion variance' if error else 'use a submodular criterion'}")
-    enough = curve[curve[column] <= share] if error else curve[curve["value"] >= share*curve["upper_bound"].max()]
+    if (share is None) == (expected_error is None): raise GraphselError("budget_for: give either share=0.9 (of the best) or expected_error=0.8 (for variance)")
+    goal, error = (expected_error, True) if share is None else (share, error)
+    what, told = "expected_error" if error else "share", "expected_error" in curve
+    if isinstance(goal, bool) or not isinstance(goal, Real) or not 0 < goal <= 1: raise GraphselError(f"{what} is {goal!r}; give a number above 0 and at most 1")
+    if error and not told: raise GraphselError(f"budget_for: the curve has no expected error, which variance alone tells; ask for a share of the best, budget_for(curve, share={goal:g}), or plan with variance")
+    if not error and curve["upper_bound"].isna().all(): raise GraphselError("budget_for: the curve has no bound, so that no share of the best is known; " + (f"ask for the error to come down to, budget_for(curve, expected_error={goal:g})" if told else "plan with a criterion that has one (graphreach, facility)"))
+    enough = curve[curve["expected_error"] <= goal] if error else curve[curve["value"] >= goal*curve["upper_bound"].max()]
     return int(enough["budget"].iloc[0]) if len(enough) else None
 
 # %% ../nbs/05e_budget.ipynb #c0eef6e1

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['log', 'RandomState', 'GraphselError', 'shorten', 'name_some', 'unknown_name', 'check_positive_int', 'as_rng',
            'child_rng', 'as_seed', 'one_thread', 'atomic_path', 'sha1', 'file_sha1', 'remember', 'progress',
-           'read_text', 'read_gene_list']
+           'read_text']
 
 # %% ../nbs/00_core.ipynb #0d19698f
 import contextlib
@@ -186,22 +186,3 @@ def read_text(path:str|Path # a text file, UTF-8 or UTF-16 with its mark; may be
             return io.TextIOWrapper(f, encoding=encoding).read()
     except FileNotFoundError as e: raise GraphselError(f"no such file: {path}; check the path") from e
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as e: raise GraphselError(f"cannot read {path} as text: {shorten(str(e), 120)}; is it complete, and UTF-8?") from e
-
-# %% ../nbs/00_core.ipynb #2986cf8c
-def read_gene_list(path:str|Path # .txt: one symbol a line; .csv/.tsv: a `gene` column
-                  ) -> list[str]: # unique names, in the file's order
-    "Read a list of genes. Raises `GraphselError` for a missing file, a missing column or an empty list."
-    text = read_text(path)
-    if str(path).endswith((".csv", ".tsv")): genes = _gene_column(text, path)
-    else: genes = [line.split("#")[0].strip() for line in text.splitlines()]
-    genes = list(dict.fromkeys(g for g in genes if g))
-    if not genes: raise GraphselError(f"{path} holds no gene; write one symbol a line")
-    return genes
-
-def _gene_column(text, path):
-    import csv
-    rows = list(csv.reader(text.splitlines(), delimiter="\t" if str(path).endswith(".tsv") else ","))
-    head = [h.strip() for h in rows[0]] if rows else []
-    if "gene" not in head: raise GraphselError(f"{path} has no column 'gene' (it has {name_some(head)}); name the column with the symbols 'gene'")
-    at = head.index("gene")
-    return [r[at].strip() for r in rows[1:] if len(r) > at]

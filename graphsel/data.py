@@ -118,7 +118,7 @@ def _note(screen, notes, about=None, gone=None):
 def _say(source, notes, gone=None):
     "Log remarks, and what was left out."
     for o in notes: log.warning("%s: %s", source, o)
-    if gone is not None and len(gone): log.warning("%s: perturbations left out: %s", source, name_some(f"{p} ({why})" for p, why in zip(gone["perturbation"], gone["reason"])))
+    if gone is not None and len(gone): log.warning("%s: perturbations left out: %s", source, name_some((f"{p} ({why})" for p, why in zip(gone["perturbation"], gone["reason"])), width=120))
 
 # %% ../nbs/01d_data.ipynb #c6a4cb24
 def welch_scores(difference:np.ndarray, # P x G: mean of the perturbed cells minus control
@@ -220,7 +220,7 @@ def _screens(adata, by, perturbation_key=None, control=None, separator=None, lay
     (level, levels), (stratum, strata) = _levels(obs, by, source), _levels(obs, [*([by] if isinstance(by, str) else by or ()), *([covariate] if isinstance(covariate, str) else covariate or ())], source)
     if len(names) < 2: raise GraphselError(f"{source}: every cell is a control cell; nothing was perturbed")
     unit, units, gone = assign_cells(code, names, level, stratum, min_cells=check_positive_int(min_cells, "min_cells"), unmatched=unmatched, strata=strata, source=source)
-    if not len(units): raise GraphselError(f"{source}: no perturbation is left ({name_some(gone['perturbation'] + ': ' + gone['reason'])}); lower min_cells")
+    if not len(units): raise GraphselError(f"{source}: no perturbation is left ({name_some(gone['perturbation'] + ': ' + gone['reason'], width=120)}); lower min_cells")
     if by is None and covariate is None: notes += _pooled_cell_types(obs)
     pick, names_of_pick = _pick_genes(columns, measured, genes, source)
     m = cell_moments(X, _spread(unit, rows, X.shape[0], -2), _spread(stratum, rows, X.shape[0], 0), columns=np.sort(pick), chunk=chunk, target_sum=target_sum if normalize else None)
@@ -228,7 +228,7 @@ def _screens(adata, by, perturbation_key=None, control=None, separator=None, lay
     if getattr(X, "dtype", np.dtype(float)).kind not in "fiub": notes.append("numbers written as text in the matrix: read as numbers")
     notes += describe_values(_seen_here(m.seen, rows), obs.index, np.asarray(names_of_pick)[np.argsort(pick)], normalize, source)
     _say(source, notes, gone)
-    about |= {"layer": "raw" if use_raw else layer, "normalized": f"counts to {target_sum:,.0f} per cell, then log(1 + x)" if normalize else None, "covariate": name_some([covariate] if isinstance(covariate, str) else covariate or (), 9) or None, "min_cells": int(min_cells)}
+    about |= {"layer": "raw" if use_raw else layer, "normalized": f"counts to {target_sum:,.0f} per cell, then log(1 + x)" if normalize else None, "covariate": name_some([covariate] if isinstance(covariate, str) else covariate or (), 9, 200) or None, "min_cells": int(min_cells)}
     return {str(levels[i]): _level_screen(m, units, i, order, names_of_pick, notes, about | ({"level": str(levels[i])} if by else {}), gone[gone["level"] == i].drop(columns="level"), source)
             for i in sorted(units["level"].unique())}
 

@@ -390,8 +390,8 @@ def fetch(name:str|Dataset, # a name of the registry, or a data set of your own
 # %% ../nbs/03b_datasets.ipynb #dd2a90ad
 def _not_here(dataset, missing, folders):
     "What is missing, where it was looked for, and how to get it here."
-    return (f"data set '{dataset.name}' is not on this machine: {name_some(r.wanted for r in missing)} not in {' or '.join(map(str, folders))}; "
-            f"use offline=False, or fetch {name_some(r.url for r in missing)} elsewhere and put it there as {name_some(r.file for r in missing)}")
+    return (f"data set '{dataset.name}' is not on this machine: {name_some((r.wanted for r in missing), width=200)} not in {' or '.join(map(str, folders))}; "
+            f"use offline=False, or fetch {name_some((r.url for r in missing), width=200)} elsewhere and put it there as {name_some((r.file for r in missing), width=200)}")
 
 def _ready(remote, path, folders, update):
     "The wanted file: checked or fetched, and out of its archive."

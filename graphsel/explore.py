@@ -19,13 +19,14 @@ from types import SimpleNamespace
 
 import ipywidgets as w
 
-from .core import GraphselError, read_gene_list, sha1
+from .core import GraphselError, name_some, sha1
 from .datasets import data_folders, list_datasets, load_graph
 from .graph import Graphs, combine
-from .planner import PlanState, Wishes, compare_plans, in_words, missing_genes, most_affordable, parse_costs, parse_genes, picks_csv, why_gene
+from .lists import parse_costs, parse_genes, read_costs, read_gene_list
+from .planner import PlanState, Wishes, compare_plans, in_words, missing_genes, most_affordable, picks_csv, why_gene
 from .planview import Lab, budget_figure, comparison_figure, draw_map, horizon, html_table, picture_of, plan_map, plan_page, plan_table
 from .resultview import Comparison, read_comparison, result_figures, run_facts, saved_table, stability_table
-from .select import STRATEGIES
+from .select import STRATEGIES, in_known_names
 from .selection import Selection
 from .sources import read_graph
 
@@ -143,7 +144,7 @@ class PlanExplorer(_Page):
                  lab:Lab|None=None # what is assumed about the experiment, to begin with
                 ):
         self.choices = ({"the given graph": graph} if graph is not None else {}) | graph_choices()
-        self.state, self.opened, self.shown, self.quiet = PlanState(largest), {}, {}, False
+        self.state, self.opened, self.shown, self.read, self.quiet = PlanState(largest), {}, {}, ((), {}, ""), False
         self.inputs, self.outputs = plan_inputs(self.choices, list(self.choices)[:1], budget, lab or Lab()), plan_outputs()
         self.inputs.genes.value = "\n".join(genes)
         self.widget = lay_out(self.inputs, self.outputs)
@@ -158,12 +159,12 @@ class PlanExplorer(_Page):
             note = self.fit_slider(wishes)
             self.say("Choosing … (up to a minute on a whole genome)" if self.state.wishes is None or wishes.key != self.state.wishes.key or not wishes.nested else None)
             show_plan(self, self.state.ask(wishes, self.inputs.budget.value))
-            self.say(in_words(self.state.plan) + note)
+            self.say(in_words(self.state.plan) + wishes.renamed + note)
         except GraphselError as e: self.say(f"{e}." + (" The plan below is the last one that could be made." if self.state.plan is not None else ""), wrong=True)
 
     def on_why(self, change=None): self.answer(lambda: why_gene(self.state.plan, self.state.wishes.graph, self.inputs.why.value) if self.inputs.why.value.strip() and self.state.plan else "")
     def on_genes_file(self, change): self.take_file(change, self.inputs.genes, lambda path: "\n".join(read_gene_list(path)))
-    def on_costs_file(self, change): self.take_file(change, self.inputs.costs, lambda path: path.read_text(encoding="utf-8-sig"))
+    def on_costs_file(self, change): self.take_file(change, self.inputs.costs, lambda path: "\n".join(["gene,cost", *(f"{g},{c:.10g}" for g, c in read_costs(path).items())]))
     def fit_slider(self, wishes): return _fit_slider(self, wishes)
     def wishes(self): return read_wishes(self)
     def take_file(self, change, box, read): _take_file(self, change, box, read)
@@ -173,9 +174,22 @@ class PlanExplorer(_Page):
 def read_wishes(x:PlanExplorer # its boxes
                ) -> Wishes:
     "What the boxes say. Raises `GraphselError` for what cannot be read."
-    i = x.inputs
-    names = lambda box: tuple(parse_genes(box.value))
-    return Wishes(graph_of(x), i.criterion.value, i.hops.value, names(i.genes) or None, names(i.targets) or None, names(i.measured), names(i.must), names(i.exclude), parse_costs(i.costs.value))
+    i, graph = x.inputs, graph_of(x)
+    texts = {"candidates": i.genes.value, **{n: getattr(i, n).value for n in ("targets", "measured", "must", "exclude", "costs")}}
+    key = graph.fingerprint, *texts.values()
+    if x.read[0] != key: x.read = key, *_read_boxes(graph, texts)
+    _, lists, renamed = x.read
+    return Wishes(graph, i.criterion.value, i.hops.value, **lists, renamed=renamed)
+
+def _read_boxes(graph, texts):
+    "The lists of the boxes in the names of the graph, and a sentence about those that were spelled otherwise."
+    read = {what: parse_costs(text) if what == "costs" else parse_genes(text, what) for what, text in texts.items()}
+    named, found = in_known_names(graph, {k: v for k, v in read.items() if v})
+    changed = {n: k for how in found.values() for n, k in how.changed.items()}
+    lists = {what: named.get(what) for what in read}
+    for what in ("measured", "must", "exclude"): lists[what] = lists[what] or ()
+    lists = {what: tuple(names) if isinstance(names, list) else names for what, names in lists.items()}
+    return lists, f" Taken as the graph spells them: {name_some(f'{n} = {k}' for n, k in changed.items())}." if changed else ""
 
 def graph_of(x:PlanExplorer # its boxes
             ) -> Graphs:
@@ -210,7 +224,7 @@ def _take_file(x, change, box, read):
     if not change["new"]: return
     try:
         with uploaded(change["new"][-1]) as path: box.value = read(path)
-    except (GraphselError, UnicodeDecodeError) as e: x.say(f"{e}.", wrong=True)
+    except GraphselError as e: x.say(f"{e}.", wrong=True)
 
 def _answer(x, find):
     try: text = find()
@@ -255,7 +269,7 @@ def missing_report(plan:Selection, # a plan
     table = missing_genes(plan, graph)
     if table.empty: return "<div class='gs-note'>Nothing was left out: the graph knows every gene that was named.</div>"
     count = int(table["why"].str.contains("not in the graph").sum())
-    return f"<div class='gs-note'>{len(table):,} names were left out, {count:,} of them because the graph does not know them.</div>" + html_table(("gene", "why", "the graph knows"), table.itertuples(index=False), 260)
+    return f"<div class='gs-note'>Left out: {len(table):,}; the graph does not know {count:,} of them.</div>" + html_table(("gene", "why", "the graph knows"), table.itertuples(index=False), 260)
 
 # %% ../nbs/12_explore.ipynb #1a270bc3
 def show_comparison(x:PlanExplorer, # gets it

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError
+from .core import GraphselError, name_some
 from .coverage import incidence, reach_matrix
 from .explain import nearest_before
 from .graph import Graphs
@@ -248,8 +248,8 @@ _PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{ti
 @page {{ size: A4; margin: 12mm }} body {{ font: 10pt/1.35 sans-serif; color: #111; max-width: 186mm; margin: 0 auto }}
 h1 {{ font-size: 15pt; margin: 0 0 2mm }} p {{ margin: 0 0 2mm }} dl {{ display: grid; grid-template-columns: max-content 1fr; gap: 0 4mm; margin: 0 0 3mm }}
 dt {{ color: #555 }} dd {{ margin: 0 }} ol {{ columns: {columns}; column-gap: 4mm; font-size: {size}pt; line-height: 1.2; margin: 0; padding: 0; list-style: none }}
-li {{ break-inside: avoid; white-space: nowrap; overflow: hidden; text-overflow: ellipsis }} li b {{ font-weight: 600 }} i {{ color: #555; font-style: normal }} small {{ color: #555 }}
-</style></head><body><h1>{title}</h1><p>{words}</p><dl>{facts}</dl><ol>{picks}</ol><p><small>{foot}</small></p></body></html>"""
+li {{ break-inside: avoid; white-space: nowrap; overflow: hidden; text-overflow: ellipsis }} li b {{ font-weight: 600 }} i {{ color: #555; font-style: normal }} small {{ color: #555 }} .out {{ font-size: 6.5pt; line-height: 1.15; margin: 2mm 0; overflow-wrap: anywhere }}
+</style></head><body><h1>{title}</h1><p>{words}</p><dl>{facts}</dl><ol>{picks}</ol>{left_out}<p><small>{foot}</small></p></body></html>"""
 
 def plan_page(plan:Selection, # a plan
               lab:Lab=Lab(), # what is assumed about the experiment
@@ -264,7 +264,15 @@ def plan_page(plan:Selection, # a plan
     gain = lambda v: f" <i>+{v:.3g}</i>" if np.isfinite(v) and n <= 300 else ""
     picks = "".join(f"<li>{i} <b>{escape(g)}</b>{'*' if g in must else ''}{gain(v)}</li>" for i, (g, v) in enumerate(zip(plan.genes, plan.gains), 1))
     foot = f"graphsel {plan.version}; graph {plan.graph[:12]}." + (" * must-have." if must else "") + (" +: what the pick adds to the value of those before it." if "<i>" in picks else "")
-    return _PAGE.format(title=escape(title), words=escape(in_words(plan)), facts=facts, picks=picks, foot=escape(foot), columns=columns, size=size)
+    return _PAGE.format(title=escape(title), words=escape(in_words(plan, 0)), facts=facts, picks=picks, left_out=_left_out(plan), foot=escape(foot), columns=columns, size=size)
+
+def _left_out(plan, most=500):
+    "A paragraph of the names that were left out, by reason; nothing of measured genes, which the facts count."
+    groups = {}
+    for name, why in plan.report.items(): groups.setdefault(why.rpartition(": ")[2], []).append(name)
+    groups.pop("already measured", None)
+    told = "; ".join(f"{why} ({len(names):,}): {name_some(names, most)}" for why, names in groups.items())
+    return f"<p class='out'>Left out: {escape(told)}.</p>" if told else ""
 
 # %% ../nbs/12b_planview.ipynb #6b899b87
 def page_facts(plan:Selection, # a plan

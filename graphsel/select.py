@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['STRATEGIES', 'LIMITS', 'Problem', 'Strategy', 'strategy', 'get_strategy', 'ranked', 'pick_random', 'by_score',
            'pick_degree', 'pick_pagerank', 'squared_distances', 'pick_kcenter', 'clusters', 'pick_kmeans', 'typicality',
-           'pick_typiclust', 'pick_by_criterion', 'known_to', 'known_limits', 'make_problem', 'select', 'fill_layers',
-           'attach']
+           'pick_typiclust', 'pick_by_criterion', 'known_to', 'in_known_names', 'known_limits', 'make_problem',
+           'select', 'fill_layers', 'attach']
 
 # %% ../nbs/06_select.ipynb #f8373665
 import time
@@ -24,6 +24,7 @@ from .graph import Graphs, align, spectral_features
 from .bounds import check_budget
 from .explain import explain
 from .kernels import hop_range
+from .names import AliasTable, Resolution, resolve
 from .optimize import greedy
 from .selection import Selection
 
@@ -217,6 +218,21 @@ def known_to(graph:Graphs, # one graph or several
     lacking = set(lacking)
     return [n for n in names if n not in lacking]
 
+# %% ../nbs/06_select.ipynb #52fa46e6
+def in_known_names(graph:Graphs, # one graph or several
+                   lists:Mapping[str, Iterable[str]], # "candidates", "costs" ... -> names, or a dict by names
+                   aliases:AliasTable|None=None # other spellings; None = none
+                  ) -> tuple[dict, dict[str, Resolution]]: # the lists with each name once, and how their names were found
+    "Lists of perturbations in the names the graph knows; what it does not know stays. Raises `GraphselError` where two names of a dict are one gene."
+    named, found = {}, {}
+    for what, names in lists.items():
+        plain = [perturbation_name(n) for n in names]
+        found[what] = resolve([n for n in plain if n != "control"], graph.genes, aliases)
+        new = found[what].rename(plain)
+        if isinstance(names, Mapping) and len(set(new)) < len(new): raise GraphselError(f"{what}: several names of one gene: {name_some(n for n, k in zip(names, new) if new.count(k) > 1)}; keep one line")
+        named[what] = dict(zip(new, names.values())) if isinstance(names, Mapping) else list(dict.fromkeys(new))
+    return named, found
+
 # %% ../nbs/06_select.ipynb #eaefeb85
 LIMITS = ("must", "groups", "caps", "method", "ties", "bound", "epsilon", "seconds") # arguments of `greedy` beyond those every strategy has
 
@@ -240,8 +256,9 @@ def make_problem(graph:Graphs, # one graph or several
                  targets:Iterable[str]|None=None, # None = the candidates
                  measured:Iterable[str]=(), # warm start
                  exclude:Iterable[str]=(), # never pick these
-                 costs:Mapping[str, float]|None=None, # perturbation -> cost; absent = 1
+                 costs:Mapping[str, float]|None=None, # perturbation -> cost
                  missing:str="report", # policy for names the graph lacks
+                 default_cost:float|None=None, # of candidates without one; None = 1, with a warning
                  **params # of the criterion, and further limits
                 ) -> tuple[Problem, dict]: # the problem, and why names were left out
     "Check a user's lists against the graph. Raises `GraphselError` for lists that leave nothing to pick."
@@ -257,10 +274,18 @@ def make_problem(graph:Graphs, # one graph or several
     targets = wanted if targets is None else known_to(graph, targets, "targets", missing, report)
     left = [n for n in wanted if n not in exclude and n not in known]
     if not left: raise GraphselError("no candidate is left to pick; check the candidates, the excluded and the measured genes against the graph")
-    if costs is not None:
-        known_to(graph, costs, "costs", missing, report)
-        costs = {perturbation_name(n): c for n, c in costs.items()}
+    if costs is not None: known_to(graph, costs, "costs", missing, report)
+    costs = _all_costs(costs, left, default_cost)
     return Problem(graph, left, targets, measured, costs, limits, params=params), report
+
+def _all_costs(costs, candidates, default):
+    "A cost for each candidate; says how many had none."
+    if default is not None and (costs is None or not default > 0): raise GraphselError(f"default_cost is {default!r}; " + ("give a positive number" if costs is not None else "it stands for candidates without a cost: give costs, or leave it out"))
+    if costs is None: return None
+    costs = {perturbation_name(n): c for n, c in costs.items()}
+    without = [n for n in candidates if n not in costs]
+    if without and default is None: log.warning("%s of %s candidates have no cost and are taken at 1; give them a cost or a default (default_cost, --default-cost)", f"{len(without):,}", f"{len(candidates):,}")
+    return costs | dict.fromkeys(without, 1.0 if default is None else default)
 
 def _kept(names):
     "A list that can be read twice."
@@ -274,8 +299,9 @@ def select(graph:Graphs, # one graph or several
            targets:Iterable[str]|None=None, # what should become predictable; None = the candidates
            measured:Iterable[str]=(), # a warm start
            exclude:Iterable[str]=(), # never picked
-           costs:Mapping[str, float]|None=None, # perturbation -> cost; absent = 1
+           costs:Mapping[str, float]|None=None, # perturbation -> cost
            missing:str="report", # "report", "error", "drop" or "backoff"
+           default_cost:float|None=None, # of candidates without a cost; None = 1, with a warning
            fallback:Sequence[Graphs]=(), # for "backoff": graphs that lend edges to genes the graph lacks, in this order
            random_state:RandomState=None, # for strategies that draw
            **params # of the criterion (hops, noise, weights ...), and further limits (must, groups, caps, method, bound ...)
@@ -287,7 +313,7 @@ def select(graph:Graphs, # one graph or several
         candidates, targets, measured, params["must"] = map(_kept, (candidates, targets, measured, params.get("must")))
         graph = attach(fill_layers(graph), [candidates, targets, measured, params.get("must")], fallback)
     elif fallback: raise GraphselError("a fallback is used with missing='backoff' only; say so, or leave it out")
-    problem, report = make_problem(graph, candidates, targets, measured, exclude, costs, missing, **params)
+    problem, report = make_problem(graph, candidates, targets, measured, exclude, costs, missing, default_cost, **params)
     if found.kind == "baseline":
         odd = set(problem.params) - {"hops"} | set(problem.limits)
         if odd: raise GraphselError(f"'{criterion}' has no parameter {name_some(sorted(odd))}; remove it, or choose a criterion")

@@ -65,17 +65,21 @@ class Selection:
     def _repr_html_(self): return f"<p>{describe(self)}</p>" + self.to_frame().head(10).to_html(index=False, float_format="%.4g", border=0)
 
 # %% ../nbs/05a_selection.ipynb #9573d3e8
-def describe(s:Selection # a plan
+def describe(s:Selection, # a plan
+             see:str="see report" # where the names left out can be looked up
             ) -> str: # one line
     "The plan in one sentence."
     text = f"{len(s):,} of {s.n_candidates:,} candidates by {s.strategy or 'hand'}: {name_some(s.genes)}"
     if s.values and np.isfinite(s.value): text += f"; value {s.value:,.6g} over {s.n_targets:,} targets"
     if s.certificate is not None: text += f", at least {np.floor(s.certificate*1000)/10:g}% of the best possible" # rounded down: it is a promise
+    if "cost" in s.columns: text += f"; cost {sum(s.columns['cost']):,.6g} of {s.budget:,.6g}"
     if s.measured:
         text += f"; {len(s.measured):,} already measured"
         rest = s.certificate_of_rest
         if rest is not None: text += f" (of what was left to win, at least {np.floor(rest*1000)/10:g}%)"
-    return text + (f"; {len(s.report):,} {'name' if len(s.report) == 1 else 'names'} left out (see report)" if s.report else "")
+    excluded, lost = (sum(f(why) for why in s.report.values()) for f in (lambda why: why == "excluded", lambda why: why not in ("excluded", "already measured")))
+    told = [f"{lost:,} {'name' if lost == 1 else 'names'} left out"]*(lost > 0) + [f"{excluded:,} excluded"]*(excluded > 0)
+    return text + (f"; {', '.join(told)} ({see})" if told else "")
 
 # %% ../nbs/05a_selection.ipynb #a7d05d6d
 def share_of_rest(s:Selection # a plan

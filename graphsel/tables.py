@@ -82,7 +82,7 @@ def as_numbers(table:"pd.DataFrame", # columns that should be numbers
         bad = np.flatnonzero(number.isna() & text.notna())
         if len(bad): wrong[c] = f"{c} (row {table.index[bad[0]]}: {str(text.iloc[bad[0]])[:20]!r})"
         else: mended[c] = number
-    if wrong: raise GraphselError(f"{source}: columns that are not numbers: {name_some(wrong.values())}; remove them or mend their values")
+    if wrong: raise GraphselError(f"{source}: columns that are not numbers: {name_some(wrong.values(), width=90)}; remove them or mend their values")
     return table.assign(**mended) if mended else table, [f"numbers written as text in {name_some(mended)}: read as numbers"] if mended else []
 
 # %% ../nbs/01c_tables.ipynb #b5c6097f

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from graphsel.cli import main
 from graphsel.datasets import simulated_screen
+from graphsel.names import make_aliases
 
 
 def run(*args):
@@ -141,6 +142,7 @@ def test_compare_writes_everything(files, tmp_path):
     summary = pd.read_csv(out/"summary.csv")
     assert {"strategy", "model", "budget", "metric", "mean", "sd", "n", "ci_low", "ci_high", "ratio_to_random", "p_value", "p_holm", "budget_saved"} <= set(summary.columns)
     assert {"mse", "mse_de", "pearson_delta", "mse_area"} <= set(summary["metric"])
+    assert r.stderr.count("2 splits: intervals are about the extremes") == 1
     run_file = json.loads((out/"run.json").read_text())
     assert set(run_file["inputs"]) == {"cells.h5ad", "edges.tsv", "gene_sets.gmt"} and run_file["machine"]["torch"]
     again = run(*ask)
@@ -323,3 +325,101 @@ def test_no_curve_for_a_plan_with_costs(net, tmp_path):
     (tmp_path/"costs.csv").write_text("gene,cost\n" + "".join(f"{g},1\n" for g in "ABCDEF"))
     result = CliRunner().invoke(main, ["select", "--graph", str(net), "--budget", "2", "--costs", str(tmp_path/"costs.csv"), "--curve", str(tmp_path/"curve.csv")])
     assert result.exit_code == 1 and "cost units" in result.stderr and not (tmp_path/"curve.csv").exists()
+
+
+# ---- lists as people have them ----
+
+def test_lists_of_any_kind_give_one_plan(net, tmp_path):
+    from openpyxl import Workbook
+    book = Workbook()
+    for row in (("note", "Gene"), ("x", "A"), ("y", "E"), ("z", "F")): book.active.append(row)
+    book.save(tmp_path/"mine.xlsx")
+    for name, content in {"plain.txt": b"A\nE\nF\n", "excel.csv": b"\xef\xbb\xbfGene;note\r\nA;x\r\nE;y\r\nF;z\r\n", "line.txt": b"A, E, F", "comment.txt": b"gene\tcomment\nA\tthe first, the best\nE\t\nF\tx\n",
+                          "unicode.txt": "Gene\tnote\r\nA\tx\r\nE\ty\r\nF\tz\r\n".encode("utf-16"), "screen.csv": b"perturbation,r1,r2\nA,0.1,0.2\nE,1,2\nF,0,1\nctrl,0,0\n"}.items(): (tmp_path/name).write_bytes(content)
+    for name in ("plain.txt", "excel.csv", "line.txt", "comment.txt", "unicode.txt", "screen.csv", "mine.xlsx"):
+        plan = picks("--graph", net, "--budget", 2, "--candidates", tmp_path/name)
+        assert plan["n_candidates"] == 3 and sorted(o["gene"] for o in plan["picks"]) == ["A", "F"], name
+
+
+def test_other_case_is_resolved_and_told(net, tmp_path):
+    (tmp_path/"c.txt").write_text("a\nB\nb\ne\nf\n")
+    (tmp_path/"costs.csv").write_text("Gene;Cost\na;1,5\nB;1\nE;2\nF;1\n")
+    r = run("select", "--graph", net, "--budget", 3, "--candidates", tmp_path/"c.txt", "--costs", tmp_path/"costs.csv", "--json")
+    plan = json.loads(r.stdout)
+    assert r.exit_code == 0 and {o["gene"]: o["cost"] for o in plan["picks"]}.items() <= {"A": 1.5, "B": 1.0, "E": 2.0, "F": 1.0}.items() and plan["missing"] == ["b"], "b is B only where nobody else is"
+    told = [line for line in r.stderr.splitlines() if "other case" in line]
+    assert len(told) == 2 and "candidates: 4 of 5 genes found: 3 in other case (a = A, e = E, f = F), 1 as written" in told[0] and "costs:" in told[1]
+    (tmp_path/"mouse.csv").write_text("source,target\nTrp53,Myc\nMyc,myc\n")
+    (tmp_path/"m.txt").write_text("Trp53\nMyc\nmyc\n")
+    r = run("select", "--graph", tmp_path/"mouse.csv", "--budget", 3, "--candidates", tmp_path/"m.txt", "--json")
+    assert {o["gene"] for o in json.loads(r.stdout)["picks"]} == {"Trp53", "Myc", "myc"} and "case" not in r.stderr
+    (tmp_path/"odd.txt").write_text("MYC\nTRP53\n")
+    assert json.loads(run("select", "--graph", tmp_path/"mouse.csv", "--budget", 1, "--candidates", tmp_path/"odd.txt", "--json").stdout)["missing"] == ["MYC"], "two genes would fit"
+
+
+def test_a_control_is_no_gene_of_that_name(tmp_path):
+    (tmp_path/"net.csv").write_text("source,target\nCTRL,A\nA,B\n")
+    (tmp_path/"c.csv").write_text("perturbation,x\nctrl,0\na+ctrl,1\nB,2\n")
+    assert {o["gene"] for o in picks("--graph", tmp_path/"net.csv", "--budget", 2, "--candidates", tmp_path/"c.csv")["picks"]} == {"A", "B"}
+
+
+@pytest.mark.parametrize("names,says", [(["ENSG00000141510.18", "ENSG00000136997", "ENSG00000133703"], "ENSG00000141510.18: an Ensembl identifier"), (["7157", "4609", "3845"], "7157: an NCBI gene number"), (["p53", "c-myc", "HER2"], "3 of 5 genes are not")])
+def test_many_unknown_names_get_a_hint(net, tmp_path, names, says):
+    (tmp_path/"c.txt").write_text("\n".join(["A", "B", *names]))
+    (tmp_path/"a.csv").write_text("alias,symbol\n" + "".join(f"{n.split('.')[0]},{g}\n" for n, g in zip(names, "CDE")))
+    ask = ["select", "--graph", net, "--budget", 2, "--candidates", tmp_path/"c.txt"]
+    r = run(*ask, "--targets", tmp_path/"c.txt")
+    assert r.exit_code == 0 and says in r.stderr and r.stderr.count("--aliases hgnc") == 1 and "graphsel list datasets" in r.stderr
+    assert "hgnc " in run("list", "datasets").stdout
+    r = run(*ask, "--aliases", tmp_path/"a.csv")
+    assert "--aliases hgnc" not in r.stderr and "5 of 5 genes found" in r.stderr and "2 of 5 candidates" in r.stderr
+
+
+def test_aliases_from_the_registry(net, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("graphsel.datasets.load_names", lambda name: (asked.append(name), make_aliases([("alpha", "A")]))[1])
+    (tmp_path/"c.txt").write_text("alpha\nB\n")
+    assert {o["gene"] for o in picks("--graph", net, "--budget", 2, "--candidates", tmp_path/"c.txt", "--aliases", "hgnc")["picks"]} == {"A", "B"} and asked == ["hgnc"]
+    r = run("select", "--graph", net, "--budget", 1, "--aliases", "hgncc")
+    assert r.exit_code == 1 and "no such file: hgncc" in r.stderr
+
+
+def test_names_left_out_are_written_beside_the_picks(net, tmp_path):
+    out, left = tmp_path/"picks.csv", tmp_path/"picks.missing.csv"
+    (tmp_path/"c.txt").write_text("A\nB\nC\nXIST\n2-Sep\nE\n")
+    (tmp_path/"x.txt").write_text("B\n")
+    (tmp_path/"m.txt").write_text("C\n")
+    ask = ["select", "--graph", net, "--budget", 1, "--out", out]
+    r = run(*ask, "--candidates", tmp_path/"c.txt", "--exclude", tmp_path/"x.txt", "--measured", tmp_path/"m.txt")
+    assert r.exit_code == 0 and f"2 names left out, 1 excluded (see {left})" in r.stderr and "1 already measured" in r.stderr
+    rows = {o["gene"]: o["reason"] for o in csv.DictReader(left.open())}
+    assert rows == {"B": "excluded", "C": "already measured", "XIST": "candidates: not in the graph", "2-Sep": rows["2-Sep"]} and "a date that a spreadsheet made" in rows["2-Sep"]
+    assert run(*ask).exit_code == 0 and out.exists() and not left.exists(), "an old file would tell of another plan"
+    r = run(*ask[:-2], "--candidates", tmp_path/"c.txt")
+    assert "2 names left out (--out lists them)" in r.stderr and not left.exists()
+
+
+def test_missing_costs_are_told_or_given(net, tmp_path):
+    (tmp_path/"costs.csv").write_text("gene,cost\nA,2\nE,4\n")
+    ask = ["select", "--graph", net, "--budget", 4, "--costs", tmp_path/"costs.csv"]
+    r = run(*ask)
+    assert r.stderr.count("4 of 6 candidates have no cost and are taken at 1") == 1 and "; cost " in r.stderr and " of 4" in r.stderr
+    r = run(*ask, "--default-cost", 3, "--json")
+    rows = json.loads(r.stdout)["picks"]
+    assert "have no cost" not in r.stderr and all(o["cost"] == {"A": 2, "E": 4}.get(o["gene"], 3) for o in rows)
+    assert f"; cost {sum(o['cost'] for o in rows):g} of 4" in r.stderr and "--default-cost" in run("select", "--help").stdout
+    r = run("select", "--graph", net, "--budget", 2, "--default-cost", 3)
+    assert r.exit_code == 1 and "default_cost is 3.0; it stands for candidates without a cost" in r.stderr
+    assert run(*ask, "--default-cost", 0).exit_code == 2
+
+
+def test_duplicates_are_one_line(net, tmp_path):
+    (tmp_path/"c.txt").write_text("A\nB\nA\nB + C\nC+B\n")
+    r = run("select", "--graph", net, "--budget", 2, "--candidates", tmp_path/"c.txt")
+    assert r.exit_code == 0 and [line for line in r.stderr.splitlines() if "twice" in line] == [f"graphsel: {tmp_path/'c.txt'}: 1 name stands twice; taken once: A"] and "2 of 3 candidates" in r.stderr
+
+
+def test_costs_of_two_names_of_one_gene(net, tmp_path):
+    (tmp_path/"costs.csv").write_text("gene,cost\nB+A,2\nA+B,4\n")
+    r = run("select", "--graph", net, "--budget", 2, "--costs", tmp_path/"costs.csv")
+    assert r.exit_code == 1 and "costs: several names of one gene: B+A, A+B; keep one line" in r.stderr

@@ -15,13 +15,14 @@ from hypothesis import given, settings, strategies as st
 from test_graph import random_graph, random_graphs
 
 from graphsel.cli import main
-from graphsel.budget import bounds_of_prefixes, curve_budgets
+from graphsel.budget import bounds_of_prefixes, budget_curve, budget_for, curve_budgets
 from graphsel.core import GraphselError
 from graphsel.criteria import CRITERIA, make_criterion
 from graphsel.explore import PlanExplorer, ResultExplorer, explore, graph_choices, uploaded
 from graphsel.graph import from_edges
+from graphsel.lists import parse_costs, parse_genes
 from graphsel.optimize import greedy
-from graphsel.planner import PlanState, Wishes, compare_plans, first_picks, missing_genes, parse_costs, parse_genes, picks_csv, values_of, why_gene
+from graphsel.planner import PlanState, Wishes, compare_plans, first_picks, missing_genes, picks_csv, values_of, why_gene
 from graphsel.planview import Lab, PlanMap, draw_map, html_table, newly_reached, pack_discs, picture_of, plan_map, plan_page
 from graphsel.resultview import advantage, read_comparison, stability_table
 from graphsel.select import STRATEGIES, select
@@ -124,6 +125,31 @@ def test_bounds_only_where_one_is_valid():
     assert bounds_of_prefixes(select(G, 5, "graphreach", costs={"g01": 2})) is None
 
 
+@pytest.mark.parametrize("name", ["graphreach", "facility", "softreach", "maxspec"])
+@given(seed=SEEDS, dual=st.booleans(), capped=st.booleans())
+@settings(max_examples=8)
+def test_a_curve_certifies_no_less_than_its_plan(name, seed, dual, capped):
+    "And the same at a budget, whichever budgets were asked for."
+    g = random_graphs(np.random.default_rng(seed), 14)
+    limits = {"groups": {n: n[-1] for n in g.genes}, "caps": 2} if capped else {}
+    plan = greedy(make_criterion(name, g), 6, bound="dual" if dual and name in ("graphreach", "facility") else "gains", **limits)
+    whole, some = budget_curve(plan), budget_curve(plan, [2, 6]).set_index("budget")
+    assert (whole["upper_bound"] <= plan.upper_bound + 1e-9).all() and (whole["certificate"] <= 1 + 1e-9).all()
+    assert whole["certificate"].iloc[-1] >= plan.certificate - 1e-9
+    pd.testing.assert_frame_equal(whole.set_index("budget").loc[[2, 6]], some)
+
+
+def test_budget_for_asks_what_the_criterion_can_tell():
+    reach, variance = budget_curve(select(G, 8, "graphreach")), budget_curve(select(G, 8, "variance"))
+    goal = float(variance["expected_error"].iloc[3])
+    assert budget_for(variance, expected_error=goal) == budget_for(variance, goal, error=True) == budget_for(variance, goal, True) == 4
+    assert budget_for(variance, expected_error=1e-9) is None and budget_for(reach, .5) == budget_for(reach, share=.5)
+    for ask, says in [(lambda: budget_for(variance, .8), r"no bound.*budget_for\(curve, expected_error=0.8\)"), (lambda: budget_for(reach, expected_error=.8), r"no expected error.*budget_for\(curve, share=0.8\)"),
+                      (lambda: budget_for(reach, .8, error=True), "no expected error"), (lambda: budget_for(reach), "give either"), (lambda: budget_for(variance, .8, expected_error=.8), "give either"),
+                      (lambda: budget_for(reach, 80), "share is 80"), (lambda: budget_for(reach, "80%"), "share is '80%'"), (lambda: budget_for(variance, expected_error=float("nan")), "expected_error is nan"), (lambda: budget_for(reach, True), "share is True")]:
+        with pytest.raises(GraphselError, match=says): ask()
+
+
 # ---- the state ----
 
 def test_a_slip_loses_nothing():
@@ -151,6 +177,19 @@ def test_lists_as_people_paste_them():
     assert parse_genes("") == [] and parse_costs("gene;cost\nA;1") == {"A": 1.0}
     for text in ("A", "A,x", "A,1\nA,2"):
         with pytest.raises(GraphselError, match="line"): parse_costs(text)
+
+
+def test_boxes_read_what_files_hold(edges):
+    x = PlanExplorer(G, budget=3)
+    x.inputs.genes.value = "\ufeffGene;note\r\nG01;a, b\r\ng02;c\r\n# later\r\ng03+g04;\r\nG05;x"
+    assert x.state.wishes.candidates == ("g01", "g02", "g03+g04", "g05") and x.state.plan.n_candidates == 4
+    assert "Taken as the graph spells them: G01 = g01, G05 = g05." in x.outputs.status.value
+    x.inputs.costs.value = "Gene;Cost\nG01;1,5"
+    assert x.state.wishes.costs == {"g01": 1.5}
+    x.inputs.must.value = "g01 good\ng02 bad"
+    assert "gs-says wrong" in x.outputs.status.value and "must has 2 columns" in x.outputs.status.value
+    x.inputs.must.value = ""
+    assert PlanExplorer(G, ["g01", "g02"], budget=1).state.wishes.renamed == ""
 
 
 def test_comparison_and_reasons():
@@ -213,6 +252,15 @@ def test_the_page_says_what_is_assumed():
         with pytest.raises(GraphselError, match="laboratory"): Lab(**wrong)
 
 
+def test_the_page_lists_all_that_was_left_out():
+    lost = [f"LOST{i:03}" for i in range(300)]
+    plan = select(G, 3, candidates=[*G.genes[:9], *lost], targets=[*G.genes[:9], "LOST000"], exclude=["g01"], measured=["g02"])
+    page = plan_page(plan)
+    assert all(n in page for n in lost) and "not in the graph (300)" in page and "excluded (1): g01" in page and "measured (1)" not in page and "Left out" not in plan_page(select(G, 3))
+    many = plan_page(replace(plan, report={f"N{i}": "candidates: not in the graph" for i in range(600)}))
+    assert "N499 and 100 more" in many and "N500" not in many
+
+
 # ---- the wiring ----
 
 def test_a_step_of_the_slider_redraws_only_what_changed():
@@ -255,8 +303,8 @@ def test_files_from_the_browser():
     assert x.state.plan.genes == ["A", "D"]
     x.inputs.genes_file.value = file("list.csv", "gene,why\nB,x\nD,y\n")
     assert x.inputs.genes.value == "B\nD" and sorted(x.state.plan.genes) == ["B", "D"]
-    x.inputs.costs_file.value = file("costs.csv", "gene,cost\nB,2\n")
-    assert x.inputs.costs.value.startswith("gene,cost") and "cost units" in x.outputs.status.value
+    x.inputs.costs_file.value = file("costs.csv", "Gene;Cost\nB;2,5\n")
+    assert x.inputs.costs.value == "gene,cost\nB,2.5" and "cost units" in x.outputs.status.value
     x.inputs.genes_file.value = file("empty.txt", "")
     assert "empty.txt holds no gene" in x.outputs.status.value and "/" not in re.search("wrong'>(.*?) holds", x.outputs.status.value)[1]
     x.inputs.graph_files.value = file("mine.pdf", "?")

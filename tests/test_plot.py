@@ -8,6 +8,7 @@ import graphsel.active  # noqa: F401 - the learners register themselves
 from graphsel import plot
 from graphsel.core import GraphselError
 from graphsel.select import STRATEGIES
+from graphsel.statistics import summarize
 
 LEVELS = {"random": 1.0, "variance": 0.8, "degree": 1.3, "active:bald": 0.95}
 
@@ -108,14 +109,60 @@ def test_on_a_dark_page_nothing_is_black(name, noisy):
         assert all(t.get_color() == "white" for t in labels if t.get_text()) and not any(line.get_color() in ("black", "#000000", "k") for line in ax.get_lines())
 
 
-def test_curves_are_means_over_splits_with_paired_bands():
+def bands(ax):
+    "(lower, upper) of each filled band, in the order drawn."
+    paths = [c.get_paths()[0].vertices for c in ax.collections]
+    return [np.array([[v[v[:, 0] == x, 1].min(), v[v[:, 0] == x, 1].max()] for x in np.unique(v[:, 0])]) for v in paths]
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_curves_and_bands_are_those_of_the_summary(lost):
+    "Also where a strategy failed in a split."
     table = made_up()
+    if lost: table = table[~((table["strategy"] == "variance") & (table["split"] == 2))]
     ax = plot.learning_curves(table)
-    line = next(o for o in ax.get_lines() if o.get_label() == "variance")
-    np.testing.assert_allclose(line.get_ydata(), table.query("strategy == 'variance'").groupby("budget")["mse"].mean())
-    wide = plot.metric_table(table, "mse")
-    assert wide.shape == (6, 12)
-    assert (plot.half_width(wide)["variance"] < 0.6*wide["variance"].std()/np.sqrt(6)*2.57).all() # most of the scatter is that of the splits
+    told = summarize(table, ["mse"]).query("metric == 'mse'").set_index(["strategy", "budget"])
+    lines = [o for o in ax.get_lines() if o.get_label() in LEVELS]
+    assert len(lines) == 4
+    for line, band in zip(lines, bands(ax)):
+        np.testing.assert_allclose(line.get_ydata(), told.loc[line.get_label(), "mean"])
+        np.testing.assert_allclose(band, told.loc[line.get_label(), ["ci_low", "ci_high"]])
+    assert ax.get_legend().get_title().get_text() == "band: 95 % interval of the mean"
+
+
+@pytest.mark.parametrize("draw", [plot.learning_curves, plot.error_against_time])
+@pytest.mark.parametrize("n, says", [(1, "1 split: no intervals"), (3, "about the range of 3 splits")])
+def test_few_splits_are_said_in_the_legend(draw, n, says):
+    assert says in draw(made_up().query("split < @n")).get_legend().get_title().get_text()
+
+
+@pytest.mark.parametrize("budget", [None, 20])
+@pytest.mark.parametrize("n", [3, 6])
+def test_differences_show_the_statistic_of_the_summary(budget, n):
+    "Marker, line and mean of the dots; with few splits, no line, and the figure says so."
+    table = made_up().query("split < @n")
+    ax = plot.paired_differences(table, budget=budget)
+    columns = ["mean_ratio", "mean_ratio_low", "mean_ratio_high"] if budget is None else ["ratio_to_random", "ratio_low", "ratio_high"]
+    told = summarize(table, ["mse"]).query("metric == 'mse' and budget == @budget" if budget else "metric == 'mse'").groupby("strategy")[columns].first()
+    told = 100*(told.loc[[t.get_text() for t in ax.get_yticklabels()]].to_numpy() - 1)
+    np.testing.assert_allclose([m.get_xdata()[0] for m in ax.get_lines() if m.get_marker() not in ("None", "", None)], told[:, 0])
+    np.testing.assert_allclose([c.get_offsets()[:, 0].mean() for c in ax.collections], told[:, 0])
+    lines = np.array([m.get_xdata() for m in ax.get_lines() if len(m.get_xdata()) == 2 and m.get_marker() in ("None", "", None) and m.get_xdata()[0] != m.get_xdata()[1]])
+    if n == 6: np.testing.assert_allclose(lines, told[:, 1:])
+    else: assert not len(lines) and "3 splits are too few" in ax.get_xlabel()
+    assert ("mean over 3 budgets" if budget is None else "20 perturbations") in ax.get_xlabel()
+
+
+def test_one_shot_plans_stand_at_one_month():
+    ax = plot.error_against_time(made_up())
+    marks = {o.get_label(): o.get_xdata() for o in ax.get_lines() if o.get_label() in LEVELS}
+    assert len({float(marks[n][0]) for n in ("random", "variance", "degree")}) == 1 and len(marks["active:bald"]) == 3
+
+
+def test_the_map_says_what_its_diagonal_is():
+    ax = plot.pick_map(made_up())
+    assert "diagonal: two runs of one strategy in one split (–: run once)" in ax.get_xlabel() and len(ax.figure.axes) == 2 # a color bar
+    assert "run once" not in plot.pick_map(made_up().query("strategy in ('random', 'active:bald')")).get_xlabel()
 
 
 def test_one_split_has_no_bands_and_one_budget_no_area():

@@ -16,7 +16,7 @@ from graphsel.criteria import CRITERIA, make_criterion
 from graphsel.data import perturbed_genes
 from graphsel.graph import combine, from_edges
 from graphsel.optimize import Selection, greedy
-from graphsel.select import STRATEGIES, Problem, Strategy, fill_layers, make_problem, pick_kcenter, pick_typiclust, ranked, select, squared_distances, strategy, typicality
+from graphsel.select import STRATEGIES, Problem, Strategy, fill_layers, in_known_names, make_problem, pick_kcenter, pick_typiclust, ranked, select, squared_distances, strategy, typicality
 
 SEEDS = st.integers(0, 2**32 - 1)
 ONE_SHOT = [n for n, s in STRATEGIES.items() if s.kind in ("criterion", "baseline")]
@@ -377,3 +377,26 @@ def test_a_problem_is_what_was_asked():
     assert report == {"XIST": "candidates: not in the graph", NAMES[0]: "already measured", NAMES[1]: "already measured", NAMES[2]: "excluded"}
     assert problem.points(["g05", "g03"]).shape == (2, problem.coordinates.shape[1])
     assert isinstance(replace(problem, model=SimpleNamespace()).elements, list)
+
+
+# ---- names and costs of the user ----
+
+def test_names_as_the_graph_spells_them():
+    named, found = in_known_names(G, {"candidates": ["G01+g02", "g01+G03", "g02+ctrl", "ctrl", "XIST", "G02", "G04", "G04+ctrl"], "costs": {"G05": 2.0}, "measured": []})
+    assert named == {"candidates": ["G01+g02", "g01+g03", "g02", "control", "XIST", "G02", "g04"], "costs": {"g05": 2.0}, "measured": []}, "g01 and g02 are there as they stand, so G01 and G02 may be others"
+    assert found["costs"].changed == {"G05": "g05"} and set(found["candidates"].missing) == {"XIST", "G01", "G02"}
+    fly = from_edges(["dl", "CTRL"], ["Dl", "dl"])
+    assert in_known_names(fly, {"candidates": ["DL", "ctrl", "Dl"]})[0] == {"candidates": ["DL", "control", "Dl"]}
+    with pytest.raises(GraphselError, match="costs: several names of one gene: g01\\+g02, g02\\+g01; keep one"): in_known_names(G, {"costs": {"g01+g02": 1.0, "g02+g01": 2.0}})
+
+
+def test_a_default_cost(caplog):
+    half = {g: 2.0 for g in NAMES[:5]}
+    with caplog.at_level("WARNING", "graphsel"):
+        paid = select(G, 6.0, costs=half, candidates=NAMES[:8], default_cost=3)
+        assert not caplog.records and dict(zip(paid.genes, paid.columns["cost"])).items() <= {g: half.get(g, 3.0) for g in NAMES[:8]}.items()
+        plain = select(G, 6.0, costs=half, candidates=NAMES[:8])
+    assert [r.getMessage() for r in caplog.records] == ["3 of 8 candidates have no cost and are taken at 1; give them a cost or a default (default_cost, --default-cost)"]
+    assert plain.genes == select(G, 6.0, costs=half, candidates=NAMES[:8], default_cost=1.0).genes
+    for wrong in (dict(default_cost=2.0), dict(costs=half, default_cost=0), dict(costs=half, default_cost=float("nan"))):
+        with pytest.raises(GraphselError, match="default_cost is"): select(G, 6, **wrong)

@@ -11,7 +11,7 @@ from graphsel.coverage import GraphReach
 from graphsel.designs import MaxSpec, SupervisionVariance
 from graphsel.graph import from_edges
 from graphsel.optimize import greedy
-from graphsel.selection import Selection, as_saved
+from graphsel.selection import Selection, as_saved, describe
 
 PATH10 = from_edges(list("000045558"), list("123456789"))
 
@@ -42,6 +42,9 @@ def test_a_plan_in_one_sentence():
     assert text.startswith("2 of 9 candidates by graphreach: ") and f"value {s.value:g} over 10 targets" in text and "1 already measured (of what was left to win, at least" in text
     assert "1 name left out (see report)" in repr(replace(s, report={"XIST": "not in the graph"})) and "2 names left out" in repr(replace(s, report={"XIST": "", "YIST": ""}))
     assert "value" not in repr(Selection(["A"], [np.nan], [np.nan], "random")), "a baseline has no objective"
+    mixed = replace(s, report={"XIST": "targets: not in the graph", "1": "excluded", "2": "excluded", "4": "already measured"})
+    assert describe(mixed, "see x.csv").endswith("; 1 name left out, 2 excluded (see x.csv)") and repr(replace(s, report={"4": "already measured"})) == text
+    assert "; cost 3 of 3.5;" in repr(greedy(GraphReach(PATH10), 3.5, costs={"0": 2.0}, measured=["4"]))
     html = s._repr_html_()
     assert all(f"<td>{g}</td>" in html for g in s.genes) and len(s) == 2
 

@@ -7,7 +7,7 @@ from graphsel.compare import SUMMARY_COLUMNS, compare, holm, summarize
 from graphsel.core import GraphselError
 from graphsel.datasets import simulated_screen
 from graphsel.metrics import budget_saved
-from graphsel.statistics import bootstrap_weights, by_split, initial_risk, interval, jaccard, laboratory_time, noise_stability, pick_overlap, saved_in_draws, tail, weighted_means
+from graphsel.statistics import bootstrap_weights, by_split, few_splits, initial_risk, interval, jaccard, laboratory_time, mean_interval, noise_stability, pick_overlap, saved_in_draws, split_differences, tail, weighted_means
 
 
 def made_up(levels, splits=12, budgets=(10, 20), seed=0, draws=1, scatter=0.1):
@@ -42,6 +42,43 @@ def test_summary_by_hand():
     assert (summary.loc["random", ["ratio_to_random", "ratio_low", "ratio_high"]] == 1).all().all()
 
 
+@pytest.mark.parametrize("budgets", [(10,), (10, 20, 40)])
+def test_each_split_has_its_part_in_the_mean_ratio(budgets):
+    "The parts average to it, and are what is tested; with one budget, test and interval are those of that budget."
+    from scipy.stats import wilcoxon
+    table = made_up(LEVELS, budgets=budgets, draws=2)
+    summary = summarize(table, ["mse"]).query("metric == 'mse'").groupby("strategy").first()
+    wide = table.groupby(["split", "strategy", "budget"])["mse"].mean().unstack(["strategy", "budget"])
+    parts = {s: split_differences(wide[s].to_numpy(), wide["random"].to_numpy()) for s in "abc"}
+    for s, d in parts.items():
+        assert d.mean() == pytest.approx(summary.loc[s, "mean_ratio"] - 1) and summary.loc[s, "mean_p_value"] == pytest.approx(wilcoxon(d).pvalue)
+        if len(budgets) == 1: assert summary.loc[s, "mean_p_value"] == summary.loc[s, "p_value"] and summary.loc[s, "mean_ratio_low"] == pytest.approx(summary.loc[s, "ratio_low"])
+    np.testing.assert_allclose(summary.loc[list("abc"), "mean_p_holm"], holm(np.array([wilcoxon(parts[s]).pvalue for s in "abc"])))
+    assert np.isnan(summary.loc["random", "mean_p_value"])
+
+
+def test_parts_with_gaps():
+    "A split counts with the budgets it has; one without any has no part; nothing to compare is no error."
+    X, R = np.array([[1., np.nan], [2, 3], [np.nan, np.nan]]), np.array([[2., 2], [2, 4], [1, 1]])
+    np.testing.assert_allclose(split_differences(X, R), [-1/2, (0 - 1/4)/2, np.nan])
+    assert np.isnan(split_differences(X*np.nan, R)).all()
+
+
+def test_bands_are_the_intervals_of_the_summary():
+    table = made_up(LEVELS, draws=3)
+    table = table[~((table["strategy"] == "a") & (table["split"] == 0))] # a failed split
+    summary = summarize(table, ["mse"]).query("metric == 'mse'").set_index(["strategy", "budget"])
+    wide = table.groupby(["split", "strategy", "budget"])["mse"].mean().unstack(["strategy", "budget"])
+    for s in LEVELS: np.testing.assert_allclose(mean_interval(wide[s].dropna(how="all")), summary.loc[s, ["ci_low", "ci_high"]].to_numpy(float).T)
+
+
+@pytest.mark.parametrize("n, says", [(1, "1 split: there are no intervals"), (3, "3 splits: intervals are about the extremes"), (5, "5 splits"), (6, "")])
+def test_few_splits_are_told(n, says):
+    "Draws count for nothing here."
+    note = few_splits(made_up(LEVELS, splits=n, draws=4))
+    assert note.startswith(says) and bool(note) == bool(says)
+
+
 def test_random_is_averaged_in_its_split_before_pairs_are_made():
     "Draws in a split are no further evidence about splits: n counts splits."
     table = made_up(LEVELS, draws=5)
@@ -62,7 +99,7 @@ def test_pairs_without_a_partner_are_left_out():
     table = made_up(LEVELS)
     hurt = table.assign(status=np.where((table["strategy"] == "a") & (table["split"] == 0), "failed", "ok"))
     whole, rest = (summarize(t, ["mse"]).query("metric == 'mse'").set_index(["strategy", "budget"]) for t in (table, hurt))
-    pd.testing.assert_frame_equal(whole.loc[["b", "c", "random"]].drop(columns="p_holm"), rest.loc[["b", "c", "random"]].drop(columns="p_holm"))
+    pd.testing.assert_frame_equal(whole.loc[["b", "c", "random"]].drop(columns=["p_holm", "mean_p_holm"]), rest.loc[["b", "c", "random"]].drop(columns=["p_holm", "mean_p_holm"]))
     wide = table.query("split > 0").pivot(index="split", columns=["strategy", "budget"], values="mse")
     assert rest.loc[("a", 10), "n"] == 11 and rest.loc[("a", 10), "ratio_to_random"] == pytest.approx(wide["a", 10].mean()/wide["random", 10].mean())
     assert np.isfinite(rest.loc["a"][["ratio_low", "ratio_high", "p_holm"]].astype(float)).all().all()
