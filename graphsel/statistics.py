@@ -153,10 +153,9 @@ def _block(table, metric):
 # %% ../nbs/10d_statistics.ipynb #59ae67cc
 def _curve_rows(name, values, pair, metric):
     "Rows of one strategy: `values` is splits x budgets; `pair` the same and random's, where both have a result."
-    n, budgets = len(values), values.columns.to_numpy()
     low, high = mean_interval(values)
     versus = _versus(*pair, metric) if pair is not None and pair[0].size else {}
-    for i, b in enumerate(budgets):
+    for i, b in enumerate(values.columns.to_numpy()):
         v = values[b].dropna()
         yield {"strategy": name, "budget": b, "mean": v.mean(), "sd": v.std(), "n": len(v), "ci_low": low[i], "ci_high": high[i], **versus.get(b, NOTHING)}
 
