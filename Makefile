@@ -51,7 +51,8 @@ readme: $(DEV) ## render README.md from nbs/index.ipynb
 
 FLAGS ?=
 notebooks: export ## export, run every notebook saving its outputs, clean (FLAGS=slow: slow cells too)
-	$(BIN)/nbdev-test --n-workers $(JOBS) --save --flags "$(FLAGS)"
+	@# A process for each: nbdev reuses its workers, and what one notebook defines would be known to the next.
+	printf '%s\n' nbs/*.ipynb nbs/*/*.ipynb | xargs -P $(JOBS) -n 1 $(BIN)/nbdev-test --save --cell-timing-min 5 --flags "$(FLAGS)"
 	$(BIN)/nbdev-clean
 	$(MAKE) readme
 

@@ -34,7 +34,8 @@ def parse_gene_sets(text:str, # the file's text
     for n, line in enumerate(text.splitlines(), 1):
         if not line.strip(): continue
         term, members = _gene_set_line(line)
-        if term is None: raise GraphselError(f"{name}, line {n}: not a gene set ('{line[:40]}'); expected 'name<TAB>link<TAB>genes' or 'name (GO:id),gene<TAB>genes'")
+        hint = "" if "\t" in text else "; a list of genes? that is for --candidates (candidates=)"
+        if term is None: raise GraphselError(f"{name}, line {n}: not a gene set ('{line[:40]}'); expected 'name<TAB>link<TAB>genes' or 'name (GO:id),gene<TAB>genes'{hint}")
         if term in sets: raise GraphselError(f"{name}, line {n}: the set '{term}' stands twice; rename or merge it")
         sets[term] = members
     if not sets: raise GraphselError(f"{name} holds no gene set")

@@ -84,6 +84,7 @@ def compare(screen:"ad.AnnData", # the screen with all answers
     every = tasks(plan, bench.graphs)
     todo, rows = [t for t in every if t.key not in done], [r for t in every for r in done.get(t.key, ())]
     if done: log.info("%s: %d of %d tasks are done already", out, len(done), len(every))
+    if todo: log.info("%s task%s in %s", f"{len(todo):,}", "s"[:len(todo) > 1], "1 process" if jobs == 1 else f"{jobs} processes")
     _collect(plan, bench, todo, rows, folder, jobs, dask)
     results = result_table(rows)
     if out is not None: write_results(results, out)
@@ -102,5 +103,5 @@ def _collect(plan, bench, todo, rows, folder, jobs, dask):
                 write_results(result_table(rows), folder.parent, summary=False)
                 written = time.perf_counter()
     except KeyboardInterrupt:
-        if folder is not None: log.warning("interrupted; what is done is kept in %s: go on with --resume", folder.parent)
+        if folder is not None: log.warning("%s; go on with --resume", f"what is done is kept in {folder.parent}" if rows else "nothing was done yet")
         raise

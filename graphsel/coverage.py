@@ -87,6 +87,8 @@ class Criterion(SetFunction):
     monotone = True # more never hurts
     submodular = True # gains only shrink as the set grows
     keeps_gains = False # True: `gains` of everyone is at hand at any time, so that laziness saves nothing
+    picks = "" # what it picks, in plain words, for `graphsel list strategies`; "" = the docstring
+    part_of = "" # what value / ceiling is a share of, where that says something
 
     def __init__(self, graph:Graphs, elements:Iterable[str]|None=None, targets:Iterable[str]|None=None):
         self.graph = graph
@@ -241,6 +243,7 @@ class RowCriterion(Criterion):
 class GraphReach(RowCriterion):
     "Weighted coverage of the targets by the K-hop reach of the picks (reconstructed from Panagopoulos et al. 2025). Monotone submodular."
     name = "graphreach"
+    picks = "Genes that bring most targets within reach of a graph network with K layers; the paper's criterion, reconstructed."
     hard = True
     def __init__(self, graph:Graphs, elements=None, targets=None, hops:int=1, direction:str="receptive", weights=None):
         super().__init__(graph, elements, targets)
@@ -288,6 +291,7 @@ class SoftCriterion(RowCriterion):
 class SoftReach(SoftCriterion):
     "Graded coverage of the targets by the operator's weights (reconstructed). Monotone submodular."
     name = "softreach"
+    picks = "As graphreach, but a strong link counts more than a weak one."
     def __init__(self, graph:Graphs, elements=None, targets=None, hops:int=1, form:str="saturated", tau:float=0.5, norm:str="sym", weights=None):
         super().__init__(graph, elements, targets)
         if form not in self.loops.FORMS: raise unknown_name("form of soft reach", form, self.loops.FORMS)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .cells import CellMoments, cell_moments, describe_values, difference_moments, matrix_of, open_cells, raw_moments
-from .core import GraphselError, RandomState, as_rng, atomic_path, check_positive_int, log, name_some
+from .core import GraphselError, RandomState, as_rng, atomic_path, check_file, check_positive_int, log, name_some
 from .labels import CONTROL_NAMES, SPELLINGS, find_spelling, gene_incidence, perturbation_name, perturbed_genes, read_labels
 from .tables import as_numbers, average_replicates, is_number, ranked_responses, read_rows, read_table, row_names
 
@@ -317,7 +317,7 @@ def screen_from_table(table:"pd.DataFrame", # `perturbation`, optional `n_cells`
                       target_sum:float=1e6 # total per row that counts are brought to
                      ) -> "ad.AnnData":
     "A screen from a table; a `ctrl`/`control` row is subtracted, replicates are averaged. Raises `GraphselError` for a missing or non-numeric column."
-    if perturbation_key not in table: raise GraphselError(f"{source} has no column '{perturbation_key}' (it has {name_some(table.columns, 12)}); name the column with the perturbations so")
+    if perturbation_key not in table: raise GraphselError(f"{source} has no column '{perturbation_key}' (it has {name_some(table.columns, 12)}); name the column with the perturbations so, or say which it is (perturbation_key=, --perturbation-key)")
     _check_names(table.columns, "column", source)
     names = row_names(table[perturbation_key], source)
     batch, batches = _levels(table, covariate, source)
@@ -388,7 +388,7 @@ def read_screen(path:str|Path, # .h5ad or .zarr (cells or screen), .csv, .tsv, .
                ) -> "ad.AnnData": # the screen
     "Read a screen from a file. Raises `GraphselError` for what cannot be read or is not a screen."
     file, wish = _file_and_wish(path)
-    if not file.exists() or (file.is_dir() and file.suffix != ".zarr"): raise GraphselError(f"no such file: {file}; check the path")
+    if file.suffix != ".zarr": check_file(file) # a .zarr is a folder
     if file.suffix in (".h5ad", ".zarr"): return _read_anndata(file, wish, perturbation_key, control, options)
     table, name = read_rows(path)
     if {"perturbed_gene", "gene"} <= set(table.columns): return screen_from_lists(table, name, **options)

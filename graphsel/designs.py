@@ -88,6 +88,7 @@ def connected_blocks(graph:Graphs, # one graph or several
 class MaxSpec(Criterion):
     "Log-determinant of the picks' kernel block (reconstructed from Panagopoulos et al. 2025). Monotone submodular. Genes that stand alone gain nothing."
     name = "maxspec"
+    picks = "Genes that differ most from each other in the graph, so that they span most of it; the paper's second criterion, reconstructed."
     keeps_gains = True
     def __init__(self, graph:Graphs, elements:Iterable[str]|None=None, targets:Iterable[str]|None=None, # targets play no part
                  hops:int=1, # power of the operator, or largest hop of "cosine"
@@ -134,6 +135,7 @@ def bordered_top(values:np.ndarray, # i eigenvalues of a symmetric block
 class TopEigenvalue(Criterion):
     "The largest eigenvalue of the picks' kernel block: an ablation of MaxSpec. Monotone, not submodular."
     name = "topeig"
+    picks = "For comparison with maxspec: genes that share the one strongest direction of the graph."
     submodular = False
     keeps_gains = True
     def __init__(self, graph:Graphs, elements:Iterable[str]|None=None, targets:Iterable[str]|None=None, hops:int=1, kernel="operator", normalize:bool=False, **params): # as for `MaxSpec`
@@ -174,6 +176,8 @@ def left_columns(kernel:KernelBlocks, # elements and targets
 class SupervisionVariance(Criterion):
     "Variance of the targets that measuring the picks removes, with a graph kernel as prior covariance. Monotone, nearly submodular."
     name = "variance"
+    picks = "Recommended. Genes that leave the least uncertainty about the targets, where neighbors in the graph respond alike."
+    part_of = "the targets' variance"
     submodular = False # nearly: some gains grow a little as the set grows
     keeps_gains = True
     def __init__(self, graph:Graphs, elements:Iterable[str]|None=None, targets:Iterable[str]|None=None,

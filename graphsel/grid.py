@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KEY', 'run_task', 'failed_rows', 'registered_elsewhere', 'work', 'in_processes', 'dask_client', 'on_dask', 'run_all',
-           'Remaining', 'watch', 'identity', 'write_task', 'read_task', 'open_folder', 'machine']
+           'Remaining', 'watch', 'identity', 'write_task', 'names_of', 'read_task', 'open_folder', 'machine']
 
 # %% ../nbs/10c_grid.ipynb #91ba5776
 import json
@@ -14,8 +14,8 @@ import threading
 import time
 import warnings
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -145,11 +145,12 @@ class Remaining:
     "How long the rest will take, from what tasks of the same strategy and model took."
     def __init__(self, todo:Iterable[Task], jobs:int=1):
         self.left, self.jobs = Counter((t.strategy, t.model) for t in todo), jobs
-        self.total, self.seen, self.started = sum(self.left.values()), {}, time.perf_counter()
+        self.total, self.seen, self.started, self.late = sum(self.left.values()), {}, time.perf_counter(), 0.0
 
     def finish(self, task:Task, seconds:float) -> None:
         "One is done."
         kind = (task.strategy, task.model)
+        if not self.seen: self.late = max(0.0, time.perf_counter() - self.started - seconds) # processes start once
         self.left[kind] -= 1
         self.seen.setdefault(kind, []).append(seconds)
 
@@ -161,7 +162,7 @@ class Remaining:
         mean = {k: sum(v)/len(v) for k, v in self.seen.items()}
         work = sum(n*mean.get(k, max(mean.values())) for k, n in self.left.items())
         elapsed, busy = time.perf_counter() - self.started if elapsed is None else elapsed, sum(map(sum, self.seen.values()))
-        pace = self.jobs if self.done < 4*self.jobs else min(self.jobs, busy/max(elapsed, 1e-9)) # seconds of work per second, starting processes included
+        pace = self.jobs if self.done < 4*self.jobs else min(self.jobs, busy/max(elapsed - self.late, 1e-9)) # seconds of work per second
         return work/max(pace, 1e-3), all(k in mean for k, n in self.left.items() if n)
     def __str__(self) -> str:
         left, sure = self.seconds()
@@ -172,7 +173,7 @@ def _duration(s): return f"{s:.0f} s" if s < 90 else f"{s/60:.0f} min" if s < 54
 # %% ../nbs/10c_grid.ipynb #53da7717
 def watch(found:Iterable[tuple], # from `run_all`
           todo:list[Task], jobs:int=1,
-          every:float=60.0 # seconds between two lines, where there is no bar
+          every:float=10.0 # seconds between two lines, where there is no bar
          ) -> Iterator[tuple]:
     "Pass results on, with a bar where somebody is watching, and a line now and then in the log where not."
     rest, told = Remaining(todo, jobs), time.perf_counter()
@@ -198,8 +199,22 @@ def write_task(folder:Path, name:str, task:Task, rows:list[dict]) -> None:
     "Write the rows of a task, whole or not at all; `name` is that of the comparison."
     _write_json(Path(folder)/f"{task.key}.json", {"comparison": name, "task": asdict(task), "rows": rows, "sha1": sha1(json.dumps(rows))})
 
+# %% ../nbs/10c_grid.ipynb #ba402a28
+def names_of(before:dict, # what run.json says
+             plan:Plan, bench:Bench, out:str|Path) -> set[str]: # names that task files may carry
+    "The comparison's name, and those it had with fewer strategies. Raises `GraphselError` for another comparison, and says what differs."
+    name, old = identity(plan, bench), before.get("plan", {})
+    had, names = tuple(old.get("strategies", ())), {name, before.get("identity", name), *before.get("earlier", ())}
+    if before.get("identity", name) == name: return names
+    if set(had) <= set(plan.strategies) and identity(replace(plan, strategies=had), bench) == before["identity"]: return names
+    new, graphs = json.loads(json.dumps(asdict(plan), default=str)), {k: g.fingerprint for k, g in bench.graphs.items()}
+    differs = [f"{k} is {old.get(k)} there and {v} here" for k, v in new.items() if old.get(k) != v]
+    what = "; ".join(differs) or ("another graph" if before.get("graph") != graphs else "another screen")
+    raise GraphselError(f"{out} holds another comparison: {what}; ask as it was begun (strategies may be added), or choose another folder")
+
 # %% ../nbs/10c_grid.ipynb #5b07223f
-def read_task(file:Path, name:str) -> list[dict]|None: # rows; None: damaged, and set aside
+def read_task(file:Path, names:Collection[str] # of the comparison, see `names_of`
+             ) -> list[dict]|None: # rows; None: damaged, and set aside
     "The rows of a task file. Raises `GraphselError` for one of another comparison."
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
@@ -209,7 +224,7 @@ def read_task(file:Path, name:str) -> list[dict]|None: # rows; None: damaged, an
         log.warning("%s is damaged (half-written or edited); it is set aside as %s.damaged, and its task is run again", file, file.name)
         file.replace(file.with_name(file.name + ".damaged"))
         return None
-    if found["comparison"] != name: raise GraphselError(f"{file.parent.parent} holds another comparison (other arguments or inputs); choose another folder")
+    if found["comparison"] not in names: raise GraphselError(f"{file.parent.parent} holds another comparison (other arguments or inputs); choose another folder")
     return found["rows"]
 
 # %% ../nbs/10c_grid.ipynb #4324294e
@@ -223,10 +238,10 @@ def open_folder(out:str|Path, plan:Plan, bench:Bench, resume:bool, notes:dict) -
     except (OSError, ValueError):
         log.warning("%s is damaged; it is written anew", run)
         before = {}
-    if before.get("identity", name) != name: raise GraphselError(f"{out} holds another comparison (other arguments or inputs); choose another folder")
-    done = {f.stem: read_task(f, name) for f in sorted(folder.glob("[0-9a-f]*.json"))}
+    names = names_of(before, plan, bench, out)
+    done = {f.stem: read_task(f, names) for f in sorted(folder.glob("[0-9a-f]*.json"))}
     for half in [*out.glob(".*-*"), *folder.glob(".*.json")]: half.unlink(missing_ok=True) # what a killed run was writing
-    _write_json(run, {"identity": name, "plan": asdict(plan), "version": __version__, "graph": {k: g.fingerprint for k, g in bench.graphs.items()},
+    _write_json(run, {"identity": name, "earlier": sorted(names - {name}), "plan": asdict(plan), "version": __version__, "graph": {k: g.fingerprint for k, g in bench.graphs.items()},
                       "left_out": list(bench.left_out), "machine": machine(), **notes})
     folder.mkdir(exist_ok=True)
     return folder, {k: rows for k, rows in done.items() if rows and all(r["status"] == "ok" for r in rows)} # what failed is tried again

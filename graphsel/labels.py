@@ -53,12 +53,12 @@ def find_spelling(obs:"pd.DataFrame", # one row per cell
                  ) -> tuple[str, str]: # column, name of the control
     "Which column names the perturbation and what the control is called. Raises `GraphselError` when it cannot be told."
     if perturbation_key and perturbation_key not in obs:
-        raise GraphselError(f"obs has no column '{perturbation_key}' (it has {name_some(obs.columns, 12)}); give perturbation_key")
+        raise GraphselError(f"obs has no column '{perturbation_key}' (it has {name_some(obs.columns, 12)}); correct perturbation_key= (--perturbation-key)")
     keys = [perturbation_key] if perturbation_key else [k for k, _ in SPELLINGS if k in obs]
     present = {k: set(_factorized(obs[k])[1]) for k in keys}
     found = [(k, c) for k in keys for c in ([control] if control else CONTROL_NAMES) if c in present[k]]
     if not found:
-        raise GraphselError(f"no control cells found ({f'control={control!r}, ' if control else ''}columns: {name_some(obs.columns, 12)}{_control_hint(obs)}); give perturbation_key= and control=")
+        raise GraphselError(f"no control cells found ({f'control={control!r}, ' if control else ''}columns: {name_some(obs.columns, 12)}{_control_hint(obs)}); give perturbation_key= and control= (--perturbation-key, --control)")
     _check_one_reading(obs, found)
     key, name = min(found, key=lambda o: o not in SPELLINGS) # the pair that some collection uses, if there is one
     log.info("perturbations read from obs['%s'], control is '%s'", key, name)
@@ -86,7 +86,7 @@ def _check_one_reading(obs, found):
     genes = {o: frozenset(re.split(r"[+_]", o)) - {"", *CONTROL_NAMES} for _, labels in readings.values() for o in labels}
     seen = [set(zip(*(code for code, _ in readings.values())))][0] # combinations of labels that occur
     same = all(len({genes[labels[i]] for i, (_, labels) in zip(row, readings.values())}) == 1 for row in seen)
-    if not same: raise GraphselError(f"several columns of obs may name the perturbation, and they differ: {'; '.join(f'{k} (control {c})' for k, c in found)}; give perturbation_key=")
+    if not same: raise GraphselError(f"several columns of obs may name the perturbation, and they differ: {'; '.join(f'{k} (control {c})' for k, c in found)}; give perturbation_key= (--perturbation-key)")
 
 def _control_hint(obs):
     "Names in `obs` that sound like a control."

@@ -19,7 +19,7 @@ import scipy.linalg as sl
 import torch
 
 from .baselines import Additive, Neighbors, Transfer
-from .core import GraphselError, as_seed, check_positive_int, progress, unknown_name
+from .core import GraphselError, as_seed, check_file, check_positive_int, progress, unknown_name, unknown_parameter
 from .data import gene_incidence
 from .graph import Graphs
 from .networks import CONVS, Ensemble, GateNet, Hidden, edge_tensors, hidden_kernel, loo_residuals, node_inputs, penalty, rows_of
@@ -302,7 +302,7 @@ def make_model(name:str, # one of `MODELS`
     if name not in MODELS: raise unknown_name("model", name, MODELS)
     known = MODELS[name]().get_params()
     wrong = [p for p in params if p not in known]
-    if wrong: raise unknown_name(f"parameter of '{name}'", wrong[0], known)
+    if wrong: raise unknown_parameter(name, wrong[0], known)
     return MODELS[name](**params)
 
 # %% ../nbs/07b_models.ipynb #1c4e93c3
@@ -310,7 +310,7 @@ def load_model(path:str|Path # written by `save`
               ) -> ResponseModel: # trained
     "Read a model. It is a pickle: open only what you wrote. Raises `GraphselError` for what is not one."
     import joblib
-    if not Path(path).is_file(): raise GraphselError(f"no such file: {path}; check the path")
+    check_file(path)
     try: model = joblib.load(path)
     except Exception as e: raise GraphselError(f"cannot read {path} as a model: {e}; was it written by save, and by this version?") from e
     if not isinstance(model, ResponseModel): raise GraphselError(f"{path} holds a {type(model).__name__}, not a model")
@@ -330,7 +330,7 @@ def measured_neighbors(graph:Graphs, names:Sequence[str], # perturbations
 
 def rank_unmeasured(model:ResponseModel, # trained
                     prediction:"ad.AnnData" # what it predicts
-                   ) -> "pd.DataFrame": # rank, gene, effect, sd (NaN where the model gives none), n_measured_neighbors
+                   ) -> "pd.DataFrame": # rank, gene, effect, sd (of a new measurement; NaN where the model gives none), n_measured_neighbors
     "What was predicted and not measured, the largest predicted response first."
     import pandas as pd
     p = prediction[~prediction.obs_names.isin(model.perturbations_)]

@@ -9,6 +9,7 @@ __all__ = ['STRATEGIES', 'LIMITS', 'Problem', 'Strategy', 'strategy', 'get_strat
            'select', 'fill_layers', 'attach']
 
 # %% ../nbs/06_select.ipynb #f8373665
+import inspect
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,8 +17,8 @@ from functools import cached_property
 
 import numpy as np
 
-from .core import GraphselError, RandomState, as_rng, as_seed, log, name_some, one_thread, unknown_name
-from .criteria import CRITERIA, is_mixture, make_criterion, parse_mixture
+from .core import GraphselError, RandomState, as_rng, as_seed, log, name_some, one_thread, unknown_name, unknown_parameter
+from .criteria import CRITERIA, is_mixture, make_criterion, parameters_of, parse_mixture
 from .coverage import incidence, sorted_names
 from .data import perturbation_name, perturbed_genes
 from .graph import Graphs, align, spectral_features
@@ -92,7 +93,7 @@ def ranked(problem:Problem, # what was asked
 # %% ../nbs/06_select.ipynb #db9e0851
 @strategy("random", seeded=True)
 def pick_random(problem:Problem, budget:int, rng:np.random.Generator) -> Selection:
-    "A uniform draw without replacement."
+    "Genes drawn by chance: what every plan is compared with."
     names = sorted(problem.candidates)
     return ranked(problem, [names[i] for i in rng.permutation(len(names))[:budget]], "random")
 
@@ -106,13 +107,13 @@ def by_score(problem:Problem, # what was asked
 
 @strategy("degree")
 def pick_degree(problem:Problem, budget:int, rng:np.random.Generator) -> Selection:
-    "Largest weighted degree first."
+    "The genes with the most and strongest links first: hubs."
     return ranked(problem, by_score(problem, problem.graph.degree)[:budget], "degree")
 
 # %% ../nbs/06_select.ipynb #b82fcd8b
 @strategy("pagerank")
 def pick_pagerank(problem:Problem, budget:int, rng:np.random.Generator) -> Selection:
-    "Largest PageRank first, averaged over the graphs."
+    "The genes that a random walk along the links visits most often first (PageRank, averaged over the graphs)."
     import networkx as nx
     score = np.zeros(len(problem.graph))
     for layer in problem.graph.graphs: # an edge of the walker goes from source to receiver
@@ -129,7 +130,7 @@ def squared_distances(A:np.ndarray, # n x d
 
 @strategy("kcenter")
 def pick_kcenter(problem:Problem, budget:int, rng:np.random.Generator) -> Selection:
-    "Farthest-first traversal in the space of the graph kernel."
+    "Each time the gene that is farthest in the graph from everything picked or measured so far."
     names = sorted(problem.candidates)
     X, known = problem.points(names), problem.points(sorted(problem.measured))
     far = squared_distances(X, known).min(axis=1) if len(known) else -squared_distances(X, X.mean(0, keepdims=True))[:, 0]
@@ -153,7 +154,7 @@ def clusters(X:np.ndarray, # n x d points
 
 @strategy("kmeans", nested=False, seeded=True)
 def pick_kmeans(problem:Problem, budget:int, rng:np.random.Generator) -> Selection:
-    "As many k-means clusters as picks; the candidate nearest each center, larger clusters first."
+    "The candidates cut into as many groups of similar genes as picks (k-means); the middle one of each, larger groups first."
     names = sorted(problem.candidates)
     X = problem.points(names)
     label, centers = clusters(X, budget, rng)
@@ -178,7 +179,7 @@ def typicality(X:np.ndarray, # n x d, the members of one cluster
 
 @strategy("typiclust", nested=False, seeded=True)
 def pick_typiclust(problem:Problem, budget:int, rng:np.random.Generator) -> Selection:
-    "Most typical candidate of each cluster; clusters with the fewest measured genes first, then the largest."
+    "As kmeans, but the most typical gene of each group; groups with the fewest measured genes first, then the largest."
     names, known = sorted(problem.candidates), sorted(problem.measured)
     label, _ = clusters(problem.points(names + known), budget + len(known), rng)
     X, own, taken = problem.points(names), label[:len(names)], label[len(names):]
@@ -193,7 +194,7 @@ def pick_by_criterion(name:str # of a criterion
     def pick(problem, budget, rng=None):
         c = make_criterion(name, problem.graph, problem.elements, problem.targets, **problem.params)
         return greedy(c, budget, measured=sorted(problem.measured), costs=problem.costs, random_state=rng, **problem.limits)
-    pick.__doc__ = CRITERIA[name].__doc__ if name in CRITERIA else None
+    pick.__doc__ = CRITERIA[name].picks or CRITERIA[name].__doc__ if name in CRITERIA else None
     return pick
 
 for _name in CRITERIA: strategy(_name, kind="criterion")(pick_by_criterion(_name))
@@ -212,7 +213,7 @@ def known_to(graph:Graphs, # one graph or several
     names = [n for n in names if n != "control"]
     if "" in names or len(set(names)) < len(names): sorted_names(names, what) # says which is empty or stands twice
     lacking = [n for n in names if not all(p in graph for p in perturbed_genes(n))]
-    if lacking and missing == "error": raise GraphselError(f"{what}: {len(lacking):,} of {len(names):,} are not in the graph: {name_some(lacking)}; mend the names, or allow it with missing='report'")
+    if lacking and missing == "error": raise GraphselError(f"{what}: {len(lacking):,} of {len(names):,} are not in the graph: {name_some(lacking)}; mend the names, or take them off the list")
     if lacking: log.warning("%s: %s of %s are not in the graph and are left out: %s", what, f"{len(lacking):,}", f"{len(names):,}", name_some(lacking))
     report.update({n: f"{report[n].split(':')[0]}, {what}: not in the graph" if n in report else f"{what}: not in the graph" for n in lacking})
     lacking = set(lacking)
@@ -265,6 +266,7 @@ def make_problem(graph:Graphs, # one graph or several
     align(graph, [], missing) # an unknown policy is refused before anything is done
     report = {}
     wanted = list(graph.genes) if candidates is None else known_to(graph, candidates, "candidates", missing, report)
+    if report and not wanted: raise GraphselError(f"no candidate is in the graph: the candidates are called {name_some(report)}; the genes of the graph {name_some(graph.genes)}; give both in the same kind of names (--aliases translates)")
     measured = known_to(graph, measured, "measured", missing, report)
     exclude, known = set(known_to(graph, exclude, "exclude", missing, report)), set(measured)
     limits = known_limits(graph, {k: params.pop(k) for k in LIMITS if k in params}, wanted, report)
@@ -304,16 +306,23 @@ def select(graph:Graphs, # one graph or several
            default_cost:float|None=None, # of candidates without a cost; None = 1, with a warning
            fallback:Sequence[Graphs]=(), # for "backoff": graphs that lend edges to genes the graph lacks, in this order
            random_state:RandomState=None, # for strategies that draw
-           **params # of the criterion (hops, noise, weights ...), and further limits (must, groups, caps, method, bound ...)
+           hops:int|Sequence[int]|None=None, # layers of the model; for kernels, the largest number that is averaged; None = the criterion's
+           must:Iterable[str]|None=None, # picked in any case, first
+           groups:Mapping[str, str]|None=None, # perturbation -> group (plate, pathway)
+           caps:int|Mapping[str, int]|None=None, # most picks from each group
+           method:str|None=None, # of `greedy`: "naive", "lazy", "compiled", "stochastic", "threshold" or "exact"; None = "auto"
+           bound:str|None=None, # of the certificate: "gains" or "dual"; None = "gains"
+           **params # of the criterion (noise, weights, kernel ...), and ties, epsilon, seconds of `greedy`
           ) -> Selection: # ranked: every prefix is a plan where the strategy is nested
     "Choose perturbations in one shot, from the graph alone. Raises `GraphselError` for anything impossible."
-    found, started = get_strategy(criterion), time.perf_counter()
-    if found.kind == "active": raise GraphselError(f"'{criterion}' needs a model trained round by round; use it in a comparison, and choose a one-shot strategy here")
+    found, started = _one_shot(criterion), time.perf_counter()
+    _check_parameters(criterion, params)
     if missing == "backoff": # lists are read twice
-        candidates, targets, measured, params["must"] = map(_kept, (candidates, targets, measured, params.get("must")))
-        graph = attach(fill_layers(graph), [candidates, targets, measured, params.get("must")], fallback)
+        candidates, targets, measured, must = map(_kept, (candidates, targets, measured, must))
+        graph = attach(fill_layers(graph), [candidates, targets, measured, must], fallback)
     elif fallback: raise GraphselError("a fallback is used with missing='backoff' only; say so, or leave it out")
-    problem, report = make_problem(graph, candidates, targets, measured, exclude, costs, missing, default_cost, **params)
+    given = {k: v for k, v in dict(hops=hops, must=must, groups=groups, caps=caps, method=method, bound=bound).items() if v is not None}
+    problem, report = make_problem(graph, candidates, targets, measured, exclude, costs, missing, default_cost, **params, **given)
     if found.kind == "baseline":
         odd = set(problem.params) - {"hops"} | set(problem.limits)
         if odd: raise GraphselError(f"'{criterion}' has no parameter {name_some(sorted(odd))}; remove it, or choose a criterion")
@@ -322,6 +331,19 @@ def select(graph:Graphs, # one graph or several
     with one_thread(): s = found.pick(problem, budget, as_rng(random_state))
     s = replace(s, report=dict(sorted(report.items())), params={**s.params, **problem.params}, seconds=time.perf_counter() - started)
     return explain(s) if s.criterion is not None else s
+
+def _one_shot(name):
+    "The strategy. Raises for one that needs a trained model."
+    if "active:" not in str(name) and (found := get_strategy(name)).kind != "active": return found
+    raise GraphselError(f"'{name}' learns round by round and is for a comparison only (compare, graphsel compare); choose a one-shot strategy here, e.g. variance")
+
+def _check_parameters(criterion, params):
+    "Raise for a parameter that neither `select` nor the criterion takes."
+    if criterion not in CRITERIA and not is_mixture(criterion): return
+    own = parameters_of(criterion)
+    here = {p.name for p in inspect.signature(select).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    for k in params if own else ():
+        if k not in own | {*LIMITS, *CRITERIA}: raise unknown_parameter(criterion, k, own | here | {*LIMITS})
 
 # %% ../nbs/06_select.ipynb #70b5c398
 def fill_layers(graph:Graphs # one graph or several

@@ -20,7 +20,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .annotations import read_gaf, read_gene_sets, read_reactome
-from .core import GraphselError, check_positive_int, log, name_some, progress
+from .core import GraphselError, check_file, check_positive_int, log, name_some, progress
 from .data import is_number, read_table
 from .graph import AlignReport, GeneGraph, Graphs, _largest_of_repeated, align, combine, from_edges, keep_top
 from .labels import find_spelling
@@ -37,7 +37,7 @@ WEIGHT_COLUMNS = ("weight", "score", "importance", "combined_score")
 
 def _edge_columns(columns, path):
     "The names of the two gene columns and of the weight (if any). Raises for one column, or a first line that is no header."
-    if len(columns) < 2: raise GraphselError(f"{path}: an edge list needs two columns of genes (found {name_some(columns)}); is the separator right?")
+    if len(columns) < 2: raise GraphselError(f"{path}: an edge list needs two columns of genes (found {name_some(columns)}); is the separator right? A list of genes is for --candidates (candidates=)")
     if any(str(c).startswith("Unnamed:") or str(c).replace(".", "", 1).isdigit() for c in columns[:3]):
         raise GraphselError(f"{path}: the first line holds no column names ({name_some(columns)}): a row number or an edge stands there; write a header such as source,target,weight and no row numbers")
     named = [c for c in columns[2:] if str(c).lower() in WEIGHT_COLUMNS]
@@ -47,7 +47,7 @@ def _edge_columns(columns, path):
 def _edge_table(path, sep):
     "The two gene columns (as categories) and the weight of a text file."
     import pandas as pd
-    if not Path(path).is_file(): raise GraphselError(f"no such file: {path}; check the path")
+    check_file(path)
     options = {"sep": sep, "keep_default_na": False, "na_values": [""], "index_col": False}
     try:
         found = list(pd.read_csv(path, nrows=0, **options).columns)
@@ -81,7 +81,7 @@ def read_edges(path:str|Path, # .csv, .tsv (also .gz) or .parquet
 def _string_table(path, sep, wanted, **types):
     "Some columns of one of STRING's files, as text unless `types` says otherwise."
     import csv, pandas as pd
-    if not Path(path).is_file(): raise GraphselError(f"no such file: {path}; check the path")
+    check_file(path)
     options = {"sep": sep, "keep_default_na": False, "quoting": csv.QUOTE_NONE}
     try:
         columns = list(pd.read_csv(path, nrows=0, **options).columns)
@@ -196,7 +196,7 @@ def _open_cells(cells):
     import anndata as ad
     opened = isinstance(cells, (str, Path))
     if opened:
-        if not Path(cells).is_file(): raise GraphselError(f"no such file: {cells}; check the path")
+        check_file(cells)
         try: cells = ad.read_h5ad(cells, backed="r")
         except Exception as e: raise GraphselError(f"cannot read {cells} as h5ad: {next(iter(str(e).splitlines()), type(e).__name__)}; is the file complete?") from e
     if not hasattr(cells, "obs_names"): raise GraphselError(f"cells are an AnnData or a .h5ad file; got {type(cells).__name__}")
@@ -367,7 +367,7 @@ def read_graph(path:str|Path, # .csv, .tsv, .parquet: edges; .gmt, .txt: gene se
                **options # of the reader for this kind, e.g. obo="go-basic.obo" for .gaf
               ) -> GeneGraph:
     "Read a graph. Raises `GraphselError` for a file that is missing, unreadable or of no known kind."
-    name = Path(path).name
+    name = check_file(path).name
     kind, best = name.removesuffix(".gz").rsplit(".", 1)[-1].lower(), 20 if top_k is None else top_k
     if STRING_LINKS.fullmatch(name): return read_string(path, top_k=top_k, genes=genes, **options)
     if "2reactome" in name.lower(): return read_reactome(path, top_k=best, genes=genes, **options)

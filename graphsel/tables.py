@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, log, name_some
+from .core import GraphselError, check_file, log, name_some
 from .labels import perturbation_name
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ def read_table(path:str|Path # .csv, .tsv, .txt (tabs), .parquet or .xlsx; text 
               ) -> "pd.DataFrame":
     "A table from a file. Raises `GraphselError` when it is missing, empty or not what its name says."
     import pandas as pd
-    path = Path(path)
-    if not path.is_file(): raise GraphselError(f"no such file: {path}; check the path")
+    path = check_file(path)
     kind = path.name.removesuffix(".gz").rsplit(".", 1)[-1].lower()
     if kind not in TABLE_KINDS: raise GraphselError(f"{path}: cannot read a table from '.{kind}'; use .csv, .tsv, .xlsx or .parquet")
     try:

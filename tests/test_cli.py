@@ -423,3 +423,114 @@ def test_costs_of_two_names_of_one_gene(net, tmp_path):
     (tmp_path/"costs.csv").write_text("gene,cost\nB+A,2\nA+B,4\n")
     r = run("select", "--graph", net, "--budget", 2, "--costs", tmp_path/"costs.csv")
     assert r.exit_code == 1 and "costs: several names of one gene: B+A, A+B; keep one line" in r.stderr
+
+
+# ---- what a new user meets ----
+
+def test_both_standard_deviations_are_those_of_a_measurement(files, tmp_path):
+    import anndata as ad
+    screen = ad.read_h5ad(files["screen"])
+    screen[files["names"][:40]].copy().write_h5ad(tmp_path/"part.h5ad")
+    for model in ("gp", "gnn"):
+        assert run("fit", "--screen", tmp_path/"part.h5ad", "--graph", files["edges"], "--model", model, "--out", tmp_path/model).exit_code == 0
+        ranked, sd = (pd.read_csv(tmp_path/model/f"{n}.csv").set_index("gene") for n in ("ranked", "uncertainty"))
+        found = ad.read_h5ad(tmp_path/model/"predictions.h5ad")
+        np.testing.assert_allclose(ranked["sd"], np.linalg.norm(sd.loc[ranked.index], axis=1), rtol=1e-5)
+        np.testing.assert_allclose(sd.loc[found.obs_names]**2, found.layers["predictive_variance"], rtol=1e-4)
+        assert (sd.loc[found.obs_names]**2 > found.layers["variance"]).all(axis=None)
+    assert run("fit", "--screen", tmp_path/"part.h5ad", "--graph", files["edges"], "--model", "mean", "--out", tmp_path/"mean").exit_code == 0
+    assert not (tmp_path/"mean"/"uncertainty.csv").exists()
+
+
+def test_fit_tells_its_steps_and_a_next_command_that_runs(files, tmp_path):
+    import shlex
+    out = tmp_path/"with blank"
+    r = run("fit", "--screen", files["screen"], "--graph", files["edges"], "--graph", files["gene_sets"], "--top-k", 5, "--model", "gp", "--out", out)
+    assert f"training gp on {len(pd.read_csv(out/'measured.csv'))} perturbations" in r.stderr and "--genes FILE for fewer" in r.stderr
+    command = next(o for o in r.stderr.splitlines() if o.strip().startswith("graphsel select"))
+    assert run(*shlex.split(command)[1:]).exit_code == 0
+    picks, measured = pd.read_csv(out/"next.csv")["gene"], pd.read_csv(out/"measured.csv")["gene"]
+    assert len(picks) and not set(picks) & set(measured)
+
+
+@pytest.mark.parametrize("command", [["fit", "--screen", "s.csv", "--graph", "g.csv"], ["compare", "--screen", "s.csv", "--graph", "g.csv", "--strategies", "random", "--budgets", "5"]])
+def test_a_folder_that_cannot_be_made_is_refused_before_the_work(tmp_path, command):
+    (tmp_path/"file").write_text("in the way")
+    r = run(*command, "--out", tmp_path/"file"/"out")
+    assert r.exit_code == 1 and f"the folder {tmp_path/'file'/'out'} could not be made" in r.stderr and "s.csv" not in r.stderr
+
+
+@pytest.mark.parametrize("option", ["--out", "--page", "--curve"])
+def test_select_refuses_such_a_file_before_the_work(tmp_path, option):
+    (tmp_path/"file").write_text("in the way")
+    r = run("select", "--graph", tmp_path/"none.csv", "--budget", 2, option, tmp_path/"file"/"deep"/"picks.csv")
+    assert r.exit_code == 1 and "could not be made" in r.stderr and "none.csv" not in r.stderr
+
+
+def test_messages_give_advice_that_works(files, net, tmp_path):
+    (tmp_path/"list.txt").write_text("TP53\nMYC\n"); (tmp_path/"list.csv").write_text("gene\nTP53\n")
+    (tmp_path/"far.txt").write_text("TP53\nMYC\n"); (tmp_path/"odd.csv").write_text("guide,r1\nA,1\nB,2\n")
+    select, fit = ["select", "--graph", net, "--budget", 2], ["fit", "--graph", net, "--model", "gp", "--out", tmp_path/"o", "--screen"]
+    for args, says, not_says in [
+            ([*fit, tmp_path], "is a folder; give a file", "no such file"),
+            ([*fit, tmp_path/"odd.csv"], "--perturbation-key", "Traceback"),
+            ([*fit, tmp_path/"odd.csv", "--set", "tunee=true"], "'gp' has no parameter 'tunee'; did you mean 'tune'?", "unknown"),
+            (["select", "--graph", tmp_path/"list.txt", "--budget", 2], "--candidates", "Traceback"),
+            (["select", "--graph", tmp_path/"list.csv", "--budget", 2], "--candidates", "Traceback"),
+            ([*select, "--must", tmp_path/"far.txt"], "take them off the list", "missing='report'"),
+            ([*select, "--candidates", tmp_path/"far.txt", "--missing", "error"], "take them off the list", "missing='report'"),
+            ([*select, "--candidates", tmp_path/"far.txt"], "the candidates are called TP53, MYC; the genes of the graph A, B, C", "Traceback"),
+            ([*select, "--criterion", "active:bald"], "for a comparison only", "unknown"),
+            (["compare", "--screen", "s", "--graph", "g", "--strategies", "random", "--budgets", "20;40", "--out", tmp_path/"o"], "'20;40' is not a whole number; separate numbers by commas", "int()")]:
+        r = run(*args)
+        assert r.exit_code == 1 and says in r.stderr.splitlines()[-1] and not_says not in r.stderr, r.stderr
+
+
+def test_strategies_can_be_added_to_a_comparison(files, tmp_path):
+    def ask(strategies, *more): return run("compare", "--screen", files["screen"], "--graph", files["edges"], "--strategies", strategies, "--budgets", "6,12", "--model", "gp", "--jobs", 1, *more)
+    assert "4 tasks in 1 process" in ask("random", "--seeds", 2, "--random-draws", 2, "--out", tmp_path/"a").stderr
+    r = ask("degree,random", "--seeds", 2, "--random-draws", 2, "--resume", "--out", tmp_path/"a")
+    assert r.exit_code == 0 and "4 of 6 tasks are done already" in r.stderr and "2 tasks in 1 process" in r.stderr
+    assert ask("degree,random,variance", "--seeds", 2, "--random-draws", 2, "--resume", "--out", tmp_path/"a").exit_code == 0 # tasks of three names
+    assert ask("degree,random,variance", "--seeds", 2, "--random-draws", 2, "--out", tmp_path/"b").exit_code == 0
+    one, other = (pd.read_csv(tmp_path/o/"results.csv").drop(columns=["select_seconds", "fit_seconds"]) for o in "ab")
+    pd.testing.assert_frame_equal(one, other)
+    for more, says in [(["--seeds", 3, "--random-draws", 2], "seeds is 2 there and 3 here"), (["--seeds", 2, "--random-draws", 2, "--top-k", 1], "another graph"), (["--seeds", 2, "--random-draws", 2, "--standardize"], "standardize is False there")]:
+        r = ask("degree,random,variance", *more, "--resume", "--out", tmp_path/"a")
+        assert r.exit_code == 1 and says in r.stderr
+    assert "strategies is ['degree', 'random', 'variance'] there" in ask("random", "--seeds", 2, "--random-draws", 2, "--resume", "--out", tmp_path/"a").stderr
+
+
+def test_interrupted_is_exit_code_130(files, tmp_path, monkeypatch):
+    def stop(*args): raise KeyboardInterrupt
+    monkeypatch.setattr("graphsel.compare.run_all", stop)
+    r = run("compare", "--screen", files["screen"], "--graph", files["edges"], "--strategies", "random", "--budgets", "6", "--model", "gp", "--jobs", 1, "--out", tmp_path/"o")
+    assert r.exit_code == 130 and "Aborted" not in r.stderr and "nothing was done yet; go on with --resume" in r.stderr and "kept" not in r.stderr
+
+
+def complete(command, option, text):
+    from click.shell_completion import ShellComplete
+    return [o.value for o in ShellComplete(main, {}, "graphsel", "_GRAPHSEL_COMPLETE").get_completions([command, option], text)]
+
+
+def test_values_are_completed():
+    from graphsel.gears import MODELS
+    from graphsel.optimize import METHODS
+    from graphsel.protocol import NOISE_KINDS, PRESETS
+    assert complete("select", "--criterion", "var") == ["variance"] and not complete("select", "--criterion", "active")
+    assert complete("compare", "--strategies", "random,variance,active:ba") == [f"random,variance,active:{n}" for n in ("bald", "batchbald", "bait", "badge")]
+    assert complete("compare", "--strategies", "variance,var") == []
+    assert complete("select", "--missing", "") == ["report", "error", "drop", "backoff"] and complete("select", "--method", "") == list(METHODS)
+    assert set(complete("compare", "--model", "")) == set(complete("fit", "--model", "")) == set(MODELS)
+    assert complete("compare", "--preset", "") == list(PRESETS) and complete("compare", "--noise-kind", "") == list(NOISE_KINDS)
+
+
+def test_the_summary_of_variance_is_a_share_and_picks_know_their_origin(net, tmp_path):
+    ask = ["select", "--graph", net, "--budget", 2, "--criterion", "variance", "--out", tmp_path/"picks.csv"]
+    r = run(*ask)
+    value = pd.read_csv(tmp_path/"picks.csv")["value"].iloc[-1]
+    assert f"({value/6:.1%} of the targets' variance)" in r.stderr
+    first = (tmp_path/"picks.run.json").read_bytes()
+    assert json.loads(first)["criterion"] == "variance" and set(json.loads(first)["inputs"]) == {"net.csv"}
+    assert run(*ask).exit_code == 0 and (tmp_path/"picks.run.json").read_bytes() == first
+    assert "of the targets' variance" not in run("select", "--graph", net, "--budget", 2).stderr
