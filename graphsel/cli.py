@@ -178,21 +178,26 @@ _list_options = [
     click.option("--cap", type=click.IntRange(0), help="Most picks from each group."),
 ]
 
+# %% ../nbs/13_cli.ipynb #3a06b435
+_how_options = [
+    click.option("--hops", type=click.IntRange(1), help="Layers of the model; for kernels, the largest number of hops that is averaged."),
+    click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="For strategies that draw."),
+    click.option("--method", shell_complete=completing(lambda: ("auto", "naive", "lazy", "compiled", "stochastic", "threshold", "exact")), help="auto, naive, lazy, compiled, stochastic, threshold or exact [auto]."),
+    click.option("--bound", type=click.Choice(["gains", "dual"]), help="How the certificate is computed; dual is tighter, for coverage and facility location [gains]."),
+    click.option("--plate-size", type=click.IntRange(1), help="Spread the picks over plates of this size, each representative by itself: a further column."),
+    click.option("--missing", default="report", show_default=True, type=click.Choice(["report", "error", "drop", "backoff"]), help="Names that no graph knows: report leaves them out and says so; drop is the same here; error stops; backoff keeps them, with the edges that another --graph or --fallback gives them."),
+    click.option("--fallback", multiple=True, type=_file, help="With --missing backoff: a graph that lends edges to genes the others lack. Repeat for several."),
+    click.option("--aliases", type=_file, help="Other names of genes: 'hgnc' (human), or a CSV or TSV with alias,symbol. Applied to all lists; other case needs no table."),
+]
+
 # %% ../nbs/13_cli.ipynb #4aa43a84
 @main.command("select")
 @_with(_graph_options)
 @click.option("--budget", required=True, type=float, help="How many perturbations to pick; with --costs, how much they may cost.")
 @click.option("--criterion", default="graphreach", show_default=True, shell_complete=completing(_one_shot_names),
               help="Any one-shot strategy: see 'graphsel list strategies'. graphreach is the paper's, and the default; variance was best in measurements (README).")
-@click.option("--hops", type=click.IntRange(1), help="Layers of the model; for kernels, the largest number of hops that is averaged.")
 @_with(_list_options)
-@click.option("--method", shell_complete=completing(lambda: ("auto", "naive", "lazy", "compiled", "stochastic", "threshold", "exact")), help="auto, naive, lazy, compiled, stochastic, threshold or exact [auto].")
-@click.option("--bound", type=click.Choice(["gains", "dual"]), help="How the certificate is computed; dual is tighter, for coverage and facility location [gains].")
-@click.option("--plate-size", type=click.IntRange(1), help="Spread the picks over plates of this size, each representative by itself: a further column.")
-@click.option("--missing", default="report", show_default=True, type=click.Choice(["report", "error", "drop", "backoff"]), help="Names that no graph knows: report leaves them out and says so; drop is the same here; error stops; backoff keeps them, with the edges that another --graph or --fallback gives them.")
-@click.option("--fallback", multiple=True, type=_file, help="With --missing backoff: a graph that lends edges to genes the others lack. Repeat for several.")
-@click.option("--aliases", type=_file, help="Other names of genes: 'hgnc' (human), or a CSV or TSV with alias,symbol. Applied to all lists; other case needs no table.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="For strategies that draw.")
+@_with(_how_options)
 @click.option("--out", type=_file, help="Write the picks to this CSV; beside it the names left out (.missing.csv) and where it came from (.run.json).")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as one JSON object.")
 @_with(_paper_options)
@@ -294,6 +299,7 @@ def _show_plan(plan, out, as_json, reasons):
     if as_json: click.echo(json.dumps(plan_json(plan)))
     elif out is None: click.echo(plan.to_frame().to_csv(index=False), nl=False)
     told = describe(plan, f"see {_write_missing(plan, out, reasons)}" if out else "--out lists them")
+    if plan.criterion is not None and plan.criterion.part_of and (whole := plan.criterion.ceiling()) > 0: told += f"; the value is {plan.value/whole:.1%} of {plan.criterion.part_of}"
     click.echo(f"graphsel: {told}" + (f"; written to {out}" if out else ""), err=True)
 
 def _write_missing(plan, out, reasons):
@@ -425,14 +431,19 @@ def _show_results(results, out, metric="mse", weeks=(6.0, 4.0)):
     if len(failed): click.echo(f"graphsel: {len(failed)} of {len(results)} rows failed, the first: {failed.iloc[0]['error']}", err=True)
     click.echo(f"graphsel: results in {out}", err=True)
 
+# %% ../nbs/13_cli.ipynb #9cc87c6a
+_fit_options = [
+    click.option("--model", default="gnn", show_default=True, shell_complete=completing(lambda: _MODELS), help="See 'graphsel list models'."),
+    click.option("--set", "settings", multiple=True, metavar="NAME.PARAMETER=VALUE", help="A parameter of the model, e.g. gp.tune=true or, without NAME., tune=true. Repeat for several."),
+    click.option("--genes", type=_file, help="Genes to predict [every gene of the graph that was not perturbed]."),
+]
+
 # %% ../nbs/13_cli.ipynb #cca701a9
 @main.command("fit")
 @click.option("--screen", required=True, type=click.Path(path_type=str), help="The screen to train on: see compare.")
 @_with(_graph_options)
 @_with(_cell_options)
-@click.option("--model", default="gnn", show_default=True, shell_complete=completing(lambda: _MODELS), help="See 'graphsel list models'.")
-@click.option("--set", "settings", multiple=True, metavar="NAME.PARAMETER=VALUE", help="A parameter of the model, e.g. gp.tune=true or, without NAME., tune=true. Repeat for several.")
-@click.option("--genes", type=_file, help="Genes to predict [every gene of the graph that was not perturbed].")
+@_with(_fit_options)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=str), help="Folder for the predictions.")
 def fit_command(screen, graphs, priors, top_k, directed, model, settings, genes, seed, out, **cells):
@@ -467,8 +478,9 @@ def fit_command(screen, graphs, priors, top_k, directed, model, settings, genes,
     fitted = untrained.fit(trained, graph, perturbations=train, random_state=seed)
     log.info("predicting %s genes%s", f"{len(wanted):,}", "" if genes else "; --genes FILE for fewer")
     prediction = fitted.predict(wanted)
-    _write_predictions(prediction, report, out, rank_unmeasured(fitted, prediction), train)
-    _show_next_step(graphs, priors, top_k, directed, genes, out, len(wanted))
+    ranked = rank_unmeasured(fitted, prediction)
+    _write_predictions(prediction, report, out, ranked, train)
+    if len(ranked): _show_next_step(graphs, priors, top_k, directed, genes, out, len(ranked))
 
 # %% ../nbs/13_cli.ipynb #abe66578
 def _model_with(name, settings):

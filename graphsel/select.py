@@ -332,6 +332,7 @@ def select(graph:Graphs, # one graph or several
     s = replace(s, report=dict(sorted(report.items())), params={**s.params, **problem.params}, seconds=time.perf_counter() - started)
     return explain(s) if s.criterion is not None else s
 
+# %% ../nbs/06_select.ipynb #f57f7411
 def _one_shot(name):
     "The strategy. Raises for one that needs a trained model."
     if "active:" not in str(name) and (found := get_strategy(name)).kind != "active": return found

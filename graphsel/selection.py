@@ -71,7 +71,6 @@ def describe(s:Selection, # a plan
     "The plan in one sentence."
     text = f"{len(s):,} of {s.n_candidates:,} candidates by {s.strategy or 'hand'}: {name_some(s.genes)}"
     if s.values and np.isfinite(s.value): text += f"; value {s.value:,.6g} over {s.n_targets:,} targets"
-    if s.values and s.criterion is not None and s.criterion.part_of and (whole := s.criterion.ceiling()) > 0: text += f" ({s.value/whole:.1%} of {s.criterion.part_of})"
     if s.certificate is not None: text += f", at least {np.floor(s.certificate*1000)/10:g}% of the best possible" # rounded down: it is a promise
     if "cost" in s.columns: text += f"; cost {sum(s.columns['cost']):,.6g} of {s.budget:,.6g}"
     if s.measured:

@@ -204,7 +204,7 @@ def test_fit_ranks_what_was_not_measured(files, tmp_path):
     ask = ["fit", "--screen", tmp_path/"part.h5ad", "--graph", files["edges"], "--model", "gp", "--genes", tmp_path/"some.txt"]
     r = run(*ask, "--set", "gp.tune=true", "--set", "hops=[1,2,3]", "--out", tmp_path/"out")
     assert r.exit_code == 0, r.stderr
-    assert {f.name for f in (tmp_path/"out").iterdir()} == {"predictions.h5ad", "predicted.csv", "uncertainty.csv", "missing.csv", "ranked.csv"}
+    assert {f.name for f in (tmp_path/"out").iterdir()} == {"predictions.h5ad", "predicted.csv", "uncertainty.csv", "missing.csv", "ranked.csv", "measured.csv"}
     ranked, predicted = pd.read_csv(tmp_path/"out"/"ranked.csv"), pd.read_csv(tmp_path/"out"/"predicted.csv", index_col="gene")
     assert list(ranked.columns) == ["rank", "gene", "effect", "sd", "n_measured_neighbors"] and set(ranked["gene"]) == set(some[:5]) and set(predicted.index) == set(some)
     np.testing.assert_allclose(ranked["effect"], np.linalg.norm(predicted.loc[ranked["gene"]], axis=1), rtol=1e-5)
@@ -442,11 +442,15 @@ def test_both_standard_deviations_are_those_of_a_measurement(files, tmp_path):
     assert not (tmp_path/"mean"/"uncertainty.csv").exists()
 
 
-def test_fit_tells_its_steps_and_a_next_command_that_runs(files, tmp_path):
+@pytest.mark.parametrize("some", [False, True])
+def test_fit_tells_its_steps_and_a_next_command_that_runs(files, tmp_path, some):
     import shlex
-    out = tmp_path/"with blank"
-    r = run("fit", "--screen", files["screen"], "--graph", files["edges"], "--graph", files["gene_sets"], "--top-k", 5, "--model", "gp", "--out", out)
-    assert f"training gp on {len(pd.read_csv(out/'measured.csv'))} perturbations" in r.stderr and "--genes FILE for fewer" in r.stderr
+    import anndata as ad
+    out, names = tmp_path/"with blank", files["names"]
+    ad.read_h5ad(files["screen"])[names[5:]].copy().write_h5ad(tmp_path/"part.h5ad")
+    (tmp_path/"some.txt").write_text("\n".join(names[:10])) # five of them are measured
+    r = run("fit", "--screen", tmp_path/"part.h5ad", "--graph", files["edges"], "--graph", files["gene_sets"], "--top-k", 5, "--model", "gp", *(["--genes", tmp_path/"some.txt"] if some else []), "--out", out)
+    assert f"training gp on {len(pd.read_csv(out/'measured.csv'))} perturbations" in r.stderr and ("--genes FILE for fewer" in r.stderr) == (not some)
     command = next(o for o in r.stderr.splitlines() if o.strip().startswith("graphsel select"))
     assert run(*shlex.split(command)[1:]).exit_code == 0
     picks, measured = pd.read_csv(out/"next.csv")["gene"], pd.read_csv(out/"measured.csv")["gene"]
@@ -529,7 +533,7 @@ def test_the_summary_of_variance_is_a_share_and_picks_know_their_origin(net, tmp
     ask = ["select", "--graph", net, "--budget", 2, "--criterion", "variance", "--out", tmp_path/"picks.csv"]
     r = run(*ask)
     value = pd.read_csv(tmp_path/"picks.csv")["value"].iloc[-1]
-    assert f"({value/6:.1%} of the targets' variance)" in r.stderr
+    assert f"; the value is {value/6:.1%} of the targets' variance" in r.stderr
     first = (tmp_path/"picks.run.json").read_bytes()
     assert json.loads(first)["criterion"] == "variance" and set(json.loads(first)["inputs"]) == {"net.csv"}
     assert run(*ask).exit_code == 0 and (tmp_path/"picks.run.json").read_bytes() == first

@@ -159,7 +159,7 @@ def test_errors():
     with pytest.raises(GraphselError, match="needs message passing"): fitted("gnn", conv=None, learned=True)
     with pytest.raises(GraphselError, match="n_members is 0"): fitted("gnn", n_members=0)
     with pytest.raises(GraphselError, match="did you mean 'ridge'"): make_model("rigde")
-    with pytest.raises(GraphselError, match="unknown parameter of 'gnn'"): make_model("gnn", depth=3)
+    with pytest.raises(GraphselError, match="'gnn' has no parameter 'depth'"): make_model("gnn", depth=3)
     bad = SCREEN.copy()
     bad.X[4, 0] = np.nan
     with pytest.raises(GraphselError, match="g04 is not a finite number"): fitted("ridge", screen=bad)

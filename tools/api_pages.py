@@ -110,7 +110,7 @@ def described_class(name, cls, page, site):
     own = vars(cls).get("__init__")
     init = definition(own) if inspect.isfunction(own) else None
     rows = written_parameters(init) if init else field_parameters(node) if node else []
-    parents = [(o.__name__, o.__module__.partition(".")[2]) for o in cls.__bases__]
+    parents = [(o.__name__, o.__module__.partition(".")[2]) for o in cls.__bases__ if not o.__name__.startswith("_")]
     links = ", ".join(f'<a href="{page.up(f"api/{room}.html")}#{parent}"><code>{parent}</code></a>' for parent, room in parents if room in site.documented)
     out = [signature(name, rows), docstring(cls, page, site), f"<p>With all that {links} has.</p>" if links else "",
            table(rows, comments(own if init else cls), "", page, site)]

@@ -197,6 +197,7 @@ def notebook_page(path, site):
     url = path.relative_to(NBS).with_suffix(".html").as_posix()
     folder = url.split("/")[0] if "/" in url else "modules"
     nb = nbformat.read(path, as_version=4)
+    for c in nb.cells: c.metadata.pop("execution", None) # of a run that was not cleaned: no valid metadata
     cells = shown_cells(nb)
     title, lead, rest = title_and_lead(cells)
     page = Page(url, title, group="home" if url == "index.html" else folder if folder in GROUPS else "more", source=path,
