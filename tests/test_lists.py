@@ -189,7 +189,7 @@ def test_what_is_no_file(tmp_path):
     with zipfile.ZipFile(tmp_path/"words.docx", "w") as z: z.writestr("word/document.xml", "<x/>")
     with pytest.raises(GraphselError, match="as an Excel sheet"): list_text(tmp_path/"words.docx")
     with pytest.raises(GraphselError, match="no such file"): list_text(tmp_path/"absent.txt")
-    with pytest.raises(GraphselError, match="cannot read"): list_text(tmp_path)
+    with pytest.raises(GraphselError, match="is a folder; give a file"): list_text(tmp_path)
 
 
 def test_what_a_column_may_be_called():
