@@ -4,17 +4,21 @@
 
 # %% auto #0
 __all__ = ['log', 'RandomState', 'GraphselError', 'shorten', 'name_some', 'unknown_name', 'unknown_parameter',
-           'check_positive_int', 'as_rng', 'child_rng', 'as_seed', 'one_thread', 'atomic_path', 'check_folder', 'sha1',
-           'file_sha1', 'remember', 'progress', 'check_file', 'read_text']
+           'check_positive_int', 'as_rng', 'child_rng', 'as_seed', 'one_thread', 'is_stream', 'final_target',
+           'atomic_path', 'check_folder', 'sha1', 'file_sha1', 'remember', 'progress', 'check_file', 'read_text']
 
 # %% ../nbs/00_core.ipynb #0d19698f
 import contextlib
 import difflib
+import errno
 import gzip
 import hashlib
 import io
 import logging
 import os
+import re
+import shutil
+import stat
 import sys
 import tempfile
 import zlib
@@ -118,23 +122,69 @@ def one_thread() -> Iterator[None]:
         if torch: torch.set_num_threads(before)
 
 # %% ../nbs/00_core.ipynb #7d74dfd0
+def is_stream(path:str|Path # of an output
+             ) -> bool:
+    "True for a device, a pipe, or an open file such as /dev/stdout: it is written into, never replaced."
+    if _descriptor(path) is not None: return True
+    try: mode = os.stat(path).st_mode
+    except OSError: return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+def _descriptor(path):
+    "The number of this process's open file that a path such as /dev/stdout stands for; None for any other path."
+    path = Path(os.path.abspath(path))
+    for _ in range(40): # more links than any system follows
+        found = re.fullmatch(rf"/(?:dev|proc/(?:self|thread-self|{os.getpid()}))/fd/(\d+)", str(path))
+        if found: return int(found[1])
+        if not path.is_symlink(): return None
+        path = Path(os.path.abspath(path.parent/os.readlink(path)))
+    return None
+
+def final_target(path:str|Path # of an output, not a stream
+                ) -> Path: # links followed
+    "The file that is written in the end; it need not exist. Raises `OSError` for a folder, a circle of links, and a write-protected file."
+    with contextlib.suppress(FileNotFoundError): os.stat(path)
+    target = Path(os.path.realpath(path))
+    if target.is_dir(): raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    if target.exists() and not os.access(target, os.W_OK): raise PermissionError(errno.EACCES, "it is write-protected")
+    return target
+
+# %% ../nbs/00_core.ipynb #7d74dfd1
 @contextlib.contextmanager
 def atomic_path(path:str|Path # the file to end up with
                ) -> Iterator[Path]: # write to this one
     "Yield a temporary path beside `path`; rename it on success, remove it on failure. Raises `GraphselError` when it cannot write."
-    path = Path(path)
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
+        target = None if is_stream(path) else final_target(path)
+        temporary = _temporary(Path(path) if target is None else target, target is None)
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, path)
+        if target is None: _pour(temporary, path)
+        else: _put(temporary, target)
     except OSError as e: raise GraphselError(f"cannot write {path}: {e.strerror or e}; check the folder, its rights and the free space") from e
     finally:
         if temporary is not None: temporary.unlink(missing_ok=True)
+
+def _temporary(path, elsewhere):
+    "An empty file with the ending of `path`: beside it, so that it can be renamed, or elsewhere."
+    if not elsewhere: path.parent.mkdir(parents=True, exist_ok=True)
+    folder = None if elsewhere else path.parent
+    handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.stem[:60]}-", suffix=path.suffix)
+    os.close(handle)
+    return Path(name)
+
+def _put(temporary, target):
+    "Rename; a file that is replaced leaves its rights to the new one."
+    mode = stat.S_IMODE(target.stat().st_mode) & 0o777 if target.exists() else 0o666 & ~_umask()
+    temporary.chmod(mode)
+    os.replace(temporary, target)
+
+def _pour(temporary, path):
+    "Copy into a stream, which is neither made nor cut."
+    number = _descriptor(path)
+    if number is not None: sys.stdout.flush() # what was printed before stays before
+    handle = os.open(path, os.O_WRONLY) if number is None else os.dup(number)
+    with open(handle, "wb") as into, open(temporary, "rb") as whole: shutil.copyfileobj(whole, into)
 
 def _umask() -> int:
     mask = os.umask(0)
@@ -208,12 +258,13 @@ def check_file(path:str|Path # of a file to read
     return path
 
 # %% ../nbs/00_core.ipynb #a0cab0b3
-def read_text(path:str|Path # a text file, UTF-8 or UTF-16 with its mark; may be gzipped (.gz)
+def read_text(path:str|Path, # a text file, UTF-8 or UTF-16 with its mark; may be gzipped (.gz)
+              newline:str|None=None # "" leaves the ends of lines as they are
              ) -> str: # lines end with \n
     "The file's text. Raises `GraphselError` when it is missing, unreadable or not text."
     check_file(path)
     try:
         with gzip.GzipFile(path) if str(path).endswith(".gz") else open(path, "rb") as f:
             encoding = "utf-16" if f.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-            return io.TextIOWrapper(f, encoding=encoding).read()
+            return io.TextIOWrapper(f, encoding=encoding, newline=newline).read()
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as e: raise GraphselError(f"cannot read {path} as text: {shorten(str(e), 120)}; is it complete, and UTF-8?") from e
