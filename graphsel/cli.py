@@ -18,8 +18,9 @@ from pathlib import Path
 import click
 
 from . import __version__
-from .core import GraphselError, atomic_path, check_folder, log, unknown_name
+from .core import GraphselError, atomic_path, check_folder, is_stream, log, unknown_name
 from .lists import read_costs, read_gene_list, read_pairs
+from .outputs import PAGES, check_ending, check_outputs, table_text, write_table
 
 # %% ../nbs/13_cli.ipynb #167d748b
 class _Group(click.Group):
@@ -137,9 +138,9 @@ def _with(options):
 
 # %% ../nbs/13_cli.ipynb #53438e0c
 _paper_options = [
-    click.option("--page", type=_file, help="Write one page to print (HTML): the genes, and the guides, cells, control slots and cost that they take."),
+    click.option("--page", type=_file, help="Write one page to print (.html): the genes, and the guides, cells, control slots and cost that they take."),
     click.option("--lab", default="", metavar="NAME=VALUE,...", help="For --page [guides=3,cells=100 (per gene),controls=30 (slots),control_cells=20 (per slot),guide_cost=10,cell_cost=0.1,currency=EUR]."),
-    click.option("--curve", type=_file, help="Write value and bound at every smaller budget to this CSV: how many are enough?"),
+    click.option("--curve", type=_file, help="Write value and bound at every smaller budget to this table (.csv .tsv .xlsx .json .parquet): how many are enough?"),
 ]
 
 def read_lab(text:str # NAME=VALUE, separated by commas
@@ -150,6 +151,7 @@ def read_lab(text:str # NAME=VALUE, separated by commas
     for part in split_list(text):
         name, _, value = (o.strip() for o in part.partition("="))
         if name not in known: raise unknown_name("number of --lab", name, known)
+        if name in found: raise GraphselError(f"--lab gives {name} twice; give it once")
         try: found[name] = value if name == "currency" else json.loads(value)
         except ValueError: found[name] = value # refused by Lab, with its name
     return Lab(**found)
@@ -158,9 +160,7 @@ def _write_papers(plan, page, lab, curve, graphs, must):
     "The page and the curve, each whole or not at all."
     from graphsel.budget import budget_curve
     from graphsel.planview import plan_page
-    if curve:
-        table = budget_curve(plan)
-        with atomic_path(curve) as temporary: table.to_csv(temporary, index=False, lineterminator="\n")
+    if curve: write_table(budget_curve(plan), curve)
     if page:
         html = plan_page(plan, lab, graph=", ".join(Path(g).name for g in graphs), must=must or ())
         with atomic_path(page) as temporary: temporary.write_text(html, encoding="utf-8")
@@ -198,7 +198,7 @@ _how_options = [
               help="Any one-shot strategy: see 'graphsel list strategies'. graphreach is the paper's, and the default; variance was best in measurements (README).")
 @_with(_list_options)
 @_with(_how_options)
-@click.option("--out", type=_file, help="Write the picks to this CSV; beside it the names left out (.missing.csv) and where it came from (.run.json).")
+@click.option("--out", type=_file, help="Write the picks to this table; its ending decides the format: .csv .tsv .xlsx .json .parquet. Beside it the names left out (.missing.csv) and where it came from (.run.json).")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as one JSON object.")
 @_with(_paper_options)
 def select_command(graphs, priors, top_k, directed, budget, criterion, seed, out, as_json, plate_size, page, lab, curve, aliases, **options):
@@ -221,7 +221,8 @@ def select_command(graphs, priors, top_k, directed, budget, criterion, seed, out
       cost, group, plate       by --costs, --groups, --plate-size
     """
     from graphsel.select import select
-    _check_outputs(out, page, curve)
+    given = {**options, "graph": graphs, "prior": priors, "aliases": aliases}
+    _check_outputs(out, page, curve, as_json, [(f"--{k}", path) for k in _FILES for path in _paths(given[k])])
     if not options["costs"] and not budget.is_integer(): raise GraphselError(f"budget is {budget:g}; without --costs give a whole number")
     if (options["groups"] is None) != (options["cap"] is None): raise GraphselError("--groups and --cap belong together; give both or neither")
     lab, files = read_lab(lab), [*graphs, *priors, *options["fallback"], *(options[k] for k in (*_LISTS, "costs", "groups") if options[k])]
@@ -233,10 +234,11 @@ def select_command(graphs, priors, top_k, directed, budget, criterion, seed, out
     if plate_size: plan = _on_plates(plan, plate_size)
     _write_papers(plan, page, lab, curve, graphs, options.get("must"))
     _show_plan(plan, out, as_json, reasons)
-    if out: _write_origin(plan, out, files)
+    if out and not is_stream(out): _write_origin(plan, out, files)
 
 # %% ../nbs/13_cli.ipynb #4a59d5cb
 _LISTS = ("candidates", "targets", "measured", "exclude", "must")
+_FILES = ("graph", "prior", "fallback", *_LISTS, "costs", "groups", "aliases")
 
 def _read_lists(options):
     "The arguments of `select` that the file options stand for."
@@ -278,9 +280,30 @@ def _on_plates(plan, size):
     return plates(plan, size)
 
 # %% ../nbs/13_cli.ipynb #2f69b8c0
-def _check_outputs(*files):
-    "Refuse what cannot be written before the work starts."
-    for path in filter(None, files): check_folder(Path(path).parent)
+def _paths(given):
+    "The files of an option: none, one or several, each perhaps as FILE:column=value."
+    files = [given] if isinstance(given, str) else given or ()
+    return [o if Path(o).exists() else o.rpartition(":")[0] or o for o in files]
+
+def _check_outputs(out, page, curve, as_json, inputs):
+    "Refuse what cannot be written, and what would destroy an input or another output, before the work starts."
+    outputs = [("standard output", "/dev/stdout")] if (as_json or not out) and os.path.exists("/dev/stdout") else []
+    for what, path, known in (("--out", out, ()), ("--page", page, PAGES), ("--curve", curve, ())):
+        if not path: continue
+        check_ending(path, known, "a page") if known else check_ending(path)
+        outputs.append((what, path))
+    if out and not is_stream(out): outputs += [("what --out writes beside it,", _beside(out, o)) for o in (".missing.csv", ".run.json")]
+    check_outputs(outputs, inputs)
+
+def _beside(out, ending):
+    "The name of a file that goes with another: its own ending in place of the other's."
+    name = Path(out).name
+    return Path(out).with_name(name[:len(name) - len(check_ending(out))] + ending)
+
+def _check_folder(out, names, inputs):
+    "The same for a folder and the files that are written into it."
+    check_folder(out)
+    check_outputs([("--out", Path(out)/name) for name in names], inputs)
 
 # %% ../nbs/13_cli.ipynb #6e79ed17
 def plan_json(plan # a Selection
@@ -297,19 +320,22 @@ def _show_plan(plan, out, as_json, reasons):
     from graphsel.selection import describe
     if out is not None: plan.to_csv(out)
     if as_json: click.echo(json.dumps(plan_json(plan)))
-    elif out is None: click.echo(plan.to_frame().to_csv(index=False), nl=False)
-    told = describe(plan, f"see {_write_missing(plan, out, reasons)}" if out else "--out lists them")
+    elif out is None: click.echo(table_text(plan.to_frame()), nl=False)
+    if out is None: see = "--out lists them"
+    elif is_stream(out): see = "--out with a file lists them"
+    else: see = f"see {_write_missing(plan, out, reasons)}"
+    told = describe(plan, see)
     if plan.criterion is not None and plan.criterion.part_of and (whole := plan.criterion.ceiling()) > 0: told += f"; the value is {plan.value/whole:.1%} of {plan.criterion.part_of}"
     click.echo(f"graphsel: {told}" + (f"; written to {out}" if out else ""), err=True)
 
 def _write_missing(plan, out, reasons):
     "The file of names that were left out, and why; an old one goes where there are none."
     import pandas as pd
-    path = Path(out).with_suffix(".missing.csv")
-    if not plan.report: path.unlink(missing_ok=True)
-    else:
-        rows = [(n, f"{why}; {reasons[n]}" if n in reasons else why) for n, why in plan.report.items()]
-        with atomic_path(path) as temporary: pd.DataFrame(rows, columns=["gene", "reason"]).to_csv(temporary, index=False)
+    path = _beside(out, ".missing.csv")
+    rows = [(n, f"{why}; {reasons[n]}" if n in reasons else why) for n, why in plan.report.items()]
+    ordinary = path.is_file() and not path.is_symlink() # a link or a device stays: it gets a table without rows
+    if not rows and ordinary: path.unlink()
+    elif rows or path.exists(): write_table(pd.DataFrame(rows, columns=["gene", "reason"]), path)
     return path
 
 # %% ../nbs/13_cli.ipynb #48027ee0
@@ -379,13 +405,14 @@ def compare_command(screen, graphs, priors, top_k, directed, perturbation_key, c
       graphsel compare --screen k562.tsv --graph string.tsv.gz --prior rpe1.csv --strategies random,variance,active:iterpert --preset paper --jobs 2 --out results
       graphsel compare --screen screen.h5ad --graph string.tsv.gz --strategies random,variance --budgets 50,100 --noise 0,0.2,0.5 --noise-kind deleted --out results
     """
-    from graphsel.compare import compare, make_plan
+    from graphsel.compare import RESULT_FILES, compare, make_plan
     models = tuple(split_list(model))
     params, of_models = read_settings(settings, models)
     options |= dict(models=models, params=params, model_params=of_models, noise=tuple(split_list(noise, float, "noise")), noise_kinds=tuple(split_list(noise_kinds)))
     names, sizes = split_list(strategies), split_list(budgets, int, "budgets") if budgets else None
     make_plan(names, sizes, **options) # refuse nonsense before any file is read
-    check_folder(out)
+    files = [(f"--{k}", path) for k, given in (("screen", screen), ("graph", graphs), ("prior", priors)) for path in _paths(given)]
+    _check_folder(out, RESULT_FILES, files)
     cells = dict(perturbation_key=perturbation_key, control=control, covariate=covariate, min_cells=min_cells, normalize=normalize)
     found = _read_screen_and_graph(load_screen(screen, cells), graphs, priors, directed, top_k)
     results = compare(*found, names, sizes, out=out, resume=resume, jobs=jobs or _cores(), dask=dask, notes=_notes(screen, *graphs, *priors), **options)
@@ -400,7 +427,7 @@ def _read_screen_and_graph(found, graphs, priors, directed, top_k):
 # %% ../nbs/13_cli.ipynb #025e2354
 def _notes(*files):
     "What run.json says about the inputs: names and hashes, so that they can be recognized."
-    files = [o if Path(o).exists() else o.rpartition(":")[0] or o for o in files] # FILE:column=value
+    files = _paths(files)
     return {"arguments": sys.argv[1:], "inputs": {Path(f).name: _input_sha1(Path(f)) for f in files}}
 
 def _input_sha1(path):
@@ -412,7 +439,7 @@ def _input_sha1(path):
 def _write_origin(plan, out, files):
     "Where picks came from; no date, so that the same call writes the same bytes."
     found = {"version": __version__, "criterion": plan.strategy, "budget": plan.budget, "graph": plan.graph, **_notes(*files)}
-    with atomic_path(Path(out).with_suffix(".run.json")) as temporary: temporary.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    with atomic_path(_beside(out, ".run.json")) as temporary: temporary.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 # %% ../nbs/13_cli.ipynb #abd08dfd
 def _show_results(results, out, metric="mse", weeks=(6.0, 4.0)):
@@ -469,7 +496,9 @@ def fit_command(screen, graphs, priors, top_k, directed, model, settings, genes,
     from graphsel import gears  # noqa: F401 - its model registers itself
     from graphsel.models import rank_unmeasured
     from graphsel.select import known_to
-    untrained, _ = _model_with(model, settings), check_folder(out) # refuse nonsense before any file is read
+    untrained = _model_with(model, settings) # refuse nonsense before any file is read
+    given = {"screen": screen, "graph": graphs, "prior": priors, "genes": genes}
+    _check_folder(out, _FIT_FILES, [(f"--{k}", path) for k, files in given.items() for path in _paths(files)])
     trained, graph, report = load_screen(screen, cells), load_graph(graphs, priors, directed, top_k), {}
     wanted = known_to(graph, _in_known_names({"genes": read_gene_list(genes)}, graph)[0]["genes"] if genes else [g for g in graph.genes if g not in trained.obs_names], "genes", "report", report)
     train = known_to(graph, trained.obs_names, "screen", "report", report)
@@ -499,11 +528,18 @@ def _write_predictions(prediction, report, out, ranked, train):
     tables = {"predicted": prediction.to_df(), "missing": pd.DataFrame({"reason": report}), "measured": pd.DataFrame(index=train)}
     if "variance" in prediction.layers: tables["uncertainty"] = pd.DataFrame(predicted_sd(prediction), prediction.obs_names, prediction.var_names)
     with atomic_path(Path(out)/"predictions.h5ad") as t: prediction.write_h5ad(t)
-    for name, table in tables.items():
-        with atomic_path(Path(out)/f"{name}.csv") as t: table.rename_axis("gene").to_csv(t)
-    with atomic_path(Path(out)/"ranked.csv") as t: ranked.to_csv(t, index=False)
+    for name, table in tables.items(): write_table(_with_genes(table), Path(out)/f"{name}.csv")
+    write_table(ranked, Path(out)/"ranked.csv")
     strongest = prediction.obs_names[np.argsort(-np.linalg.norm(prediction.X, axis=1), kind="stable")[:5]]
     click.echo(f"graphsel: {prediction.n_obs:,} genes predicted, strongest {', '.join(strongest)}; {len(report):,} left out (missing.csv); written to {out}", err=True)
+
+_FIT_FILES = ("predictions.h5ad", "ranked.csv", "predicted.csv", "uncertainty.csv", "measured.csv", "missing.csv")
+
+def _with_genes(table):
+    "The table with its index as the first column, which may be called as another is."
+    table = table.copy(deep=False)
+    table.insert(0, "gene", table.index, allow_duplicates=True)
+    return table
 
 def _show_next_step(graphs, priors, top_k, directed, genes, out, n):
     "The command that plans what to measure next, with the files of this one."
@@ -540,6 +576,18 @@ def _show_datasets():
     click.echo(f"graphsel: files are looked for in {' and '.join(map(str, data_folders()))} (GRAPHSEL_DATA names a folder of yours)", err=True)
 
 # %% ../nbs/13_cli.ipynb #f849c3eb
+_DEMO_FILES = ("picks.csv", *(f"data/{o}" for o in ("cells.h5ad", "screen.h5ad", "edges.tsv", "gene_sets.gmt", "library.txt")))
+
+def _check_demo(out, seed):
+    "Refuse a folder that holds another comparison before its data are written over."
+    from graphsel.compare import RESULT_FILES
+    from graphsel.core import read_text
+    _check_folder(out, (*RESULT_FILES, *_DEMO_FILES), ())
+    if not (out/"run.json").exists(): return
+    try: before = json.loads(read_text(out/"run.json"))["plan"]["seed"]
+    except (ValueError, KeyError, TypeError) as e: raise GraphselError(f"{out}/run.json is of no demo; choose another folder") from e
+    if before != seed: raise GraphselError(f"{out} holds a comparison with seed {before}; ask for --seed {before}, or choose another folder")
+
 @main.command("demo")
 @click.option("--out", default="demo", show_default=True, type=click.Path(file_okay=False, path_type=str), help="Folder for the results.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
@@ -553,6 +601,7 @@ def demo_command(out, seed):
     from graphsel.datasets import simulated_screen
     from graphsel.select import select
     out = Path(out)
+    _check_demo(out, seed)
     sim = simulated_screen(random_state=seed)
     click.echo(f"graphsel: simulated {sim!r}", err=True)
     sim.write(out/"data")

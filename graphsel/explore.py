@@ -98,7 +98,7 @@ def plan_inputs(choices:Iterable[str], # labels of graphs
         "costs": _text("gene,cost (a line each; others cost 1)"), "costs_file": _file("costs from a file"),
         "budget": w.IntSlider(value=budget, min=1, max=max(budget, 2), description="budget", layout=w.Layout(width="95%")),
         "why": w.Text(placeholder="why is this gene (not) on the list?", continuous_update=False, layout=wide),
-        **{f"lab_{f.name}": (w.BoundedIntText if isinstance(f.default, int) else w.BoundedFloatText)(value=getattr(lab, f.name), min=0, max=10**9, description=f.name.replace("_", " "), style={"description_width": "110px"}) for f in numbers},
+        **{f"lab_{f.name}": (w.BoundedIntText if isinstance(f.default, int) else w.BoundedFloatText)(value=getattr(lab, f.name), min=int(f.name in ("guides", "cells")), max=10**9, description=f.name.replace("_", " "), style={"description_width": "110px"}) for f in numbers},
         "lab_currency": w.Text(value=lab.currency, description="currency", continuous_update=False, style={"description_width": "110px"})})
 
 # %% ../nbs/12_explore.ipynb #8801d14d

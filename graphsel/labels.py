@@ -15,6 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .core import GraphselError, log, name_some
+from .names import genes_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +26,7 @@ CONTROL_NAMES = ("ctrl", "control", "non-targeting")
 def perturbed_genes(name:str # a perturbation: "TP53", "A+B", "TP53+ctrl"
                    ) -> tuple[str, ...]: # sorted; empty for a control
     "The genes a perturbation touches."
-    parts = [p.strip() for p in str(name).split("+")]
-    return tuple(sorted({p for p in parts if p and p not in CONTROL_NAMES}))
+    return tuple(sorted({p for p in genes_in(name) if p and p not in CONTROL_NAMES}))
 
 # %% ../nbs/01a_labels.ipynb #210ae995
 def perturbation_name(name:str # any spelling

@@ -8,6 +8,7 @@ __all__ = ['GENE_COLUMNS', 'split_rows', 'Rows', 'find_rows', 'parse_genes', 'pa
 
 # %% ../nbs/00c_lists.ipynb #a9d1e764
 import datetime
+import json
 import re
 import zipfile
 import zlib
@@ -18,6 +19,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 from .core import GraphselError, log, name_some, read_text, shorten
+from .names import is_damaged, looks_like
+from .outputs import bare_cell, safe_cell
 
 # %% ../nbs/00c_lists.ipynb #aa190c52
 def split_rows(text:str, # lines end with \n
@@ -83,12 +86,22 @@ def parse_genes(text:str, # as typed, pasted or read
     found = find_rows(re.sub(" *\\+ *", "+", _clean(text)))
     at = found.position(GENE_COLUMNS)
     names = _loose_names(found, where) if at is None or len(found.head) == 1 else [f[at] for _, f in found.rows if len(f) > at]
-    count = Counter(n for n in names if n)
+    count = Counter(bare_cell(n) for n in names if n)
+    _tell_damaged(count, where)
     twice = [n for n, c in count.items() if c > 1]
     if twice: log.info("%s: %s twice; taken once: %s", where, "1 name stands" if len(twice) == 1 else f"{len(twice):,} names stand", name_some(twice))
     return list(count)
 
-def _clean(text): return "\n".join(text.replace("\ufeff", "").splitlines())
+_LINE_END = re.compile('("[^"]*")|\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]')
+
+def _clean(text):
+    "The text with one end of line, and without marks of byte order; what is quoted stays."
+    return _LINE_END.sub(lambda found: found[1] or "\n", text.replace("\ufeff", ""))
+
+def _tell_damaged(names, where):
+    "Say which names are none: they will be missing from every graph, and here one can still see why."
+    wrong = [n for n in names if is_damaged(n)]
+    if wrong: log.warning("%s: %s; mend the file: %s", where, f"{len(wrong):,} damaged {'name' if len(wrong) == 1 else 'names'}", name_some((f"{n} is {looks_like(n)}" for n in wrong), 3, 120))
 
 # %% ../nbs/00c_lists.ipynb #eec454eb
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
@@ -117,7 +130,9 @@ def parse_pairs(text:str, # as typed, pasted or read
                 where:str="the list" # for messages
                ) -> dict[str, str]: # gene -> text of the column
     "One value per gene. Raises `GraphselError` for other columns, an empty name, or one that stands twice."
-    return {name: value for _, name, value, _ in _pairs(text, column, where)}
+    pairs = {name: bare_cell(value) for _, name, value, _ in _pairs(text, column, where)}
+    _tell_damaged(pairs, where)
+    return pairs
 
 def _pairs(text, column, where):
     "(line, gene, value, separator) of each pair."
@@ -129,6 +144,7 @@ def _pairs(text, column, where):
     for line, fields in rows:
         if len(fields) == 1: fields = re.split(r"[\s,;]+", fields[0]) # a line in another style than the header
         name, text = (fields[i] if i < len(fields) else "" for i in (gene, value))
+        name = bare_cell(name)
         if not name or name in seen: raise GraphselError(f"{where}, line {line}: {f'{shorten(name)} stands twice; keep one line' if name else 'no gene; fill or remove the line'}")
         if separator == "," and any(fields[width:]): raise GraphselError(f"{where}, line {line}: {len(fields)} fields for {width} columns; with decimal commas separate by semicolons, or write 1.5")
         seen.add(name)
@@ -152,17 +168,19 @@ def parse_costs(text:str, # as typed, pasted or read
         decimal = value.replace(",", ".") if separator != "," and _NUMBER.fullmatch(value) else value
         try: costs[name] = float(decimal)
         except ValueError as e: raise GraphselError(f"{where}, line {line}: the cost '{shorten(value)}' of {shorten(name)} is not a number; write for example {shorten(name)},2.5") from e
+    _tell_damaged(costs, where)
     return costs or None
 
 # %% ../nbs/00c_lists.ipynb #b91d9ecf
-def list_text(path:str|Path # text in UTF-8 or UTF-16, also .gz; or .xlsx
+def list_text(path:str|Path # text in UTF-8 or UTF-16, also .gz; or .xlsx, .parquet, .json
              ) -> str:
-    "The text of a list. Raises `GraphselError` for a file that is neither text nor an Excel sheet."
+    "The text of a list. Raises `GraphselError` for a file that is neither text nor a table."
     path = Path(path)
     start = path.open("rb").read(4) if path.is_file() else b""
     if start == b"PK\x03\x04": return _sheet_text(path)
     if start == b"\xd0\xcf\x11\xe0": raise GraphselError(f"{path} is an Excel file of the old kind; save it as .xlsx or as CSV")
-    text = read_text(path)
+    if start == b"PAR1" or path.suffix.lower() == ".json": return _table_text(path, start == b"PAR1")
+    text = read_text(path, newline="")
     if "\0" in text: raise GraphselError(f"{path} is not text; save it as CSV in UTF-8, or as .xlsx")
     return text
 
@@ -178,10 +196,28 @@ def _sheet_text(path):
             columns = [c for c in zip_longest(*([_cell(v) for v in row] for row in sheet.iter_rows(values_only=True)), fillvalue="") if any(c)]
     except (OSError, EOFError, KeyError, IndexError, ValueError, SyntaxError, zipfile.BadZipFile, zlib.error) as e:
         raise GraphselError(f"cannot read {path} as an Excel sheet: {shorten(str(e), 120)}; save it as CSV") from e
-    return "\n".join("\t".join('"' + v.replace('"', '""') + '"' for v in row) for row in zip(*columns))
+    return _quoted(zip(*columns))
+
+def _table_text(path, parquet):
+    "A table in Parquet, or the rows of a JSON file (a list of objects)."
+    import pandas as pd
+    try:
+        if parquet: table = pd.read_parquet(path)
+        else:
+            rows = json.loads(read_text(path))
+            if not isinstance(rows, list) or not all(isinstance(o, dict) for o in rows): raise ValueError("no list of objects, one for each row")
+            table = pd.DataFrame(rows)
+    except (OSError, ValueError, RecursionError) as e:
+        raise GraphselError(f"cannot read {path} as a table: {shorten(str(e), 120)}; save it as CSV") from e
+    columns = [[_cell(str(name)), *map(_cell, table[name].astype(object).where(table[name].notna(), None))] for name in table]
+    return _quoted(zip(*columns))
+
+def _quoted(rows): return "\n".join("\t".join('"' + v.replace('"', '""') + '"' for v in row) for row in rows)
 
 def _cell(value):
+    from openpyxl.utils.escape import unescape
     if isinstance(value, datetime.date): return f"{value.day}-{value:%b}"
+    if isinstance(value, str): return safe_cell(unescape(value)) # as a text file would have it
     return "" if value is None else str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 # %% ../nbs/00c_lists.ipynb #b3ea1593

@@ -9,6 +9,7 @@ __all__ = ['TRAINED', 'BIAS', 'LOOK_EVERY', 'LOOK_PICKS', 'MODELS', 'principal',
            'measured_neighbors', 'rank_unmeasured']
 
 # %% ../nbs/07b_models.ipynb #d5c98b99
+import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from .core import GraphselError, as_seed, check_file, check_positive_int, progre
 from .data import gene_incidence
 from .graph import Graphs
 from .networks import CONVS, Ensemble, GateNet, Hidden, edge_tensors, hidden_kernel, loo_residuals, node_inputs, penalty, rows_of
+from .outputs import unsealed
 from .response import (Asked, Channels, GaussianProcess, Head, MeanModel, NoChange, ResponseModel, Ridge, ask, ask_head, asked_names,
                                between_perturbations, channel_names, channels, check_numbers, features_of, solve_head, unit_scale)
 
@@ -308,10 +310,10 @@ def make_model(name:str, # one of `MODELS`
 # %% ../nbs/07b_models.ipynb #1c4e93c3
 def load_model(path:str|Path # written by `save`
               ) -> ResponseModel: # trained
-    "Read a model. It is a pickle: open only what you wrote. Raises `GraphselError` for what is not one."
+    "Read a model. It is a pickle: open only what you wrote. Raises `GraphselError` for what is not one, or is not as it was written."
     import joblib
-    check_file(path)
-    try: model = joblib.load(path)
+    body = unsealed(check_file(path), "a model")
+    try: model = joblib.load(io.BytesIO(body))
     except Exception as e: raise GraphselError(f"cannot read {path} as a model: {e}; was it written by save, and by this version?") from e
     if not isinstance(model, ResponseModel): raise GraphselError(f"{path} holds a {type(model).__name__}, not a model")
     return model

@@ -19,7 +19,8 @@ from .core import GraphselError, check_positive_int, name_some
 from .explain import why
 from .graph import Graphs
 from .lists import parse_genes
-from .names import resolve
+from .names import genes_in, resolve
+from .outputs import table_text
 from .select import get_strategy, select
 from .selection import Selection, selection_frame
 
@@ -61,7 +62,7 @@ def most_affordable(wishes:Wishes, # what is asked
                    ) -> int: # picks, or cost units
     "The largest budget that makes sense. Raises `GraphselError` where nothing is left to pick."
     g, out = wishes.graph, {*wishes.exclude, *wishes.measured}
-    names = [n for n in (g.genes if wishes.candidates is None else wishes.candidates) if n not in out and all(p in g for p in str(n).split("+"))]
+    names = [n for n in (g.genes if wishes.candidates is None else wishes.candidates) if n not in out and all(p in g for p in genes_in(n))]
     if not names: raise GraphselError("no candidate is left to pick; check the candidates, the excluded and the measured genes against the graph")
     if wishes.costs is None: return min(largest, len(names))
     return int(min(largest, np.ceil(sum(float(wishes.costs.get(n, 1.0)) for n in names))))
@@ -109,7 +110,7 @@ class PlanState:
 def picks_csv(plan:Selection # a plan
              ) -> str: # the text of picks.csv
     "The table of picks as `graphsel select` writes it."
-    return selection_frame(plan).to_csv(index=False, float_format="%.10g", lineterminator="\n")
+    return table_text(selection_frame(plan), digits=10)
 
 # %% ../nbs/12a_planner.ipynb #83c63ebc
 def missing_genes(plan:Selection, # a plan

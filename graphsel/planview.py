@@ -10,7 +10,7 @@ __all__ = ['explanations', 'tidy', 'html_table', 'plan_table', 'horizon', 'budge
 # %% ../nbs/12b_planview.ipynb #b75a1476
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING
@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, name_some
+from .core import GraphselError, check_positive_int, name_some
 from .coverage import incidence, reach_matrix
 from .explain import nearest_before
 from .graph import Graphs
+from .names import genes_in
 from .planner import in_words
 from .plot import style
 from .selection import Selection
@@ -111,7 +112,7 @@ def newly_reached(graph:Graphs, # one graph or several
     hit = np.flatnonzero(np.diff(reach.indptr))
     first = reach.indices[reach.indptr[hit]]
     if targets is not None: # pairs count gene by gene
-        wanted = np.isin(graph.genes[hit], [g for t in targets for g in str(t).split("+")])
+        wanted = np.isin(graph.genes[hit], [g for t in targets for g in genes_in(t)])
         hit, first = hit[wanted], first[wanted]
     order = np.argsort(first, kind="stable")
     return np.split(hit[order], np.searchsorted(first[order], np.arange(1, len(picks))))
@@ -162,7 +163,7 @@ def plan_map(plan:Selection, # as long as it goes
     hops = plan.params.get("hops") or 1 if plan.strategy in ("graphreach", "softreach") else 1
     if targets is None and plan.criterion is not None: targets = plan.criterion.targets.tolist()
     size = np.array([len(o) for o in newly_reached(graph, names, targets, hops)])
-    wanted = graph.genes if targets is None else {g for t in targets for g in str(t).split("+")}
+    wanted = graph.genes if targets is None else {g for t in targets for g in genes_in(t)}
     radius, at = np.sqrt(size + 1.0), {n: i for i, n in enumerate(names)}
     close = plan.columns["nearest"] if "nearest" in plan.columns else nearest_before(graph, plan.genes, plan.measured)[0]
     near = [-1]*len(plan.measured) + [at.get(n, -1) for n in close]
@@ -202,7 +203,7 @@ def draw_map(picture:PlanMap, # of `plan_map`
     for which, color, marker in ((~known & ~wanted, _PICKED, "o"), (wanted, "black", "s"), (known, "0.45", "o")): ax.plot(*xy[which].T, marker, color=color, markersize=center, markeredgecolor="white", markeredgewidth=0.4, linestyle="none")
     for i in np.argsort(-r, kind="stable")[:names]:
         size = np.floor(min(9, 72*1.9*r[i]*inch/max(3, 0.62*len(picture.names[i])))) # what fits, in few sizes: each new one costs time
-        if size >= 5: ax.text(xy[i, 0], xy[i, 1] - 0.45*r[i], picture.names[i], ha="center", va="center", fontsize=size, color="0.05", bbox={"facecolor": "white", "alpha": 0.7, "pad": 0.4, "linewidth": 0})
+        if size >= 5: ax.text(xy[i, 0], xy[i, 1] - 0.45*r[i], picture.names[i], ha="center", va="center", fontsize=size, color="0.05", parse_math=False, bbox={"facecolor": "white", "alpha": 0.7, "pad": 0.4, "linewidth": 0})
     ax.set_title(f"{n} picks: {len(dots):,} of {picture.n_targets:,} targets within reach", fontsize=9)
     return ax
 
@@ -225,7 +226,7 @@ def comparison_figure(table:"pd.DataFrame", # of `compare_plans`
 # %% ../nbs/12b_planview.ipynb #82f32534
 @dataclass(frozen=True)
 class Lab:
-    "What is assumed about the experiment. Raises `GraphselError` for a negative number."
+    "What is assumed about the experiment. Raises `GraphselError` for a negative number, a part of a guide or cell, and a gene without any."
     guides: int = 3 # guides per gene
     cells: int = 100 # cells per gene, after filtering
     controls: int = 30 # control slots: non-targeting guides
@@ -235,9 +236,13 @@ class Lab:
     currency: str = "EUR"
 
     def __post_init__(self):
-        for f in fields(self):
-            v = getattr(self, f.name)
-            if f.name != "currency" and (isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v < float("inf")): raise GraphselError(f"laboratory: {f.name} is {v!r}; give a number of at least 0")
+        for name, least in (("guides", 1), ("cells", 1), ("controls", 0), ("control_cells", 0)):
+            check_positive_int(getattr(self, name), f"laboratory: {name}", least)
+        for name in ("guide_cost", "cell_cost"):
+            v = getattr(self, name)
+            if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v < float("inf"):
+                raise GraphselError(f"laboratory: {name} is {v!r}; give a number of at least 0")
+        if not isinstance(self.currency, str): raise GraphselError(f"laboratory: currency is {self.currency!r}; give its name")
     def order(self, genes): # numbers for so many genes
         "Guides, cells and cost of a plan."
         guides, cells = genes*self.guides + self.controls, genes*self.cells + self.controls*self.control_cells

@@ -16,6 +16,7 @@ import numpy as np
 
 from .core import GraphselError, atomic_path, unknown_name
 from .metrics import LOWER_IS_BETTER, coverage
+from .outputs import check_ending
 from .selection import Selection
 from .statistics import CURVE, FEW_SPLITS, SET_UP_WEEKS, WEEKS_PER_ROUND, by_split, completed, laboratory_time, mean_interval, one_curve, pick_overlap, split_differences, summarize
 
@@ -218,12 +219,13 @@ def pick_map(results:"pd.DataFrame", # one model, graph and noise level
     return ax
 
 # %% ../nbs/11_plot.ipynb #7f91a85b
-def save_panels(path:str|Path, # .png
+def save_panels(path:str|Path, # .png .pdf .svg
                 panels:Iterable[tuple[str, "pd.DataFrame"]], # title, rows
                 draw:Callable, # (rows, ax=) -> Axes
                 width:float=6.4, height:float=4.4 # of one panel, inches
                ) -> Path:
-    "Draw panels side by side into a file, written whole or not at all; of no window system."
+    "Draw panels side by side into a file, written whole or not at all; of no window system. Raises `GraphselError` for another ending."
+    check_ending(path, (".png", ".pdf", ".svg"), "a figure")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     panels = list(panels)
@@ -246,7 +248,7 @@ def _panels(found):
 
 # %% ../nbs/11_plot.ipynb #531bc6c8
 def save_learning_curves(results:"pd.DataFrame", # result table
-                         path:str|Path, # .png
+                         path:str|Path, # .png .pdf .svg
                          metric:str="mse" # a column of the table
                         ) -> Path:
     "Write the learning curves of each model and graph, side by side."

@@ -17,6 +17,7 @@ import numpy as np
 
 from .core import GraphselError, name_some, read_text, unknown_name
 from .metrics import LOWER_IS_BETTER
+from .outputs import bare_table
 from .plot import learning_curves, style
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ def read_comparison(folder:str|Path # the --out of a comparison
     table = next((f for f in (folder/"results.parquet", folder/"results.csv") if f.exists()), None)
     if table is None: raise GraphselError(f"{folder} holds no results.parquet; " + ("the comparison is not finished: run it again with --resume" if (folder/"run.json").exists() else "give the --out of a comparison"))
     try:
-        results = pd.read_parquet(table) if table.suffix == ".parquet" else pd.read_csv(table)
-        summary = pd.read_csv(folder/"summary.csv") if (folder/"summary.csv").exists() else pd.DataFrame()
+        results = pd.read_parquet(table) if table.suffix == ".parquet" else bare_table(pd.read_csv(table))
+        summary = bare_table(pd.read_csv(folder/"summary.csv")) if (folder/"summary.csv").exists() else pd.DataFrame()
         run = json.loads(read_text(folder/"run.json")) if (folder/"run.json").exists() else {}
     except (ValueError, OSError) as e: raise GraphselError(f"cannot read {folder}: {str(e).splitlines()[0]}; is it complete?") from e
     lacking = {"strategy", "model", "noise", "seed", "budget", "status"} - set(results)

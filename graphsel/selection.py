@@ -10,13 +10,15 @@ __all__ = ['Selection', 'describe', 'share_of_rest', 'selection_frame', 'write_p
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import __version__
-from .core import GraphselError, atomic_path, name_some, read_text
+from .core import GraphselError, atomic_path, check_file, name_some
+from .outputs import check_ending, sealed, unsealed, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +64,7 @@ class Selection:
     def load(path): return load_selection(path)
     def __getstate__(self): return {**self.__dict__, "criterion": None} # a plan travels light between processes
     def __repr__(self): return describe(self)
-    def _repr_html_(self): return f"<p>{describe(self)}</p>" + self.to_frame().head(10).to_html(index=False, float_format="%.4g", border=0)
+    def _repr_html_(self): return f"<p>{escape(describe(self))}</p>" + self.to_frame().head(10).to_html(index=False, float_format="%.4g", border=0)
 
 # %% ../nbs/05a_selection.ipynb #9573d3e8
 def describe(s:Selection, # a plan
@@ -97,11 +99,10 @@ def selection_frame(s:Selection # a plan
     return pd.DataFrame({"rank": range(1, len(s) + 1), "gene": s.genes, "gain": s.gains, "value": s.values, **s.columns})
 
 def write_picks(s:Selection, # a plan
-                path:str|Path # .csv
+                path:str|Path # its ending decides: .csv .tsv .xlsx .json .parquet
                ) -> Path:
-    "Write the table of picks, whole or not at all."
-    with atomic_path(path) as temporary: selection_frame(s).to_csv(temporary, index=False, float_format="%.10g")
-    return Path(path)
+    "Write the table of picks, whole or not at all. Raises `GraphselError` for another ending."
+    return write_table(selection_frame(s), path, digits=10)
 
 # %% ../nbs/05a_selection.ipynb #f343f34c
 def as_saved(s:Selection # a plan
@@ -120,15 +121,50 @@ def _plain(o):
 def save_selection(s:Selection, # a plan
                    path:str|Path # .json
                   ) -> Path:
-    "Write a selection as JSON."
-    with atomic_path(path) as temporary: temporary.write_text(json.dumps(_plain(as_saved(s)), indent=1, allow_nan=False))
+    "Write a selection as JSON, with a checksum as its last entry. Raises `GraphselError` for another ending."
+    check_ending(path, (".json",), "a saved plan")
+    body = json.dumps(_plain(as_saved(s)), indent=1, allow_nan=False).encode().removesuffix(b"\n}")
+    with atomic_path(path) as temporary: temporary.write_bytes(sealed(body, *_SEAL))
     return Path(path)
+
+_SEAL = b',\n "sha256": "', b'"\n}' # around the checksum, which is an entry of the object
+
+# %% ../nbs/05a_selection.ipynb #a7b84870
+def _is_number(v): return isinstance(v, (int, float)) and not isinstance(v, bool)
+def _is_number_or_null(v): return v is None or _is_number(v)
+def _is_count(v): return isinstance(v, int) and not isinstance(v, bool) and v >= 0
+def _is_text(v): return isinstance(v, str)
+def _is_object(v): return isinstance(v, dict)
+def _are_names(v): return isinstance(v, list) and all(map(_is_text, v))
+def _are_numbers(v): return isinstance(v, list) and all(map(_is_number_or_null, v))
+def _are_reasons(v): return isinstance(v, dict) and all(map(_is_text, v.values()))
+def _are_cells(v): return isinstance(v, list) and not any(isinstance(o, (list, dict)) for o in v)
+def _are_columns(v): return isinstance(v, dict) and all(map(_are_cells, v.values()))
+
+_ENTRIES = {"genes": _are_names, "measured": _are_names, "gains": _are_numbers, "values": _are_numbers, "columns": _are_columns,
+            "params": _is_object, "report": _are_reasons, "budget": _is_number, "upper_bound": _is_number_or_null,
+            **dict.fromkeys(("measured_value", "seconds"), _is_number), **dict.fromkeys(("n_candidates", "n_targets", "evaluations"), _is_count),
+            **dict.fromkeys(("strategy", "guarantee", "graph", "version"), _is_text)}
 
 # %% ../nbs/05a_selection.ipynb #a7b84871
 def load_selection(path:str|Path # .json
                   ) -> Selection:
-    "Read a selection. Raises `GraphselError` when the file is not one."
-    try: d = json.loads(read_text(path))
-    except json.JSONDecodeError as e: raise GraphselError(f"{path} is not a saved selection: {e}") from e
-    try: return Selection(**{**d, **{k: [float("nan") if v is None else v for v in d[k]] for k in ("gains", "values")}})
-    except (KeyError, TypeError) as e: raise GraphselError(f"{path} is not a saved selection: {e}") from e
+    "Read a selection. Raises `GraphselError` when the file is not one, or is not as it was written."
+    body = unsealed(check_file(path), "a saved plan", *_SEAL)
+    try: d = json.loads(body + b"\n}")
+    except (ValueError, RecursionError) as e: raise GraphselError(f"{path} is not a saved plan: {e}") from e
+    wrong = _wrong_entry(d)
+    if wrong: raise GraphselError(f"{path} is not a saved plan: {wrong}; write it again with save")
+    for k in ("gains", "values"): d[k] = [np.nan if v is None else v for v in d[k]]
+    return Selection(**d)
+
+def _wrong_entry(d):
+    "What is wrong with the entries of a plan; an empty text where nothing is."
+    missing = [k for k in ("genes", "gains", "values") if k not in d]
+    unknown = [k for k in d if k not in _ENTRIES]
+    if missing or unknown: return f"no entry {name_some(missing)}" if missing else f"an unknown entry, {name_some(unknown)}"
+    wrong = [k for k, v in d.items() if not _ENTRIES[k](v)]
+    if wrong: return f"its entry '{wrong[0]}' is of the wrong kind"
+    columns = {"gains": d["gains"], "values": d["values"], **d.get("columns", {})}
+    odd = [k for k, v in columns.items() if len(v) != len(d["genes"])]
+    return f"{len(d['genes']):,} genes and {len(columns[odd[0]]):,} {odd[0]}" if odd else ""

@@ -19,6 +19,7 @@ import scipy.sparse as sp
 from .core import GraphselError, RandomState, as_rng, as_seed, atomic_path, check_positive_int, child_rng
 from .data import screen_from_cells, write_screen
 from .graph import Graphs, combine, from_edges, from_gene_sets
+from .outputs import write_table
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -238,7 +239,7 @@ class SimulatedScreen:
                  "edges": folder/"edges.tsv", "gene_sets": folder/"gene_sets.gmt", "library": folder/"library.txt"}
         with atomic_path(files["cells"]) as temporary: self.cells.write_h5ad(temporary, compression="gzip")
         write_screen(self.screen, files["screen"])
-        with atomic_path(files["edges"]) as temporary: self.edges.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+        write_table(self.edges, files["edges"])
         texts = {"gene_sets": ["\t".join([term, "simulated", *genes]) for term, genes in self.gene_sets.items()], "library": self.screen.obs_names}
         for what, lines in texts.items():
             with atomic_path(files[what]) as temporary: temporary.write_text("".join(f"{o}\n" for o in lines), encoding="utf-8", newline="\n")

@@ -25,6 +25,7 @@ from .data import is_number, read_table
 from .graph import AlignReport, GeneGraph, Graphs, _largest_of_repeated, align, combine, from_edges, keep_top
 from .labels import find_spelling
 from .names import AliasTable, make_aliases
+from .outputs import bare_table
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -54,7 +55,8 @@ def _edge_table(path, sep):
         columns = _edge_columns(found, path)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning) # lines longer than the header would be cut
-            return pd.read_csv(path, dtype=dict.fromkeys([c for c in found if c not in columns[2:]], "category"), **options)[columns]
+            table = pd.read_csv(path, dtype=dict.fromkeys([c for c in found if c not in columns[2:]], "category"), **options)
+            return bare_table(table[columns])
     except GraphselError: raise
     except pd.errors.ParserWarning as e: raise GraphselError(f"{path}: the lines have more fields than the first line has names ({name_some(found)}); name every column") from e
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError, ValueError, zlib.error) as e:

@@ -19,6 +19,8 @@ import scipy.sparse as sp
 
 from .core import GraphselError, check_file, log, name_some
 from .labels import perturbation_name
+from .names import is_damaged, looks_like
+from .outputs import bare_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +38,7 @@ def read_table(path:str|Path # .csv, .tsv, .txt (tabs), .parquet or .xlsx; text 
     try:
         if kind == "parquet": return pd.read_parquet(path)
         if kind == "xlsx": return _read_sheet(path)
-        return pd.read_csv(path, sep="," if kind == "csv" else "\t", keep_default_na=False, na_values=[""])
+        return bare_table(pd.read_csv(path, sep="," if kind == "csv" else "\t", keep_default_na=False, na_values=[""]))
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as e:
         raise GraphselError(f"cannot read {path} as {kind}: {next(iter(str(e).splitlines()), type(e).__name__)}; is it complete and of the kind its name says?") from e
 
@@ -94,6 +96,8 @@ def row_names(column:"pd.Series", # the perturbation of each row
     text = column.astype(object).where(column.notna(), "").astype(str)
     empty = np.flatnonzero(text.str.strip() == "")
     if len(empty): raise GraphselError(f"{source}: {len(empty):,} rows without a perturbation, the first is row {empty[0] + 1}; name or remove them")
+    wrong = [o for o in dict.fromkeys(text) if is_damaged(o)]
+    if wrong: log.warning("%s: %d damaged %s; mend the file: %s", source, len(wrong), "name" if len(wrong) == 1 else "names", name_some((f"{o} is {looks_like(o)}" for o in wrong), 3, 120))
     return np.array([perturbation_name(o) for o in text], dtype=str)
 
 # %% ../nbs/01c_tables.ipynb #63195977
