@@ -20,7 +20,7 @@ from pathlib import Path
 
 from .core import GraphselError, log, name_some, read_text, shorten
 from .names import is_damaged, looks_like
-from .outputs import bare_cell, safe_cell
+from .outputs import bare_cell, from_sheet, safe_cell
 
 # %% ../nbs/00c_lists.ipynb #aa190c52
 def split_rows(text:str, # lines end with \n
@@ -215,9 +215,8 @@ def _table_text(path, parquet):
 def _quoted(rows): return "\n".join("\t".join('"' + v.replace('"', '""') + '"' for v in row) for row in rows)
 
 def _cell(value):
-    from openpyxl.utils.escape import unescape
     if isinstance(value, datetime.date): return f"{value.day}-{value:%b}"
-    if isinstance(value, str): return safe_cell(unescape(value)) # as a text file would have it
+    if isinstance(value, str): return safe_cell(from_sheet(value)) # as a text file would have it
     return "" if value is None else str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 # %% ../nbs/00c_lists.ipynb #b3ea1593

@@ -20,7 +20,7 @@ import scipy.sparse as sp
 from .core import GraphselError, check_file, log, name_some
 from .labels import perturbation_name
 from .names import is_damaged, looks_like
-from .outputs import bare_table
+from .outputs import bare_table, from_sheet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,10 @@ def _read_sheet(path):
     import pandas as pd
     with pd.ExcelFile(path, engine="openpyxl") as book:
         if len(book.sheet_names) > 1: log.warning("%s has %d sheets (%s); the first is read", path.name, len(book.sheet_names), name_some(book.sheet_names))
-        return book.parse(book.sheet_names[0], keep_default_na=False, na_values=[""])
+        table = book.parse(book.sheet_names[0], keep_default_na=False, na_values=[""])
+    for i, kind in enumerate(table.dtypes):
+        if kind.kind == "O": table.isetitem(i, table.iloc[:, i].map(from_sheet))
+    return table.rename(columns=from_sheet)
 
 # %% ../nbs/01c_tables.ipynb #b7f6afb2
 def read_rows(path:str|Path # a table, or FILE:column=value
