@@ -179,7 +179,7 @@ def list_text(path:str|Path # text in UTF-8 or UTF-16, also .gz; or .xlsx, .parq
     start = path.open("rb").read(4) if path.is_file() else b""
     if start == b"PK\x03\x04": return _sheet_text(path)
     if start == b"\xd0\xcf\x11\xe0": raise GraphselError(f"{path} is an Excel file of the old kind; save it as .xlsx or as CSV")
-    if start == b"PAR1" or path.suffix.lower() == ".json": return _table_text(path, start == b"PAR1")
+    if start == b"PAR1" or start.split()[:1] in ([b"["], [b"[{"], [b'[{"']): return _table_text(path, start == b"PAR1")
     text = read_text(path, newline="")
     if "\0" in text: raise GraphselError(f"{path} is not text; save it as CSV in UTF-8, or as .xlsx")
     return text

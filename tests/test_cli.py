@@ -315,7 +315,8 @@ def test_page_and_curve_of_a_plan(net, tmp_path):
     assert table["budget"].tolist() == [1, 2, 3] and np.allclose(table["value"], picked["value"])
 
 
-@pytest.mark.parametrize("text,message", [("guide=4", "did you mean 'guides'"), ("guides=many", "guides is 'many'"), ("cells", "cells is ''"), ("cells=-1", "cells is -1")])
+@pytest.mark.parametrize("text,message", [("guide=4", "did you mean 'guides'"), ("guides=many", "guides is 'many'"), ("cells", "cells is ''"), ("cells=-1", "cells is -1"),
+                                          ("guides=0", "guides is 0; give a whole number of at least 1"), ("guides=2.5", "guides is 2.5; give a whole number"), ("cells=true", "cells is True"), ("guides=3,guides=4", "gives guides twice")])
 def test_a_wrong_laboratory_is_refused_before_any_file(text, message, tmp_path):
     result = CliRunner().invoke(main, ["select", "--graph", "nothing.tsv", "--budget", "3", "--lab", text, "--page", str(tmp_path/"plan.html")])
     assert result.exit_code == 1 and message in result.stderr and not list(tmp_path.iterdir())
@@ -467,7 +468,7 @@ def test_a_folder_that_cannot_be_made_is_refused_before_the_work(tmp_path, comma
 @pytest.mark.parametrize("option", ["--out", "--page", "--curve"])
 def test_select_refuses_such_a_file_before_the_work(tmp_path, option):
     (tmp_path/"file").write_text("in the way")
-    r = run("select", "--graph", tmp_path/"none.csv", "--budget", 2, option, tmp_path/"file"/"deep"/"picks.csv")
+    r = run("select", "--graph", tmp_path/"none.csv", "--budget", 2, option, tmp_path/"file"/"deep"/("page.html" if option == "--page" else "picks.csv"))
     assert r.exit_code == 1 and "could not be made" in r.stderr and "none.csv" not in r.stderr
 
 

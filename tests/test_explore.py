@@ -248,7 +248,7 @@ def test_the_page_says_what_is_assumed():
     page = plan_page(select(G, 10, must=["g05"]), Lab(guides=4, cells=50, controls=8, control_cells=25, guide_cost=2, cell_cost=.5, currency="CHF"), must=["g05"])
     assert "10 genes x 4 guides + 8 control slots = 48 guides" in page and "10 genes x 50 + 8 control slots x 25 = 700 cells" in page
     assert "2 CHF per guide, 0.5 CHF per cell: 446 CHF" in page and "<b>g05</b>*" in page
-    for wrong in ({"guides": -1}, {"cell_cost": float("nan")}, {"cells": "many"}):
+    for wrong in ({"guides": -1}, {"cell_cost": float("nan")}, {"cells": "many"}, {"guides": 0}, {"guides": 2.5}, {"cells": 0}, {"controls": .5}, {"control_cells": True}, {"guide_cost": "2"}, {"currency": 5}):
         with pytest.raises(GraphselError, match="laboratory"): Lab(**wrong)
 
 

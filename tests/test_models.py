@@ -10,7 +10,8 @@ from graphsel import core, models, networks, response
 from graphsel.core import GraphselError
 from graphsel.data import check_screen, make_screen
 from graphsel.graph import combine, from_edges, make_prior, perturb, propagation, spectral_features
-from graphsel.models import MODELS, GNN, load_model, make_model, measured_neighbors, rank_unmeasured
+from graphsel.models import GNN, MODELS, load_model, make_model, measured_neighbors, rank_unmeasured
+from graphsel.outputs import sealed
 from graphsel.response import Channels, GaussianProcess, Ridge, best_noise, channels
 
 GENES = [f"g{i:02}" for i in range(40)]
@@ -99,11 +100,27 @@ def test_save_and_load(name, tmp_path):
 
 def test_load_refuses_what_is_no_model(tmp_path):
     (tmp_path/"x").write_text("no model")
-    with pytest.raises(GraphselError, match="cannot read"): load_model(tmp_path/"x")
+    with pytest.raises(GraphselError, match="x is not a model, or its end is missing"): load_model(tmp_path/"x")
     with pytest.raises(GraphselError, match="no such file"): load_model(tmp_path/"y")
     import joblib
     joblib.dump([1], tmp_path/"z")
-    with pytest.raises(GraphselError, match="not a model"): load_model(tmp_path/"z")
+    with pytest.raises(GraphselError, match="z is not a model"): load_model(tmp_path/"z")
+    for body, message in (((tmp_path/"z").read_bytes(), "holds a list, not a model"), (b"no pickle", "cannot read")):
+        (tmp_path/"z").write_bytes(sealed(body))
+        with pytest.raises(GraphselError, match=message): load_model(tmp_path/"z")
+    with pytest.raises(GraphselError, match="end it in .model"): fitted("mean").save(tmp_path/"m.csv")
+
+
+def test_a_model_with_any_byte_changed_is_refused(tmp_path):
+    path = fitted("mean").save(tmp_path/"m.model")
+    data = path.read_bytes()
+    for i in [*range(0, len(data), max(1, len(data)//150)), *range(len(data) - 80, len(data))]:
+        path.write_bytes(data[:i] + bytes([data[i] ^ 1 << i % 8]) + data[i + 1:])
+        with pytest.raises(GraphselError, match="m.model"): load_model(path)
+    path.write_bytes(data)
+    assert load_model(path).name == "mean"
+    import joblib
+    assert joblib.load(path).name == "mean", "it is a file of joblib all the same"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -338,3 +338,81 @@ def test_a_plan_with_any_byte_changed_is_refused(tmp_path):
 
 def test_check_ending_takes_dots():
     assert check_ending("my.own.picks.csv") == ".csv" and check_ending("a.b/picks.TSV.GZ") == ".tsv.gz"
+
+
+# ---- nothing hostile becomes a page ----
+
+EVIL = "<img/src=x/onerror=alert(1)>" # no blank: a list of names would part it
+
+
+def held(html):
+    "Nothing but our own tags."
+    assert "<img" not in html and "onerror=alert" in html, html[:300]
+    assert "&lt;img" in html
+
+
+@pytest.fixture(scope="module")
+def evil():
+    "A plan with hostile names everywhere, and its graph."
+    graph = from_edges([EVIL, EVIL, "B", f"{EVIL}2"], ["B", "C", "C", "D"], name=EVIL)
+    return select(graph, 2, "graphreach", measured=[f"{EVIL}2"], candidates=[EVIL, "B", "C", f"{EVIL}3"]), graph
+
+
+def test_plans_and_graphs_in_a_notebook_are_escaped(evil):
+    plan, graph = evil
+    for o in (plan, graph, graph.align([EVIL, f"{EVIL}9"])[1]): held(o._repr_html_())
+
+
+def test_pages_are_escaped(evil):
+    from graphsel.planview import Lab, html_table, plan_page, plan_table
+    plan, _ = evil
+    for html in (plan_page(plan, Lab(currency=EVIL), graph=EVIL, must=[EVIL], title=EVIL), plan_table(plan, [EVIL]), html_table([EVIL], [[EVIL]])): held(html)
+
+
+def test_the_explorer_is_escaped(evil):
+    from graphsel.explore import PlanExplorer, download_link, missing_report
+    plan, graph = evil
+    held(missing_report(plan, graph))
+    held(download_link(EVIL, "", EVIL))
+    x = PlanExplorer(graph, [EVIL, "B", "C", f"{EVIL}3"], budget=2)
+    held(x.outputs.table.value)
+    held(x.outputs.missing.value)
+    x.inputs.why.value = EVIL
+    held(x.outputs.answer.value)
+    x.inputs.other.value = "degree"
+    x.inputs.graph_path.value = EVIL
+    held(x.outputs.status.value)
+    for box in vars(x.outputs).values(): assert "<img" not in str(box.value)
+
+
+def test_results_are_escaped(tmp_path):
+    from graphsel.explore import ResultExplorer
+    rows = [dict(strategy=s, kind="baseline", model=EVIL, graph=EVIL, noise=0.0, noise_kind="none", targets="all", seed=k, split=k, round=0, budget=b, mse=1.0 + k + b, picks="A", status="ok", error="", repeat=0)
+            for s in ("random", EVIL) for k in range(2) for b in (5, 10)]
+    pd.DataFrame(rows).to_parquet(tmp_path/"results.parquet")
+    (tmp_path/"run.json").write_text(json.dumps({"version": EVIL, "inputs": {EVIL: "1"}}))
+    x = ResultExplorer(tmp_path)
+    for name in ("facts", "stability"): held(getattr(x.outputs, name).value)
+    held(x.outputs.status.value)
+    for box in vars(x.outputs).values(): assert "<img" not in str(box.value)
+
+
+def test_a_name_is_no_formula_of_a_figure():
+    "matplotlib takes what stands between two dollars for mathematics, and stops at what it cannot read."
+    from graphsel.planview import draw_map, picture_of, plan_map
+    graph = from_edges(["$\\bad{$"]*6, list("BCDEFG"))
+    plan = select(graph, 1, "graphreach", candidates=["$\\bad{$"])
+    assert picture_of(lambda fig: draw_map(plan_map(plan, graph), 1, fig.add_axes([0, 0, 1, 1])), 3, 3)[:4] == b"\x89PNG"
+
+
+# ---- what begins with a dot and is not ours ----
+
+def test_a_comparison_clears_away_its_own_halves_only(tmp_path):
+    from graphsel.compare import compare
+    from graphsel.datasets import simulated_screen
+    sim = simulated_screen(random_state=0)
+    kept, halves = [".git-credentials", ".my-notes.csv", ".results-mine.csv"], [".results-ab12_cd9.csv", ".run-abcdefgh.json"]
+    for name in (*kept, *halves): (tmp_path/name).write_text("mine")
+    (tmp_path/".a-folder").mkdir()
+    compare(sim.screen, sim.graph, ["random"], [5], models=("mean",), seeds=1, random_draws=1, out=tmp_path)
+    assert {o.name for o in tmp_path.glob(".*")} == {*kept, ".a-folder"}

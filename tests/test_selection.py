@@ -89,3 +89,34 @@ def test_plan_files_are_json_for_everyone(tmp_path):
     text = s.save(tmp_path/"plan.json").read_text()
     json.loads(text, parse_constant=lambda o: pytest.fail(f"{o} in the file"))
     assert np.isnan(Selection.load(tmp_path/"plan.json").gains).all()
+
+
+def forged(path, **entries):
+    "A plan file with other entries, and a checksum that fits."
+    from graphsel.outputs import sealed, unsealed
+    from graphsel.selection import _SEAL
+    plan = json.loads(unsealed(path, "a plan", *_SEAL) + b"\n}")
+    body = json.dumps({**plan, **entries}, indent=1).encode().removesuffix(b"\n}")
+    path.write_bytes(sealed(body, *_SEAL))
+    return path
+
+
+@pytest.mark.parametrize("entries", [{"genes": "AB"}, {"genes": [1, 2]}, {"genes": ["A"]}, {"gains": ["1", "2"]}, {"gains": [True, 1]}, {"values": {"0": 1}}, {"values": [1]}, {"strategy": None}, {"budget": "2"},
+                                     {"upper_bound": "9"}, {"measured": [["B"]]}, {"n_candidates": -1}, {"n_targets": 2.5}, {"report": {"XIST": 3}}, {"report": []}, {"params": [1]}, {"columns": {"cost": [1]}},
+                                     {"columns": {"cost": [[1], [2]]}}, {"criterion": "x"}, {"__class__": "x"}, {"version": 1}, {"seconds": "0"}], ids=str)
+def test_entries_of_the_wrong_kind(entries, tmp_path):
+    path = forged(greedy(GraphReach(PATH10), 2).save(tmp_path/"plan.json"), **entries)
+    with pytest.raises(GraphselError, match="plan.json is not a saved plan: .*write it again with save"): Selection.load(path)
+
+
+def test_a_deep_plan_file(tmp_path):
+    from graphsel.outputs import sealed
+    from graphsel.selection import _SEAL
+    for body in (b'{"genes": ' + b"["*100_000, b"[1", b'{"genes": ' + b"1"*5000, b"\xff"):
+        (tmp_path/"plan.json").write_bytes(sealed(body, *_SEAL))
+        with pytest.raises(GraphselError, match="plan.json is not a saved plan"): Selection.load(tmp_path/"plan.json")
+
+
+def test_a_plan_without_checksum_is_refused(tmp_path):
+    (tmp_path/"plan.json").write_text(json.dumps({"genes": ["A"], "gains": [1.0], "values": [1.0]}))
+    with pytest.raises(GraphselError, match="no checksum"): Selection.load(tmp_path/"plan.json")
