@@ -221,8 +221,7 @@ def select_command(graphs, priors, top_k, directed, budget, criterion, seed, out
       cost, group, plate       by --costs, --groups, --plate-size
     """
     from graphsel.select import select
-    given = {**options, "graph": graphs, "prior": priors, "aliases": aliases}
-    _check_outputs(out, page, curve, as_json, [(f"--{k}", path) for k in _FILES for path in _paths(given[k])])
+    _check_outputs(out, page, curve, as_json, _inputs(graph=graphs, prior=priors, aliases=aliases, **options))
     if not options["costs"] and not budget.is_integer(): raise GraphselError(f"budget is {budget:g}; without --costs give a whole number")
     if (options["groups"] is None) != (options["cap"] is None): raise GraphselError("--groups and --cap belong together; give both or neither")
     lab, files = read_lab(lab), [*graphs, *priors, *options["fallback"], *(options[k] for k in (*_LISTS, "costs", "groups") if options[k])]
@@ -238,7 +237,7 @@ def select_command(graphs, priors, top_k, directed, budget, criterion, seed, out
 
 # %% ../nbs/13_cli.ipynb #4a59d5cb
 _LISTS = ("candidates", "targets", "measured", "exclude", "must")
-_FILES = ("graph", "prior", "fallback", *_LISTS, "costs", "groups", "aliases")
+_FILES = ("screen", "graph", "prior", "fallback", "genes", *_LISTS, "costs", "groups", "aliases") # options that name files
 
 def _read_lists(options):
     "The arguments of `select` that the file options stand for."
@@ -284,6 +283,10 @@ def _paths(given):
     "The files of an option: none, one or several, each perhaps as FILE:column=value."
     files = [given] if isinstance(given, str) else given or ()
     return [o if Path(o).exists() else o.rpartition(":")[0] or o for o in files]
+
+def _inputs(**given):
+    "(option, path) of each file that is read; other options are passed over."
+    return [(f"--{k}", path) for k in _FILES for path in _paths(given.get(k))]
 
 def _check_outputs(out, page, curve, as_json, inputs):
     "Refuse what cannot be written, and what would destroy an input or another output, before the work starts."
@@ -411,8 +414,7 @@ def compare_command(screen, graphs, priors, top_k, directed, perturbation_key, c
     options |= dict(models=models, params=params, model_params=of_models, noise=tuple(split_list(noise, float, "noise")), noise_kinds=tuple(split_list(noise_kinds)))
     names, sizes = split_list(strategies), split_list(budgets, int, "budgets") if budgets else None
     make_plan(names, sizes, **options) # refuse nonsense before any file is read
-    files = [(f"--{k}", path) for k, given in (("screen", screen), ("graph", graphs), ("prior", priors)) for path in _paths(given)]
-    _check_folder(out, RESULT_FILES, files)
+    _check_folder(out, RESULT_FILES, _inputs(screen=screen, graph=graphs, prior=priors))
     cells = dict(perturbation_key=perturbation_key, control=control, covariate=covariate, min_cells=min_cells, normalize=normalize)
     found = _read_screen_and_graph(load_screen(screen, cells), graphs, priors, directed, top_k)
     results = compare(*found, names, sizes, out=out, resume=resume, jobs=jobs or _cores(), dask=dask, notes=_notes(screen, *graphs, *priors), **options)
@@ -493,12 +495,10 @@ def fit_command(screen, graphs, priors, top_k, directed, model, settings, genes,
       missing.csv      what was left out, and why
       predictions.h5ad all of it for Python
     """
-    from graphsel import gears  # noqa: F401 - its model registers itself
     from graphsel.models import rank_unmeasured
     from graphsel.select import known_to
     untrained = _model_with(model, settings) # refuse nonsense before any file is read
-    given = {"screen": screen, "graph": graphs, "prior": priors, "genes": genes}
-    _check_folder(out, _FIT_FILES, [(f"--{k}", path) for k, files in given.items() for path in _paths(files)])
+    _check_folder(out, _FIT_FILES, _inputs(screen=screen, graph=graphs, prior=priors, genes=genes))
     trained, graph, report = load_screen(screen, cells), load_graph(graphs, priors, directed, top_k), {}
     wanted = known_to(graph, _in_known_names({"genes": read_gene_list(genes)}, graph)[0]["genes"] if genes else [g for g in graph.genes if g not in trained.obs_names], "genes", "report", report)
     train = known_to(graph, trained.obs_names, "screen", "report", report)
@@ -514,7 +514,7 @@ def fit_command(screen, graphs, priors, top_k, directed, model, settings, genes,
 # %% ../nbs/13_cli.ipynb #abe66578
 def _model_with(name, settings):
     "The model with the parameters of `--set`; those without NAME. are the model's."
-    from graphsel.core import unknown_name
+    from graphsel import gears  # noqa: F401 - its model registers itself
     from graphsel.models import make_model
     of_others, own = read_settings([o if "." in o.partition("=")[0] else f"{name}.{o}" for o in settings], (name,))
     if of_others: raise unknown_name("model with parameters", next(iter(of_others)), (name,))

@@ -198,6 +198,7 @@ def _sheet_text(path):
         raise GraphselError(f"cannot read {path} as an Excel sheet: {shorten(str(e), 120)}; save it as CSV") from e
     return _quoted(zip(*columns))
 
+# %% ../nbs/00c_lists.ipynb #b91d9ed0
 def _table_text(path, parquet):
     "A table in Parquet, or the rows of a JSON file (a list of objects)."
     import pandas as pd

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['MODEL_FILES', 'DENSE_GENES', 'TUNING_PICKS', 'TUNING_COLUMNS', 'spelled', 'named_rows', 'check_graph',
-           'check_numbers', 'check_counts', 'picked_rows', 'as_prediction', 'ResponseModel', 'asked_names', 'NoChange',
-           'MeanModel', 'hop_rows', 'GeneRows', 'Channels', 'channels', 'channel_names', 'Head', 'solve_head',
-           'ask_head', 'Asked', 'ask', 'between_perturbations', 'channel_kernels', 'ask_in_blocks', 'features_of',
-           'spectral_points', 'weighted_points', 'GaussianProcess', 'Ridge', 'unit_scale']
+           'check_numbers', 'check_counts', 'picked_rows', 'as_prediction', 'save_model', 'ResponseModel',
+           'asked_names', 'NoChange', 'MeanModel', 'hop_rows', 'GeneRows', 'Channels', 'channels', 'channel_names',
+           'Head', 'solve_head', 'ask_head', 'Asked', 'ask', 'between_perturbations', 'channel_kernels',
+           'ask_in_blocks', 'features_of', 'spectral_points', 'weighted_points', 'GaussianProcess', 'Ridge',
+           'unit_scale']
 
 # %% ../nbs/07a_response.ipynb #aea2380a
 import io
@@ -115,9 +116,21 @@ def as_prediction(mean:np.ndarray, # P x R, response minus control
     obs = pd.DataFrame({"n_cells": np.zeros(len(names))}, index=list(names))
     return ad.AnnData(mean.astype(np.float32), obs=obs, var=var.copy(), layers=layers, uns={"graphsel": {"kind": "prediction", "model": model}})
 
-# %% ../nbs/07a_response.ipynb #bf76700d
+# %% ../nbs/07a_response.ipynb #bf76700c
 MODEL_FILES = (".model", ".joblib", ".pkl", "") # one format, whatever it is called: joblib's, with a checksum behind it
 
+def save_model(model:"ResponseModel", # trained
+               path:str|Path # its ending is one of `MODEL_FILES`
+              ) -> Path:
+    "Write a model, whole or not at all, with a checksum. Raises `GraphselError` for the ending of another format."
+    import joblib
+    check_ending(path, MODEL_FILES, "a model")
+    body = io.BytesIO()
+    joblib.dump(model, body)
+    with atomic_path(path) as temporary: temporary.write_bytes(sealed(body.getvalue()))
+    return Path(path)
+
+# %% ../nbs/07a_response.ipynb #bf76700d
 class ResponseModel(BaseEstimator):
     "Base of all models. A subclass sets `name` and writes `_fit(Y, rng)` and `_predict(names) -> (mean, layers)`."
     name, source = "", "graph" # its word; where it looks genes up
@@ -160,12 +173,7 @@ class ResponseModel(BaseEstimator):
 
     def save(self, path:str|Path) -> Path:
         "Write the trained model, whole or not at all, with a checksum; `load_model` reads it. Raises `GraphselError` for the ending of another format."
-        import joblib
-        check_ending(path, MODEL_FILES, "a model")
-        body = io.BytesIO()
-        joblib.dump(self, body)
-        with atomic_path(path) as temporary: temporary.write_bytes(sealed(body.getvalue()))
-        return Path(path)
+        return save_model(self, path)
 
 # %% ../nbs/07a_response.ipynb #07284fbf
 def asked_names(model:ResponseModel, # a trained model
