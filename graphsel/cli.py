@@ -295,7 +295,8 @@ def _check_outputs(out, page, curve, as_json, inputs):
         if not path: continue
         check_ending(path, known, "a page") if known else check_ending(path)
         outputs.append((what, path))
-    if out and not is_stream(out): outputs += [("what --out writes beside it,", _beside(out, o)) for o in (".missing.csv", ".run.json")]
+    if out and not is_stream(out):
+        outputs += [("what --out writes beside it,", _beside(out, o)) for o in (".missing.csv", ".run.json")]
     check_outputs(outputs, inputs)
 
 def _beside(out, ending):
@@ -441,7 +442,8 @@ def _input_sha1(path):
 def _write_origin(plan, out, files):
     "Where picks came from; no date, so that the same call writes the same bytes."
     found = {"version": __version__, "criterion": plan.strategy, "budget": plan.budget, "graph": plan.graph, **_notes(*files)}
-    with atomic_path(_beside(out, ".run.json")) as temporary: temporary.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    text = json.dumps(found, indent=1)
+    with atomic_path(_beside(out, ".run.json")) as temporary: temporary.write_text(text, encoding="utf-8")
 
 # %% ../nbs/13_cli.ipynb #abd08dfd
 def _show_results(results, out, metric="mse", weeks=(6.0, 4.0)):
@@ -576,17 +578,19 @@ def _show_datasets():
     click.echo(f"graphsel: files are looked for in {' and '.join(map(str, data_folders()))} (GRAPHSEL_DATA names a folder of yours)", err=True)
 
 # %% ../nbs/13_cli.ipynb #f849c3eb
-_DEMO_FILES = ("picks.csv", *(f"data/{o}" for o in ("cells.h5ad", "screen.h5ad", "edges.tsv", "gene_sets.gmt", "library.txt")))
+_DEMO_DATA = ("cells.h5ad", "screen.h5ad", "edges.tsv", "gene_sets.gmt", "library.txt")
 
 def _check_demo(out, seed):
     "Refuse a folder that holds another comparison before its data are written over."
     from graphsel.compare import RESULT_FILES
     from graphsel.core import read_text
-    _check_folder(out, (*RESULT_FILES, *_DEMO_FILES), ())
+    _check_folder(out, (*RESULT_FILES, "picks.csv", *(f"data/{o}" for o in _DEMO_DATA)), ())
     if not (out/"run.json").exists(): return
     try: before = json.loads(read_text(out/"run.json"))["plan"]["seed"]
-    except (ValueError, KeyError, TypeError) as e: raise GraphselError(f"{out}/run.json is of no demo; choose another folder") from e
-    if before != seed: raise GraphselError(f"{out} holds a comparison with seed {before}; ask for --seed {before}, or choose another folder")
+    except (ValueError, KeyError, TypeError) as e:
+        raise GraphselError(f"{out}/run.json is of no demo; choose another folder") from e
+    if before == seed: return
+    raise GraphselError(f"{out} holds a comparison with seed {before}; ask for --seed {before}, or choose another folder")
 
 @main.command("demo")
 @click.option("--out", default="demo", show_default=True, type=click.Path(file_okay=False, path_type=str), help="Folder for the results.")

@@ -38,7 +38,8 @@ def write_results(results:"pd.DataFrame", # the result table
     "Write results.parquet, results.csv and summary.csv."
     for ending in (".parquet", ".csv"): write_table(results, Path(out)/f"results{ending}")
     if not summary: return
-    for name, table in {"summary": summarize(results), **_further_tables(results)}.items(): write_table(table, Path(out)/f"{name}.csv")
+    tables = {"summary": summarize(results), **_further_tables(results)}
+    for name, table in tables.items(): write_table(table, Path(out)/f"{name}.csv")
 
 def _further_tables(results):
     "risk.csv where strategies were repeated within a split, stability.csv where the graph was disturbed."

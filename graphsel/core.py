@@ -142,8 +142,8 @@ def _descriptor(path):
 
 def final_target(path:str|Path # of an output, not a stream
                 ) -> Path: # links followed
-    "The file that is written in the end; it need not exist. Raises `OSError` for a folder, a circle of links, and a write-protected file."
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError): os.stat(path) # a missing folder is another question
+    "The file that is written in the end. Raises `OSError` for a folder, a circle of links, and a write-protected file."
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError): os.stat(path) # it need not exist yet
     target = Path(os.path.realpath(path))
     if target.is_dir(): raise IsADirectoryError(errno.EISDIR, "it is a folder")
     if target.exists() and not os.access(target, os.W_OK): raise PermissionError(errno.EACCES, "it is write-protected")

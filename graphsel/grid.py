@@ -229,7 +229,8 @@ def read_task(file:Path, names:Collection[str] # of the comparison, see `names_o
     return found["rows"]
 
 # %% ../nbs/10c_grid.ipynb #4324294e
-_HALF = re.compile(r"\.(run|results|summary|risk|stability|learning_curves|differences|laboratory_time|overlap|noise|[0-9a-f]{16})-\w{8}\.(json|csv|parquet|png)")
+_HALF = re.compile(r"\.(run|results|summary|risk|stability|learning_curves|differences|laboratory_time|overlap|noise"
+                   r"|[0-9a-f]{16})-\w{8}\.(json|csv|parquet|png)")
 
 def open_folder(out:str|Path, plan:Plan, bench:Bench, resume:bool, notes:dict) -> tuple[Path, dict]: # where task files go; key -> rows of those that are done
     "Prepare the folder of a comparison. Raises `GraphselError` rather than mix two."
@@ -243,7 +244,7 @@ def open_folder(out:str|Path, plan:Plan, bench:Bench, resume:bool, notes:dict) -
         before = {}
     names = names_of(before, plan, bench, out)
     done = {f.stem: read_task(f, names) for f in sorted(folder.glob("[0-9a-f]*.json"))}
-    for half in [*out.glob(".*-*"), *folder.glob(".*.json")]: # what a killed run was writing; nothing else that begins with a dot
+    for half in [*out.glob(".*-*"), *folder.glob(".*.json")]: # what a killed run was writing, nothing else
         if _HALF.fullmatch(half.name): half.unlink(missing_ok=True)
     _write_json(run, {"identity": name, "earlier": sorted(names - {name}), "plan": asdict(plan), "version": __version__, "graph": {k: g.fingerprint for k, g in bench.graphs.items()},
                       "left_out": list(bench.left_out), "machine": machine(), **notes})

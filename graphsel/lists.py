@@ -19,7 +19,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from .core import GraphselError, log, name_some, read_text, shorten
-from .names import is_damaged, looks_like
+from .names import damaged_note
 from .outputs import bare_cell, from_sheet, safe_cell
 
 # %% ../nbs/00c_lists.ipynb #aa190c52
@@ -100,8 +100,8 @@ def _clean(text):
 
 def _tell_damaged(names, where):
     "Say which names are none: they will be missing from every graph, and here one can still see why."
-    wrong = [n for n in names if is_damaged(n)]
-    if wrong: log.warning("%s: %s; mend the file: %s", where, f"{len(wrong):,} damaged {'name' if len(wrong) == 1 else 'names'}", name_some((f"{n} is {looks_like(n)}" for n in wrong), 3, 120))
+    note = damaged_note(names)
+    if note: log.warning("%s: %s", where, note)
 
 # %% ../nbs/00c_lists.ipynb #eec454eb
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
@@ -179,7 +179,7 @@ def list_text(path:str|Path # text in UTF-8 or UTF-16, also .gz; or .xlsx, .parq
     start = path.open("rb").read(4) if path.is_file() else b""
     if start == b"PK\x03\x04": return _sheet_text(path)
     if start == b"\xd0\xcf\x11\xe0": raise GraphselError(f"{path} is an Excel file of the old kind; save it as .xlsx or as CSV")
-    if start == b"PAR1" or start.split()[:1] in ([b"["], [b"[{"], [b'[{"']): return _table_text(path, start == b"PAR1")
+    if start == b"PAR1" or re.match(rb"\s*\[\s*(\{|$)", start): return _table_text(path, start == b"PAR1")
     text = read_text(path, newline="")
     if "\0" in text: raise GraphselError(f"{path} is not text; save it as CSV in UTF-8, or as .xlsx")
     return text
@@ -206,12 +206,13 @@ def _table_text(path, parquet):
         if parquet: table = pd.read_parquet(path)
         else:
             rows = json.loads(read_text(path))
-            if not isinstance(rows, list) or not all(isinstance(o, dict) for o in rows): raise ValueError("no list of objects, one for each row")
+            if not all(isinstance(o, dict) for o in rows): raise ValueError("no list of objects, one for each row")
             table = pd.DataFrame(rows)
     except (OSError, ValueError, RecursionError) as e:
         raise GraphselError(f"cannot read {path} as a table: {shorten(str(e), 120)}; save it as CSV") from e
-    columns = [[_cell(str(name)), *map(_cell, table[name].astype(object).where(table[name].notna(), None))] for name in table]
-    return _quoted(zip(*columns))
+    table = table.astype(object).where(table.notna(), None)
+    rows = table.itertuples(index=False, name=None)
+    return _quoted(map(_cell, row) for row in ([str(o) for o in table.columns], *rows))
 
 def _quoted(rows): return "\n".join("\t".join('"' + v.replace('"', '""') + '"' for v in row) for row in rows)
 

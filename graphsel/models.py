@@ -310,7 +310,7 @@ def make_model(name:str, # one of `MODELS`
 # %% ../nbs/07b_models.ipynb #1c4e93c3
 def load_model(path:str|Path # written by `save`
               ) -> ResponseModel: # trained
-    "Read a model. It is a pickle: open only what you wrote. Raises `GraphselError` for what is not one, or is not as it was written."
+    "Read a model. It is a pickle: open only what you wrote. Raises `GraphselError` for what is none, or was changed."
     import joblib
     body = unsealed(check_file(path), "a model")
     try: model = joblib.load(io.BytesIO(body))

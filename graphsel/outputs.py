@@ -84,11 +84,15 @@ def table_text(table:"pd.DataFrame", # its index is not written
               ) -> str:
     "A table as CSV (or with another separator); no cell is run by a spreadsheet."
     table = safe_table(table)
-    texts = [table.iloc[:, i] for i, kind in enumerate(table.dtypes) if kind.kind == "O"]
-    odd = any(isinstance(v, str) and ("#" in v or "\r" in v) for column in [table.columns, *texts] for v in column)
+    odd = any("#" in v or "\r" in v for v in _texts(table))
     quoting = csv.QUOTE_NONNUMERIC if odd else csv.QUOTE_MINIMAL
     style = None if digits is None else f"%.{digits}g"
     return table.to_csv(index=False, sep=separator, float_format=style, quoting=quoting, lineterminator="\n")
+
+def _texts(table):
+    "Every text of a table, those of the header too."
+    columns = [table.columns, *(table.iloc[:, i] for i, kind in enumerate(table.dtypes) if kind.kind == "O")]
+    return (v for column in columns for v in column if isinstance(v, str))
 
 def _write_text(table, path, digits, ending):
     text = table_text(table, "\t" if ending.startswith(".tsv") else ",", digits).encode()
@@ -111,7 +115,7 @@ def _write_json(table, path):
 # %% ../nbs/00a_outputs.ipynb #0a0f0020
 _SHEET = (1_048_576, 16_384) # rows and columns of an Excel sheet, at most
 _CELL = 32_767 # characters of a cell, at most
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f]|_(?=x[0-9A-Fa-f]{4}_)") # what a sheet holds as _xHHHH_ (ISO/IEC 29500, ST_Xstring)
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f]|_(?=x[0-9A-Fa-f]{4}_)") # held as _xHHHH_ (ISO/IEC 29500, ST_Xstring)
 
 def sheet_text(text:str # any text
               ) -> str: # as an Excel sheet holds it
@@ -124,14 +128,15 @@ def from_sheet(value # of a cell
     if not isinstance(value, str): return value
     return re.sub("_x([0-9A-Fa-f]{4})_", lambda found: chr(int(found[1], 16)), value)
 
+def _too_much(what): return GraphselError(f"{what} more than an Excel sheet holds; write .csv or .parquet")
+
 def _write_sheet(table, path):
     "One sheet; text as text."
     import openpyxl
     if len(table) >= _SHEET[0] or table.shape[1] > _SHEET[1]:
-        raise GraphselError(f"{table.shape[0]:,} rows and {table.shape[1]:,} columns are more than an Excel sheet holds; write .csv or .parquet")
-    texts = (v for i, kind in enumerate(table.dtypes) if kind.kind == "O" for v in table.iloc[:, i] if isinstance(v, str))
-    long = next((v for v in texts if len(sheet_text(v)) > _CELL), None)
-    if long is not None: raise GraphselError(f"a cell of {len(long):,} characters ({shorten(long)}) is more than an Excel sheet holds; write .csv or .parquet")
+        raise _too_much(f"{table.shape[0]:,} rows and {table.shape[1]:,} columns are")
+    long = next((v for v in _texts(table) if len(sheet_text(v)) > _CELL), None)
+    if long is not None: raise _too_much(f"a cell of {len(long):,} characters ({shorten(long)}) is")
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("graphsel")
     sheet.append([_sheet_cell(sheet, str(o)) for o in table.columns])
@@ -152,7 +157,7 @@ def write_table(table:"pd.DataFrame", # its index is not written
                 path:str|Path, # its ending is one of `TABLES`, or it is a stream
                 digits:int|None=None # that count, in numbers of text formats; None = all
                ) -> Path:
-    "Write a table in the format of its ending, whole or not at all. Raises `GraphselError` for another ending and for what the format cannot hold."
+    "Write a table in the format of its ending, whole or not at all. Raises `GraphselError` where it cannot."
     ending = check_ending(path)
     with atomic_path(path) as temporary:
         if ending == ".xlsx": _write_sheet(table, temporary)
@@ -165,7 +170,7 @@ def write_table(table:"pd.DataFrame", # its index is not written
 def check_outputs(outputs:Iterable[tuple[str, str|Path]], # (what it is called, where it goes), derived files too
                   inputs:Iterable[tuple[str, str|Path]]=() # (what it is called, where it is)
                  ) -> None:
-    "Refuse outputs that cannot be written, or would overwrite an input or one another; nothing is made. Raises `GraphselError`."
+    "Raises `GraphselError` for outputs that cannot be written, or would overwrite an input or one another."
     taken, folders = {}, {}
     for what, path in inputs:
         taken.update(dict.fromkeys(_keys(path), f"{what} {path}"))
@@ -176,11 +181,11 @@ def check_outputs(outputs:Iterable[tuple[str, str|Path]], # (what it is called, 
         within = [folders[o] for o in Path(os.path.realpath(path)).parents if o in folders]
         other = next((taken[k] for k in keys if k in taken), None)
         if within: raise GraphselError(f"{name} lies in {within[0]}, which is read; give another name")
-        if other: raise GraphselError(f"{name} is the same file as {other}; one would overwrite the other: give another name")
+        if other: raise GraphselError(f"{name} is the same file as {other}, one would overwrite the other; give another name")
         taken.update(dict.fromkeys(keys, name))
 
 def _keys(path):
-    "What tells that two paths are one file: the number on its disk, or the path where there is no file yet; nothing for a device."
+    "What tells that two paths are one file: its number on the disk, or the path of a file to come; nothing for a device."
     try: found = os.stat(path)
     except OSError: return [os.path.normcase(os.path.realpath(path))]
     return [] if stat.S_ISCHR(found.st_mode) else [(found.st_dev, found.st_ino)]
@@ -188,7 +193,8 @@ def _keys(path):
 def _check_writable(path):
     if is_stream(path): return
     try: target = final_target(path)
-    except OSError as e: raise GraphselError(f"cannot write {path}: {e.strerror or e}; choose another name, or mend its rights") from e
+    except OSError as e:
+        raise GraphselError(f"cannot write {path}: {e.strerror or e}; choose another name, or mend its rights") from e
     check_folder(target.parent)
 
 # %% ../nbs/00a_outputs.ipynb #0a0f0028
@@ -209,5 +215,6 @@ def unsealed(path:str|Path, # of a file that was written with `sealed`
     body = data[:max(at, 0)]
     if at < 0 or data[at:at + len(before)] != before:
         raise GraphselError(f"{path} is not {what}, or its end is missing (no checksum); write it again with save")
-    if data != sealed(body, before, after): raise GraphselError(f"{path} was changed after it was written (its checksum differs); write it again with save")
+    if data != sealed(body, before, after):
+        raise GraphselError(f"{path} was changed after it was written (its checksum differs); write it again with save")
     return body

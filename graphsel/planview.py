@@ -226,7 +226,7 @@ def comparison_figure(table:"pd.DataFrame", # of `compare_plans`
 # %% ../nbs/12b_planview.ipynb #82f32534
 @dataclass(frozen=True)
 class Lab:
-    "What is assumed about the experiment. Raises `GraphselError` for a negative number, a part of a guide or cell, and a gene without any."
+    "What is assumed about the experiment. Raises `GraphselError` for a negative number and for parts of guides or cells."
     guides: int = 3 # guides per gene
     cells: int = 100 # cells per gene, after filtering
     controls: int = 30 # control slots: non-targeting guides
@@ -242,7 +242,8 @@ class Lab:
             v = getattr(self, name)
             if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v < float("inf"):
                 raise GraphselError(f"laboratory: {name} is {v!r}; give a number of at least 0")
-        if not isinstance(self.currency, str): raise GraphselError(f"laboratory: currency is {self.currency!r}; give its name")
+        if isinstance(self.currency, str): return
+        raise GraphselError(f"laboratory: currency is {self.currency!r}; give its name")
     def order(self, genes): # numbers for so many genes
         "Guides, cells and cost of a plan."
         guides, cells = genes*self.guides + self.controls, genes*self.cells + self.controls*self.control_cells

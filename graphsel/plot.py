@@ -224,7 +224,7 @@ def save_panels(path:str|Path, # .png .pdf .svg
                 draw:Callable, # (rows, ax=) -> Axes
                 width:float=6.4, height:float=4.4 # of one panel, inches
                ) -> Path:
-    "Draw panels side by side into a file, written whole or not at all; of no window system. Raises `GraphselError` for another ending."
+    "Draw panels side by side into a file, whole or not at all; of no window system. Raises `GraphselError` for another ending."
     check_ending(path, (".png", ".pdf", ".svg"), "a figure")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -172,7 +172,7 @@ class ResponseModel(BaseEstimator):
         raise GraphselError(f"the model '{self.name}' has no features; use gnn, gp or ridge for this strategy")
 
     def save(self, path:str|Path) -> Path:
-        "Write the trained model, whole or not at all, with a checksum; `load_model` reads it. Raises `GraphselError` for the ending of another format."
+        "Write the trained model, whole or not at all; `load_model` reads it. Raises `GraphselError` for another ending."
         return save_model(self, path)
 
 # %% ../nbs/07a_response.ipynb #07284fbf

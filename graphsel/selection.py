@@ -141,9 +141,10 @@ def _are_reasons(v): return isinstance(v, dict) and all(map(_is_text, v.values()
 def _are_cells(v): return isinstance(v, list) and not any(isinstance(o, (list, dict)) for o in v)
 def _are_columns(v): return isinstance(v, dict) and all(map(_are_cells, v.values()))
 
-_ENTRIES = {"genes": _are_names, "measured": _are_names, "gains": _are_numbers, "values": _are_numbers, "columns": _are_columns,
-            "params": _is_object, "report": _are_reasons, "budget": _is_number, "upper_bound": _is_number_or_null,
-            **dict.fromkeys(("measured_value", "seconds"), _is_number), **dict.fromkeys(("n_candidates", "n_targets", "evaluations"), _is_count),
+_ENTRIES = {"genes": _are_names, "measured": _are_names, "gains": _are_numbers, "values": _are_numbers,
+            "columns": _are_columns, "params": _is_object, "report": _are_reasons, "upper_bound": _is_number_or_null,
+            **dict.fromkeys(("budget", "measured_value", "seconds"), _is_number),
+            **dict.fromkeys(("n_candidates", "n_targets", "evaluations"), _is_count),
             **dict.fromkeys(("strategy", "guarantee", "graph", "version"), _is_text)}
 
 # %% ../nbs/05a_selection.ipynb #a7b84871
@@ -162,7 +163,8 @@ def _wrong_entry(d):
     "What is wrong with the entries of a plan; an empty text where nothing is."
     missing = [k for k in ("genes", "gains", "values") if k not in d]
     unknown = [k for k in d if k not in _ENTRIES]
-    if missing or unknown: return f"no entry {name_some(missing)}" if missing else f"an unknown entry, {name_some(unknown)}"
+    if missing: return f"no entry {name_some(missing)}"
+    if unknown: return f"an unknown entry, {name_some(unknown)}"
     wrong = [k for k, v in d.items() if not _ENTRIES[k](v)]
     if wrong: return f"its entry '{wrong[0]}' is of the wrong kind"
     columns = {"gains": d["gains"], "values": d["values"], **d.get("columns", {})}

@@ -55,8 +55,8 @@ def _edge_table(path, sep):
         columns = _edge_columns(found, path)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning) # lines longer than the header would be cut
-            table = pd.read_csv(path, dtype=dict.fromkeys([c for c in found if c not in columns[2:]], "category"), **options)
-            return bare_table(table[columns])
+            kinds = dict.fromkeys([c for c in found if c not in columns[2:]], "category")
+            return bare_table(pd.read_csv(path, dtype=kinds, **options)[columns])
     except GraphselError: raise
     except pd.errors.ParserWarning as e: raise GraphselError(f"{path}: the lines have more fields than the first line has names ({name_some(found)}); name every column") from e
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError, ValueError, zlib.error) as e:

@@ -19,7 +19,7 @@ import scipy.sparse as sp
 
 from .core import GraphselError, check_file, log, name_some
 from .labels import perturbation_name
-from .names import is_damaged, looks_like
+from .names import damaged_note
 from .outputs import bare_table, from_sheet
 
 if TYPE_CHECKING:
@@ -99,8 +99,8 @@ def row_names(column:"pd.Series", # the perturbation of each row
     text = column.astype(object).where(column.notna(), "").astype(str)
     empty = np.flatnonzero(text.str.strip() == "")
     if len(empty): raise GraphselError(f"{source}: {len(empty):,} rows without a perturbation, the first is row {empty[0] + 1}; name or remove them")
-    wrong = [o for o in dict.fromkeys(text) if is_damaged(o)]
-    if wrong: log.warning("%s: %d damaged %s; mend the file: %s", source, len(wrong), "name" if len(wrong) == 1 else "names", name_some((f"{o} is {looks_like(o)}" for o in wrong), 3, 120))
+    note = damaged_note(text)
+    if note: log.warning("%s: %s", source, note)
     return np.array([perturbation_name(o) for o in text], dtype=str)
 
 # %% ../nbs/01c_tables.ipynb #63195977
