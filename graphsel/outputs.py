@@ -174,7 +174,7 @@ def check_outputs(outputs:Iterable[tuple[str, str|Path]], # (what it is called, 
     taken, folders = {}, {}
     for what, path in inputs:
         taken.update(dict.fromkeys(_keys(path), f"{what} {path}"))
-        if Path(path).is_dir(): folders[Path(os.path.realpath(path))] = f"{what} {path}"
+        if Path(path).suffix == ".zarr": folders[Path(os.path.realpath(path))] = f"{what} {path}" # a folder that is read
     for what, path in outputs:
         _check_writable(path)
         name, keys = f"{what} {path}", _keys(path)
