@@ -80,7 +80,6 @@ class Limits:
 
 USUAL = Limits()
 
-# %% ../nbs/03a_downloads.ipynb #3aefb622
 _RATIO, _SMALL = 100, 16_000_000 # unpacked bytes for each packed one; unpacked bytes that hurt nobody
 
 def _is_bomb(packed, unpacked): return unpacked > max(_SMALL, _RATIO*packed)
@@ -406,6 +405,23 @@ def place(answer, # an open answer
         raise Dropped("the file on the server changed while it was fetched", forget=True)
     return first, total if whole is None else whole
 
+# %% ../nbs/03a_downloads.ipynb #b10c0002
+def _blocks(answer, watch, size=1 << 20) -> Iterator[bytes]:
+    "The body in blocks of at least 1 MB, the last one aside; `watch` is told of each small piece."
+    import urllib3
+    held = bytearray()
+    try:
+        for piece in answer.raw.stream(1 << 14, decode_content=False):
+            if watch is not None: watch.arrived += len(piece)
+            held += piece
+            if len(held) >= size:
+                yield bytes(held)
+                held.clear()
+    except urllib3.exceptions.HTTPError:
+        if held: yield bytes(held) # what came before the connection broke counts
+        raise
+    if held: yield bytes(held)
+
 # %% ../nbs/03a_downloads.ipynb #00c8baf6
 def receive(answer, # an open answer
             part:Path, # what is there already; grows
@@ -436,22 +452,6 @@ def _look_at_beginning(f, name):
     "Refuse what does not begin as its name says."
     f.flush()
     if wrong := what_is_wrong(f.name, name): raise GraphselError(f"what came cannot be used: {wrong}")
-
-def _blocks(answer, watch, size=1 << 20) -> Iterator[bytes]:
-    "The body in blocks of at least 1 MB, the last one aside; `watch` is told of each small piece."
-    import urllib3
-    held = bytearray()
-    try:
-        for piece in answer.raw.stream(1 << 14, decode_content=False):
-            if watch is not None: watch.arrived += len(piece)
-            held += piece
-            if len(held) >= size:
-                yield bytes(held)
-                held.clear()
-    except urllib3.exceptions.HTTPError:
-        if held: yield bytes(held) # what came before the connection broke counts
-        raise
-    if held: yield bytes(held)
 
 # %% ../nbs/03a_downloads.ipynb #0a8dedb8
 def _unwrap(path, name, most):
@@ -488,7 +488,7 @@ class _Attempt:
         with Watch(self.limits, deadline) as watch, open_url(url, start, tag, watch=watch) as answer:
             start, total = place(answer, start, tag, total)
             encoding, ends = _encoding(answer), total is not None or answer.raw.chunked
-            self._check_announced(encoding, start, total)
+            _check_announced(self, encoding, start, total)
             if not start: self.part.forget()
             self.part.mark("" if encoding != "identity" else _tag(answer) or (tag if start else ""), total)
             self._receive(answer, start, watch)
@@ -505,17 +505,6 @@ class _Attempt:
             self.part.forget()
             raise
 
-    def _check_announced(self, encoding, start, total):
-        "Refuse an encoding, a size, or a lack of space that is known beforehand."
-        if encoding not in ("identity", "gzip", "x-gzip"):
-            raise GraphselError(f"it comes packed as {encoding}, which was not asked for")
-        if total is None: return
-        if encoding == "identity" and (wrong := _wrong_size(total, self.size, self.limits)): raise GraphselError(wrong)
-        free = shutil.disk_usage(self.path.parent).free
-        if total - start > free:
-            where = f"{self.path.parent} has {size_text(free)} free"
-            raise GraphselError(f"{size_text(total - start)} are to come, and {where}; make room, or set GRAPHSEL_DATA")
-
     def _agree(self):
         "Raise `Dropped` unless the attempt before brought the same."
         seen = self.seen
@@ -527,6 +516,17 @@ class _Attempt:
 # %% ../nbs/03a_downloads.ipynb #81080d57
 class _Changed(GraphselError):
     "Not the file that is known."
+
+def _check_announced(job, encoding, start, total):
+    "Refuse an encoding, a size, or a lack of space that is known beforehand."
+    if encoding not in ("identity", "gzip", "x-gzip"):
+        raise GraphselError(f"it comes packed as {encoding}, which was not asked for")
+    if total is None: return
+    if encoding == "identity" and (wrong := _wrong_size(total, job.size, job.limits)): raise GraphselError(wrong)
+    free = shutil.disk_usage(job.path.parent).free
+    if total - start > free:
+        where = f"{job.path.parent} has {size_text(free)} free"
+        raise GraphselError(f"{size_text(total - start)} are to come, and {where}; make room, or set GRAPHSEL_DATA")
 
 def _check_arrived(job, encoding, ends):
     "Refuse what arrived if it is not the file."
