@@ -325,7 +325,8 @@ def open_url(url:str, # address
     headers = {"Accept-Encoding": "identity", "User-Agent": "graphsel (python-requests)"}
     if start and tag: headers |= {"Range": f"bytes={start}-", "If-Range": tag}
     try: answer = _follow(_session(watch), url, headers, timeout)
-    except requests.RequestException as e: raise _no_answer(e) from e
+    except GraphselError: raise
+    except (requests.RequestException, ValueError) as e: raise _no_answer(e) from e
     try: _refuse_page(answer, "Range" in headers)
     except (Dropped, GraphselError):
         answer.close()
@@ -351,8 +352,7 @@ def _no_answer(e):
     if isinstance(e, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(e):
         return GraphselError("the server cannot prove that it is the one of this address (certificate)")
     if isinstance(e, requests.ConnectionError): return Dropped("no connection to the server")
-    wrong = requests.exceptions
-    if isinstance(e, (wrong.InvalidURL, wrong.InvalidSchema, wrong.MissingSchema)):
+    if isinstance(e, ValueError) and not isinstance(e, requests.exceptions.InvalidHeader):
         return GraphselError(f"the address cannot be asked ({e})")
     return Dropped(f"no answer ({type(e).__name__})")
 
