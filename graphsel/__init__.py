@@ -4,7 +4,7 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 # In import order: a room leans only on the rooms before it (held by tests/test_project.py).
-_rooms = ("core", "outputs", "names", "lists", "labels", "cells", "tables", "data", "quality", "graph", "annotations", "sources", "simulate", "datasets", "compiled", "kernels", "coverage", "designs", "criteria", "selection", "bounds", "optimize", "explain", "budget", "distributed", "select", "robust", "likelihood", "response", "baselines", "networks", "models", "moments", "gearsnet", "gears",
+_rooms = ("core", "outputs", "names", "lists", "labels", "cells", "tables", "data", "quality", "graph", "annotations", "sources", "simulate", "downloads", "datasets", "compiled", "kernels", "coverage", "designs", "criteria", "selection", "bounds", "optimize", "explain", "budget", "distributed", "select", "robust", "likelihood", "response", "baselines", "networks", "models", "moments", "gearsnet", "gears",
           "querying", "uncertainty", "diversity", "active", "metrics", "protocol", "bench", "grid", "statistics", "compare", "plot", "planner", "planview", "resultview", "explore", "cli")
 _short = {"pl": "plot"}
 

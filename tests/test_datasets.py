@@ -12,7 +12,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
-from time import sleep
+from time import monotonic, sleep
 from types import SimpleNamespace
 
 import anndata as ad
@@ -22,6 +22,7 @@ import pytest
 from click.testing import CliRunner
 
 import graphsel.datasets as datasets
+import graphsel.downloads as downloads
 from graphsel.cli import main
 from graphsel.core import GraphselError
 from graphsel.datasets import (GRAPHS, SCREENS, Dataset, Remote, check_file, data_folders, download, fetch, find_dataset, find_file, known_checksum,
@@ -73,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setattr(datasets, "time", SimpleNamespace(sleep=lambda seconds: None))
+    monkeypatch.setattr(downloads, "time", SimpleNamespace(sleep=lambda seconds: None, monotonic=monotonic))
     s = Server()
     yield s
     s.shutdown()
