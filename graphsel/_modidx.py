@@ -1185,6 +1185,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'graphsel.simulate.draw_partners': ('simulate.html#draw_partners', 'graphsel/simulate.py'),
                                    'graphsel.simulate.draw_pathways': ('simulate.html#draw_pathways', 'graphsel/simulate.py'),
                                    'graphsel.simulate.draw_programs': ('simulate.html#draw_programs', 'graphsel/simulate.py'),
+                                   'graphsel.simulate.in_order': ('simulate.html#in_order', 'graphsel/simulate.py'),
                                    'graphsel.simulate.log_normalize': ('simulate.html#log_normalize', 'graphsel/simulate.py'),
                                    'graphsel.simulate.noisy_edges': ('simulate.html#noisy_edges', 'graphsel/simulate.py'),
                                    'graphsel.simulate.noisy_sets': ('simulate.html#noisy_sets', 'graphsel/simulate.py'),
