@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 
 from . import __version__
-from .core import GraphselError, atomic_path, check_folder, is_stream, log, unknown_name
+from .core import GraphselError, atomic_path, check_folder, is_stream, log, private_folder, unknown_name
 from .lists import read_costs, read_gene_list, read_pairs
 from .outputs import PAGES, check_ending, check_outputs, table_text, write_table
 
@@ -39,6 +39,15 @@ class _Echo(logging.Handler):
     "Log messages on standard error, in the voice of the command."
     def emit(self, record): click.echo(f"graphsel: {record.getMessage()}", err=True)
 
+def _settle_matplotlib():
+    "Without a home to write to, matplotlib would say so on standard error at every start; it gets a folder as `numba` does."
+    if "MPLCONFIGDIR" in os.environ: return
+    home = Path(os.path.expanduser("~"))
+    wanted = [Path(os.environ.get(name) or home/usual) for name, usual in (("XDG_CONFIG_HOME", ".config"), ("XDG_CACHE_HOME", ".cache"))]
+    nearest = [next(o for o in (folder/"matplotlib", folder, *folder.absolute().parents) if os.path.exists(o)) for folder in wanted]
+    if all(os.access(o, os.W_OK) for o in nearest): return
+    if folder := private_folder("matplotlib"): os.environ["MPLCONFIGDIR"] = str(folder)
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="graphsel")
 def main():
@@ -52,6 +61,7 @@ def main():
     """
     if not any(isinstance(h, _Echo) for h in log.handlers): log.addHandler(_Echo())
     log.setLevel(logging.INFO)
+    _settle_matplotlib()
 
 # %% ../nbs/13_cli.ipynb #02e0b112
 def split_list(text:str, # "a,b,c"

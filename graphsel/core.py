@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['log', 'RandomState', 'GraphselError', 'shorten', 'name_some', 'unknown_name', 'unknown_parameter',
-           'check_positive_int', 'as_rng', 'child_rng', 'as_seed', 'one_thread', 'is_stream', 'final_target',
-           'atomic_path', 'check_folder', 'sha1', 'file_sha1', 'remember', 'progress', 'check_file', 'read_text']
+           'check_positive_int', 'as_rng', 'child_rng', 'as_seed', 'one_thread', 'private_folder', 'is_stream',
+           'final_target', 'atomic_path', 'check_folder', 'sha1', 'file_sha1', 'remember', 'progress', 'check_file',
+           'read_text']
 
 # %% ../nbs/00_core.ipynb #0d19698f
 import contextlib
@@ -120,6 +121,20 @@ def one_thread() -> Iterator[None]:
         with threadpool_limits(1): yield
     finally:
         if torch: torch.set_num_threads(before)
+
+# %% ../nbs/00_core.ipynb #9f0facf5
+def private_folder(name:str # what is kept there
+                  ) -> Path|None: # None where there can be none
+    "A folder in the temporary one that belongs to this user alone; it stays."
+    user = os.getuid() if hasattr(os, "getuid") else None
+    try:
+        folder = Path(tempfile.gettempdir())/f"graphsel-{name}-{user}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat() # of a link itself
+    except OSError: return None
+    if user is None: return folder # a system whose temporary folder is the user's own
+    own = stat.S_ISDIR(found.st_mode) and found.st_uid == user
+    return folder if own and not found.st_mode & 0o077 else None
 
 # %% ../nbs/00_core.ipynb #7d74dfd0
 def is_stream(path:str|Path # of an output

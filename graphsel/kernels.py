@@ -254,8 +254,8 @@ def _sum_squares(first, column, value, start, row, entry, weight, same, total, o
 
 @cache
 def _compiled():
-    from numba import njit
-    return njit(cache=True)(_sum_squares)
+    from graphsel.compiled import njit
+    return njit(_sum_squares)
 
 # %% ../nbs/04b_kernels.ipynb #cd77106a
 def squared_sums(F_elements:sp.csr_matrix, # elements x r

@@ -332,3 +332,33 @@ def test_public_names_are_documented(module):
     bare = [o.name for o in defined if o.name in public and not ast.get_docstring(o)]
     assert not bare, f"no docstring in graphsel/{module}.py: {bare}"
     assert ast.get_docstring(tree), f"{module} has no title: open its notebook with `# title` and a `>` line"
+
+
+PROPERTY = """
+from hypothesis import given, strategies as st
+
+@given(st.integers(0, 10**9))
+def test_drawn(n): print("drawn", n)
+"""
+
+
+def drawn_examples(folder, profile, *options):
+    "The examples of one property in a run of its own, and the seed that its header tells."
+    (folder/"conftest.py").write_text(read(ROOT/"tests"/"conftest.py"))
+    (folder/"test_drawn.py").write_text(PROPERTY)
+    env = {k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"} | {"HYPOTHESIS_PROFILE": profile}
+    run = subprocess.run([sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".",
+                          *options, "."], cwd=folder, env=env, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    told = re.search(r"--hypothesis-seed=(\d+)", run.stdout)
+    return re.findall(r"drawn (\d+)", run.stdout), told and told[1]
+
+
+def test_property_tests_can_draw_anew(tmp_path):
+    "The same examples in every run; others in each with HYPOTHESIS_PROFILE=random, whose seed is told and brings them back."
+    fixed, no_seed = drawn_examples(tmp_path, "")
+    assert len(set(fixed)) > 50 and no_seed is None and drawn_examples(tmp_path, "graphsel")[0] == fixed
+    first, seed = drawn_examples(tmp_path, "random")
+    other, _ = drawn_examples(tmp_path, "random")
+    assert seed and first != fixed and first != other
+    assert drawn_examples(tmp_path, "random", f"--hypothesis-seed={seed}")[0] == first
