@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['log', 'RandomState', 'GraphselError', 'shorten', 'name_some', 'unknown_name', 'unknown_parameter',
-           'check_positive_int', 'as_rng', 'child_rng', 'as_seed', 'one_thread', 'atomic_path', 'check_folder', 'sha1',
-           'file_sha1', 'fingerprint', 'remember', 'progress', 'check_file', 'read_text']
+           'check_positive_int', 'as_rng', 'child_rng', 'as_seed', 'one_thread', 'atomic_path', 'signature',
+           'is_running', 'remove_leftovers', 'check_folder', 'sha1', 'file_sha1', 'fingerprint', 'remember', 'progress',
+           'check_file', 'read_text']
 
 # %% ../nbs/00_core.ipynb #0d19698f
 import contextlib
@@ -15,12 +16,15 @@ import difflib
 import dis
 import enum
 import functools
+import glob
 import gzip
 import hashlib
 import io
 import logging
 import os
+import platform
 import random
+import shutil
 import sys
 import sysconfig
 import tempfile
@@ -134,7 +138,8 @@ def atomic_path(path:str|Path # the file to end up with
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        remove_leftovers(path.parent, f".{path.stem}-", path.suffix)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-{signature()}", suffix=path.suffix)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -143,6 +148,31 @@ def atomic_path(path:str|Path # the file to end up with
     except OSError as e: raise GraphselError(f"cannot write {path}: {e.strerror or e}; check the folder, its rights and the free space") from e
     finally:
         if temporary is not None: temporary.unlink(missing_ok=True)
+
+def signature() -> str: # number of this process, and a mark of this machine
+    "What the names of temporary files begin with, so that it can be seen whose they are."
+    return f"{os.getpid()}.{sha1(platform.node())[:8]}-"
+
+def is_running(process:int # number of a process of this machine
+              ) -> bool:
+    "False for a process that has ended; where that cannot be asked, it is taken to run."
+    if os.name != "posix": return True
+    try: os.kill(process, 0)
+    except ProcessLookupError: return False
+    except OSError: return True # somebody else's
+    return True
+
+def remove_leftovers(folder:str|Path, # where
+                     start:str, end:str="" # of the names: START NUMBER.MACHINE- ... END
+                    ) -> None:
+    "Remove temporary files and folders of processes of this machine that were killed before they could."
+    host = signature().partition(".")[2]
+    for o in Path(folder).glob(f"{glob.escape(start)}*.{host}*{glob.escape(end)}"):
+        process = o.name.removeprefix(start).partition(".")[0]
+        if not process.isdecimal() or is_running(int(process)): continue
+        if o.is_dir(): shutil.rmtree(o, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError): o.unlink()
 
 def _umask() -> int:
     mask = os.umask(0)
