@@ -8,11 +8,10 @@ __all__ = ['delete_edges', 'add_edges', 'permute_genes', 'disturb', 'Bench', 'on
            'active_picks', 'picks_of']
 
 # %% ../nbs/10b_bench.ipynb #c84ea7b4
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ import scipy.sparse as sp
 
 from .active import round_sizes, rounds
 from .baselines import sources_of
-from .core import GraphselError, child_rng, log, name_some, sha1
+from .core import GraphselError, child_rng, fingerprint, log, name_some
 from .coverage import is_undirected
 from .criteria import CRITERIA, is_mixture, make_criterion
 from .data import check_screen, perturbed_genes, split_perturbations
@@ -121,8 +120,9 @@ class Bench:
     def graph_of(self, task:Task) -> Graphs: return self.graphs[task.graph] if task.graph else self.graph
     def __getstate__(self): return {**self.__dict__, "shelves": {}}
     @cached_property
-    def identity(self) -> str: # of screen and graphs
-        return sha1(*(f"{k}={g.fingerprint}" for k, g in self.graphs.items()), "\n".join(self.screen.obs_names), np.asarray(self.screen.X))
+    def parts(self) -> dict: # fingerprints of the screen and of the graphs
+        graphs = [part for pair in self.graphs.items() for part in pair]
+        return {"screen": fingerprint(self.screen, "screen"), "graphs": fingerprint(graphs, "graphs")}
 
 # %% ../nbs/10b_bench.ipynb #75e85119
 def on_shelf(shelf:OrderedDict, key, # where, and under which name
@@ -191,7 +191,7 @@ def setting_of(plan:Plan, bench:Bench, task:Task) -> Setting:
 # %% ../nbs/10b_bench.ipynb #be995510
 def plan_key(plan:Plan) -> str: # 40 hex digits
     "The hash that names a plan."
-    return sha1(json.dumps(asdict(plan), sort_keys=True, default=lambda o: getattr(o, "fingerprint", None) or (sha1(o) if isinstance(o, np.ndarray) else repr(o))))
+    return plan.key
 
 # %% ../nbs/10b_bench.ipynb #713aeccd
 class Fitter:

@@ -6,6 +6,7 @@
 __all__ = ['TABLES_EVERY', 'RESULT_FILES', 'result_table', 'write_results', 'read_results', 'compare']
 
 # %% ../nbs/10_compare.ipynb #d071afc6
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from .bench import active_picks, check_inputs, make_bench, one_shot_picks, set_up  # noqa: F401 - found here as before
 from .core import GraphselError, check_positive_int, log
 from .graph import Graphs
-from .grid import KEY, dask_client, identity, open_folder, run_all, run_task, watch, write_task  # noqa: F401
+from .grid import KEY, claimed, codes, dask_client, identity, open_folder, run_all, run_task, watch, write_task  # noqa: F401
 from .protocol import PRESETS, Plan, Task, make_plan, tasks  # noqa: F401
 from .outputs import bare_table, write_table
 from .statistics import SUMMARY_COLUMNS, holm, initial_risk, noise_stability, summarize  # noqa: F401
@@ -82,28 +83,30 @@ def compare(screen:"ad.AnnData", # the screen with all answers
     check_inputs(plan, bench)
     if dask is not None: # a cluster that does not answer is refused now
         with dask_client(dask) as client: jobs = max(1, len(client.nthreads()))
-    folder, done = (None, {}) if out is None else open_folder(out, plan, bench, resume, notes or {})
-    every = tasks(plan, bench.graphs)
-    todo, rows = [t for t in every if t.key not in done], [r for t in every for r in done.get(t.key, ())]
-    if done: log.info("%s: %d of %d tasks are done already", out, len(done), len(every))
-    if todo: log.info("%s task%s in %s", f"{len(todo):,}", "s"[:len(todo) > 1], "1 process" if jobs == 1 else f"{jobs} processes")
-    _collect(plan, bench, todo, rows, folder, jobs, dask)
-    results = result_table(rows)
-    if out is not None: write_results(results, out)
-    return results
+    with claimed(out):
+        folder, done = (None, {}) if out is None else open_folder(out, plan, bench, resume, notes or {})
+        every = tasks(plan, bench.graphs)
+        todo, rows = [t for t in every if t.key not in done], [r for t in every for r in done.get(t.key, ())]
+        if done: log.info("%s: %d of %d tasks are done already", out, len(done), len(every))
+        if todo: log.info("%s task%s in %s", f"{len(todo):,}", "s"[:len(todo) > 1], "1 process" if jobs == 1 else f"{jobs} processes")
+        _collect(plan, bench, todo, rows, folder, jobs, dask)
+        results = result_table(rows)
+        if out is not None: write_results(results, out)
+        return results
 
 # %% ../nbs/10_compare.ipynb #66983717
 def _collect(plan, bench, todo, rows, folder, jobs, dask):
     "Run what is to do; add its rows to `rows`, and to the folder."
-    name, written = identity(plan, bench), time.perf_counter()
+    name, code, written = identity(plan, bench), codes(plan, bench) if folder is not None else {}, time.perf_counter()
     try:
-        for task, new, _ in watch(run_all(plan, bench, todo, jobs, dask), todo, jobs):
-            rows += new
-            if folder is None: continue
-            write_task(folder, name, task, new)
-            if time.perf_counter() - written > TABLES_EVERY:
-                write_results(result_table(rows), folder.parent, summary=False)
-                written = time.perf_counter()
+        with contextlib.closing(run_all(plan, bench, todo, jobs, dask)) as found: # processes end with it, whatever happens here
+            for task, new, _ in watch(found, todo, jobs):
+                rows += new
+                if folder is None: continue
+                write_task(folder, name, task, new, code[task.key])
+                if time.perf_counter() - written > TABLES_EVERY:
+                    write_results(result_table(rows), folder.parent, summary=False)
+                    written = time.perf_counter()
     except KeyboardInterrupt:
         if folder is not None: log.warning("%s; go on with --resume", f"what is done is kept in {folder.parent}" if rows else "nothing was done yet")
         raise

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .core import GraphselError, RandomState, as_rng, as_seed, atomic_path, check_positive_int, child_rng, log, name_some, progress, sha1, unknown_name
+from .core import GraphselError, RandomState, as_rng, as_seed, atomic_path, check_positive_int, child_rng, fingerprint, log, name_some, progress, unknown_name
 from .data import perturbed_genes, screen_from_cells
 from .gearsnet import GearsNet, place_edges, positions
 from .graph import Graphs, align
@@ -352,8 +352,8 @@ def new_task(model:GEARS, screen, moments:Moments, seeds:list, cells:Cells|None,
     mask = np.ones(centered.shape, bool)
     if model.select == "mse_de" and "top_de" in screen.layers: mask = np.asarray(screen[names].layers["top_de"], dtype=bool)
     settings = {k: v for k, v in model.get_params(deep=False).items() if k not in ("checkpoint", "device", "coexpression")}
-    key = sha1(sorted(settings.items()), seeds, epochs, names, moments.mean, moments.weight, mask, *(moments.central or ()), model.graph_.fingerprint,
-               *(p.numpy() for p in model.places_), *([cells.X, cells.code] if cells else []))
+    given = [settings, seeds, epochs, names, moments.mean, moments.weight, mask, moments.central, model.graph_, model.places_]
+    key = fingerprint([*given, *([cells.X, cells.code] if cells else [])], "the training")
     options = settings | {"checkpoint": model.checkpoint, "epochs": epochs} | ({"steps": None} if cells is not None else {})
     return Task(key, lambda: new_gears_net(model).to(device), batches, asked.to(device), centered, mask, options)
 

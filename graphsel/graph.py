@@ -428,7 +428,7 @@ class GenePrior:
         values, U = np.linalg.eigh(F @ F.T)
         return sp.csr_matrix(U*np.sqrt(np.clip(values, 0, None)))
     @cached_property
-    def fingerprint(self) -> str: return sha1("\n".join(self.genes), self.features)
+    def fingerprint(self) -> str: return sha1("\n".join(self.genes), self.features, *(["\n".join(self.missing)] if self.missing else []))
     def subgraph(self, genes:Iterable[str]) -> "GenePrior":
         "The prior over exactly `genes` (sorted); those it lacks are at the mean."
         genes = np.array(sorted(set(genes)), dtype=str)

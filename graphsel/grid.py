@@ -4,30 +4,36 @@
 
 # %% auto #0
 __all__ = ['KEY', 'run_task', 'failed_rows', 'registered_elsewhere', 'work', 'in_processes', 'dask_client', 'on_dask', 'run_all',
-           'Remaining', 'watch', 'identity', 'write_task', 'names_of', 'read_task', 'open_folder', 'machine']
+           'Remaining', 'watch', 'identity', 'identity_parts', 'own_code', 'write_task', 'names_of', 'read_task',
+           'claimed', 'codes', 'open_folder', 'machine']
 
 # %% ../nbs/10c_grid.ipynb #91ba5776
+import contextlib
 import json
+import os
 import platform
 import re
+import sys
 import tempfile
 import threading
 import time
 import warnings
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, fields, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from . import __version__
-from .bench import Bench, Picks, on_shelf, picks_of, plan_key, set_up, setting_of
-from .core import GraphselError, atomic_path, log, one_thread, progress, sha1
-from .coverage import CRITERIA, register
+from .bench import Bench, Picks, on_shelf, picks_of, set_up, setting_of
+from .core import GraphselError, atomic_path, check_folder, fingerprint, log, one_thread, progress, remove_leftovers, sha1, shorten, signature
+from .coverage import CRITERIA
+from .criteria import is_mixture, parse_mixture
 from .metrics import LOWER_IS_BETTER, evaluate
 from .models import MODELS
-from .protocol import Plan, Task
+from .protocol import Plan, Task, parts_of, tasks
 from .select import STRATEGIES, get_strategy
 
 # %% ../nbs/10c_grid.ipynb #03c8f38a
@@ -76,7 +82,7 @@ def _judge(plan, bench, task, problem, p:Picks):
 # %% ../nbs/10c_grid.ipynb #0c1ba470
 def registered_elsewhere() -> dict: # registry -> name -> what is registered
     "Criteria, strategies and models from outside this package: other processes have to be told of them."
-    ours = lambda o: (o.__module__ or "").startswith("graphsel.")
+    ours = lambda o: (getattr(o, "__module__", None) or "").startswith("graphsel.")
     return {"criteria": {n: c for n, c in CRITERIA.items() if not ours(c)}, "models": {n: m for n, m in MODELS.items() if not ours(m)},
             "strategies": {n: s for n, s in STRATEGIES.items() if not ours(s.pick)}}
 
@@ -86,11 +92,21 @@ _one_at_a_time = threading.Lock()
 def work(plan:Plan, bench:Bench, task:Task, elsewhere:dict) -> tuple[list[dict], float]: # rows, and the seconds they took
     "Run one task, in whichever process this is; with one thread, so that figures are the same to the last bit."
     with _one_at_a_time: # threads of one dask worker take turns
-        for c in elsewhere.get("criteria", {}).values(): register(c)
-        MODELS.update(elsewhere.get("models", {})); STRATEGIES.update(elsewhere.get("strategies", {}))
         started = time.perf_counter()
-        with one_thread(): rows = run_task(plan, bench, task)
+        with _registered(elsewhere), one_thread(): rows = run_task(plan, bench, task)
         return rows, time.perf_counter() - started
+
+@contextlib.contextmanager
+def _registered(elsewhere):
+    "With these registered; a process that serves several comparisons keeps nothing of one for the next."
+    known = {"criteria": CRITERIA, "models": MODELS, "strategies": STRATEGIES}
+    before = {kind: {n: known[kind].get(n) for n in named} for kind, named in elsewhere.items()}
+    for kind, named in elsewhere.items(): known[kind].update(named)
+    try: yield
+    finally:
+        for kind, named in before.items():
+            known[kind].update(named)
+            for n in [n for n, o in named.items() if o is None]: del known[kind][n]
 
 # %% ../nbs/10c_grid.ipynb #ae888862
 _loaded = OrderedDict()
@@ -106,15 +122,28 @@ def in_processes(plan:Plan, bench:Bench, todo:list[Task], jobs:int) -> Iterator[
     "Run tasks in several processes of this machine. Raises `GraphselError` when one of them is killed."
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
-    with tempfile.TemporaryDirectory(prefix="graphsel-") as folder, warnings.catch_warnings():
+    remove_leftovers(tempfile.gettempdir(), "graphsel-")
+    with tempfile.TemporaryDirectory(prefix=f"graphsel-{signature()}") as folder, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning) # one whose memory grew, as when torch-geometric loads, is replaced; nothing is lost
         path = f"{folder}/bench.joblib"
         joblib.dump((plan, bench), path)
-        calls = (joblib.delayed(_numbered)(i, path, t, registered_elsewhere()) for i, t in enumerate(todo))
-        try: yield from ((todo[i], *found) for i, found in joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls))
+        calls = (joblib.delayed(_numbered)(i, path, t, registered_elsewhere(), os.getpid()) for i, t in enumerate(todo))
+        try:
+            with contextlib.closing(joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls)) as results: # closed early, it ends the processes
+                for i, found in results: yield todo[i], *found
         except TerminatedWorkerError as e: raise GraphselError("a process was killed, most likely for want of memory; what is done is kept: go on with --resume and fewer --jobs") from e
 
-def _numbered(i, path, task, elsewhere): return i, _work_from(path, task, elsewhere)
+def _numbered(i, path, task, elsewhere, parent):
+    _end_with(parent)
+    return i, _work_from(path, task, elsewhere)
+
+@cache
+def _end_with(parent, every=1.0):
+    "End this process once the one it works for is gone, even if that was killed."
+    def look():
+        while os.getppid() == parent: time.sleep(every)
+        os._exit(1)
+    if os.name == "posix": threading.Thread(target=look, daemon=True).start()
 
 # %% ../nbs/10c_grid.ipynb #f5f4d199
 def dask_client(address:str): # of a scheduler
@@ -132,7 +161,12 @@ def on_dask(plan:Plan, bench:Bench, todo:list[Task], address:str) -> Iterator[tu
         futures = {client.submit(work, plan, shared, t, registered_elsewhere(), pure=False): t for t in todo}
         for future, found in as_completed(futures, with_results=True, raise_errors=False):
             task = futures.pop(future)
-            yield (task, *found) if future.status == "finished" else (task, failed_rows(plan, bench, task, plan.budgets, future.exception()), 0.0)
+            yield (task, *found) if future.status == "finished" else (task, failed_rows(plan, bench, task, plan.budgets, _why(future, address)), 0.0)
+
+def _why(future, address):
+    "What a task on the cluster ended with; one that was cancelled or lost has no error of its own."
+    error = future.exception() if future.status == "error" else None
+    return error or ConnectionError(f"the dask scheduler at {address} was lost before this task was done; start one, and go on with --resume")
 
 # %% ../nbs/10c_grid.ipynb #220c22de
 def run_all(plan:Plan, bench:Bench, todo:list[Task], jobs:int=1, dask:str|None=None) -> Iterator[tuple]: # task, rows, seconds
@@ -191,14 +225,35 @@ def watch(found:Iterable[tuple], # from `run_all`
 # %% ../nbs/10c_grid.ipynb #b7c8ec27
 def identity(plan:Plan, bench:Bench) -> str: # 40 hex digits
     "What makes two comparisons the same: plan, screen and graphs."
-    return sha1(plan_key(plan), bench.identity)
+    return fingerprint(identity_parts(plan, bench))
+
+def identity_parts(plan:Plan, bench:Bench) -> dict[str, str]: # what -> its fingerprint
+    "What `identity` is made of. Raises `GraphselError` for a parameter that cannot be told from another."
+    return {f.name: fingerprint(getattr(plan, f.name), f.name) for f in fields(plan)} | bench.parts
+
+def own_code(strategy:str, model:str # names
+            ) -> str: # 40 hex digits; "" where all of it is this package's
+    "Fingerprint of the code of your own that a task runs: of criteria, strategies and models registered elsewhere."
+    parts = parts_of(strategy)
+    names = {*parts, model, *(c for p in parts if is_mixture(p) for c in parse_mixture(p))}
+    version = lambda o: str(getattr(sys.modules.get((getattr(o, "__module__", None) or "").partition(".")[0]), "__version__", ""))
+    found = {f"{kind} {n}": fingerprint([o, version(getattr(o, "pick", o))], f"'{n}'")
+             for kind, named in registered_elsewhere().items() for n, o in named.items() if n in names}
+    return fingerprint(found) if found else ""
+
+def _plain(o):
+    "A value as JSON has it; of what JSON has not, the kind and the fingerprint."
+    if isinstance(o, Mapping): return {str(k): _plain(v) for k, v in o.items()}
+    if isinstance(o, (list, tuple)): return [_plain(v) for v in o]
+    if isinstance(o, np.generic): return _plain(o.item())
+    return o if o is None or isinstance(o, (bool, int, float, str)) else f"{type(o).__name__} {fingerprint(o)[:12]}"
 
 def _write_json(path, value):
-    with atomic_path(path) as temporary: temporary.write_text(json.dumps(value, indent=1, default=str))
+    with atomic_path(path) as temporary: temporary.write_text(json.dumps(value, indent=1))
 
-def write_task(folder:Path, name:str, task:Task, rows:list[dict]) -> None:
-    "Write the rows of a task, whole or not at all; `name` is that of the comparison."
-    _write_json(Path(folder)/f"{task.key}.json", {"comparison": name, "task": asdict(task), "rows": rows, "sha1": sha1(json.dumps(rows))})
+def write_task(folder:Path, name:str, task:Task, rows:list[dict], code:str="") -> None:
+    "Write the rows of a task, whole or not at all; `name` is that of the comparison, `code` from `own_code`."
+    _write_json(Path(folder)/f"{task.key}.json", {"comparison": name, "code": code, "task": asdict(task), "rows": rows, "sha1": sha1(json.dumps(rows))})
 
 # %% ../nbs/10c_grid.ipynb #ba402a28
 def names_of(before:dict, # what run.json says
@@ -208,15 +263,25 @@ def names_of(before:dict, # what run.json says
     had, names = tuple(old.get("strategies", ())), {name, before.get("identity", name), *before.get("earlier", ())}
     if before.get("identity", name) == name: return names
     if set(had) <= set(plan.strategies) and identity(replace(plan, strategies=had), bench) == before["identity"]: return names
-    new, graphs = json.loads(json.dumps(asdict(plan), default=str)), {k: g.fingerprint for k, g in bench.graphs.items()}
-    differs = [f"{k} is {old.get(k)} there and {v} here" for k, v in new.items() if old.get(k) != v]
-    what = "; ".join(differs) or ("another graph" if before.get("graph") != graphs else "another screen")
-    raise GraphselError(f"{out} holds another comparison: {what}; ask as it was begun (strategies may be added), or choose another folder")
+    raise GraphselError(f"{out} holds another comparison: {_what_differs(before, plan, bench)}; ask as it was begun (strategies may be added), or choose another folder")
+
+def _what_differs(before, plan, bench):
+    "In words: what is not as it was when the folder was begun."
+    old, here, there = before.get("plan", {}), identity_parts(plan, bench), before.get("parts")
+    if there is None: return f"it was begun by version {before.get('version', 'unknown')}, which told comparisons apart in another way"
+    found = []
+    for k in here | there:
+        if here.get(k) == there.get(k): continue
+        new = _plain(getattr(plan, k, None))
+        if k in old and old[k] != new: found.append(f"{k} is {shorten(str(old[k]), 200)} there and {shorten(str(new), 200)} here")
+        elif k in there or k in old: found.append({"screen": "another screen", "graphs": "another graph"}.get(k, f"{k} is another"))
+    return "; ".join(found) or "other strategies"
 
 # %% ../nbs/10c_grid.ipynb #5b07223f
-def read_task(file:Path, names:Collection[str] # of the comparison, see `names_of`
+def read_task(file:Path, names:Collection[str], # of the comparison, see `names_of`
+              codes:Mapping[str, str]|None=None # key -> code that the task would run now
              ) -> list[dict]|None: # rows; None: damaged, and set aside
-    "The rows of a task file. Raises `GraphselError` for one of another comparison."
+    "The rows of a task file. Raises `GraphselError` for one of another comparison, or measured with other code."
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         whole = found["sha1"] == sha1(json.dumps(found["rows"]))
@@ -226,15 +291,65 @@ def read_task(file:Path, names:Collection[str] # of the comparison, see `names_o
         file.replace(file.with_name(file.name + ".damaged"))
         return None
     if found["comparison"] not in names: raise GraphselError(f"{file.parent.parent} holds another comparison (other arguments or inputs); choose another folder")
+    task, code = found["task"], found.get("code", "")
+    if (codes or {}).get(file.stem, code) != code and all(r["status"] == "ok" for r in found["rows"]):
+        raise GraphselError(f"{file.parent.parent}: the code of '{task['strategy']}' or '{task['model']}', or of what they use, is not what it was when "
+                            f"the results there were measured; give it another name, choose another folder, or delete {file} and its like")
     return found["rows"]
 
 # %% ../nbs/10c_grid.ipynb #4324294e
 _HALF = re.compile(r"\.(run|results|summary|risk|stability|learning_curves|differences|laboratory_time|overlap|noise"
-                   r"|[0-9a-f]{16})-\w{8}\.(json|csv|parquet|png)")
+                   r"|[0-9a-f]{16})-(\d+\.[0-9a-f]{8}-)?\w{8}\.(json|csv|parquet|png)")
+
+@contextlib.contextmanager
+def claimed(out:str|Path|None # folder of a comparison; None: there is nothing to claim
+           ) -> Iterator[None]:
+    "The folder for this process alone. Raises `GraphselError` while another process works there; one that was killed holds nothing."
+    if out is None:
+        yield
+        return
+    out, new = check_folder(out), not Path(out).exists()
+    note, about = out/".running.json", {"process": os.getpid(), "host": platform.node(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = _lock_of(out)
+        if note.exists(): log.warning("%s: %s ended before it was done", out, _who(note))
+        note.write_bytes(json.dumps(about).encode())
+    except OSError as e: raise GraphselError(f"cannot write {out}: {e.strerror or e}; check the folder, its rights and the free space") from e
+    try: yield
+    finally:
+        with contextlib.suppress(OSError): note.unlink()
+        with contextlib.suppress(OSError): (out/".lock").unlink() # while it is held, so that nobody else's is taken away
+        lock.release()
+        with contextlib.suppress(OSError):
+            if new: out.rmdir() # only where nothing came of it
+
+def _lock_of(out):
+    "The lock of a folder, held. Its end is the end of the process, however that comes."
+    from filelock import FileLock, Timeout
+    lock = FileLock(out/".lock", timeout=0)
+    try: return lock.acquire() and lock
+    except Timeout:
+        raise GraphselError(f"{out} is in use by {_who(out/'.running.json')}; wait until it is done, end it, or choose another folder") from None
+
+def _who(note):
+    "The process that a note names."
+    for _ in range(10): # it is written just after the folder is claimed
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            found = json.loads(note.read_text(encoding="utf-8"))
+            return f"process {found['process']} on {found['host']} (since {found['since']})"
+        time.sleep(0.1)
+    return "another process"
+
+def codes(plan:Plan, bench:Bench) -> dict[str, str]: # key of a task -> `own_code`
+    "The code of your own that each task runs."
+    code = cache(own_code)
+    return {t.key: code(t.strategy, t.model) for t in tasks(plan, bench.graphs)}
 
 def open_folder(out:str|Path, plan:Plan, bench:Bench, resume:bool, notes:dict) -> tuple[Path, dict]: # where task files go; key -> rows of those that are done
     "Prepare the folder of a comparison. Raises `GraphselError` rather than mix two."
-    out, name = Path(out), identity(plan, bench)
+    out, parts = Path(out), identity_parts(plan, bench)
+    name = fingerprint(parts)
     run, folder = out/"run.json", out/"tasks"
     there = run.exists() or any(folder.glob("*.json"))
     if there and not resume: raise GraphselError(f"{out} holds a comparison already; add --resume to go on with it, or choose another folder")
@@ -243,10 +358,14 @@ def open_folder(out:str|Path, plan:Plan, bench:Bench, resume:bool, notes:dict) -
         log.warning("%s is damaged; it is written anew", run)
         before = {}
     names = names_of(before, plan, bench, out)
-    done = {f.stem: read_task(f, names) for f in sorted(folder.glob("[0-9a-f]*.json"))}
+    code = codes(plan, bench)
+    done = {f.stem: read_task(f, names, code) for f in sorted(folder.glob("[0-9a-f]*.json"))}
     for half in [*out.glob(".*-*"), *folder.glob(".*.json")]: # what a killed run was writing, nothing else
         if _HALF.fullmatch(half.name): half.unlink(missing_ok=True)
-    _write_json(run, {"identity": name, "earlier": sorted(names - {name}), "plan": asdict(plan), "version": __version__, "graph": {k: g.fingerprint for k, g in bench.graphs.items()},
+    if before.get("version", __version__) != __version__:
+        log.warning("%s was begun by version %s, and this is %s; figures may differ", out, before["version"], __version__)
+    shown = {f.name: _plain(getattr(plan, f.name)) for f in fields(plan)}
+    _write_json(run, {"identity": name, "parts": parts, "earlier": sorted(names - {name}), "plan": shown, "version": __version__, "graph": {k: g.fingerprint for k, g in bench.graphs.items()},
                       "left_out": list(bench.left_out), "machine": machine(), **notes})
     folder.mkdir(exist_ok=True)
     return folder, {k: rows for k, rows in done.items() if rows and all(r["status"] == "ok" for r in rows)} # what failed is tried again
@@ -254,6 +373,6 @@ def open_folder(out:str|Path, plan:Plan, bench:Bench, resume:bool, notes:dict) -
 # %% ../nbs/10c_grid.ipynb #b617bb80
 def machine() -> dict:
     "Versions and machine, for the record."
-    import importlib.metadata as md, os
+    import importlib.metadata as md
     packages = ["numpy", "scipy", "pandas", "anndata", "scikit-learn", "torch", "torch-geometric"]
     return {"python": platform.python_version(), "system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()} | {p: md.version(p) for p in packages}

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg  # noqa: F401
 
-from .core import GraphselError, check_positive_int, log, remember, sha1, unknown_name
+from .core import GraphselError, check_positive_int, fingerprint, log, remember, unknown_name
 from .graph import GeneGraph, GenePrior, Graphs, propagation, unit_rows
 
 # %% ../nbs/04b_kernels.ipynb #28a05002
@@ -165,7 +165,7 @@ def kernel_of(graph:Graphs, # one graph or several
     "A kernel over the genes of the graph, as a factor. Raises `GraphselError` for an unknown kernel or parameter, or a similarity that is none."
     parts, hops = _parts(kernel), check_positive_int(hops, "hops")
     params = _checked_params(parts, params)
-    key = ("kernel", graph.fingerprint, tuple(_identity(k) for k in parts), hops, bool(normalize), EXACT_LIMIT, *sorted(params.items()))
+    key = ("kernel", graph.fingerprint, fingerprint([parts, params], "kernel"), hops, bool(normalize), EXACT_LIMIT)
     return remember(key, lambda: _mean([_factor(graph, k, hops, normalize, params) for k in parts]))
 
 def _factor(graph, k, hops, normalize, params):
@@ -179,7 +179,6 @@ def _factor(graph, k, hops, normalize, params):
     return unit_rows(F) if normalize else F
 
 def _mean(factors): return factors[0] if len(factors) == 1 else sp.hstack(factors, format="csr")/np.sqrt(len(factors))
-def _identity(k): return k if isinstance(k, str) else k.fingerprint if isinstance(k, GenePrior) else sha1(*(sp.csr_matrix(k).__dict__[a] for a in ("indptr", "indices", "data"))) if sp.issparse(k) else sha1(k)
 
 # %% ../nbs/04b_kernels.ipynb #ed0936fc
 def stands_alone(graph:Graphs, # one graph or several

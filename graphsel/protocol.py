@@ -8,9 +8,10 @@ __all__ = ['PRESETS', 'NOISE_KINDS', 'Plan', 'make_plan', 'parts_of', 'own_param
 # %% ../nbs/10a_protocol.ipynb #8ea7106c
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from .active import learner, learner_parts, round_sizes
-from .core import GraphselError, check_positive_int, sha1, unknown_name
+from .core import GraphselError, check_positive_int, fingerprint, sha1, unknown_name
 from .coverage import CRITERIA
 from . import gears  # noqa: F401 - its model registers itself
 from .models import MODELS, make_model
@@ -38,6 +39,9 @@ class Plan:
     seed: int = 0
     params: dict = field(default_factory=dict) # of strategies: {"hops": 2}, or for one of them {"variance": {"noise": 0.5}}
     model_params: dict = field(default_factory=dict) # model name -> its parameters
+
+    @cached_property
+    def key(self) -> str: return fingerprint(self, "plan") # of all of it, tables and screens among the parameters included
 
 # %% ../nbs/10a_protocol.ipynb #a6244ee9
 PRESETS: dict[str, dict] = {
