@@ -457,6 +457,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'graphsel.designs.TopEigenvalue.ceiling': ('designs.html#topeigenvalue.ceiling', 'graphsel/designs.py'),
                                   'graphsel.designs.TopEigenvalue.gains': ('designs.html#topeigenvalue.gains', 'graphsel/designs.py'),
                                   'graphsel.designs.TopEigenvalue.reset': ('designs.html#topeigenvalue.reset', 'graphsel/designs.py'),
+                                  'graphsel.designs._newton_step': ('designs.html#_newton_step', 'graphsel/designs.py'),
                                   'graphsel.designs.bordered_top': ('designs.html#bordered_top', 'graphsel/designs.py'),
                                   'graphsel.designs.connected_blocks': ('designs.html#connected_blocks', 'graphsel/designs.py'),
                                   'graphsel.designs.left_columns': ('designs.html#left_columns', 'graphsel/designs.py'),

@@ -205,7 +205,7 @@ def _write(draft, run, picks, told):
     c = draft.criterion
     told[:, [0, 2]] *= c.scale
     gains = told[:, 0]
-    values = c.current + np.cumsum(gains)
+    values = np.cumsum(np.r_[c.current, gains])[1:] # a running sum: the same however the run was cut
     draft.picks += picks.tolist(); draft.gains += gains.tolist(); draft.values += values.tolist()
     draft.tell({"level": told[:, 1].astype(int).tolist(), "level_gain": told[:, 2].tolist()} if c.hard else {}, picks)
     c.count, c.state, c.level = run.count.copy(), run.state.copy(), int(run.number[0])
@@ -284,6 +284,7 @@ def _check_method(criterion, method, ties, bound):
 # %% ../nbs/05c_optimize.ipynb #6439e36b
 def _fill(draft, method, at, best=None):
     "Carry out one run; `best`, if given, is picked first."
+    draft.tell({k: [] for k in draft.criterion.extras(0)}, []) # the columns of a plan do not depend on what it holds
     if best is not None:
         run_compiled(draft, best)
         at = np.setdiff1d(at, best) # what is left of the budget adds nothing

@@ -419,6 +419,28 @@ def test_certificate_on_whole_string(shared_data):
 
 # ---- nested designs ----
 
+@pytest.mark.parametrize("make", [GraphReach, SoftReach])
+def test_values_are_a_running_sum_however_the_run_is_cut(make):
+    "Compiled runs go in pieces whose ends depend on the budget; the values of a prefix do not, to the last bit."
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        g = random_graph(rng, 60, weighted=True)
+        c = make(g, weights=dict(zip(g.genes, rng.random(60))))
+        whole = greedy(c, 60)
+        for b in range(1, 60): assert greedy(c, b).values == whole.values[:b]
+
+
+@pytest.mark.parametrize("make,columns", [(GraphReach, {"level", "level_gain"}), (SoftReach, set())])
+def test_an_empty_plan_has_the_columns_of_any_other(make, columns):
+    "A cap of zero leaves nothing to pick: the table is empty and has its columns, in every method."
+    g = from_edges(list("000"), list("123"))
+    limits = dict(groups=dict.fromkeys("0123", "plate"), caps=0, costs={"0": 2.0})
+    for method in ("naive", "lazy", "compiled", "stochastic", "threshold"):
+        s = greedy(make(g), 3, method=method, random_state=0, **limits)
+        assert len(s) == 0 and s.columns == dict.fromkeys({*columns, "cost", "group"}, [])
+
+
+
 @pytest.mark.parametrize("name", INSTANCES)
 @given(seed=SEEDS)
 @settings(max_examples=8)
