@@ -56,7 +56,8 @@ def budget_curve(plan:Selection, # made by a criterion, without costs
     bound = bounds_of_prefixes(plan)
     table = pd.DataFrame({"budget": budgets, "value": np.asarray(plan.values)[budgets - 1], "upper_bound": np.nan if bound is None else bound[budgets - 1]})
     table["certificate"] = table["value"]/table["upper_bound"]
-    if hasattr(c, "total"): table["expected_error"] = 1 - table["value"]/c.total
+    shares = [c.share(v) for v in table["value"]]
+    if len(shares) and None not in shares: table["expected_error"] = 1 - np.array(shares)
     return table
 
 # %% ../nbs/05e_budget.ipynb #9fea272d

@@ -299,7 +299,6 @@ def _show_plan(plan, out, as_json, reasons):
     if as_json: click.echo(json.dumps(plan_json(plan)))
     elif out is None: click.echo(plan.to_frame().to_csv(index=False), nl=False)
     told = describe(plan, f"see {_write_missing(plan, out, reasons)}" if out else "--out lists them")
-    if plan.criterion is not None and plan.criterion.part_of and (whole := plan.criterion.ceiling()) > 0: told += f"; the value is {plan.value/whole:.1%} of {plan.criterion.part_of}"
     click.echo(f"graphsel: {told}" + (f"; written to {out}" if out else ""), err=True)
 
 def _write_missing(plan, out, reasons):

@@ -88,7 +88,7 @@ class Criterion(SetFunction):
     submodular = True # gains only shrink as the set grows
     keeps_gains = False # True: `gains` of everyone is at hand at any time, so that laziness saves nothing
     picks = "" # what it picks, in plain words, for `graphsel list strategies`; "" = the docstring
-    part_of = "" # what value / ceiling is a share of, where that says something
+    part_of = "" # what `share` is a share of, in words
 
     def __init__(self, graph:Graphs, elements:Iterable[str]|None=None, targets:Iterable[str]|None=None):
         self.graph = graph
@@ -107,6 +107,7 @@ class Criterion(SetFunction):
     def tiebreak(self, at) -> np.ndarray: return (self.rows[at] @ self.graph.degree)[:, None] # len(at) x keys, larger first
     def extras(self, j:int) -> dict: return {} # further columns for the table of picks
     def ceiling(self) -> float: return np.inf # no set of elements has a larger value
+    def share(self, value:float) -> float|None: return None # of `part_of` that a value is; None: says nothing
     def contributions(self, j:int) -> np.ndarray|None: return None # the gain of j, split over the targets; None: it has no such parts
 
 # %% ../nbs/04c_coverage.ipynb #8e773081

@@ -185,7 +185,7 @@ class SupervisionVariance(Criterion):
     "Variance of the targets that measuring the picks removes, with a graph kernel as prior covariance. Monotone, nearly submodular."
     name = "variance"
     picks = "Recommended. Genes that leave the least uncertainty about the targets, where neighbors in the graph respond alike."
-    part_of = "the targets' variance"
+    part_of = "the targets' variance removed, if the graph is right"
     submodular = False # nearly: some gains grow a little as the set grows
     keeps_gains = True
     def __init__(self, graph:Graphs, elements:Iterable[str]|None=None, targets:Iterable[str]|None=None,
@@ -209,6 +209,7 @@ class SupervisionVariance(Criterion):
     def reset(self): self.current, (self.numerator, self.diagonal), self.known = 0.0, self.prior, Known()
     def gains(self, at=slice(None)): return np.maximum(self.numerator[at], 0)/(np.maximum(self.diagonal[at], 0) + self.noise[at])
     def ceiling(self): return self.total
+    def share(self, value): return value/self.total if self.total > 0 else None
     def contributions(self, j): return self.weights*left_columns(self.kernel, self.known, j)[2]**2/(max(self.diagonal[j], 0) + self.noise[j])
     def add(self, j):
         s, G, S = max(self.diagonal[j], 0) + self.noise[j], max(self.numerator[j], 0), self.known.picks

@@ -19,7 +19,7 @@ import numpy as np
 from .bounds import Limits, dual_bound, exact_plan, has_dual, largest_sum, make_limits
 from .core import GraphselError, RandomState, as_rng, progress
 from .coverage import Criterion, RowCriterion
-from .selection import Selection
+from .selection import Selection, share_of
 
 # %% ../nbs/05c_optimize.ipynb #1801a16b
 TIES = ("soft", "index")
@@ -309,4 +309,4 @@ def _as_selection(draft, method, guarantee, seconds):
                      upper_bound=float(draft.bound) if c.monotone and c.submodular else None, measured=names[limits.measured].tolist(),
                      measured_value=float(c.start(limits.measured).current), n_candidates=len(limits.at), n_targets=len(c.targets), seconds=seconds,
                      evaluations=draft.evaluations, guarantee=guarantee, params={"method": method, "ties": draft.ties}, columns=columns,
-                     graph=c.graph.fingerprint, criterion=c)
+                     graph=c.graph.fingerprint, criterion=c, **share_of(c, draft.criterion.current))
