@@ -894,6 +894,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'graphsel.optimize._fresh_heap': ('optimize.html#_fresh_heap', 'graphsel/optimize.py'),
                                    'graphsel.optimize._gains_now': ('optimize.html#_gains_now', 'graphsel/optimize.py'),
                                    'graphsel.optimize._leaders': ('optimize.html#_leaders', 'graphsel/optimize.py'),
+                                   'graphsel.optimize._most_picks': ('optimize.html#_most_picks', 'graphsel/optimize.py'),
                                    'graphsel.optimize._ranked': ('optimize.html#_ranked', 'graphsel/optimize.py'),
                                    'graphsel.optimize._write': ('optimize.html#_write', 'graphsel/optimize.py'),
                                    'graphsel.optimize.best_of': ('optimize.html#best_of', 'graphsel/optimize.py'),

@@ -140,12 +140,19 @@ def stochastic_steps(draft:Draft, # has an `rng` and an `epsilon`
                      at:np.ndarray # positions that may be picked, ascending
                     ):
     "Yield the best of a random sample of candidates at every step (Mirzasoleiman et al. 2015)."
-    size, rng = int(np.ceil(len(at)/draft.limits.budget*np.log(1/draft.epsilon))), as_rng(draft.rng)
+    size, rng = int(np.ceil(len(at)/_most_picks(draft, at)*np.log(1/draft.epsilon))), as_rng(draft.rng)
     while len(at := at[draft.fits(at)]):
         sample = at if len(at) <= size else np.sort(rng.choice(at, size, replace=False))
-        j = best_of(draft.criterion, sample, _ranked(draft, sample), draft.ties)
+        scores = draft.score(sample)
+        if scores.round(9).max() <= 0: sample, scores = at, _ranked(draft, at) # only all of them can say that nothing is left
+        j = best_of(draft.criterion, sample, scores, draft.ties)
         yield j
         at = at[at != j]
+
+def _most_picks(draft, at):
+    "How many of these positions what is left of the budget can hold; at least 1."
+    if draft.limits.costs is None: return max(1, min(len(at), draft.limits.budget - len(draft.picks)))
+    return max(1, int((np.cumsum(np.sort(draft.limits.costs[at])) <= draft.left + 1e-9).sum()))
 
 # %% ../nbs/05c_optimize.ipynb #7cb8b13c
 def threshold_steps(draft:Draft, # has an `epsilon`
@@ -153,7 +160,7 @@ def threshold_steps(draft:Draft, # has an `epsilon`
                    ):
     "Yield whoever adds at least a falling threshold (Badanidiyuru & Vondrak 2014); what is left of the budget is filled naively."
     old = draft.score(at)
-    theta, least = old.max(), draft.epsilon*old.max()/draft.limits.budget
+    theta, least = old.max(), draft.epsilon*old.max()/_most_picks(draft, at)
     while theta > 0 and theta >= least:
         for i in np.flatnonzero(old >= theta):
             if not draft.fits(at[i:i + 1])[0]: continue
@@ -232,6 +239,7 @@ def guarantee_of(criterion:Criterion, # what is maximized
     if limits.costs is not None and limits.capped: return "none is known for costs and caps together; see the certificate"
     if method in ("stochastic", "threshold"):
         if limits.costs is not None or limits.capped: return "none is known for this method under these limits; see the certificate"
+        if epsilon >= 1 - 1/np.e: return f"none with epsilon {epsilon:g}: 1 - 1/e - epsilon is nothing; choose a smaller one"
         return f"at least 1 - 1/e - {epsilon:g}{rest}" + (" in expectation (Mirzasoleiman et al. 2015)" if method == "stochastic" else " (Badanidiyuru & Vondrak 2014)")
     if limits.costs is not None: return f"at least (1 - 1/e)/2{rest} (Leskovec et al. 2007)"
     return f"at least 1/2{rest} (Fisher, Nemhauser & Wolsey 1978)" if limits.capped else f"at least 1 - 1/e{rest} (Nemhauser, Wolsey & Fisher 1978)"

@@ -1,4 +1,5 @@
 """The maximizers against brute force, against each other, and against a slow greedy and another program; limits of every kind; no order, no repetition changes a plan."""
+import re
 from itertools import combinations, product
 
 import numpy as np
@@ -12,6 +13,7 @@ from graphsel.core import GraphselError
 from graphsel.coverage import Criterion, GraphReach, RowCriterion, SoftReach
 from graphsel.criteria import CRITERIA, FacilityLocation, make_criterion
 from graphsel.designs import MaxSpec, SupervisionVariance
+from graphsel.distributed import greedi
 from graphsel.graph import from_edges
 from graphsel.optimize import BOUNDS, METHODS, TIES, greedy
 from graphsel.sources import read_graph
@@ -540,6 +542,87 @@ def test_guarantees_are_stated():
     assert promise(**costs, **caps).startswith("none is known for costs and caps together")
     assert promise(method="exact").startswith("the best plan")
     assert greedy(SupervisionVariance(PATH10), 2).guarantee == "none: variance is not submodular"
+
+
+def promised(text):
+    "The factor that a guarantee names; None where it names none."
+    found = re.match(r"at least ([-+/(). 0-9e]+) of the best (value|addition to what is given)", text)
+    assert found or text.startswith(("none", "the best plan")), text
+    return eval(found[1].replace("1/e", str(1/np.e))) if found else None
+
+
+def assert_kept(plans, best, given_value, slack):
+    "One guarantee for all plans, and kept: on average over the draws where it is one in expectation, else by each."
+    assert len({s.guarantee for s in plans}) == 1
+    factor, won = promised(plans[0].guarantee), [s.value - given_value for s in plans]
+    if factor is None: return
+    assert 0 < factor < 1 and ("addition" in plans[0].guarantee or given_value == 0)
+    assert (np.mean(won) if len(plans) > 1 else min(won)) >= factor*(best - given_value) - slack, plans[0].guarantee
+
+
+@pytest.mark.parametrize("name", SUBMODULAR)
+@given(seed=SEEDS)
+@settings(max_examples=15)
+def test_every_promise_is_kept(name, seed):
+    "All methods under all limits at once, against the best plan there is."
+    rng, c, _ = instance(name, seed)
+    if not (c.monotone and c.submodular): return
+    budget, limits = random_limits(rng, c, size=5)
+    best, given_value, slack = optimum(c, budget, limits), c.value(limits["measured"] + limits["must"]), 1e-8*c.scale
+    for method in ["naive", "lazy"] + ["compiled"]*(name in ROWS) + ["threshold"]:
+        for epsilon in (.1, .5): assert_kept([greedy(c, budget, method=method, epsilon=epsilon, **limits)], best, given_value, slack)
+    for epsilon in (.1, .5): assert_kept([greedy(c, budget, method="stochastic", epsilon=epsilon, random_state=i, **limits) for i in range(12)], best, given_value, slack)
+    if name != "graphreach": return
+    s = greedy(c, budget, method="exact", **limits)
+    assert s.guarantee.startswith("the best plan") and s.value >= best - 1e-6*c.scale
+
+
+@pytest.mark.parametrize("name", ["graphreach", "softreach", "facility", "maxspec"])
+@given(seed=SEEDS)
+@settings(max_examples=6)
+def test_the_promise_of_greedi_is_kept(name, seed):
+    rng = np.random.default_rng(seed)
+    g = random_graphs(rng, 9)
+    c = make_criterion(name, g)
+    budget, limits = random_limits(rng, c, size=5, kinds=("measured", "exclude", "must", "caps"))
+    plans = [greedi(name, g, budget, parts=3, random_state=i, **limits) for i in range(5)]
+    for s in plans: assert s.value == pytest.approx(c.value(limits["measured"] + s.genes), abs=1e-8*c.scale)
+    assert_kept(plans, optimum(c, budget, limits), c.value(limits["measured"] + limits["must"]), 1e-8*c.scale)
+
+
+@pytest.mark.parametrize("limits", [dict(must=[f"dud{i:03}" for i in range(60)]), dict(measured=[f"dud{i:03}" for i in range(60)])], ids=["must", "measured"])
+def test_a_sample_is_sized_by_what_is_left_of_the_budget(limits):
+    "Sixty must-haves that reach nothing, five hubs that reach twenty each: the sample is one for five picks, not for sixty-five."
+    edges = [(f"hub{i}", f"hub{i} target{j:02}") for i in range(5) for j in range(20)]
+    g = from_edges([t for _, t in edges], [h for h, _ in edges], directed=True)
+    g = g.align([*g.genes, *(f"dud{i:03}" for i in range(200))])[0]
+    c = GraphReach(g, [n for n in g.genes if " " not in n], [t for _, t in edges])
+    plans = [greedy(c, 5 + len(limits.get("must", ())), method="stochastic", random_state=i, **limits) for i in range(40)]
+    assert promised(plans[0].guarantee) > .53 and np.mean([s.value for s in plans]) >= promised(plans[0].guarantee)*100
+
+
+def test_a_sample_without_gain_does_not_end_the_first_level():
+    "That nothing is left to reach is for all candidates to say: a poor sample is no reason to reach things twice."
+    g = from_edges(*zip(*[(f"hub{i}", f"leaf{i}{j}") for i in range(9) for j in range(4)]))
+    c = GraphReach(g, [n for n in g.genes if n.startswith("hub")] + [f"leaf0{j}" for j in range(4)])
+    for seed in range(20):
+        s = greedy(c, 9, method="stochastic", epsilon=.9, random_state=seed)
+        assert all(level == 1 or gain == 0 for level, gain in zip(s.columns["level"], s.gains)) and s.columns["level"] == sorted(s.columns["level"])
+        assert s.columns["level"][-1] == 1 or s.value == c.value(c.elements)
+
+
+def test_no_promise_of_nothing():
+    for method in ("stochastic", "threshold"):
+        assert greedy(GraphReach(PATH10), 3, method=method, epsilon=.7, random_state=0).guarantee.startswith("none with epsilon 0.7")
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
+def test_a_sample_does_not_depend_on_the_currency(unit):
+    "Costs ten thousand times as large are no reason to look at one candidate a step."
+    g = random_graph(np.random.default_rng(3), 60)
+    costs = dict(zip(g.genes, np.random.default_rng(4).integers(1, 4, 60).astype(float)))
+    plain, other = (greedy(GraphReach(g), 12*u, costs={n: u*v for n, v in costs.items()}, method="stochastic", random_state=0) for u in (1.0, unit))
+    assert plain.genes == other.genes
 
 
 # ---- hostile runs ----
