@@ -8,7 +8,8 @@ from hypothesis import given, settings, strategies as st
 from test_criteria import INSTANCES, facility_instance, instance, random_lists, reach_instance, soft_instance, touched, weigh
 from test_graph import dense_operator, gene_names, random_graph, random_graphs
 
-from graphsel.bounds import make_limits
+from graphsel.bounds import LOOKS, largest_sum, make_limits
+from graphsel.budget import bounds_of_prefixes
 from graphsel.core import GraphselError
 from graphsel.coverage import Criterion, GraphReach, RowCriterion, SoftReach
 from graphsel.criteria import CRITERIA, FacilityLocation, make_criterion
@@ -417,6 +418,65 @@ def test_certificate_on_whole_string(shared_data):
     s = greedy(GraphReach(read_graph(shared_data/"string_v12.tsv.gz"), hops=1), 1000)
     assert s.certificate == pytest.approx(0.88, abs=0.005) and len(set(s.genes)) == 1000
     assert (np.diff(s.gains) <= 1e-9).all(), "gains only shrink"
+
+
+@pytest.mark.parametrize("bounded", ["greedy", "curve"])
+def test_the_smallest_bound_of_all_prefixes_on_whole_string(shared_data, bounded):
+    "One hundred picks at one hop: .766 from a quarter and the end of them, .801 from the prefix of 60."
+    s = greedy(GraphReach(read_graph(shared_data/"string_v12.tsv.gz"), hops=1), 100)
+    bound = s.upper_bound if bounded == "greedy" else bounds_of_prefixes(s)[-1]
+    assert (s.value, bound) == (8283, 10335) and np.floor(s.certificate*1000) == 801
+
+
+def all_prefixes(c, s, limits):
+    "The smallest bound over the prefixes of a plan, by looking at each."
+    state, picks, found = c.start(limits.measured), c.positions(s.genes), []
+    for k in range(len(picks) + 1):
+        gains = np.array(state.gains(), float)
+        gains[picks[:k]] = 0
+        found.append(state.current + largest_sum(gains, limits))
+        if k < len(picks): state.add(int(picks[k]))
+    return min(c.ceiling(), *found)
+
+
+@pytest.mark.parametrize("name", SUBMODULAR)
+@given(seed=SEEDS)
+@settings(max_examples=20)
+def test_a_bound_is_the_smallest_over_all_prefixes(name, seed):
+    "With costs and caps, must-haves and measured genes alike, and for every method."
+    rng, c, _ = instance(name, seed)
+    if not (c.monotone and c.submodular): return
+    budget, given_limits = random_limits(rng, c)
+    limits = make_limits(c, budget, **given_limits)
+    for method in ["auto", "naive", "lazy", "threshold", "stochastic"]:
+        s = greedy(c, budget, method=method, random_state=0, **given_limits)
+        assert s.upper_bound <= all_prefixes(c, s, limits)*(1 + 1e-9) + 1e-9*c.scale
+        assert s.upper_bound >= s.value - 1e-9*c.scale
+
+
+@pytest.mark.parametrize("kind", ["plain", "costs", "caps", "must", "weights"])
+def test_a_bound_of_a_large_plan_is_the_smallest_too(kind):
+    "Where most prefixes are ruled out without a look."
+    rng = np.random.default_rng(5)
+    g = random_graph(rng, 400)
+    c = GraphReach(g, weights=dict(zip(g.genes, rng.random(400))) if kind == "weights" else None)
+    given_limits = {"costs": dict(costs=dict(zip(g.genes, rng.choice([.5, 1, 3], 400)))), "must": dict(must=list(g.genes[:9])),
+                    "caps": dict(groups=dict(zip(g.genes, map(str, rng.integers(0, 9, 400)))), caps=5)}.get(kind, {})
+    s = greedy(c, 30, **given_limits)
+    expected = all_prefixes(c, s, make_limits(c, 30, **given_limits))
+    assert s.upper_bound == pytest.approx(expected, rel=1e-12) or kind == "costs" and s.upper_bound <= expected + 1e-9
+
+
+def test_pairs_are_bound_by_the_gains_of_their_genes_and_by_their_own():
+    g = random_graph(np.random.default_rng(6), 60)
+    c = GraphReach(g, ["+".join(p) for p in combinations(g.genes[:40], 2)], g.genes)
+    s, limits = greedy(c, 12), make_limits(c, 12)
+    assert len(c.elements)*12 < LOOKS and s.upper_bound == pytest.approx(all_prefixes(c, s, limits), rel=1e-12)
+    state = c.followed()
+    for k in range(5):
+        exact = c.start(c.positions(s.genes[:k]))
+        assert (state.gains() >= exact.gains() - 1e-9).all() and state.current == pytest.approx(exact.current) and not state.exact_gains
+        state = state.joined(c.positions(s.genes[k:k + 1]))
 
 
 # ---- nested designs ----
