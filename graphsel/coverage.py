@@ -95,6 +95,7 @@ class Criterion(SetFunction):
     exact_gains = True # False: of a state as `followed` gives it, whose gains are upper bounds
     keeps_gains = False # True: `gains` of everyone is at hand at any time, so that laziness saves nothing
     picks = "" # what it picks, in plain words, for `graphsel list strategies`; "" = the docstring
+    tie_rule = "the degree in the graph, then the name" # what `tiebreak` goes by, in words
     part_of = "" # what `share` is a share of, in words
 
     def __init__(self, graph:Graphs, elements:Iterable[str]|None=None, targets:Iterable[str]|None=None):
@@ -254,6 +255,7 @@ class GraphReach(RowCriterion):
     name = "graphreach"
     picks = "Genes that bring most targets within reach of a graph network with K layers; the paper's criterion, reconstructed."
     hard = True
+    tie_rule = "soft reach, then the degree in the graph, then the name"
     def __init__(self, graph:Graphs, elements=None, targets=None, hops:int=1, direction:str="receptive", weights=None):
         super().__init__(graph, elements, targets)
         at = target_genes(graph, self.targets)
@@ -303,6 +305,7 @@ class Covered:
         "The same with these positions added."
         c, later = self.criterion, Covered(self.criterion, self.count.copy(), self.gain.copy())
         back = c.reached_by
+        assert back is not None # the criterion is hard
         c.loops.cover(c.sparse, back.indptr.astype(np.int64), back.indices, c.weights, np.asarray(picks, np.int64), later.count, later.gain)
         return later
 

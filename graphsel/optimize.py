@@ -329,4 +329,4 @@ def _as_selection(draft, method, guarantee, seconds):
                      upper_bound=float(draft.bound) if c.monotone and c.submodular else None, measured=names[limits.measured].tolist(),
                      measured_value=float(c.start(limits.measured).current), n_candidates=len(limits.at), n_targets=len(c.targets), seconds=seconds,
                      evaluations=draft.evaluations, guarantee=guarantee, params={"method": method, "ties": draft.ties}, columns=columns,
-                     graph=c.graph.fingerprint, criterion=c, **share_of(c, draft.criterion.current))
+                     graph=c.graph.fingerprint, criterion=c, tie_rule="the name" if draft.ties == "index" else c.tie_rule, **share_of(c, draft.criterion.current))

@@ -21,7 +21,7 @@ from .graph import Graphs
 from .lists import parse_genes
 from .names import resolve
 from .select import get_strategy, select
-from .selection import Selection, selection_frame, share_in_words, share_of
+from .selection import Selection, exhausted, productive_picks, selection_frame, share_in_words, share_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,8 +129,9 @@ def in_words(plan:Selection, # a plan
             ) -> str: # one or two sentences
     "What a plan is and how good it surely is."
     text = f"{len(plan):,} of {plan.n_candidates:,} candidates" + (f" for {sum(plan.columns['cost']):g} of {plan.budget:g} cost units" if "cost" in plan.columns else "")
-    if plan.certificate is not None: text += f": at least {np.floor(plan.certificate*1000)/10:g}% of what any plan of this {'cost' if 'cost' in plan.columns else 'size'} could reach"
+    if plan.certificate is not None and productive_picks(plan) != 0: text += f": at least {np.floor(plan.certificate*1000)/10:g}% of what any plan of this {'cost' if 'cost' in plan.columns else 'size'} could reach"
     if plan.share is not None: text += f"{':' if plan.certificate is None else ';'} {share_in_words(plan)}"
+    if told := exhausted(plan): text += f". {told[0].upper()}{told[1:]}"
     lacking = [n for n, reason in plan.report.items() if "not in the graph" in reason]
     return text + "." + (f" Not in the graph: {name_some(lacking, named)}." if lacking and named else "")
 

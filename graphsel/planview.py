@@ -89,7 +89,7 @@ def budget_figure(whole:Selection, # the plan as long as it goes
     b = np.arange(horizon(budget, len(whole)) + 1)
     best = None if bounds is None or bounds[budget - 1] <= 0 else min(1, whole.values[budget - 1]/bounds[budget - 1])
     part = "" if whole.criterion is None or whole.share is None else whole.part_of.partition(",")[0]
-    show = (lambda a: np.array([100*whole.criterion.share(float(v)) for v in a])) if part else np.asarray
+    show = _percents(whole.criterion) if part else np.asarray
     values = show(np.r_[whole.measured_value, whole.values][b])
     ax.plot(b, values, color=style(whole.strategy)["color"], label="this plan")
     if bounds is not None: ax.plot(b[1:], show(bounds[b[1:] - 1]), "--", color="0.5", linewidth=1, label="no plan exceeds")
@@ -101,6 +101,10 @@ def budget_figure(whole:Selection, # the plan as long as it goes
     ax.set(xlabel="picks", ylabel=f"% of {part}" if part else "value of the plan", xlim=(0, b[-1]), ylim=(0, None))
     ax.spines[["top", "right"]].set_visible(False); ax.legend(frameon=False, fontsize=8, loc="lower right")
     return ax
+
+def _percents(criterion):
+    "Values as percents of what the criterion says they are a share of."
+    return lambda values: np.array([100*criterion.share(float(v)) for v in values])
 
 # %% ../nbs/12b_planview.ipynb #a38a0dee
 def newly_reached(graph:Graphs, # one graph or several
