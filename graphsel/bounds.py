@@ -213,9 +213,10 @@ def prefix_bound(criterion:Criterion, # monotone and submodular, in the state be
     return float(min(criterion.ceiling(), *found))
 
 def _search_prefixes(begin, end, picks, values, limits, size):
-    "Branch and bound: between two prefixes no bound is smaller than the value after the first and the gains left at the second."
+    "Branch and bound: between two prefixes no bound is below the first one's value with the second one's gains."
     first, last = look_at(begin, picks, 0, limits), look_at(end, picks, len(picks), limits)
-    best, spans, left = min(values[0] + first.rest, values[-1] + last.rest), [], np.inf if begin.keeps_gains else max(1, LOOKS//size)
+    best, spans = min(values[0] + first.rest, values[-1] + last.rest), []
+    left = np.inf if begin.keeps_gains else max(1, LOOKS//size)
     def push(a, b):
         if b.at - a.at > 1: heapq.heappush(spans, (values[a.at + 1] + b.rest, a.at, b.at, a, b))
     push(first, last)

@@ -28,19 +28,21 @@ def curve_budgets(n:int, # picks in the plan
 
 # %% ../nbs/05e_budget.ipynb #9abd3f3e
 def bounds_of_prefixes(plan:Selection, # made by a criterion, without costs
-                       looks:np.ndarray|None=None # prefixes whose gains are looked at; None: all where that is cheap, else up to 40
+                       looks:np.ndarray|None=None # prefixes looked at; None: all where that is cheap, else up to 40
                       ) -> np.ndarray|None: # one per budget from 1 to the whole plan; None where no bound is valid
     "What no plan of each size can exceed (Nemhauser, Wolsey & Fisher 1978), and never above the plan's own bound. Caps and must-haves are left out of account, which can only raise it."
     c, n = plan.criterion, len(plan)
     if c is None or not (c.monotone and c.submodular) or "cost" in plan.columns: return None
     known, picks = c.positions(plan.measured), c.positions(plan.genes)
-    bound = np.full(n, min(c.ceiling(), np.inf if plan.upper_bound is None else plan.upper_bound)) # a smaller plan can do no more
+    known_bound = np.inf if plan.upper_bound is None else plan.upper_bound
+    bound = np.full(n, min(c.ceiling(), known_bound)) # a smaller plan can do no more
     state = c.start(known)
     quick = state.followed()
     if looks is None and (quick.keeps_gains or n*len(c.elements) <= LOOKS):
         bound = _lowest(bound, quick, range(n + 1), known, picks)
         if quick.exact_gains: return bound
-    return _lowest(bound, state, np.union1d([0, n], curve_budgets(n) if looks is None else looks).astype(int), known, picks)
+    looks = np.union1d([0, n], curve_budgets(n) if looks is None else looks).astype(int)
+    return _lowest(bound, state, looks, known, picks)
 
 def _lowest(bound, state, looks, known, picks):
     "For each budget the smallest of the bounds of these prefixes."

@@ -115,7 +115,7 @@ class Criterion(SetFunction):
     def tiebreak(self, at) -> np.ndarray: return (self.rows[at] @ self.graph.degree)[:, None] # len(at) x keys, larger first
     def extras(self, j:int) -> dict: return {} # further columns for the table of picks
     def ceiling(self) -> float: return np.inf # no set of elements has a larger value
-    def followed(self) -> "Criterion|Covered": return self # the state as a bound follows it: whatever gives `gains` after `joined` at least cost
+    def followed(self) -> "Criterion|Covered": return self # as a bound follows it, at least cost
     def share(self, value:float) -> float|None: return None # of `part_of` that a value is; None: says nothing
     def contributions(self, j:int) -> np.ndarray|None: return None # the gain of j, split over the targets; None: it has no such parts
 
@@ -266,7 +266,9 @@ class GraphReach(RowCriterion):
                       everything and (direction in ("both", "prediction") or is_undirected(graph)))
 
     def most(self): return self.weights[np.bincount(self.reach.indices, minlength=len(self.targets)) > 0].sum()
-    def followed(self): return Covered(self, self.count.copy(), self.loops.gene_gains(self.sparse, self.weights, self.count, 1))
+    def followed(self):
+        gain = self.loops.gene_gains(self.sparse, self.weights, self.count, 1)
+        return Covered(self, self.count.copy(), gain)
     def scores(self, at=slice(None)): return self.hard_gains(at, self.units, self.level)*1e-9
     def extras(self, j): return {"level": self.level, "level_gain": float(self.hard_gains([j], self.weights, self.level)[0])}
     def tiebreak(self, at): return np.column_stack([self.soft_gains(at).round(9), super().tiebreak(at)])
@@ -285,7 +287,7 @@ class GraphReach(RowCriterion):
 
 # %% ../nbs/04c_coverage.ipynb #8715c694
 class Covered:
-    "What picks have covered so far, with the gains of all genes kept up, so that following a plan takes no look at a row."
+    "What picks have covered, with the gains of all genes kept up: following a plan takes no look at a row."
     keeps_gains = True
     def __init__(self, criterion:RowCriterion, # hard
                  count:np.ndarray, # picks that reach each target
@@ -306,7 +308,8 @@ class Covered:
         c, later = self.criterion, Covered(self.criterion, self.count.copy(), self.gain.copy())
         back = c.reached_by
         assert back is not None # the criterion is hard
-        c.loops.cover(c.sparse, back.indptr.astype(np.int64), back.indices, c.weights, np.asarray(picks, np.int64), later.count, later.gain)
+        start, picks = back.indptr.astype(np.int64), np.asarray(picks, np.int64)
+        c.loops.cover(c.sparse, start, back.indices, c.weights, picks, later.count, later.gain)
         return later
 
 # %% ../nbs/04c_coverage.ipynb #b1f87f19

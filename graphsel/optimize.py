@@ -155,7 +155,7 @@ def stochastic_steps(draft:Draft, # has an `rng` and an `epsilon`
         at = at[at != j]
 
 def _widened(draft, at, sample, scores, rng):
-    "A larger and larger sample, until one adds something or all were asked: a poor sample is no proof that nothing is left."
+    "A larger and larger sample, until one adds something or all were asked: a poor one proves nothing."
     while scores.round(9).max() <= 0 and len(sample) < len(at):
         rest = np.setdiff1d(at, sample)
         more = rng.choice(rest, min(len(sample), len(rest)), replace=False)
@@ -213,7 +213,8 @@ def run_compiled(draft:Draft[RowCriterion],
         n = len(stage) if draft.limits.costs is not None else min(draft.limits.budget - len(draft.picks), len(stage))
         left = np.inf if draft.limits.costs is None else draft.left + 1e-9
         soft_ties = draft.ties != "index"
-        picks, told, computed = pick_some(run, n, left, c.hard, FORMS[c.form], draft.by_ratio, soft_ties, soft_ties and bool(last))
+        rules = c.hard, FORMS[c.form], draft.by_ratio, soft_ties, soft_ties and bool(last)
+        picks, told, computed = pick_some(run, n, left, *rules)
         draft.evaluations += computed
         _write(draft, run, picks, told)
 
@@ -249,7 +250,7 @@ def guarantee_of(criterion:Criterion, # what is maximized
     if limits.costs is not None and limits.capped: return "none is known for costs and caps together; see the certificate"
     if method in ("stochastic", "threshold"):
         if limits.costs is not None or limits.capped: return "none is known for this method under these limits; see the certificate"
-        if epsilon >= 1 - 1/np.e: return f"none with epsilon {epsilon:g}: 1 - 1/e - epsilon is nothing; choose a smaller one"
+        if epsilon >= 1 - np.exp(-1): return f"none with epsilon {epsilon:g}: it leaves nothing of 1 - 1/e"
         return f"at least 1 - 1/e - {epsilon:g}{rest}" + (" in expectation (Mirzasoleiman et al. 2015)" if method == "stochastic" else " (Badanidiyuru & Vondrak 2014)")
     if limits.costs is not None: return f"at least (1 - 1/e)/2{rest} (Leskovec et al. 2007)"
     return f"at least 1/2{rest} (Fisher, Nemhauser & Wolsey 1978)" if limits.capped else f"at least 1 - 1/e{rest} (Nemhauser, Wolsey & Fisher 1978)"
@@ -303,7 +304,8 @@ def _check_method(criterion, method, ties, bound):
 def _fill(draft, method, at, best=None):
     "Carry out one run; `best`, if given, is picked first."
     draft.tell({k: [] for k in draft.criterion.extras(0)}, []) # the columns of a plan do not depend on what it holds
-    begin, bounded = copy.copy(draft.criterion), method != "exact" and draft.criterion.monotone and draft.criterion.submodular
+    begin = copy.copy(draft.criterion)
+    bounded = method != "exact" and begin.monotone and begin.submodular
     at_hand = bounded and begin.keeps_gains # then every prefix is looked at as it comes
     if best is not None:
         run_compiled(draft, best)
@@ -318,7 +320,9 @@ def _fill(draft, method, at, best=None):
                 draft.take(j)
                 if at_hand: draft.bind(draft.criterion.gains())
                 if draft.full: break
-    if bounded and not at_hand: draft.bound = prefix_bound(begin, draft.picks, [begin.current, *draft.values], draft.limits, draft.criterion)
+    if bounded and not at_hand:
+        values = [begin.current, *draft.values]
+        draft.bound = prefix_bound(begin, draft.picks, values, draft.limits, draft.criterion)
     return draft
 
 # %% ../nbs/05c_optimize.ipynb #53e99958
@@ -329,4 +333,5 @@ def _as_selection(draft, method, guarantee, seconds):
                      upper_bound=float(draft.bound) if c.monotone and c.submodular else None, measured=names[limits.measured].tolist(),
                      measured_value=float(c.start(limits.measured).current), n_candidates=len(limits.at), n_targets=len(c.targets), seconds=seconds,
                      evaluations=draft.evaluations, guarantee=guarantee, params={"method": method, "ties": draft.ties}, columns=columns,
-                     graph=c.graph.fingerprint, criterion=c, tie_rule="the name" if draft.ties == "index" else c.tie_rule, **share_of(c, draft.criterion.current))
+                     graph=c.graph.fingerprint, criterion=c, tie_rule="the name" if draft.ties == "index" else c.tie_rule,
+                     **share_of(c, draft.criterion.current))

@@ -73,7 +73,8 @@ def first_picks(plan:Selection, # nested
                ) -> Selection: # the plan for the smaller budget
     "The start of a plan, as a plan. Raises `GraphselError` for more picks than there are."
     if check_positive_int(n, "budget") > len(plan): raise GraphselError(f"budget is {n:,} but the plan has only {len(plan):,} picks; lower it or give more candidates")
-    told = {} if n == len(plan) else {"share": None, "part_of": ""} if plan.criterion is None else share_of(plan.criterion, plan.values[n - 1])
+    unknown = {"share": None, "part_of": ""}
+    told = {} if n == len(plan) else unknown if plan.criterion is None else share_of(plan.criterion, plan.values[n - 1])
     return replace(plan, genes=plan.genes[:n], gains=plan.gains[:n], values=plan.values[:n], budget=n, columns={k: v[:n] for k, v in plan.columns.items()},
                    upper_bound=None if bounds is None else float(bounds[n - 1]), **told)
 
@@ -129,7 +130,9 @@ def in_words(plan:Selection, # a plan
             ) -> str: # one or two sentences
     "What a plan is and how good it surely is."
     text = f"{len(plan):,} of {plan.n_candidates:,} candidates" + (f" for {sum(plan.columns['cost']):g} of {plan.budget:g} cost units" if "cost" in plan.columns else "")
-    if plan.certificate is not None and productive_picks(plan) != 0: text += f": at least {np.floor(plan.certificate*1000)/10:g}% of what any plan of this {'cost' if 'cost' in plan.columns else 'size'} could reach"
+    if plan.certificate is not None and productive_picks(plan) != 0:
+        size = "cost" if "cost" in plan.columns else "size"
+        text += f": at least {np.floor(plan.certificate*1000)/10:g}% of what any plan of this {size} could reach"
     if plan.share is not None: text += f"{':' if plan.certificate is None else ';'} {share_in_words(plan)}"
     if told := exhausted(plan): text += f". {told[0].upper()}{told[1:]}"
     lacking = [n for n, reason in plan.report.items() if "not in the graph" in reason]

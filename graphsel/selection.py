@@ -56,7 +56,7 @@ class Selection:
     @property
     def certificate(self) -> float|None: # share of the best possible value this plan surely reaches
         return None if self.upper_bound is None else 1.0 if self.upper_bound <= 0 else min(1.0, self.value/self.upper_bound)
-    certificate_of_rest = property(lambda self: share_of_rest(self)) # the same share of what was still to be won beyond `measured`
+    certificate_of_rest = property(lambda self: share_of_rest(self)) # the same of what `measured` left to win
     def to_frame(self) -> "pd.DataFrame": return selection_frame(self)
     def to_csv(self, path): return write_picks(self, path)
     def save(self, path): return save_selection(self, path)
@@ -95,8 +95,10 @@ def exhausted(s:Selection # a plan
     if n is None: return ""
     before = f"after pick {n:,}" if n else "beyond what is measured" if s.measured_value else "from the first pick on"
     limits = " within the limits" if {"cost", "group"} & s.columns.keys() else ""
-    levels = [level for level, gain in zip(s.columns.get("level", [])[n:], s.columns.get("level_gain", [])[n:]) if gain > 0]
-    span = f"level {levels[0]}" if levels and levels[0] == levels[-1] else f"levels {levels[0]} to {levels[-1]}" if levels else ""
+    level, gains = (s.columns.get(k, [])[n:] for k in ("level", "level_gain"))
+    levels = [v for v, gain in zip(level, gains) if gain > 0]
+    if levels:
+        span = f"level {levels[0]}" if levels[0] == levels[-1] else f"levels {levels[0]} to {levels[-1]}"
     again = f"the targets they reach again ({span} of coverage), then " if levels else ""
     rest = f"the {'other ' if n else ''}{len(s) - n:,} {'pick is' if len(s) - n == 1 else 'picks are'}"
     return f"{before} nothing is left to gain{limits}: {rest} chosen by {again}{s.tie_rule}"
@@ -108,14 +110,15 @@ def describe(s:Selection, # a plan
     "The plan in one sentence."
     text = f"{len(s):,} of {s.n_candidates:,} candidates by {s.strategy or 'hand'}: {name_some(s.genes)}"
     if s.values and np.isfinite(s.value): text += f"; value {s.value:,.6g} over {s.n_targets:,} targets"
-    if s.certificate is not None and productive_picks(s) != 0: text += f", at least {np.floor(s.certificate*1000)/10:g}% of the best possible" # rounded down: it is a promise
+    gained = productive_picks(s) != 0
+    if s.certificate is not None and gained: text += f", at least {np.floor(s.certificate*1000)/10:g}% of the best possible" # a promise
     if told := exhausted(s): text += f"; {told}"
     if s.share is not None: text += f"; the value is {share_in_words(s)}"
     if "cost" in s.columns: text += f"; cost {sum(s.columns['cost']):,.6g} of {s.budget:,.6g}"
     if s.measured:
         text += f"; {len(s.measured):,} already measured"
         rest = s.certificate_of_rest
-        if rest is not None and productive_picks(s) != 0: text += f" (of what was left to win, at least {np.floor(rest*1000)/10:g}%)"
+        if rest is not None and gained: text += f" (of what was left to win, at least {np.floor(rest*1000)/10:g}%)"
     excluded, lost = (sum(f(why) for why in s.report.values()) for f in (lambda why: why == "excluded", lambda why: why not in ("excluded", "already measured")))
     told = [f"{lost:,} {'name' if lost == 1 else 'names'} left out"]*(lost > 0) + [f"{excluded:,} excluded"]*(excluded > 0)
     return text + (f"; {', '.join(told)} ({see})" if told else "")
