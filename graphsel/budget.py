@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .bounds import LOOKS
 from .core import GraphselError, check_positive_int
 from .selection import Selection
 
@@ -27,18 +28,33 @@ def curve_budgets(n:int, # picks in the plan
 
 # %% ../nbs/05e_budget.ipynb #9abd3f3e
 def bounds_of_prefixes(plan:Selection, # made by a criterion, without costs
-                       looks:np.ndarray|None=None # prefixes whose gains are looked at; None: up to 40
+                       looks:np.ndarray|None=None # prefixes looked at; None: all where that is cheap, else up to 40
                       ) -> np.ndarray|None: # one per budget from 1 to the whole plan; None where no bound is valid
     "What no plan of each size can exceed (Nemhauser, Wolsey & Fisher 1978), and never above the plan's own bound. Caps and must-haves are left out of account, which can only raise it."
     c, n = plan.criterion, len(plan)
     if c is None or not (c.monotone and c.submodular) or "cost" in plan.columns: return None
     known, picks = c.positions(plan.measured), c.positions(plan.genes)
-    state, done, bound = c.start(known), 0, np.full(n, min(c.ceiling(), np.inf if plan.upper_bound is None else plan.upper_bound)) # a smaller plan can do no more
-    for upto in np.union1d([0, n], curve_budgets(n) if looks is None else looks).astype(int):
-        for j in picks[done:upto]: state.add(int(j))
-        done, gains = upto, np.array(state.gains(), float)
-        gains[known], gains[picks[:upto]] = 0, 0
-        top = np.append(-np.sort(-np.maximum(gains, 0)), np.zeros(n))[:n]
+    known_bound = np.inf if plan.upper_bound is None else plan.upper_bound
+    bound = np.full(n, min(c.ceiling(), known_bound)) # a smaller plan can do no more
+    state = c.start(known)
+    quick = state.followed()
+    if looks is None and (quick.keeps_gains or n*len(c.elements) <= LOOKS):
+        bound = _lowest(bound, quick, range(n + 1), known, picks)
+        if quick.exact_gains: return bound
+    looks = np.union1d([0, n], curve_budgets(n) if looks is None else looks).astype(int)
+    return _lowest(bound, state, looks, known, picks)
+
+def _lowest(bound, state, looks, known, picks):
+    "For each budget the smallest of the bounds of these prefixes."
+    n, done = len(picks), 0
+    for upto in looks:
+        if upto > done: state = state.joined(picks[done:upto])
+        done, gains = upto, np.maximum(np.array(state.gains(), float), 0)
+        gains[known] = 0
+        gains[picks[:upto]] = 0
+        most = min(n, len(gains))
+        top = np.zeros(n)
+        top[:most] = -np.sort(-np.partition(gains, len(gains) - most)[len(gains) - most:])
         bound = np.minimum(bound, state.current + np.cumsum(top))
     return bound
 
@@ -56,7 +72,8 @@ def budget_curve(plan:Selection, # made by a criterion, without costs
     bound = bounds_of_prefixes(plan)
     table = pd.DataFrame({"budget": budgets, "value": np.asarray(plan.values)[budgets - 1], "upper_bound": np.nan if bound is None else bound[budgets - 1]})
     table["certificate"] = table["value"]/table["upper_bound"]
-    if hasattr(c, "total"): table["expected_error"] = 1 - table["value"]/c.total
+    shares = [c.share(v) for v in table["value"]]
+    if len(shares) and None not in shares: table["expected_error"] = 1 - np.array(shares)
     return table
 
 # %% ../nbs/05e_budget.ipynb #9fea272d

@@ -368,7 +368,6 @@ def _show_plan(plan, out, as_json, reasons):
     elif is_stream(out): see = "--out with a file lists them"
     else: see = f"see {_write_missing(plan, out, reasons)}"
     told = describe(plan, see)
-    if plan.criterion is not None and plan.criterion.part_of and (whole := plan.criterion.ceiling()) > 0: told += f"; the value is {plan.value/whole:.1%} of {plan.criterion.part_of}"
     click.echo(f"graphsel: {told}" + (f"; written to {out}" if out else ""), err=True)
 
 def _write_missing(plan, out, reasons):

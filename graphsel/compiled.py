@@ -6,7 +6,7 @@
 __all__ = ['Rows', 'Buffer', 'FORMS', 'Run', 'Queue', 'CompiledCode', 'njit', 'make_rows', 'make_buffer', 'row_of', 'soft_part',
            'soft_parts', 'next_state', 'soft_gain', 'hard_gain', 'hard_gains', 'soft_gains', 'join', 'refresh', 'ahead',
            'sink', 'put', 'fresh_queue', 'open_bucket', 'drop_top', 'next_one', 'pair_bound', 'top_scores', 'scan_one',
-           'take', 'gene_gains', 'loosen', 'pick_some', 'worth', 'priced_gains', 'buyers']
+           'take', 'gene_gains', 'loosen', 'cover', 'pick_some', 'worth', 'priced_gains', 'buyers']
 
 # %% ../nbs/04a_compiled.ipynb #51b6b883
 from collections import namedtuple
@@ -340,7 +340,7 @@ def take(run, j, hard, form):
 @njit(cache=True)
 def gene_gains(rows, units, count, level):
     "The hard gain of every gene."
-    out = np.zeros(len(rows.start) - 1, np.int64)
+    out = np.zeros(len(rows.start) - 1, units.dtype)
     for g in range(len(out)): out[g] = hard_gain(rows.targets[rows.start[g]:rows.start[g + 1]], units, count, level)
     return out
 
@@ -352,6 +352,17 @@ def loosen(run, by_ratio):
         total = 0.0
         for i in range(run.rows.first[j], run.rows.first[j + 1]): total += run.gain[run.rows.genes[i]]
         run.bound[j] = np.rint(total/run.cost[j]) if by_ratio else total
+
+# %% ../nbs/04a_compiled.ipynb #53285f7b
+@njit(cache=True)
+def cover(rows, back_start, back, weight, picks, count, gain):
+    "Picks join: the counts of targets and the gains of genes change in place."
+    buffer = Buffer(np.zeros(len(count), np.int32), np.zeros(len(count)), np.zeros(len(count), np.int32))
+    for j in picks:
+        for v in row_of(rows, j, buffer)[0]:
+            count[v] += 1
+            if count[v] > 1: continue
+            for i in range(back_start[v], back_start[v + 1]): gain[back[i]] -= weight[v]
 
 # %% ../nbs/04a_compiled.ipynb #242f9882
 @njit(cache=True)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CRITERIA', 'DIRECTIONS', 'incidence', 'sorted_names', 'SetFunction', 'Criterion', 'register', 'by_name',
            'target_weights', 'check_noise', 'reach_matrix', 'target_genes', 'transposed_support', 'block',
-           'is_undirected', 'RowCriterion', 'GraphReach', 'SoftCriterion', 'SoftReach']
+           'is_undirected', 'RowCriterion', 'GraphReach', 'Covered', 'SoftCriterion', 'SoftReach']
 
 # %% ../nbs/04c_coverage.ipynb #6004a6a8
 import copy
@@ -61,6 +61,12 @@ class SetFunction:
         for j in measured: fresh.add(j)
         return fresh
 
+    def joined(self, picks:Iterable[int]) -> Self: # another one; this one stays as it is
+        "The same criterion with these positions added to what it has."
+        later = copy.copy(self)
+        for j in picks: later.add(int(j))
+        return later
+
     def replay(self, picks:Sequence[int], measured:Sequence[int]=()) -> Iterator[np.ndarray|None]: # one array over the targets per pick
         "What each pick added to each target at its time."
         state = self.start(measured)
@@ -86,9 +92,11 @@ class Criterion(SetFunction):
     name = "criterion"
     monotone = True # more never hurts
     submodular = True # gains only shrink as the set grows
+    exact_gains = True # False: of a state as `followed` gives it, whose gains are upper bounds
     keeps_gains = False # True: `gains` of everyone is at hand at any time, so that laziness saves nothing
     picks = "" # what it picks, in plain words, for `graphsel list strategies`; "" = the docstring
-    part_of = "" # what value / ceiling is a share of, where that says something
+    tie_rule = "the degree in the graph, then the name" # what `tiebreak` goes by, in words
+    part_of = "" # what `share` is a share of, in words
 
     def __init__(self, graph:Graphs, elements:Iterable[str]|None=None, targets:Iterable[str]|None=None):
         self.graph = graph
@@ -107,6 +115,8 @@ class Criterion(SetFunction):
     def tiebreak(self, at) -> np.ndarray: return (self.rows[at] @ self.graph.degree)[:, None] # len(at) x keys, larger first
     def extras(self, j:int) -> dict: return {} # further columns for the table of picks
     def ceiling(self) -> float: return np.inf # no set of elements has a larger value
+    def followed(self) -> "Criterion|Covered": return self # as a bound follows it, at least cost
+    def share(self, value:float) -> float|None: return None # of `part_of` that a value is; None: says nothing
     def contributions(self, j:int) -> np.ndarray|None: return None # the gain of j, split over the targets; None: it has no such parts
 
 # %% ../nbs/04c_coverage.ipynb #8e773081
@@ -245,6 +255,7 @@ class GraphReach(RowCriterion):
     name = "graphreach"
     picks = "Genes that bring most targets within reach of a graph network with K layers; the paper's criterion, reconstructed."
     hard = True
+    tie_rule = "soft reach, then the degree in the graph, then the name"
     def __init__(self, graph:Graphs, elements=None, targets=None, hops:int=1, direction:str="receptive", weights=None):
         super().__init__(graph, elements, targets)
         at = target_genes(graph, self.targets)
@@ -255,6 +266,9 @@ class GraphReach(RowCriterion):
                       everything and (direction in ("both", "prediction") or is_undirected(graph)))
 
     def most(self): return self.weights[np.bincount(self.reach.indices, minlength=len(self.targets)) > 0].sum()
+    def followed(self):
+        gain = self.loops.gene_gains(self.sparse, self.weights, self.count, 1)
+        return Covered(self, self.count.copy(), gain)
     def scores(self, at=slice(None)): return self.hard_gains(at, self.units, self.level)*1e-9
     def extras(self, j): return {"level": self.level, "level_gain": float(self.hard_gains([j], self.weights, self.level)[0])}
     def tiebreak(self, at): return np.column_stack([self.soft_gains(at).round(9), super().tiebreak(at)])
@@ -270,6 +284,33 @@ class GraphReach(RowCriterion):
         hit = self.row(j)[0]
         new[hit] = self.weights[hit]*(self.count[hit] == 0)
         return new
+
+# %% ../nbs/04c_coverage.ipynb #8715c694
+class Covered:
+    "What picks have covered, with the gains of all genes kept up: following a plan takes no look at a row."
+    keeps_gains = True
+    def __init__(self, criterion:RowCriterion, # hard
+                 count:np.ndarray, # picks that reach each target
+                 gain:np.ndarray # what each gene of the rows would add
+                ):
+        self.criterion, self.count, self.gain = criterion, count, gain
+        self.exact_gains = len(criterion.sparse.genes) == len(criterion.elements) # one gene each
+
+    @property
+    def current(self) -> float: return float(self.criterion.weights[self.count > 0].sum())
+    def gains(self) -> np.ndarray: # of the elements; of those with several genes no less than their gain
+        rows = self.criterion.sparse
+        gain = np.maximum(self.gain, 0)[rows.genes]
+        return gain if self.exact_gains else np.add.reduceat(gain, rows.first[:-1])
+
+    def joined(self, picks:Iterable[int]) -> "Covered": # another one; this one stays as it is
+        "The same with these positions added."
+        c, later = self.criterion, Covered(self.criterion, self.count.copy(), self.gain.copy())
+        back = c.reached_by
+        assert back is not None # the criterion is hard
+        start, picks = back.indptr.astype(np.int64), np.asarray(picks, np.int64)
+        c.loops.cover(c.sparse, start, back.indices, c.weights, picks, later.count, later.gain)
+        return later
 
 # %% ../nbs/04c_coverage.ipynb #b1f87f19
 class SoftCriterion(RowCriterion):

@@ -174,6 +174,7 @@ class Mixture(Criterion):
         self.graph, self.elements, self.rows = first.graph, first.elements, first.rows
         self.targets = max((p.targets for p in parts.values()), key=len)
         self.name = "+".join(f"{weights[n]:g}*{n}" for n in parts)
+        self.tie_rule = first.tie_rule
         self.monotone, self.submodular = (all(getattr(p, flag) for p in parts.values()) for flag in ("monotone", "submodular"))
         self.fresh = [p.start() for p in parts.values()]
         self.units: list|np.ndarray = [weights[n]/(np.abs(p.gains()).max() or 1.0) for n, p in zip(parts, self.fresh)]

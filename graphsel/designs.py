@@ -117,18 +117,26 @@ def bordered_top(values:np.ndarray, # i eigenvalues of a symmetric block
                  joint:np.ndarray, # i x n: coordinates of n borders in its eigenvectors
                  corner:np.ndarray # n: the new diagonal entries
                 ) -> np.ndarray: # n: the largest eigenvalue of each bordered block
-    "Roots of the secular equation, for all borders at once (Golub 1973)."
+    "Roots of the secular equation (Golub 1973). Each border is solved by itself: who else is asked changes no bit."
     if not len(values): return corner.copy()
-    values, square = values[:, None], joint**2
-    root = np.maximum(((values + corner)/2 + np.sqrt(((values - corner)/2)**2 + square)).max(axis=0), values.max())
+    square = np.ascontiguousarray(joint.T)**2 # n x i: each sum runs over one row, in one order
+    at_least = (values + corner[:, None])/2 + np.sqrt(((values - corner[:, None])/2)**2 + square)
+    root = np.maximum(at_least.max(axis=1), values.max())
+    moving = np.arange(len(root))
     for _ in range(100):
-        gap = root - values
-        with np.errstate(divide="ignore", invalid="ignore"): term = np.where(gap > 0, square/gap, 0.0)
-        slope = 1 + np.divide(term, gap, out=np.zeros_like(term), where=gap > 0).sum(axis=0)
-        step = np.maximum((term.sum(axis=0) + corner - root)/slope, 0)
-        root = root + step
-        if (step <= 1e-15*np.abs(root)).all(): break
+        step = _newton_step(root[moving], values, square, corner)
+        root[moving] += step
+        still = step > 1e-15*np.abs(root[moving])
+        if not still.all(): moving, square, corner = moving[still], square[still], corner[still]
+        if not len(moving): break
     return root
+
+def _newton_step(root, values, square, corner):
+    "One step of each root towards its own."
+    gap = root[:, None] - values
+    with np.errstate(divide="ignore", invalid="ignore"): term = np.where(gap > 0, square/gap, 0.0)
+    slope = 1 + np.divide(term, gap, out=np.zeros_like(term), where=gap > 0).sum(axis=1)
+    return np.maximum((term.sum(axis=1) + corner - root)/slope, 0)
 
 # %% ../nbs/04d_designs.ipynb #1a502167
 @register
@@ -177,7 +185,7 @@ class SupervisionVariance(Criterion):
     "Variance of the targets that measuring the picks removes, with a graph kernel as prior covariance. Monotone, nearly submodular."
     name = "variance"
     picks = "Recommended. Genes that leave the least uncertainty about the targets, where neighbors in the graph respond alike."
-    part_of = "the targets' variance"
+    part_of = "the targets' variance removed, if the graph is right"
     submodular = False # nearly: some gains grow a little as the set grows
     keeps_gains = True
     def __init__(self, graph:Graphs, elements:Iterable[str]|None=None, targets:Iterable[str]|None=None,
@@ -201,6 +209,7 @@ class SupervisionVariance(Criterion):
     def reset(self): self.current, (self.numerator, self.diagonal), self.known = 0.0, self.prior, Known()
     def gains(self, at=slice(None)): return np.maximum(self.numerator[at], 0)/(np.maximum(self.diagonal[at], 0) + self.noise[at])
     def ceiling(self): return self.total
+    def share(self, value): return value/self.total if self.total > 0 else None
     def contributions(self, j): return self.weights*left_columns(self.kernel, self.known, j)[2]**2/(max(self.diagonal[j], 0) + self.noise[j])
     def add(self, j):
         s, G, S = max(self.diagonal[j], 0) + self.noise[j], max(self.numerator[j], 0), self.known.picks

@@ -7,6 +7,7 @@ __all__ = ['TIES', 'METHODS', 'BOUNDS', 'best_of', 'Draft', 'naive_steps', 'lazy
            'bundle', 'run_compiled', 'guarantee_of', 'greedy']
 
 # %% ../nbs/05c_optimize.ipynb #79c70167
+import copy
 import heapq
 import time
 from collections.abc import Iterable, Mapping
@@ -16,10 +17,10 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from .bounds import Limits, dual_bound, exact_plan, has_dual, largest_sum, make_limits
+from .bounds import Limits, dual_bound, exact_plan, has_dual, largest_sum, make_limits, prefix_bound
 from .core import GraphselError, RandomState, as_rng, progress
 from .coverage import Criterion, RowCriterion
-from .selection import Selection
+from .selection import Selection, share_of
 
 # %% ../nbs/05c_optimize.ipynb #1801a16b
 TIES = ("soft", "index")
@@ -81,9 +82,9 @@ class Draft(Generic[_C]):
         self.bound = min(self.bound, self.criterion.ceiling(), self.criterion.current + largest_sum(gains, self.limits))
 
 # %% ../nbs/05c_optimize.ipynb #b8a96ae7
-def _ranked(draft, at):
+def _ranked(draft, at, scores=None):
     "Scores at these positions; when all are used up, those of the criterion's next stage, if it has one."
-    scores = draft.score(at)
+    scores = draft.score(at) if scores is None else scores
     while draft.ties != "index" and draft.last and scores.round(9).max() <= 0 and draft.criterion.advance(): scores = draft.score(at)
     return scores
 
@@ -140,12 +141,32 @@ def stochastic_steps(draft:Draft, # has an `rng` and an `epsilon`
                      at:np.ndarray # positions that may be picked, ascending
                     ):
     "Yield the best of a random sample of candidates at every step (Mirzasoleiman et al. 2015)."
-    size, rng = int(np.ceil(len(at)/draft.limits.budget*np.log(1/draft.epsilon))), as_rng(draft.rng)
+    size, rng = int(np.ceil(len(at)/_most_picks(draft, at)*np.log(1/draft.epsilon))), as_rng(draft.rng)
+    used_up = False # nobody adds anything any more
     while len(at := at[draft.fits(at)]):
         sample = at if len(at) <= size else np.sort(rng.choice(at, size, replace=False))
-        j = best_of(draft.criterion, sample, _ranked(draft, sample), draft.ties)
+        scores = draft.score(sample)
+        if not used_up and scores.round(9).max() <= 0:
+            sample, scores = _widened(draft, at, sample, scores, rng)
+            used_up = scores.round(9).max() <= 0
+        if used_up: scores = _ranked(draft, sample, scores)
+        j = best_of(draft.criterion, sample, scores, draft.ties)
         yield j
         at = at[at != j]
+
+def _widened(draft, at, sample, scores, rng):
+    "A larger and larger sample, until one adds something or all were asked: a poor one proves nothing."
+    while scores.round(9).max() <= 0 and len(sample) < len(at):
+        rest = np.setdiff1d(at, sample)
+        more = rng.choice(rest, min(len(sample), len(rest)), replace=False)
+        sample, scores = np.r_[sample, more], np.r_[scores, draft.score(more)]
+    order = np.argsort(sample)
+    return sample[order], scores[order]
+
+def _most_picks(draft, at):
+    "How many of these positions what is left of the budget can hold; at least 1."
+    if draft.limits.costs is None: return max(1, min(len(at), draft.limits.budget - len(draft.picks)))
+    return max(1, int((np.cumsum(np.sort(draft.limits.costs[at])) <= draft.left + 1e-9).sum()))
 
 # %% ../nbs/05c_optimize.ipynb #7cb8b13c
 def threshold_steps(draft:Draft, # has an `epsilon`
@@ -153,7 +174,7 @@ def threshold_steps(draft:Draft, # has an `epsilon`
                    ):
     "Yield whoever adds at least a falling threshold (Badanidiyuru & Vondrak 2014); what is left of the budget is filled naively."
     old = draft.score(at)
-    theta, least = old.max(), draft.epsilon*old.max()/draft.limits.budget
+    theta, least = old.max(), draft.epsilon*old.max()/_most_picks(draft, at)
     while theta > 0 and theta >= least:
         for i in np.flatnonzero(old >= theta):
             if not draft.fits(at[i:i + 1])[0]: continue
@@ -189,15 +210,13 @@ def run_compiled(draft:Draft[RowCriterion],
         run.bound[:] = -1
         run.bound[stage[draft.fits(stage)]] = np.inf
         if c.hard: loosen(run, draft.by_ratio)
-        draft.bind(_gains_now(c, run))
-        goal = len(draft.picks) + len(stage) if draft.limits.costs is not None else min(draft.limits.budget, len(draft.picks) + len(stage))
-        while len(draft.picks) < goal:
-            n = min(max(goal//4, 3*len(draft.picks), 1), goal - len(draft.picks)) # the bound is taken after a quarter and after all
-            left = np.inf if draft.limits.costs is None else draft.left + 1e-9
-            picks, told, computed = pick_some(run, n, left, c.hard, FORMS[c.form], draft.by_ratio, draft.ties != "index", draft.ties != "index" and bool(last))
-            draft.evaluations += computed
-            _write(draft, run, picks, told)
-            if len(picks) < n: break
+        n = len(stage) if draft.limits.costs is not None else min(draft.limits.budget - len(draft.picks), len(stage))
+        left = np.inf if draft.limits.costs is None else draft.left + 1e-9
+        soft_ties = draft.ties != "index"
+        rules = c.hard, FORMS[c.form], draft.by_ratio, soft_ties, soft_ties and bool(last)
+        picks, told, computed = pick_some(run, n, left, *rules)
+        draft.evaluations += computed
+        _write(draft, run, picks, told)
 
 # %% ../nbs/05c_optimize.ipynb #210829a8
 def _write(draft, run, picks, told):
@@ -205,12 +224,11 @@ def _write(draft, run, picks, told):
     c = draft.criterion
     told[:, [0, 2]] *= c.scale
     gains = told[:, 0]
-    values = c.current + np.cumsum(gains)
+    values = np.cumsum(np.r_[c.current, gains])[1:] # a running sum: the same however the run was cut
     draft.picks += picks.tolist(); draft.gains += gains.tolist(); draft.values += values.tolist()
     draft.tell({"level": told[:, 1].astype(int).tolist(), "level_gain": told[:, 2].tolist()} if c.hard else {}, picks)
     c.count, c.state, c.level = run.count.copy(), run.state.copy(), int(run.number[0])
     if len(values): c.current = float(values[-1])
-    draft.bind(_gains_now(c, run))
 
 # %% ../nbs/05c_optimize.ipynb #f0bfc0ba
 def _gains_now(c, run):
@@ -232,6 +250,7 @@ def guarantee_of(criterion:Criterion, # what is maximized
     if limits.costs is not None and limits.capped: return "none is known for costs and caps together; see the certificate"
     if method in ("stochastic", "threshold"):
         if limits.costs is not None or limits.capped: return "none is known for this method under these limits; see the certificate"
+        if epsilon >= 1 - np.exp(-1): return f"none with epsilon {epsilon:g}: it leaves nothing of 1 - 1/e"
         return f"at least 1 - 1/e - {epsilon:g}{rest}" + (" in expectation (Mirzasoleiman et al. 2015)" if method == "stochastic" else " (Badanidiyuru & Vondrak 2014)")
     if limits.costs is not None: return f"at least (1 - 1/e)/2{rest} (Leskovec et al. 2007)"
     return f"at least 1/2{rest} (Fisher, Nemhauser & Wolsey 1978)" if limits.capped else f"at least 1 - 1/e{rest} (Nemhauser, Wolsey & Fisher 1978)"
@@ -284,20 +303,26 @@ def _check_method(criterion, method, ties, bound):
 # %% ../nbs/05c_optimize.ipynb #6439e36b
 def _fill(draft, method, at, best=None):
     "Carry out one run; `best`, if given, is picked first."
+    draft.tell({k: [] for k in draft.criterion.extras(0)}, []) # the columns of a plan do not depend on what it holds
+    begin = copy.copy(draft.criterion)
+    bounded = method != "exact" and begin.monotone and begin.submodular
+    at_hand = bounded and begin.keeps_gains # then every prefix is looked at as it comes
     if best is not None:
         run_compiled(draft, best)
         at = np.setdiff1d(at, best) # what is left of the budget adds nothing
     if method in ("compiled", "exact"): run_compiled(draft, at)
     else:
-        draft.bind(draft.criterion.gains())
-        must, often = np.isin(at, draft.limits.must), method == "naive" and draft.criterion.keeps_gains
+        if at_hand: draft.bind(draft.criterion.gains())
+        must = np.isin(at, draft.limits.must)
         for draft.last, stage in ((False, at[must]), (True, at[~must])):
             if not len(stage) or draft.full: continue
             for j in progress(_STEPS[method](draft, stage), draft.criterion.name, len(stage) if draft.limits.costs is not None else draft.limits.budget):
                 draft.take(j)
-                if often or len(draft.picks).bit_count() == 1: draft.bind(draft.criterion.gains()) # after 1, 2, 4, 8 ... picks where gains are dear
+                if at_hand: draft.bind(draft.criterion.gains())
                 if draft.full: break
-        draft.bind(draft.criterion.gains())
+    if bounded and not at_hand:
+        values = [begin.current, *draft.values]
+        draft.bound = prefix_bound(begin, draft.picks, values, draft.limits, draft.criterion)
     return draft
 
 # %% ../nbs/05c_optimize.ipynb #53e99958
@@ -308,4 +333,5 @@ def _as_selection(draft, method, guarantee, seconds):
                      upper_bound=float(draft.bound) if c.monotone and c.submodular else None, measured=names[limits.measured].tolist(),
                      measured_value=float(c.start(limits.measured).current), n_candidates=len(limits.at), n_targets=len(c.targets), seconds=seconds,
                      evaluations=draft.evaluations, guarantee=guarantee, params={"method": method, "ties": draft.ties}, columns=columns,
-                     graph=c.graph.fingerprint, criterion=c)
+                     graph=c.graph.fingerprint, criterion=c, tie_rule="the name" if draft.ties == "index" else c.tie_rule,
+                     **share_of(c, draft.criterion.current))

@@ -22,7 +22,7 @@ from .lists import parse_genes
 from .names import genes_in, resolve
 from .outputs import table_text
 from .select import get_strategy, select
-from .selection import Selection, selection_frame
+from .selection import Selection, exhausted, productive_picks, selection_frame, share_in_words, share_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,8 +74,10 @@ def first_picks(plan:Selection, # nested
                ) -> Selection: # the plan for the smaller budget
     "The start of a plan, as a plan. Raises `GraphselError` for more picks than there are."
     if check_positive_int(n, "budget") > len(plan): raise GraphselError(f"budget is {n:,} but the plan has only {len(plan):,} picks; lower it or give more candidates")
+    unknown = {"share": None, "part_of": ""}
+    told = {} if n == len(plan) else unknown if plan.criterion is None else share_of(plan.criterion, plan.values[n - 1])
     return replace(plan, genes=plan.genes[:n], gains=plan.gains[:n], values=plan.values[:n], budget=n, columns={k: v[:n] for k, v in plan.columns.items()},
-                   upper_bound=None if bounds is None else float(bounds[n - 1]))
+                   upper_bound=None if bounds is None else float(bounds[n - 1]), **told)
 
 # %% ../nbs/12a_planner.ipynb #b64d90f6
 class PlanState:
@@ -129,8 +131,11 @@ def in_words(plan:Selection, # a plan
             ) -> str: # one or two sentences
     "What a plan is and how good it surely is."
     text = f"{len(plan):,} of {plan.n_candidates:,} candidates" + (f" for {sum(plan.columns['cost']):g} of {plan.budget:g} cost units" if "cost" in plan.columns else "")
-    if plan.certificate is not None: text += f": at least {np.floor(plan.certificate*1000)/10:g}% of what any plan of this {'cost' if 'cost' in plan.columns else 'size'} could reach"
-    elif (total := getattr(plan.criterion, "total", None)) is not None: text += f": {plan.value/total:.1%} of the targets' variance removed, if the graph is right"
+    if plan.certificate is not None and productive_picks(plan) != 0:
+        size = "cost" if "cost" in plan.columns else "size"
+        text += f": at least {np.floor(plan.certificate*1000)/10:g}% of what any plan of this {size} could reach"
+    if plan.share is not None: text += f"{':' if plan.certificate is None else ';'} {share_in_words(plan)}"
+    if told := exhausted(plan): text += f". {told[0].upper()}{told[1:]}"
     lacking = [n for n, reason in plan.report.items() if "not in the graph" in reason]
     return text + "." + (f" Not in the graph: {name_some(lacking, named)}." if lacking and named else "")
 

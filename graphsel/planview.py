@@ -87,18 +87,25 @@ def budget_figure(whole:Selection, # the plan as long as it goes
     if not len(whole) or not np.isfinite(whole.values).all():
         ax.text(0.5, 0.5, f"{whole.strategy} has no objective\nto draw a curve of", ha="center", va="center", color="0.4"); ax.axis("off")
         return ax
-    total = getattr(whole.criterion, "total", None)
-    unit, b = (1 if total is None else total/100), np.arange(horizon(budget, len(whole)) + 1)
-    values = np.r_[whole.measured_value, whole.values][b]/unit
+    b = np.arange(horizon(budget, len(whole)) + 1)
+    best = None if bounds is None or bounds[budget - 1] <= 0 else min(1, whole.values[budget - 1]/bounds[budget - 1])
+    part = "" if whole.criterion is None or whole.share is None else whole.part_of.partition(",")[0]
+    show = _percents(whole.criterion) if part else np.asarray
+    values = show(np.r_[whole.measured_value, whole.values][b])
     ax.plot(b, values, color=style(whole.strategy)["color"], label="this plan")
-    if bounds is not None: ax.plot(b[1:], bounds[b[1:] - 1]/unit, "--", color="0.5", linewidth=1, label="no plan exceeds")
+    if bounds is not None: ax.plot(b[1:], show(bounds[b[1:] - 1]), "--", color="0.5", linewidth=1, label="no plan exceeds")
     ax.axvline(budget, color="0.2", linewidth=0.8); ax.plot([budget], [values[budget]], "o", color="0.1", markersize=5, zorder=4)
-    note = f"{tidy(values[budget])}{'%' if total else ''}" + (f"\nat least {np.floor(1000*min(1, values[budget]*unit/bounds[budget - 1]))/10:g}%\nof the best" if bounds is not None and bounds[budget - 1] > 0 else "")
+    note = f"{tidy(values[budget])}{'%' if part else ''}"
+    if best is not None: note += f"\nat least {np.floor(1000*best)/10:g}%\nof the best"
     right = budget > 0.6*b[-1]
     ax.annotate(note, (budget, values[budget]), (-7 if right else 7, -8), textcoords="offset points", ha="right" if right else "left", va="top", fontsize=8)
-    ax.set(xlabel="picks", ylabel="variance removed (%)" if total else "value of the plan", xlim=(0, b[-1]), ylim=(0, None))
+    ax.set(xlabel="picks", ylabel=f"% of {part}" if part else "value of the plan", xlim=(0, b[-1]), ylim=(0, None))
     ax.spines[["top", "right"]].set_visible(False); ax.legend(frameon=False, fontsize=8, loc="lower right")
     return ax
+
+def _percents(criterion):
+    "Values as percents of what the criterion says they are a share of."
+    return lambda values: np.array([100*criterion.share(float(v)) for v in values])
 
 # %% ../nbs/12b_planview.ipynb #a38a0dee
 def newly_reached(graph:Graphs, # one graph or several

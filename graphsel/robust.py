@@ -229,7 +229,8 @@ def _as_plan(s, parts, units, how, bound):
     columns = {k: v for k, v in s.columns.items() if k in ("cost", "group")} | {f"share on {k}": row[1:].tolist() for k, row in zip(parts, shares)}
     bound = None if bound is None else float(max(bound, path[-1])) # the two may differ by a rounding error
     return replace(s, gains=np.diff(path).tolist(), values=path[1:].tolist(), measured_value=float(path[0]), upper_bound=bound,
-                   strategy=f"{next(iter(parts.values())).name}, {how} of {len(parts)} graphs", guarantee=promise, columns=columns)
+                   strategy=f"{next(iter(parts.values())).name}, {how} of {len(parts)} graphs", guarantee=promise, columns=columns,
+                   share=None, part_of="", tie_rule="")
 
 # %% ../nbs/06b_robust.ipynb #d8a97721
 def stability(graph:Graphs, # one graph or several layers, disturbed together

@@ -8,7 +8,7 @@ from test_criteria import facility_instance, instance, reach_instance
 from test_graph import random_graphs
 from test_optimize import optimum, random_limits
 
-from graphsel.bounds import best_feasible, best_sum, check_budget, cost_array, dual_bound, exact_plan, has_dual, largest_sum, make_limits, within_caps
+from graphsel.bounds import Limits, best_feasible, best_sum, check_budget, cost_array, dual_bound, exact_plan, has_dual, largest_sum, make_limits, within_caps
 from graphsel.core import GraphselError
 from graphsel.coverage import GraphReach
 from graphsel.criteria import CRITERIA, make_criterion
@@ -61,6 +61,25 @@ def test_largest_sum_against_trying_all(seed):
     chosen = best_feasible(gains, limits)
     assert limits.spend(chosen) <= budget + 1e-9 and (limits.left(chosen) >= 0).all() and set(limits.must) <= set(chosen.tolist()) and len(set(chosen.tolist())) == len(chosen)
     if limits.costs is None: assert gains[chosen].sum() == pytest.approx(best)
+
+
+@pytest.mark.parametrize("kind", ["costs", "caps", "tight caps"])
+def test_the_front_of_many_gains_decides(kind):
+    "Only the largest are sorted; the sum is that of sorting all, also where caps leave little of the front."
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        gains, costs, budget = rng.integers(0, 50, 2000).astype(float), rng.choice([.1, 1, 40], 2000), int(rng.integers(1, 60))
+        if kind == "costs":
+            order, left, expected = np.argsort(-gains/costs, kind="stable"), float(budget), 0.0
+            for j in order:
+                expected += gains[j]*min(1, left/costs[j])
+                left = max(left - costs[j], 0)
+            assert best_sum(gains, budget, costs) == pytest.approx(expected)
+            continue
+        part, room = (gains < 45).astype(int) if kind == "tight caps" else rng.integers(-1, 9, 2000), np.full(9, 3 if kind == "tight caps" else 5)
+        limits = Limits(budget, np.arange(2000), np.zeros(0, int), np.zeros(0, int), None, part, room, tuple("abcdefghi"))
+        kept = np.sort(gains[within_caps(gains, part, room)])[::-1]
+        assert largest_sum(gains, limits) == kept[:budget].sum()
 
 
 # ---- the dual bound ----

@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from test_kernels import dense_named, gram, random_graphs, random_params, random_prior
 
 from graphsel.core import GraphselError
@@ -308,6 +308,24 @@ def test_bordered_top(seed):
     values, Q = np.linalg.eigh(K[:n, :n])
     tops = bordered_top(values, Q.T @ K[:n, n:], np.diag(K)[n:])
     np.testing.assert_allclose(tops, [np.linalg.eigvalsh(K[np.ix_(at, at)]).max() for at in ([*range(n), n + i] for i in range(4))], atol=1e-10*max(1, K.max()))
+
+
+@given(seed=SEEDS)
+@example(seed=255)
+@example(seed=656)
+@settings(max_examples=40)
+def test_a_top_eigenvalue_does_not_depend_on_who_else_is_asked(seed):
+    "To the last bit, for one border, for some and for all."
+    rng = np.random.default_rng(seed)
+    i, n = rng.integers(1, 40, 2)
+    A = rng.normal(size=(i + n, i + n))
+    K = A @ A.T/10
+    values, Q = np.linalg.eigh(K[:i, :i])
+    joint, corner = Q.T @ K[:i, i:], np.diag(K)[i:]
+    tops = bordered_top(values, joint, corner)
+    for k in (1, 2, 3, n):
+        at = rng.permutation(n)[:k]
+        np.testing.assert_array_equal(bordered_top(values, joint[:, at], corner[at]), tops[at])
 
 
 def test_bordered_top_with_ties():

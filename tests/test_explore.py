@@ -17,15 +17,17 @@ from test_graph import random_graph, random_graphs
 from graphsel.cli import main
 from graphsel.budget import bounds_of_prefixes, budget_curve, budget_for, curve_budgets
 from graphsel.core import GraphselError
+from graphsel.coverage import GraphReach
 from graphsel.criteria import CRITERIA, make_criterion
 from graphsel.explore import PlanExplorer, ResultExplorer, explore, graph_choices, uploaded
 from graphsel.graph import from_edges
 from graphsel.lists import parse_costs, parse_genes
 from graphsel.optimize import greedy
-from graphsel.planner import PlanState, Wishes, compare_plans, first_picks, missing_genes, picks_csv, values_of, why_gene
-from graphsel.planview import Lab, PlanMap, draw_map, html_table, newly_reached, pack_discs, picture_of, plan_map, plan_page
+from graphsel.planner import PlanState, Wishes, compare_plans, first_picks, in_words, missing_genes, picks_csv, values_of, why_gene
+from graphsel.planview import Lab, PlanMap, budget_figure, draw_map, html_table, newly_reached, pack_discs, picture_of, plan_map, plan_page
 from graphsel.resultview import advantage, read_comparison, stability_table
 from graphsel.select import STRATEGIES, select
+from graphsel.selection import Selection
 from graphsel.sources import read_graph
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -137,6 +139,47 @@ def test_a_curve_certifies_no_less_than_its_plan(name, seed, dual, capped):
     assert (whole["upper_bound"] <= plan.upper_bound + 1e-9).all() and (whole["certificate"] <= 1 + 1e-9).all()
     assert whole["certificate"].iloc[-1] >= plan.certificate - 1e-9
     pd.testing.assert_frame_equal(whole.set_index("budget").loc[[2, 6]], some)
+
+
+class Counted(GraphReach):
+    "A criterion of one's own with attributes that mean nothing to anybody else."
+    name, submodular, total, part_of = "counted", False, 0.5, "something"
+
+
+class Telling(Counted):
+    "The same, which says what its value is a share of."
+    name, part_of = "telling", "the genes within reach"
+    def share(self, value): return value/len(self.targets)
+
+
+def shown(plan, n):
+    "Whatever is said of a plan's first picks: sentence, explorer, printed page, figure, columns of the curve."
+    from matplotlib.figure import Figure
+    ax, part = Figure().subplots(), first_picks(plan, n, bounds_of_prefixes(plan))
+    budget_figure(plan, bounds_of_prefixes(plan), n, ax)
+    return (repr(part), in_words(part), plan_page(part)), (ax.get_ylabel(), ax.texts[0].get_text()), list(budget_curve(plan))
+
+
+def test_a_share_is_what_the_criterion_says_it_is_a_share_of():
+    "No attribute is guessed at: a `total` of one's own is nobody's total."
+    told, figure, columns = shown(greedy(Counted(G), 6), 4)
+    assert not any(re.search(r"% of|%<", text) for text in (*told, *figure)) and figure[0] == "value of the plan" and "expected_error" not in columns
+    plan = greedy(Telling(G), 6)
+    told, figure, columns = shown(plan, 4)
+    assert plan.share == plan.value/len(G) and plan.part_of == "the genes within reach"
+    assert all(f"{plan.values[3]/len(G):.1%} of the genes within reach" in text for text in told), told
+    assert figure[0] == "% of the genes within reach" and figure[1].startswith(f"{100*plan.values[3]/len(G):.4g}%") and "expected_error" in columns
+    variance = select(G, 6, "variance")
+    told, figure, _ = shown(variance, 6)
+    assert 0 < variance.share == variance.value/variance.criterion.ceiling() < 1
+    assert all(f"{variance.share:.1%} of the targets&#x27; variance removed" in text.replace("'", "&#x27;") for text in told)
+
+
+def test_a_share_outlives_the_criterion(tmp_path):
+    plan = greedy(Telling(G), 6)
+    back = Selection.load(plan.save(tmp_path/"plan.json"))
+    assert back.criterion is None and (back.share, back.part_of) == (plan.share, plan.part_of) and in_words(back) == in_words(plan)
+    assert first_picks(back, 3).share is None, "of a part nobody is left to tell it"
 
 
 def test_budget_for_asks_what_the_criterion_can_tell():

@@ -1,17 +1,20 @@
 """The maximizers against brute force, against each other, and against a slow greedy and another program; limits of every kind; no order, no repetition changes a plan."""
+import re
 from itertools import combinations, product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from test_criteria import INSTANCES, facility_instance, instance, random_lists, reach_instance, soft_instance, touched, weigh
 from test_graph import dense_operator, gene_names, random_graph, random_graphs
 
-from graphsel.bounds import make_limits
+from graphsel.bounds import LOOKS, largest_sum, make_limits
+from graphsel.budget import bounds_of_prefixes
 from graphsel.core import GraphselError
 from graphsel.coverage import Criterion, GraphReach, RowCriterion, SoftReach
 from graphsel.criteria import CRITERIA, FacilityLocation, make_criterion
 from graphsel.designs import MaxSpec, SupervisionVariance
+from graphsel.distributed import greedi
 from graphsel.graph import from_edges
 from graphsel.optimize import BOUNDS, METHODS, TIES, greedy
 from graphsel.sources import read_graph
@@ -76,6 +79,7 @@ def assert_alike(a, b, scale=1.0):
 
 @pytest.mark.parametrize("name", ROWS)
 @given(seed=SEEDS)
+@example(seed=108659815) # a capped plan that stays empty
 @settings(max_examples=100)
 def test_compiled_is_lazy_is_naive(name, seed):
     rng, c, _ = instance(name, seed)
@@ -417,7 +421,88 @@ def test_certificate_on_whole_string(shared_data):
     assert (np.diff(s.gains) <= 1e-9).all(), "gains only shrink"
 
 
+@pytest.mark.parametrize("bounded", ["greedy", "curve"])
+def test_the_smallest_bound_of_all_prefixes_on_whole_string(shared_data, bounded):
+    "One hundred picks at one hop: .766 from a quarter and the end of them, .801 from the prefix of 60."
+    s = greedy(GraphReach(read_graph(shared_data/"string_v12.tsv.gz"), hops=1), 100)
+    bound = s.upper_bound if bounded == "greedy" else bounds_of_prefixes(s)[-1]
+    assert (s.value, bound) == (8283, 10335) and np.floor(s.certificate*1000) == 801
+
+
+def all_prefixes(c, s, limits):
+    "The smallest bound over the prefixes of a plan, by looking at each."
+    state, picks, found = c.start(limits.measured), c.positions(s.genes), []
+    for k in range(len(picks) + 1):
+        gains = np.array(state.gains(), float)
+        gains[picks[:k]] = 0
+        found.append(state.current + largest_sum(gains, limits))
+        if k < len(picks): state.add(int(picks[k]))
+    return min(c.ceiling(), *found)
+
+
+@pytest.mark.parametrize("name", SUBMODULAR)
+@given(seed=SEEDS)
+@settings(max_examples=20)
+def test_a_bound_is_the_smallest_over_all_prefixes(name, seed):
+    "With costs and caps, must-haves and measured genes alike, and for every method."
+    rng, c, _ = instance(name, seed)
+    if not (c.monotone and c.submodular): return
+    budget, given_limits = random_limits(rng, c)
+    limits = make_limits(c, budget, **given_limits)
+    for method in ["auto", "naive", "lazy", "threshold", "stochastic"]:
+        s = greedy(c, budget, method=method, random_state=0, **given_limits)
+        assert s.upper_bound <= all_prefixes(c, s, limits)*(1 + 1e-9) + 1e-9*c.scale
+        assert s.upper_bound >= s.value - 1e-9*c.scale
+
+
+@pytest.mark.parametrize("kind", ["plain", "costs", "caps", "must", "weights"])
+def test_a_bound_of_a_large_plan_is_the_smallest_too(kind):
+    "Where most prefixes are ruled out without a look."
+    rng = np.random.default_rng(5)
+    g = random_graph(rng, 400)
+    c = GraphReach(g, weights=dict(zip(g.genes, rng.random(400))) if kind == "weights" else None)
+    given_limits = {"costs": dict(costs=dict(zip(g.genes, rng.choice([.5, 1, 3], 400)))), "must": dict(must=list(g.genes[:9])),
+                    "caps": dict(groups=dict(zip(g.genes, map(str, rng.integers(0, 9, 400)))), caps=5)}.get(kind, {})
+    s = greedy(c, 30, **given_limits)
+    expected = all_prefixes(c, s, make_limits(c, 30, **given_limits))
+    assert s.upper_bound == pytest.approx(expected, rel=1e-12) or kind == "costs" and s.upper_bound <= expected + 1e-9
+
+
+def test_pairs_are_bound_by_the_gains_of_their_genes_and_by_their_own():
+    g = random_graph(np.random.default_rng(6), 60)
+    c = GraphReach(g, ["+".join(p) for p in combinations(g.genes[:40], 2)], g.genes)
+    s, limits = greedy(c, 12), make_limits(c, 12)
+    assert len(c.elements)*12 < LOOKS and s.upper_bound == pytest.approx(all_prefixes(c, s, limits), rel=1e-12)
+    state = c.followed()
+    for k in range(5):
+        exact = c.start(c.positions(s.genes[:k]))
+        assert (state.gains() >= exact.gains() - 1e-9).all() and state.current == pytest.approx(exact.current) and not state.exact_gains
+        state = state.joined(c.positions(s.genes[k:k + 1]))
+
+
 # ---- nested designs ----
+
+@pytest.mark.parametrize("make", [GraphReach, SoftReach])
+def test_values_are_a_running_sum_however_the_run_is_cut(make):
+    "Compiled runs go in pieces whose ends depend on the budget; the values of a prefix do not, to the last bit."
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        g = random_graph(rng, 60, weighted=True)
+        c = make(g, weights=dict(zip(g.genes, rng.random(60))))
+        whole = greedy(c, 60)
+        for b in range(1, 60): assert greedy(c, b).values == whole.values[:b]
+
+
+@pytest.mark.parametrize("make,columns", [(GraphReach, {"level", "level_gain"}), (SoftReach, set())])
+def test_an_empty_plan_has_the_columns_of_any_other(make, columns):
+    "A cap of zero leaves nothing to pick: the table is empty and has its columns, in every method."
+    g = from_edges(list("000"), list("123"))
+    limits = dict(groups=dict.fromkeys("0123", "plate"), caps=0, costs={"0": 2.0})
+    for method in ("naive", "lazy", "compiled", "stochastic", "threshold"):
+        s = greedy(make(g), 3, method=method, random_state=0, **limits)
+        assert len(s) == 0 and s.columns == dict.fromkeys({*columns, "cost", "group"}, [])
+
+
 
 @pytest.mark.parametrize("name", INSTANCES)
 @given(seed=SEEDS)
@@ -518,6 +603,87 @@ def test_guarantees_are_stated():
     assert promise(**costs, **caps).startswith("none is known for costs and caps together")
     assert promise(method="exact").startswith("the best plan")
     assert greedy(SupervisionVariance(PATH10), 2).guarantee == "none: variance is not submodular"
+
+
+def promised(text):
+    "The factor that a guarantee names; None where it names none."
+    found = re.match(r"at least ([-+/(). 0-9e]+) of the best (value|addition to what is given)", text)
+    assert found or text.startswith(("none", "the best plan")), text
+    return eval(found[1].replace("1/e", str(1/np.e))) if found else None
+
+
+def assert_kept(plans, best, given_value, slack):
+    "One guarantee for all plans, and kept: on average over the draws where it is one in expectation, else by each."
+    assert len({s.guarantee for s in plans}) == 1
+    factor, won = promised(plans[0].guarantee), [s.value - given_value for s in plans]
+    if factor is None: return
+    assert 0 < factor < 1 and ("addition" in plans[0].guarantee or given_value == 0)
+    assert (np.mean(won) if len(plans) > 1 else min(won)) >= factor*(best - given_value) - slack, plans[0].guarantee
+
+
+@pytest.mark.parametrize("name", SUBMODULAR)
+@given(seed=SEEDS)
+@settings(max_examples=15)
+def test_every_promise_is_kept(name, seed):
+    "All methods under all limits at once, against the best plan there is."
+    rng, c, _ = instance(name, seed)
+    if not (c.monotone and c.submodular): return
+    budget, limits = random_limits(rng, c, size=5)
+    best, given_value, slack = optimum(c, budget, limits), c.value(limits["measured"] + limits["must"]), 1e-8*c.scale
+    for method in ["naive", "lazy"] + ["compiled"]*(name in ROWS) + ["threshold"]:
+        for epsilon in (.1, .5): assert_kept([greedy(c, budget, method=method, epsilon=epsilon, **limits)], best, given_value, slack)
+    for epsilon in (.1, .5): assert_kept([greedy(c, budget, method="stochastic", epsilon=epsilon, random_state=i, **limits) for i in range(12)], best, given_value, slack)
+    if name != "graphreach": return
+    s = greedy(c, budget, method="exact", **limits)
+    assert s.guarantee.startswith("the best plan") and s.value >= best - 1e-6*c.scale
+
+
+@pytest.mark.parametrize("name", ["graphreach", "softreach", "facility", "maxspec"])
+@given(seed=SEEDS)
+@settings(max_examples=6)
+def test_the_promise_of_greedi_is_kept(name, seed):
+    rng = np.random.default_rng(seed)
+    g = random_graphs(rng, 9)
+    c = make_criterion(name, g)
+    budget, limits = random_limits(rng, c, size=5, kinds=("measured", "exclude", "must", "caps"))
+    plans = [greedi(name, g, budget, parts=3, random_state=i, **limits) for i in range(5)]
+    for s in plans: assert s.value == pytest.approx(c.value(limits["measured"] + s.genes), abs=1e-8*c.scale)
+    assert_kept(plans, optimum(c, budget, limits), c.value(limits["measured"] + limits["must"]), 1e-8*c.scale)
+
+
+@pytest.mark.parametrize("limits", [dict(must=[f"dud{i:03}" for i in range(60)]), dict(measured=[f"dud{i:03}" for i in range(60)])], ids=["must", "measured"])
+def test_a_sample_is_sized_by_what_is_left_of_the_budget(limits):
+    "Sixty must-haves that reach nothing, five hubs that reach twenty each: the sample is one for five picks, not for sixty-five."
+    edges = [(f"hub{i}", f"hub{i} target{j:02}") for i in range(5) for j in range(20)]
+    g = from_edges([t for _, t in edges], [h for h, _ in edges], directed=True)
+    g = g.align([*g.genes, *(f"dud{i:03}" for i in range(200))])[0]
+    c = GraphReach(g, [n for n in g.genes if " " not in n], [t for _, t in edges])
+    plans = [greedy(c, 5 + len(limits.get("must", ())), method="stochastic", random_state=i, **limits) for i in range(40)]
+    assert promised(plans[0].guarantee) > .53 and np.mean([s.value for s in plans]) >= promised(plans[0].guarantee)*100
+
+
+def test_a_sample_without_gain_does_not_end_the_first_level():
+    "That nothing is left to reach is for all candidates to say: a poor sample is no reason to reach things twice."
+    g = from_edges(*zip(*[(f"hub{i}", f"leaf{i}{j}") for i in range(9) for j in range(4)]))
+    c = GraphReach(g, [n for n in g.genes if n.startswith("hub")] + [f"leaf0{j}" for j in range(4)])
+    for seed in range(20):
+        s = greedy(c, 9, method="stochastic", epsilon=.9, random_state=seed)
+        assert all(level == 1 or gain == 0 for level, gain in zip(s.columns["level"], s.gains)) and s.columns["level"] == sorted(s.columns["level"])
+        assert s.columns["level"][-1] == 1 or s.value == c.value(c.elements)
+
+
+def test_no_promise_of_nothing():
+    for method in ("stochastic", "threshold"):
+        assert greedy(GraphReach(PATH10), 3, method=method, epsilon=.7, random_state=0).guarantee.startswith("none with epsilon 0.7")
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
+def test_a_sample_does_not_depend_on_the_currency(unit):
+    "Costs ten thousand times as large are no reason to look at one candidate a step."
+    g = random_graph(np.random.default_rng(3), 60)
+    costs = dict(zip(g.genes, np.random.default_rng(4).integers(1, 4, 60).astype(float)))
+    plain, other = (greedy(GraphReach(g), 12*u, costs={n: u*v for n, v in costs.items()}, method="stochastic", random_state=0) for u in (1.0, unit))
+    assert plain.genes == other.genes
 
 
 # ---- hostile runs ----

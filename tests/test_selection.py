@@ -8,10 +8,12 @@ import pytest
 
 from graphsel.core import GraphselError
 from graphsel.coverage import GraphReach
+from graphsel.criteria import FacilityLocation, make_criterion
 from graphsel.designs import MaxSpec, SupervisionVariance
 from graphsel.graph import from_edges
 from graphsel.optimize import greedy
-from graphsel.selection import Selection, as_saved, describe
+from graphsel.planner import in_words
+from graphsel.selection import Selection, as_saved, describe, exhausted, productive_picks
 
 PATH10 = from_edges(list("000045558"), list("123456789"))
 
@@ -60,6 +62,35 @@ def test_what_a_plan_remembers():
     s = greedy(GraphReach(PATH10), 3, measured=["4"], exclude=["5"], method="lazy", ties="index")
     assert (s.strategy, s.budget, s.n_candidates, s.n_targets, s.measured, s.params["method"], s.params["ties"]) == ("graphreach", 3, 8, 10, ["4"], "lazy", "index")
     assert s.graph == PATH10.fingerprint and s.seconds >= 0 and s.evaluations > 0 and s.values[0] == s.measured_value + s.gains[0]
+
+
+def test_what_is_used_up_is_said_and_what_decides_from_there():
+    "From one function for the sentence of a plan, the explorer and the command line."
+    soft = "soft reach, then the degree in the graph, then the name"
+    s = greedy(GraphReach(PATH10), 6)
+    assert s.gains[:4] == [5, 4, 1, 0] and productive_picks(s) == 3
+    assert exhausted(s) == f"after pick 3 nothing is left to gain: the other 3 picks are chosen by the targets they reach again (level 2 of coverage), then {soft}"
+    for text in (repr(s), describe(s, "--out lists them"), in_words(s).replace("After", "after")): assert exhausted(s) in text
+    assert exhausted(greedy(GraphReach(PATH10), 10)).split("(")[1].startswith("levels 2 to ")
+    assert exhausted(greedy(GraphReach(PATH10), 4, ties="index")) == "after pick 3 nothing is left to gain: the other 1 pick is chosen by the name"
+    known = greedy(GraphReach(PATH10), 2, measured=["0", "5", "8"])
+    assert exhausted(known).startswith("beyond what is measured nothing is left to gain: the 2 picks are") and "100%" not in repr(known)
+    assert exhausted(greedy(GraphReach(PATH10), 5, costs={})).startswith("after pick 3 nothing is left to gain within the limits")
+    for some in (greedy(GraphReach(PATH10), 3), greedy(SupervisionVariance(PATH10), 6), replace(s, tie_rule=""), replace(s, gains=[float("nan")]*6)): assert exhausted(some) == ""
+
+
+def test_pairs_that_reach_nothing_are_no_best_plan():
+    g = PATH10.align([*PATH10.genes, *"XYZ"])[0]
+    s = greedy(GraphReach(g, ["X+Y", "X+Z", "Y+Z"], ["0"]), 2)
+    assert s.certificate == 1 and productive_picks(s) == 0
+    for text in (repr(s), in_words(s)):
+        assert "100%" not in text and "rom the first pick on nothing is left to gain: the 2 picks are chosen by soft reach, then the degree in the graph, then the name" in text
+
+
+def test_the_tie_rule_is_saved_and_is_that_of_the_criterion(tmp_path):
+    s = greedy(FacilityLocation(PATH10), 3)
+    assert s.tie_rule == "the degree in the graph, then the name" and greedy(make_criterion("1*graphreach+1*maxspec", PATH10), 2).tie_rule.startswith("soft reach")
+    assert Selection.load(s.save(tmp_path/"plan.json")).tie_rule == s.tie_rule
 
 
 # ---- on disk ----
