@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BASES', 'neighbor_weights', 'unit_kernels', 'Choice', 'leave_one_out', 'weighting_variance', 'Neighbors',
-           'singles_from', 'Additive', 'Slopes', 'fit_slopes', 'best_penalty', 'Elsewhere', 'from_prior', 'from_screen',
-           'sources_of', 'Transfer']
+           'singles_from', 'Additive', 'Slopes', 'unseen_share', 'fit_slopes', 'best_penalty', 'Elsewhere',
+           'from_prior', 'from_screen', 'sources_of', 'Transfer']
 
 # %% ../nbs/07b_baselines.ipynb #d21f284e
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ from .core import GraphselError, check_positive_int, log, unknown_name
 from .data import check_screen, gene_incidence, perturbation_name, perturbed_genes
 from .graph import GenePrior, Graphs
 from .response import (Asked, GaussianProcess, MeanModel, NoChange, ResponseModel, Ridge, as_prediction, ask, ask_head, asked_names,
-                               channel_kernels, channels, check_counts, check_numbers, features_of, solve_head, spectral_points, unit_scale)
+                               channel_kernels, channels, check_counts, check_numbers, features_of, leave_head, solve_head, spectral_points, unit_scale)
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -118,6 +118,12 @@ class Neighbors(ResponseModel):
         mean, u = (np.concatenate(o) for o in zip(*blocks, strict=True))
         return mean, {"variance": u[:, None]*self.scale_, "predictive_variance": (u + self.noise)[:, None]*self.scale_}
 
+    def _left_out(self, Y):
+        W = neighbor_weights(self.K_ - 2*np.eye(len(Y)), self.choice_.k, self.choice_.votes)
+        u = weighting_variance(W, np.diag(self.K_), self.K_, self.K_, self.noise)
+        shift = Y/(len(Y) - 1) if len(Y) > 1 else np.full(Y.shape, np.nan) # of the mean, without that pick
+        return Y - W @ Y + shift*(1 - W.sum(axis=1).A1[:, None]), (u + self.noise)[:, None]*self.scale_
+
     def _block(self, names):
         K = self._kernels(ask(channels(self.graph_, self.hops), names))[self.choice_.kernel]
         W = neighbor_weights(K, self.choice_.k, self.choice_.votes)
@@ -194,6 +200,14 @@ class Slopes:
     def __call__(self, X): return self.y + self.slope*(X - self.x)
 
 # %% ../nbs/07b_baselines.ipynb #a7afa7c2
+def unseen_share(A:np.ndarray, # n x R, responses elsewhere less their mean
+                 penalty:float # of the slopes
+                ) -> np.ndarray: # n x R, what an error is divided by to be one of leaving out
+    "1 less the leverage of each pick (of the slopes and the offset)."
+    size = (A**2).sum(axis=0)
+    leverage = 1/len(A) + np.divide(A**2, size, out=np.zeros_like(A), where=size > 0)/(1 + penalty)
+    return np.maximum(1 - leverage, 1e-3)
+
 def fit_slopes(X:np.ndarray, # n x R, responses elsewhere
                Y:np.ndarray, # n x R, the same here
                penalties:Sequence[float] # to choose from; infinity: one slope for all
@@ -208,8 +222,7 @@ def fit_slopes(X:np.ndarray, # n x R, responses elsewhere
     for penalty in penalties:
         keep = 1/(1 + penalty)
         slope = keep*own + (1 - keep)*common
-        leverage = 1/len(X) + keep*np.divide(A**2, size, out=np.zeros_like(A), where=size > 0)
-        left_out = (B - slope*A)/np.maximum(1 - leverage, 1e-3)
+        left_out = (B - slope*A)/unseen_share(A, penalty)
         found.append((((left_out/unit)**2).mean(), Slopes(slope, x, y, float(penalty), (left_out**2).mean(axis=0))))
     return min(found, key=lambda o: o[0])[1] # the first of equals
 
@@ -301,6 +314,18 @@ class Transfer(ResponseModel):
             mean[known], v = ask_head(self.head_, X[known] @ self.X_.T + 1, (X[known]**2).sum(axis=1) + 1)
             variance[known] = (v + self.noise_)[:, None]*self.head_.scale
         return mean, {"variance": variance}
+
+    def _left_out(self, Y):
+        n, (X, known) = len(Y), self._rows(self.perturbations_)
+        error = Y*n/(n - 1) if n > 1 else np.full(Y.shape, np.nan) # of the mean
+        variance, at = np.tile(self.spread_, (n, 1)), np.ix_(known, self.at_)
+        if self.enough_ and len(self.at_):
+            s = self.slopes_
+            error[at], variance[at] = (Y[at] - s(X[known]))/unseen_share(X[known] - s.x, s.penalty), s.variance
+        elif self.enough_:
+            error[known], left = leave_head(self.head_, Y[known])
+            variance[known] = left[:, None]*self.head_.scale
+        return error, variance
 
     def features(self, perturbations:Iterable[str]) -> np.ndarray: # P x d
         "Leading coordinates of the other source's rows; zero for what it lacks."

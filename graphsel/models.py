@@ -24,7 +24,7 @@ from .data import gene_incidence
 from .graph import Graphs
 from .networks import CONVS, Ensemble, GateNet, Hidden, edge_tensors, hidden_kernel, loo_residuals, node_inputs, penalty, rows_of
 from .response import (Asked, Channels, GaussianProcess, Head, MeanModel, NoChange, ResponseModel, Ridge, ask, ask_head, asked_names,
-                               between_perturbations, channel_names, channels, check_numbers, features_of, solve_head, unit_scale)
+                               between_perturbations, channel_names, channels, check_numbers, features_of, leave_head, solve_head, unit_scale)
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -254,6 +254,14 @@ class GNN(ResponseModel):
     def _predict(self, names):
         found = ask_members(channels(self.graph_, self.hops), self.members_, self.picks_, names)
         return decode(self.members_, *found, self.axes_, self.left_out_)
+
+    def _left_out(self, Y):
+        L, alpha = self.members_[0].head.cholesky, self.members_[0].head.alpha
+        Z = L @ (L.T @ alpha) # what was decoded
+        errors, variances = zip(*(leave_head(m.head, Z) for m in self.members_), strict=True)
+        without_noise = np.stack([v - m.noise for v, m in zip(variances, self.members_, strict=True)])
+        mean, layers = decode(self.members_, Z - np.stack(errors), without_noise, self.axes_, self.left_out_)
+        return Y - mean, layers["predictive_variance"]
 
     def features(self, perturbations:Iterable[str]) -> np.ndarray: # P x (n_members * n_features)
         "Hidden layers of the members, side by side, each divided by the root of their number."
