@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BASES', 'neighbor_weights', 'unit_kernels', 'Choice', 'leave_one_out', 'weighting_variance', 'Neighbors',
            'singles_from', 'Additive', 'Slopes', 'unseen_share', 'fit_slopes', 'best_penalty', 'Elsewhere',
-           'from_prior', 'from_screen', 'sources_of', 'Transfer']
+           'from_prior', 'from_screen', 'sources_of', 'Transfer', 'leave_transfer']
 
 # %% ../nbs/07b_baselines.ipynb #d21f284e
 from collections.abc import Iterable, Sequence
@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from .core import GraphselError, check_positive_int, log, unknown_name
 from .data import check_screen, gene_incidence, perturbation_name, perturbed_genes
 from .graph import GenePrior, Graphs
+from .likelihood import mean_shift
 from .response import (Asked, GaussianProcess, MeanModel, NoChange, ResponseModel, Ridge, as_prediction, ask, ask_head, asked_names,
                                channel_kernels, channels, check_counts, check_numbers, features_of, leave_head, solve_head, spectral_points, unit_scale)
 
@@ -105,12 +106,9 @@ class Neighbors(ResponseModel):
         check_numbers(self.noise, "noise")
         self.Y_, self.picks_ = Y, ask(channels(self.graph_, self.hops), self.perturbations_)
         C = self._kernels(self.picks_)
-        tried = leave_one_out(C, Y, ks, votes)
-        self.choice_ = min(tried, key=lambda c: c.error)
+        self.choice_ = min(leave_one_out(C, Y, ks, votes), key=lambda c: c.error)
         self.K_ = C[self.choice_.kernel]
-        others = self.K_ - 2*np.eye(len(Y)) # a pick is no neighbor of itself
-        W = neighbor_weights(others, self.choice_.k, self.choice_.votes)
-        u = weighting_variance(W, np.diag(self.K_), self.K_, self.K_, self.noise)
+        W, u = self._among_picks()
         self.scale_ = ((Y - W @ Y)**2/(u + self.noise)[:, None]).mean(axis=0)
 
     def _predict(self, names):
@@ -118,11 +116,12 @@ class Neighbors(ResponseModel):
         mean, u = (np.concatenate(o) for o in zip(*blocks, strict=True))
         return mean, {"variance": u[:, None]*self.scale_, "predictive_variance": (u + self.noise)[:, None]*self.scale_}
 
+    def _among_picks(self): # weights of the others for each pick; its variance
+        W = neighbor_weights(self.K_ - 2*np.eye(len(self.K_)), self.choice_.k, self.choice_.votes) # a pick is no neighbor of itself
+        return W, weighting_variance(W, np.diag(self.K_), self.K_, self.K_, self.noise)
     def _left_out(self, Y):
-        W = neighbor_weights(self.K_ - 2*np.eye(len(Y)), self.choice_.k, self.choice_.votes)
-        u = weighting_variance(W, np.diag(self.K_), self.K_, self.K_, self.noise)
-        shift = Y/(len(Y) - 1) if len(Y) > 1 else np.full(Y.shape, np.nan) # of the mean, without that pick
-        return Y - W @ Y + shift*(1 - W.sum(axis=1).A1[:, None]), (u + self.noise)[:, None]*self.scale_
+        W, u = self._among_picks()
+        return Y - W @ Y + mean_shift(Y)*(1 - np.asarray(W.sum(axis=1))), (u + self.noise)[:, None]*self.scale_
 
     def _block(self, names):
         K = self._kernels(ask(channels(self.graph_, self.hops), names))[self.choice_.kernel]
@@ -315,19 +314,23 @@ class Transfer(ResponseModel):
             variance[known] = (v + self.noise_)[:, None]*self.head_.scale
         return mean, {"variance": variance}
 
-    def _left_out(self, Y):
-        n, (X, known) = len(Y), self._rows(self.perturbations_)
-        error = Y*n/(n - 1) if n > 1 else np.full(Y.shape, np.nan) # of the mean
-        variance, at = np.tile(self.spread_, (n, 1)), np.ix_(known, self.at_)
-        if self.enough_ and len(self.at_):
-            s = self.slopes_
-            error[at], variance[at] = (Y[at] - s(X[known]))/unseen_share(X[known] - s.x, s.penalty), s.variance
-        elif self.enough_:
-            error[known], left = leave_head(self.head_, Y[known])
-            variance[known] = left[:, None]*self.head_.scale
-        return error, variance
-
+    def _left_out(self, Y): return leave_transfer(self, Y)
     def features(self, perturbations:Iterable[str]) -> np.ndarray: # P x d
         "Leading coordinates of the other source's rows; zero for what it lacks."
         X, known = self._rows(asked_names(self, perturbations))
         return np.where(known[:, None], (X - self.center_) @ self.axes_.T, 0.0)
+
+# %% ../nbs/07b_baselines.ipynb #e8c1d2a7
+def leave_transfer(model:Transfer, # trained
+                   Y:np.ndarray # n x R, centered responses of its picks
+                  ) -> tuple[np.ndarray, np.ndarray]: # errors; claimed variances, n x R
+    "Each pick predicted from the others."
+    X, known = model._rows(model.perturbations_)
+    error, variance = Y + mean_shift(Y), np.tile(model.spread_, (len(Y), 1)) # of the mean
+    if model.enough_ and len(model.at_):
+        s, at = model.slopes_, np.ix_(known, model.at_)
+        error[at], variance[at] = (Y[at] - s(X[known]))/unseen_share(X[known] - s.x, s.penalty), s.variance
+    elif model.enough_:
+        error[known], left = leave_head(model.head_, Y[known])
+        variance[known] = left[:, None]*model.head_.scale
+    return error, variance

@@ -6,7 +6,7 @@ import torch
 from scipy import sparse
 from sklearn.base import clone
 
-from graphsel import core, models, networks, response
+from graphsel import core, likelihood, models, networks, response
 from graphsel.core import GraphselError
 from graphsel.data import check_screen, make_screen, perturbed_genes, read_screen
 from graphsel.graph import combine, from_edges, make_prior, perturb, propagation, spectral_features
@@ -522,10 +522,10 @@ def test_the_factor_makes_the_interval_hold_what_it_says():
             shares = []
             for _ in range(200):
                 picks, scale = draw(n)*[1, 5, 1e-7, 1e7], np.array([1, 5, 1e-7, 1e7])
-                factor = response.interval_factor(picks, np.full((n, 1), 3.0))
+                factor = likelihood.interval_factor(picks, np.full((n, 1), 3.0))
                 shares.append((np.abs(draw(100)*scale) < 1.96*np.sqrt(3*factor)).mean())
             assert 0.92 < np.mean(shares) < 0.99, n
-    assert np.array_equal(response.interval_factor(np.zeros((5, 2)), np.zeros((5, 2))), [0, 0])
+    assert np.array_equal(likelihood.interval_factor(np.zeros((5, 2)), np.zeros((5, 2))), [0, 0])
 
 
 @pytest.fixture(scope="module")
