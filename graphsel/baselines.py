@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BASES', 'neighbor_weights', 'unit_kernels', 'Choice', 'leave_one_out', 'weighting_variance', 'Neighbors',
-           'singles_from', 'Additive', 'Slopes', 'fit_slopes', 'best_penalty', 'Elsewhere', 'from_prior', 'from_screen',
-           'sources_of', 'Transfer']
+           'singles_from', 'Additive', 'Slopes', 'unseen_share', 'fit_slopes', 'best_penalty', 'Elsewhere',
+           'from_prior', 'from_screen', 'sources_of', 'Transfer', 'leave_transfer']
 
 # %% ../nbs/07b_baselines.ipynb #d21f284e
 from collections.abc import Iterable, Sequence
@@ -18,8 +18,9 @@ import scipy.sparse as sp
 from .core import GraphselError, check_positive_int, log, unknown_name
 from .data import check_screen, gene_incidence, perturbation_name, perturbed_genes
 from .graph import GenePrior, Graphs
+from .likelihood import mean_shift
 from .response import (Asked, GaussianProcess, MeanModel, NoChange, ResponseModel, Ridge, as_prediction, ask, ask_head, asked_names,
-                               channel_kernels, channels, check_counts, check_numbers, features_of, solve_head, spectral_points, unit_scale)
+                               channel_kernels, channels, check_counts, check_numbers, features_of, leave_head, solve_head, spectral_points, unit_scale)
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -105,18 +106,22 @@ class Neighbors(ResponseModel):
         check_numbers(self.noise, "noise")
         self.Y_, self.picks_ = Y, ask(channels(self.graph_, self.hops), self.perturbations_)
         C = self._kernels(self.picks_)
-        tried = leave_one_out(C, Y, ks, votes)
-        self.choice_ = min(tried, key=lambda c: c.error)
+        self.choice_ = min(leave_one_out(C, Y, ks, votes), key=lambda c: c.error)
         self.K_ = C[self.choice_.kernel]
-        others = self.K_ - 2*np.eye(len(Y)) # a pick is no neighbor of itself
-        W = neighbor_weights(others, self.choice_.k, self.choice_.votes)
-        u = weighting_variance(W, np.diag(self.K_), self.K_, self.K_, self.noise)
+        W, u = self._among_picks()
         self.scale_ = ((Y - W @ Y)**2/(u + self.noise)[:, None]).mean(axis=0)
 
     def _predict(self, names):
         blocks = [self._block(names[i:i + 512]) for i in range(0, len(names), 512)]
         mean, u = (np.concatenate(o) for o in zip(*blocks, strict=True))
         return mean, {"variance": u[:, None]*self.scale_, "predictive_variance": (u + self.noise)[:, None]*self.scale_}
+
+    def _among_picks(self): # weights of the others for each pick; its variance
+        W = neighbor_weights(self.K_ - 2*np.eye(len(self.K_)), self.choice_.k, self.choice_.votes) # a pick is no neighbor of itself
+        return W, weighting_variance(W, np.diag(self.K_), self.K_, self.K_, self.noise)
+    def _left_out(self, Y):
+        W, u = self._among_picks()
+        return Y - W @ Y + mean_shift(Y)*(1 - np.asarray(W.sum(axis=1))), (u + self.noise)[:, None]*self.scale_
 
     def _block(self, names):
         K = self._kernels(ask(channels(self.graph_, self.hops), names))[self.choice_.kernel]
@@ -194,6 +199,14 @@ class Slopes:
     def __call__(self, X): return self.y + self.slope*(X - self.x)
 
 # %% ../nbs/07b_baselines.ipynb #a7afa7c2
+def unseen_share(A:np.ndarray, # n x R, responses elsewhere less their mean
+                 penalty:float # of the slopes
+                ) -> np.ndarray: # n x R, what an error is divided by to be one of leaving out
+    "1 less the leverage of each pick (of the slopes and the offset)."
+    size = (A**2).sum(axis=0)
+    leverage = 1/len(A) + np.divide(A**2, size, out=np.zeros_like(A), where=size > 0)/(1 + penalty)
+    return np.maximum(1 - leverage, 1e-3)
+
 def fit_slopes(X:np.ndarray, # n x R, responses elsewhere
                Y:np.ndarray, # n x R, the same here
                penalties:Sequence[float] # to choose from; infinity: one slope for all
@@ -208,8 +221,7 @@ def fit_slopes(X:np.ndarray, # n x R, responses elsewhere
     for penalty in penalties:
         keep = 1/(1 + penalty)
         slope = keep*own + (1 - keep)*common
-        leverage = 1/len(X) + keep*np.divide(A**2, size, out=np.zeros_like(A), where=size > 0)
-        left_out = (B - slope*A)/np.maximum(1 - leverage, 1e-3)
+        left_out = (B - slope*A)/unseen_share(A, penalty)
         found.append((((left_out/unit)**2).mean(), Slopes(slope, x, y, float(penalty), (left_out**2).mean(axis=0))))
     return min(found, key=lambda o: o[0])[1] # the first of equals
 
@@ -302,7 +314,23 @@ class Transfer(ResponseModel):
             variance[known] = (v + self.noise_)[:, None]*self.head_.scale
         return mean, {"variance": variance}
 
+    def _left_out(self, Y): return leave_transfer(self, Y)
     def features(self, perturbations:Iterable[str]) -> np.ndarray: # P x d
         "Leading coordinates of the other source's rows; zero for what it lacks."
         X, known = self._rows(asked_names(self, perturbations))
         return np.where(known[:, None], (X - self.center_) @ self.axes_.T, 0.0)
+
+# %% ../nbs/07b_baselines.ipynb #e8c1d2a7
+def leave_transfer(model:Transfer, # trained
+                   Y:np.ndarray # n x R, centered responses of its picks
+                  ) -> tuple[np.ndarray, np.ndarray]: # errors; claimed variances, n x R
+    "Each pick predicted from the others."
+    X, known = model._rows(model.perturbations_)
+    error, variance = Y + mean_shift(Y), np.tile(model.spread_, (len(Y), 1)) # of the mean
+    if model.enough_ and len(model.at_):
+        s, at = model.slopes_, np.ix_(known, model.at_)
+        error[at], variance[at] = (Y[at] - s(X[known]))/unseen_share(X[known] - s.x, s.penalty), s.variance
+    elif model.enough_:
+        error[known], left = leave_head(model.head_, Y[known])
+        variance[known] = left[:, None]*model.head_.scale
+    return error, variance

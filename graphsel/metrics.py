@@ -111,11 +111,11 @@ LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 def predicted_sd(prediction:"ad.AnnData", # screen-shaped
                  layer:str|None=None # which variance; None = of a measurement where there is one, else of the response
                 ) -> np.ndarray: # P x G
-    "Predicted standard deviation. Raises `GraphselError` where the model gave none, or one that is not a number of at least 0."
+    "Predicted standard deviation, NaN where the model cannot say. Raises `GraphselError` where it gave none, or a negative variance."
     layer = layer or ("predictive_variance" if "predictive_variance" in prediction.layers else "variance")
     if layer not in prediction.layers: raise GraphselError(f"the prediction has no layer '{layer}' (it has {name_some(prediction.layers) or 'none'}); use a model that knows how sure it is, e.g. gp")
     variance = np.asarray(prediction.layers[layer], float)
-    if not (variance >= 0).all(): raise GraphselError(f"layer '{layer}' holds {(~(variance >= 0)).sum():,} values that are negative or not a number; mend the model")
+    if (variance < 0).any(): raise GraphselError(f"layer '{layer}' holds {(variance < 0).sum():,} values that are negative; mend the model")
     return np.sqrt(variance)
 
 # %% ../nbs/09_metrics.ipynb #f710a8cc
@@ -131,6 +131,7 @@ def coverage(prediction:"ad.AnnData", # screen-shaped, with a variance
     bad = [v for v in levels if not 0 < v < 1]
     if bad: raise GraphselError(f"level {bad[0]} is not between 0 and 1; give nominal levels such as 0.9")
     sd, error = predicted_sd(prediction, layer), np.abs(_dense(prediction.X) - true)
+    if np.isnan(sd).any(): raise GraphselError(f"the predicted variance is not a number in {np.isnan(sd).sum():,} places: the model cannot say how sure it is, as after a single perturbation; train on two or more")
     rows = []
     for level in levels:
         z = norm.ppf((1 + level)/2)

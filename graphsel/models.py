@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['TRAINED', 'BIAS', 'LOOK_EVERY', 'LOOK_PICKS', 'MODELS', 'principal', 'Training', 'gene_positions', 'training_data',
            'validator', 'new_networks', 'train_ensemble', 'Keeper', 'Member', 'freeze', 'ask_members', 'with_heads',
-           'hidden_points', 'GNN', 'decode', 'mean_gates', 'check_network', 'make_model', 'load_model',
-           'measured_neighbors', 'rank_unmeasured']
+           'some_genes', 'hidden_points', 'GNN', 'decode', 'leave_members', 'mean_gates', 'check_network', 'make_model',
+           'load_model', 'measured_neighbors', 'rank_unmeasured']
 
 # %% ../nbs/07b_models.ipynb #d5c98b99
 import io
@@ -26,7 +26,7 @@ from .graph import Graphs
 from .networks import CONVS, Ensemble, GateNet, Hidden, edge_tensors, hidden_kernel, loo_residuals, node_inputs, penalty, rows_of
 from .outputs import unsealed
 from .response import (Asked, Channels, GaussianProcess, Head, MeanModel, NoChange, ResponseModel, Ridge, ask, ask_head, asked_names,
-                               between_perturbations, channel_names, channels, check_numbers, features_of, solve_head, unit_scale)
+                               between_perturbations, channel_names, channels, check_numbers, features_of, leave_head, solve_head, unit_scale)
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -205,6 +205,10 @@ def with_heads(channels:Channels, members:Sequence[Member], picks:Asked,
     return [replace(m, head=solve_head(m.kernel(C, picks, picks) + BIAS, Z, m.noise)) for m in members]
 
 # %% ../nbs/07b_models.ipynb #4d5f28fa
+def some_genes(graph:Graphs, most:int=1000) -> np.ndarray: # at most so many names
+    "Genes evenly spread over the graph."
+    return graph.genes[np.unique(np.linspace(0, len(graph) - 1, min(len(graph), most)).round().astype(int))]
+
 def hidden_points(members:Sequence[Member], channels:Channels, genes:Sequence[str], # landmarks
                   n_components:int) -> Callable: # genes -> n x (members * d)
     "Coordinates whose inner products approximate the mean of the members' kernels, extended from the landmarks to any gene."
@@ -256,12 +260,12 @@ class GNN(ResponseModel):
     def _predict(self, names):
         found = ask_members(channels(self.graph_, self.hops), self.members_, self.picks_, names)
         return decode(self.members_, *found, self.axes_, self.left_out_)
+    def _left_out(self, Y): return leave_members(self.members_, Y, self.axes_, self.left_out_)
 
     def features(self, perturbations:Iterable[str]) -> np.ndarray: # P x (n_members * n_features)
         "Hidden layers of the members, side by side, each divided by the root of their number."
         names, c, g = asked_names(self, perturbations), channels(self.graph_, self.hops), self.graph_
-        spread = g.genes[np.unique(np.linspace(0, len(g) - 1, min(len(g), 1000)).round().astype(int))]
-        return features_of(hidden_points(self.members_, c, spread, self.n_features), g, names)
+        return features_of(hidden_points(self.members_, c, some_genes(g), self.n_features), g, names)
 
     def mixture(self) -> "pd.Series": # channel -> weight; sum 1
         "What the network learned to look at: the gate of each channel, mean over genes and members. Raises `GraphselError` before `fit`."
@@ -277,6 +281,17 @@ def decode(members:Sequence[Member], means:np.ndarray, variances:np.ndarray, # m
     means = means @ axes
     between = means.var(axis=0)
     return means.mean(axis=0), {"variance": within + between, "ensemble_variance": between, "predictive_variance": within + between + noise + left_out}
+
+def leave_members(members:Sequence[Member], Y:np.ndarray, # n x R, centered responses of the picks
+                  axes:np.ndarray, left_out:np.ndarray # as for `decode`
+                 ) -> tuple[np.ndarray, np.ndarray]: # errors; claimed variances, n x R
+    "Each pick predicted from the others: decoders solved without it, networks as they are."
+    L, alpha = members[0].head.cholesky, members[0].head.alpha
+    Z = L @ (L.T @ alpha) # what was decoded
+    errors, variances = zip(*(leave_head(m.head, Z) for m in members), strict=True)
+    without_noise = np.stack([v - m.noise for v, m in zip(variances, members, strict=True)])
+    mean, layers = decode(members, Z - np.stack(errors), without_noise, axes, left_out)
+    return Y - mean, layers["predictive_variance"]
 
 def mean_gates(model:GNN) -> "pd.Series": # channel -> weight
     "What `GNN.mixture` tells."

@@ -6,7 +6,7 @@
 __all__ = ['MODEL_FILES', 'DENSE_GENES', 'TUNING_PICKS', 'TUNING_COLUMNS', 'spelled', 'named_rows', 'check_graph',
            'check_numbers', 'check_counts', 'picked_rows', 'as_prediction', 'save_model', 'ResponseModel',
            'asked_names', 'NoChange', 'MeanModel', 'hop_rows', 'GeneRows', 'Channels', 'channels', 'channel_names',
-           'Head', 'solve_head', 'ask_head', 'Asked', 'ask', 'between_perturbations', 'channel_kernels',
+           'Head', 'solve_head', 'ask_head', 'leave_head', 'Asked', 'ask', 'between_perturbations', 'channel_kernels',
            'ask_in_blocks', 'features_of', 'spectral_points', 'weighted_points', 'GaussianProcess', 'Ridge',
            'unit_scale']
 
@@ -27,7 +27,7 @@ from sklearn.base import BaseEstimator
 from .core import GraphselError, RandomState, as_rng, atomic_path, check_positive_int, log, name_some, progress, remember
 from .data import check_screen, gene_incidence, perturbation_name, perturbed_genes
 from .graph import Graphs, inner_products, propagation, spectral_features, unit_rows
-from .likelihood import best_noise, tune_mixture
+from .likelihood import Calibrated, best_noise, mean_shift, tune_mixture
 from .outputs import check_ending, sealed
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def save_model(model:"ResponseModel", # trained
     return Path(path)
 
 # %% ../nbs/07a_response.ipynb #bf76700d
-class ResponseModel(BaseEstimator):
+class ResponseModel(Calibrated, BaseEstimator):
     "Base of all models. A subclass sets `name` and writes `_fit(Y, rng)` and `_predict(names) -> (mean, layers)`."
     name, source = "", "graph" # its word; where it looks genes up
     centers = True # False: responses are left as they are
@@ -148,6 +148,7 @@ class ResponseModel(BaseEstimator):
         self.graph_, self.var_ = check_graph(graph), screen.var.copy()
         self.mean_ = Y.mean(axis=0) if self.centers else np.zeros(Y.shape[1])
         self._fit(Y - self.mean_, as_rng(random_state))
+        self._calibrate(Y - self.mean_)
         return self
 
     def predict(self, perturbations:Iterable[str] # names, measured or not
@@ -161,7 +162,7 @@ class ResponseModel(BaseEstimator):
 
     def _answer(self, names):
         mean, layers = self._predict(names)
-        return as_prediction(self.mean_ + mean, names, self.var_, self.name, layers)
+        return as_prediction(self.mean_ + mean, names, self.var_, self.name, self._widened(layers))
 
     def _unknown(self, names): # those of which the model knows nothing: neither in the graph nor measured
         measured = {g for n in self.perturbations_ for g in perturbed_genes(n)} if self.remembers else ()
@@ -296,6 +297,16 @@ def ask_head(head:Head, # from `solve_head`
     V = sl.solve_triangular(head.cholesky, cross.T, lower=True)
     return cross @ head.alpha, np.maximum(prior - (V**2).sum(axis=0), 0)
 
+# %% ../nbs/07a_response.ipynb #dc575a1a
+def leave_head(head:Head, # from `solve_head`
+               Y:np.ndarray # n x R, the same responses, less their mean
+              ) -> tuple[np.ndarray, np.ndarray]: # error n x R; variance n of a measurement, in units of the kernel
+    "Errors of predicting each pick from all others, their mean included; NaN for a single pick."
+    inverse = sl.solve_triangular(head.cholesky, np.eye(len(Y)), lower=True)
+    leverage = (inverse**2).sum(axis=0)[:, None] # diagonal of the inverse
+    shared = (inverse.T @ inverse.sum(axis=1))[:, None]
+    return (head.alpha + shared*mean_shift(Y))/leverage, 1/leverage[:, 0]
+
 # %% ../nbs/07a_response.ipynb #7fb9a070
 @dataclass(frozen=True)
 class Asked:
@@ -394,6 +405,10 @@ class GaussianProcess(ResponseModel):
     def _predict(self, names):
         mean, variance = self._ask(names)
         return mean, {"variance": variance[:, None]*self.head_.scale, "predictive_variance": (variance + self.noise_)[:, None]*self.head_.scale}
+
+    def _left_out(self, Y):
+        error, variance = leave_head(self.head_, Y)
+        return error, variance[:, None]*self.head_.scale
 
     def posterior_variance(self, perturbations:Iterable[str]) -> np.ndarray: # P
         "Variance that the picks left, in units of the kernel: 1 = nothing known of a single gene."

@@ -6,13 +6,14 @@ import torch
 from scipy import sparse
 from sklearn.base import clone
 
-from graphsel import core, models, networks, response
+from graphsel import core, likelihood, models, networks, response
 from graphsel.core import GraphselError
-from graphsel.data import check_screen, make_screen
+from graphsel.data import check_screen, make_screen, perturbed_genes, read_screen
 from graphsel.graph import combine, from_edges, make_prior, perturb, propagation, spectral_features
 from graphsel.models import GNN, MODELS, load_model, make_model, measured_neighbors, rank_unmeasured
 from graphsel.outputs import sealed
 from graphsel.response import Channels, GaussianProcess, Ridge, best_noise, channels
+from graphsel.sources import read_graph
 
 GENES = [f"g{i:02}" for i in range(40)]
 NAMES = sorted(MODELS)
@@ -129,7 +130,7 @@ def test_tiny_screens(name, n):
     tiny = SCREEN[GENES[:4*n:4], ["r1"]].copy()
     p = fitted(name, screen=tiny, picks=None).predict(GENES)
     assert p.shape == (40, 1) and np.isfinite(p.X).all()
-    if "variance" in p.layers: assert np.isfinite(p.layers["variance"]).all()
+    if "variance" in p.layers: assert (np.isnan if n == 1 else np.isfinite)(p.layers["variance"]).all()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -203,7 +204,7 @@ def test_pairs_and_unseen_genes(name):
     if name == "ridge": return
     tolerance = {"gp": 1e-5, "gnn": 0.2}[name]  # gnn: plus what is unknown of the bias
     scales = [m.head_.scale] if name == "gp" else [o.head.scale @ m.axes_**2 for o in m.members_]
-    assert p.layers["variance"][2] == pytest.approx(np.mean(scales, axis=0), rel=tolerance)
+    assert p.layers["variance"][2] == pytest.approx(np.mean(scales, axis=0)*m.calibration_, rel=tolerance)
     assert np.linalg.norm(p.X[1] - 1) < np.linalg.norm(m.mean_ - 1)  # an unknown gene that was measured is remembered
 
 
@@ -233,7 +234,7 @@ def test_gp_is_the_formula_with_the_graph_kernel(hops):
     p = m.predict(REST)
     np.testing.assert_allclose(p.X, Y.mean(0) + K[np.ix_(to, at)] @ A @ C, atol=1e-5)
     variance = np.diag(K[np.ix_(to, to)] - K[np.ix_(to, at)] @ A @ K[np.ix_(at, to)])
-    np.testing.assert_allclose(p.layers["variance"], variance[:, None]*np.diag(C.T @ A @ C)/20, rtol=1e-3)
+    np.testing.assert_allclose(p.layers["variance"], variance[:, None]*np.diag(C.T @ A @ C)/20*m.calibration_, rtol=1e-3)
     Z = m.features(GENES)
     np.testing.assert_allclose(Z @ Z.T, K, atol=1e-6)
 
@@ -471,3 +472,114 @@ def test_gnn_features_and_variances():
 def test_memory_is_bounded():
     for seed in range(9): channels(perturb(GRAPH, 0.3, seed), 1)
     assert len(core._kept) <= 8
+
+
+# ---- how sure: mean ± 1.96 sd holds 95 % ----
+
+def inside(model, truth):
+    "Share of measured responses within 1.96 predicted standard deviations."
+    p = model.predict(list(truth.obs_names))
+    return (np.abs(p.X - truth.X) < 1.96*np.sqrt(p.layers["predictive_variance"])).mean()
+
+
+@pytest.mark.parametrize("params", [{}, {"noise": 2.0}, {"tune": True}])
+def test_leaving_a_pick_out_is_a_refit_without_it(params):
+    m = fitted("gp", **params)
+    Y = SCREEN[PICKS].X.astype(float)
+    error, variance = m._left_out(Y - Y.mean(axis=0))
+    K = np.tensordot(m.weights_, channels(GRAPH, (1, 2)).dense, 1)[::2, ::2] + m.bias_
+    for i in (0, 7, 19):
+        k = np.delete(np.arange(20), i)
+        A = np.linalg.inv(K[np.ix_(k, k)] + m.noise_*np.eye(19))
+        mean = Y[k].mean(axis=0) + K[i, k] @ A @ (Y[k] - Y[k].mean(axis=0))
+        np.testing.assert_allclose(error[i], Y[i] - mean, atol=1e-8)
+        np.testing.assert_allclose(variance[i], (K[i, i] + m.noise_ - K[i, k] @ A @ K[k, i])*m.head_.scale)
+
+
+@pytest.mark.parametrize("name", ["knn", "transfer", "gnn"])
+def test_other_models_leave_a_pick_out_as_a_refit_does(name):
+    m = fitted(name)
+    Y = SCREEN[PICKS].X.astype(float)
+    error, variance = m._left_out(Y - Y.mean(axis=0))
+    fixed = {"knn": lambda: {"ks": (m.choice_.k,), "votes": (m.choice_.votes,)}, "transfer": lambda: {"penalties": (m.noise_,)}, "gnn": dict}[name]()
+    refits = [fitted(name, picks=[g for g in PICKS if g != p], **fixed).predict([p]).X[0] for p in PICKS]
+    if name == "knn": assert np.isclose(error, Y - refits, atol=1e-5).all(axis=1).mean() > 0.9  # unless the refit prefers another kernel
+    assert (variance > 0).all() and np.corrcoef(error.ravel(), (Y - refits).ravel())[0, 1] > 0.9  # the others choose kernel, gates or offset anew
+
+
+@pytest.mark.parametrize("name", ["gp", "gnn", "knn", "additive", "transfer"])
+def test_one_perturbation_says_nothing_of_the_uncertainty(name, caplog, tmp_path):
+    with caplog.at_level("WARNING", logger="graphsel"): m = fitted(name, picks=PICKS[:1])
+    assert "their variances are NaN; measure two or more" in caplog.text
+    p = m.predict(REST)
+    for k in {"variance", "predictive_variance"} & set(p.layers): assert np.isnan(p.layers[k]).all()
+    assert np.isfinite(p.X).all() and rank_unmeasured(m, p)["sd"].isna().all()
+    caplog.clear()
+    with caplog.at_level("WARNING", logger="graphsel"): m = fitted(name, picks=PICKS[:3])
+    assert "NaN" not in caplog.text and (m.predict(REST).layers["variance"] > 0).all()
+
+
+def test_fit_on_one_perturbation_writes_an_unknown_uncertainty(tmp_path):
+    from click.testing import CliRunner
+
+    from graphsel.cli import main
+    SCREEN[PICKS[:1]].to_df().rename_axis("perturbation").to_csv(tmp_path/"one.csv")
+    A = GRAPH.layers[0].adjacency.tocoo()
+    pd.DataFrame({"source": np.array(GENES)[A.col], "target": np.array(GENES)[A.row]}).to_csv(tmp_path/"net.csv", index=False)
+    r = CliRunner().invoke(main, ["fit", "--screen", str(tmp_path/"one.csv"), "--graph", str(tmp_path/"net.csv"), "--model", "gp", "--out", str(tmp_path/"out")])
+    assert r.exit_code == 0, r.output
+    sd = pd.read_csv(tmp_path/"out"/"uncertainty.csv", index_col=0)
+    assert len(sd) == 39 and sd.isna().all(axis=None) and pd.read_csv(tmp_path/"out"/"ranked.csv")["sd"].isna().all()
+
+
+def test_the_factor_makes_the_interval_hold_what_it_says():
+    rng = np.random.default_rng(0)
+    for draw in (lambda n: rng.normal(size=(n, 4)), lambda n: rng.standard_t(4, (n, 1))*rng.normal(size=(n, 4))):
+        for n in (4, 8, 15, 30, 100, 400):
+            shares = []
+            for _ in range(200):
+                picks, scale = draw(n)*[1, 5, 1e-7, 1e7], np.array([1, 5, 1e-7, 1e7])
+                factor = likelihood.interval_factor(picks, np.full((n, 1), 3.0))
+                shares.append((np.abs(draw(100)*scale) < 1.96*np.sqrt(3*factor)).mean())
+            assert 0.92 < np.mean(shares) < 0.99, n
+    assert np.array_equal(likelihood.interval_factor(np.zeros((5, 2)), np.zeros((5, 2))), [0, 0])
+
+
+@pytest.fixture(scope="module")
+def real(shared_data):
+    "Real screens, columns of unit variance, with their graphs."
+    def load(screen, *graphs):
+        s = read_screen(shared_data/screen)
+        names = [n for n in s.obs_names if perturbed_genes(n)]
+        graph = combine([read_graph(shared_data/g, genes=names) for g in graphs])
+        names = [n for n in names if n in graph]
+        table = s[names].to_df()
+        return make_screen(table/table.std(axis=0)), graph
+    human, fly = ("string_v12.tsv.gz", "go_bp_2018.txt"), ("screens/fly_dpim.tsv", "screens/fly_go_bp.gmt")
+    files = {"k562": ("k562_essential_latent.tsv", *human), "depmap": ("screens/depmap_500.tsv", *human), "fly": ("screens/fly_s2_rnai.tsv", *fly)}
+    return lambda name: load(*files[name])
+
+
+def real_coverage(screen, graph, name, n, seeds):
+    "Mean share of a hidden fifth that the 95 % intervals hold, trained on n random picks."
+    shares = []
+    for seed in range(seeds):
+        order = np.random.default_rng(seed).permutation(screen.n_obs)
+        hidden, pool = screen[order[:screen.n_obs//5]], screen.obs_names[order[screen.n_obs//5:]]
+        if n > len(pool): return None
+        shares.append(inside(make_model(name).fit(screen, graph, perturbations=pool[:n], random_state=seed), hidden))
+    return np.mean(shares)
+
+
+def test_intervals_after_few_real_picks(real):
+    screen, graph = real("k562")
+    for n in (4, 8, 15, 30): assert 0.90 < real_coverage(screen, graph, "gp", n, 20) < 0.98
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gp", "gnn", "knn"])
+@pytest.mark.parametrize("screen", ["k562", "depmap", "fly"])
+def test_intervals_on_real_screens(real, screen, name):
+    data = real(screen)
+    found = {n: real_coverage(*data, name, n, 20 if n < 100 else 5) for n in (4, 8, 15, 30, 60, 120, 250, 400)}
+    assert all(0.90 < c < 0.98 for c in found.values() if c is not None), found

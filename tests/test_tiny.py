@@ -80,7 +80,10 @@ def test_next_to_nothing(name, options, case):
     check_screen(p)
     assert p.shape == (len(ASKED), table.shape[1]) and list(p.obs_names) == ASKED and list(p.var_names) == list(table.columns) and p.X.dtype == np.float32
     assert np.isfinite(p.X).all()
-    for k, v in p.layers.items(): assert v.shape == p.shape and np.isfinite(v).all() and (v >= 0).all(), k
+    alone = len(table) == 1 and name != "gears"  # a single perturbation cannot tell how far predictions are off
+    for k, v in p.layers.items():
+        unknown = alone and k in ("variance", "predictive_variance")
+        assert v.shape == p.shape and (np.isnan(v) if unknown else np.isfinite(v) & (v >= 0)).all(), k
 
     core._kept.clear()
     q = new_model(name, options).fit(screen, graph, random_state=3).predict(ASKED)
