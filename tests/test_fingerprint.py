@@ -105,7 +105,7 @@ def test_priors_that_lack_other_genes_differ():
 
 
 @pytest.mark.parametrize("o,says", [(np.random.default_rng(0), "random generator"), (random.Random(0), "random generator"), (np.random.RandomState(0), "random generator"), (iter([1]), "list_iterator"),
-                                    (threading.Lock(), "lock"), ((i for i in "ab"), "generator"), (object(), "object"), ({"a": [open]*2 + [sys.stdin]}, r"it\[a\]\[2\]")], ids=str)
+                                    (threading.Lock(), "lock"), ((i for i in "ab"), "generator"), (object(), "object"), ({"a": [open]*2 + [sys.stdin]}, r"it\[a\]\[2\]")], ids=lambda o: o if isinstance(o, str) else type(o).__name__)
 def test_what_is_not_known_is_refused_with_advice(o, says):
     with pytest.raises(GraphselError, match=says) as e: fingerprint(o, "it")
     assert "give" in str(e.value)
