@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['delete_edges', 'add_edges', 'permute_genes', 'disturb', 'Bench', 'on_shelf', 'name_graphs', 'make_bench', 'Setting',
-           'make_setting', 'setting_of', 'plan_key', 'Fitter', 'set_up', 'check_inputs', 'Picks', 'one_shot_picks',
-           'active_picks', 'picks_of']
+           'make_setting', 'setting_of', 'plan_key', 'Fitter', 'set_up', 'check_inputs', 'has_features', 'Picks',
+           'one_shot_picks', 'active_picks', 'picks_of']
 
 # %% ../nbs/10b_bench.ipynb #c84ea7b4
 import time
@@ -18,15 +18,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from .active import round_sizes, rounds
-from .baselines import sources_of
-from .core import GraphselError, child_rng, fingerprint, log, name_some
+from .active import learner_parts, round_sizes, rounds
+from .baselines import Additive, sources_of
+from .core import GraphselError, child_rng, fingerprint, log, name_some, shorten
 from .coverage import is_undirected
 from .criteria import CRITERIA, is_mixture, make_criterion
 from .data import check_screen, perturbed_genes, split_perturbations
+from .diversity import priors_only
+from .gears import GEARS, _check_settings
 from .graph import GeneGraph, Graphs, perturb
-from .models import make_model
+from .models import GNN, MODELS, check_network, make_model
 from .protocol import Plan, Task, own_params
+from .querying import RULES, hidden, wide_hidden
+from .response import ResponseModel, picked_rows
 from .select import Problem, get_strategy
 
 if TYPE_CHECKING:
@@ -156,6 +160,7 @@ def make_bench(screen:"ad.AnnData", # a screen
     lost = tuple(n for n in names if n not in kept)
     if len(known) < 4: raise GraphselError(f"only {len(known)} of {len(names)} perturbations are in the graph (missing: {name_some(lost)}); are both named by the same kind of symbol?")
     if lost: log.warning("%d of %d perturbations are not in %s and are left out: %s", len(lost), len(names), "the graph" if len(graphs) == 1 else "all graphs", name_some(lost))
+    picked_rows(screen, known) # refuses values that are not finite, or no responses at all
     genes = {p for n in known for p in perturbed_genes(n)}
     return Bench(screen[known].copy(), {k: g.align(genes)[0] for k, g in graphs.items()}, lost)
 
@@ -235,12 +240,48 @@ def set_up(plan:Plan, # the plan
 # %% ../nbs/10b_bench.ipynb #b3cee16e
 def check_inputs(plan:Plan, bench:Bench) -> None:
     "Raise `GraphselError` now for what would fail in every task: a pool too small, a model without what it needs, a parameter no criterion knows."
+    for s in plan.strategies: _check_learner(plan, bench, s)
+    for m, params in plan.model_params.items(): _check_model(m, params, bench)
     for name, graph in bench.graphs.items():
         problem, _, _ = set_up(plan, bench, Task("random", plan.models[0], 0.0, 0, graph=name))
         if "transfer" in plan.models: sources_of(plan.model_params.get("transfer", {}).get("prior"), graph, bench.screen.var_names)
         for s in plan.strategies:
             params = own_params(plan, s)
             if params and (s in CRITERIA or is_mixture(s)): make_criterion(s, problem.graph, problem.candidates[:20], problem.candidates[:20], **params)
+
+def _check_learner(plan, bench, name):
+    "Raise for a learner that its shortlist, its sources or a model leave without what it needs."
+    if "active:" not in name: return
+    _, rule, _, m = learner_parts(name)
+    batch = int(np.diff(round_sizes(plan.budgets, plan.rounds, plan.initial)).max(initial=0))
+    if m is not None and batch > m: raise GraphselError(f"'{name}': a round of {batch:,} does not fit a shortlist of {m:,}; make the list longer or the rounds smaller")
+    points = RULES[rule].points if rule in RULES else None
+    bare = [k for k, g in bench.graphs.items() if not g.priors]
+    if points is priors_only and bare and own_params(plan, name).get("graphs") is False:
+        raise GraphselError(f"'{name}' has nothing to look at: {name_some(bare)} has no prior, and graphs=false leaves the graph out; give a prior, or leave that parameter out")
+    for model in plan.models:
+        untrained = make_model(model, **plan.model_params.get(model, {}))
+        asks = points in (hidden, wide_hidden) or (rule == "active:bald" and not hasattr(untrained, "posterior_variance"))
+        if asks and not has_features(untrained):
+            fit = [m for m in MODELS if has_features(make_model(m))]
+            raise GraphselError(f"'{name}' looks at the features of a model, and '{model}' has none; use {name_some(fit, 9)}, or another strategy")
+
+def has_features(model:ResponseModel # trained or not
+                ) -> bool: # its `features` answer
+    "Whether a learner can ask a model for features; a model that stands on another one has those of that one."
+    inner = model._new_base() if isinstance(model, Additive) else model
+    return type(inner).features is not ResponseModel.features
+
+def _check_model(name, params, bench):
+    "Raise for parameters that a model refuses when it is trained; networks are asked, others trained on a few rows."
+    if not params or not MODELS[name].__module__.startswith("graphsel."): return # what is not ours may take long
+    model = make_model(name, **params)
+    if isinstance(model, GEARS): return _check_settings(model)
+    if isinstance(model, GNN): return check_network(model)
+    if name == "transfer": return # `sources_of` is asked for each graph
+    try: model.fit(bench.screen, bench.graph, perturbations=bench.names[:4], random_state=0)
+    except GraphselError: raise
+    except Exception as e: raise GraphselError(f"the model '{name}' cannot be trained with the parameters {shorten(str(params), 200)}: {e}") from e
 
 # %% ../nbs/10b_bench.ipynb #8ca5d5f6
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from .active import learner, learner_parts, round_sizes
-from .core import GraphselError, check_positive_int, fingerprint, sha1, unknown_name
+from .active import OPTIONS, learner, learner_parts, round_sizes
+from .core import GraphselError, check_positive_int, fingerprint, sha1, unknown_name, unknown_parameter
 from .coverage import CRITERIA
 from . import gears  # noqa: F401 - its model registers itself
 from .models import MODELS, make_model
@@ -102,6 +102,17 @@ def _check_params(plan):
     parts = {p for s in plan.strategies for p in parts_of(s)}
     for name, value in plan.params.items():
         if isinstance(value, Mapping) and name not in parts | set(CRITERIA): raise unknown_name("strategy with parameters", name, parts)
+    for name, known in _parameters(parts).items():
+        wrong = [p for p in plan.params.get(name, {}) if p not in known]
+        if wrong: raise unknown_parameter(name, wrong[0], known)
+    if len(_parameters(parts)) == len(parts): # nobody takes others
+        wrong = [p for p, v in plan.params.items() if not isinstance(v, Mapping) and p not in {"hops", *OPTIONS}]
+        if wrong: raise unknown_parameter(", ".join(sorted(parts)), wrong[0], {"hops", *OPTIONS})
+
+def _parameters(parts):
+    "What those of the strategies take that are neither criteria nor anybody else's, and would not look at more."
+    own = {n for n in parts if "+" not in n and "*" not in n and n not in CRITERIA and (get_strategy(n.split("@")[0]).pick.__module__ or "").startswith("graphsel.")}
+    return {n: {"hops", *OPTIONS} if "active:" in n else {"hops"} for n in own}
 
 # %% ../nbs/10a_protocol.ipynb #2754e00c
 def parts_of(strategy:str # "variance", "active:bald", "variance+active:bald"

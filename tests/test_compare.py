@@ -3,10 +3,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graphsel.bench import disturb, picks_of
+from graphsel.bench import check_inputs, disturb, picks_of
 from graphsel.compare import KEY, PRESETS, Task, compare, make_bench, make_plan, read_results, run_task, set_up, summarize, tasks
 from graphsel.core import GraphselError, child_rng
 from graphsel.datasets import simulated_screen
+from graphsel.graph import combine, make_prior
 from graphsel.metrics import LOWER_IS_BETTER
 from graphsel.models import MODELS, MeanModel
 from graphsel.protocol import NOISE_KINDS
@@ -324,3 +325,53 @@ def test_a_control_row_is_not_compared(sim):
     table.loc["control"] = 0.0
     from graphsel.data import make_screen
     assert "control" not in make_bench(make_screen(table), sim.graph).names
+
+
+# ---- what cannot work is refused before it starts ----
+
+WITHOUT = ("mean", "nochange")
+
+
+def with_prior(sim, seed=0):
+    return combine([sim.graph], [make_prior(pd.DataFrame(np.random.default_rng(seed).normal(size=(len(sim.graph), 5)), index=sim.graph.genes), "elsewhere")])
+
+
+def test_every_pair_of_learner_and_model_works_or_is_refused(sim):
+    "The two ways there are, for all pairs: no third one, rows that fail one by one."
+    quick, prior = {"gnn": {"steps": 2, "n_members": 1}, "gears": {"steps": 2, "n_members": 1}}, with_prior(sim)
+    for model in [m for m in MODELS if m != "gears"]:
+        for graph in (sim.graph, prior):
+            refused, works = [], []
+            plan = dict(budgets=(4, 8), models=(model,), seeds=1, initial=4, model_params={model: quick[model]} if model in quick else {})
+            for s in LEARNERS:
+                try: check_inputs(make_plan([s], **plan), make_bench(sim.screen, graph))
+                except GraphselError: refused.append(s)
+                else: works.append(s)
+            assert model != "transfer" or (works == [] if graph is sim.graph else works == LEARNERS)
+            assert (model in WITHOUT) == (0 < len(refused) < len(LEARNERS)), (model, refused)
+            if model in (*WITHOUT, "gp", "additive") and works:
+                assert (compare(sim.screen, graph, works, **plan)["status"] == "ok").all()
+
+
+IMPOSSIBLE = {
+    "bald and mean": (dict(strategies=["active:bald"], models=("gp", "mean")), "looks at the features of a model, and 'mean' has none"),
+    "hybrid and mean": (dict(strategies=["variance+active:lcmd"], models=("nochange",)), "'nochange' has none"),
+    "additive on mean": (dict(strategies=["active:coreset"], models=("additive",), model_params={"additive": {"base": "mean"}}), "'additive' has none"),
+    "transfer": (dict(models=("transfer",)), "nothing to transfer from"), "shortlist": (dict(strategies=["active:bald@variance:3"]), "a round of 6 does not fit a shortlist of 3"),
+    "nothing to see": (dict(strategies=["active:prior"], params={"active:prior": {"graphs": False}}), "nothing to look at"),
+    "model parameter": (dict(model_params={"gp": {"noise": -1}}), "noise is -1"), "of a network": (dict(models=("gnn",), model_params={"gnn": {"validation": 2}}), "validation is 2"), "of gears": (dict(models=("gears",), model_params={"gears": {"start": "x"}}), "start"),
+    "text": (dict(model_params={"gp": {"hops": "abc"}}), "hops"), "of a baseline": (dict(strategies=["kmeans"], params={"kmeans": {"hop": 1}}), "did you mean 'hops'"), "of nobody": (dict(strategies=["random", "active:bald"], params={"noise": 1}), "no parameter 'noise'")}
+
+
+@pytest.mark.parametrize("case", IMPOSSIBLE)
+def test_what_cannot_work_is_refused_at_once(sim, tmp_path, case):
+    wrong, says = IMPOSSIBLE[case]
+    with pytest.raises(GraphselError, match=says): compare(sim.screen, sim.graph, **{**ASK, **wrong}, out=tmp_path/"out")
+    assert not (tmp_path/"out").exists()
+
+
+def test_a_screen_with_holes_is_refused(sim):
+    screen = sim.screen.copy()
+    screen.X[3, 2] = np.nan
+    with pytest.raises(GraphselError, match=f"the response of {screen.obs_names[3]} is not a finite number"): compare(screen, sim.graph, **ASK)
+    with pytest.raises(GraphselError, match="no response column"): compare(sim.screen[:, :0].copy(), sim.graph, **ASK)

@@ -1,24 +1,30 @@
 """Killed, damaged, full, in one process or many: the table is the same, and nothing measured is lost."""
 import contextlib
+import dataclasses
 import errno
 import json
 import multiprocessing
 import os
 import pathlib
+import platform
 import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 import time
 
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 
 from graphsel.bench import make_bench
 from graphsel.compare import compare, make_plan, read_results, tasks
-from graphsel.core import GraphselError
+from graphsel.core import GraphselError, atomic_path, signature
 from graphsel.datasets import simulated_screen
-from graphsel.grid import Remaining, identity, open_folder, run_all, watch
+from graphsel.graph import combine, make_prior
+from graphsel.grid import Remaining, claimed, identity, open_folder, run_all, watch
 from graphsel.models import MODELS, MeanModel
 from graphsel.protocol import Task
 from graphsel.select import STRATEGIES, ranked, strategy
@@ -313,3 +319,293 @@ def test_folders_know_their_comparison(sim, tmp_path):
     assert len({identity(make_plan(**{**ASK, **o}), bench) for o in ({}, {"repeats": 2}, {"noise": (.1,)}, {"params": {"hops": 1}}, {"model_params": {"gp": {"noise": 1.0}}}, {"params": {"hops": np.array([1, 2])}})}) == 6
     open_folder(tmp_path, plan, bench, False, {"note": 1})
     assert json.loads((tmp_path/"run.json").read_text())["note"] == 1
+
+
+# ---- told apart by all of it ----
+
+def other_prior(sim, seed):
+    "A screen of the same shape, names and looks: only its numbers differ."
+    found = sim.screen.copy()
+    found.X = np.random.default_rng(seed).normal(size=found.shape).astype(np.float32)
+    return found
+
+
+def as_table(sim, seed): return pd.DataFrame(other_prior(sim, seed).X, index=sim.screen.obs_names)
+
+
+def kernel(sim, seed):
+    Z = np.random.default_rng(seed).normal(size=(60, 30))
+    return Z @ Z.T
+
+
+def test_the_results_of_another_prior_are_not_those_of_this_one(sim, tmp_path):
+    "Twice the screen itself as the prior, then noise of the same shape: the error of the first is next to nothing."
+    ask = dict(strategies=["random"], budgets=[20], models=("transfer",), seeds=1, random_draws=1, out=tmp_path)
+    first = compare(sim.screen, sim.graph, **ask, model_params={"transfer": {"prior": sim.screen}})
+    again = compare(sim.screen, sim.graph, **ask, model_params={"transfer": {"prior": sim.screen.copy()}}, resume=True)
+    same(again, first)
+    with pytest.raises(GraphselError, match="model_params is .* there and"): compare(sim.screen, sim.graph, **ask, model_params={"transfer": {"prior": other_prior(sim, 0)}}, resume=True)
+    fresh = compare(sim.screen, sim.graph, **{**ask, "out": None}, model_params={"transfer": {"prior": other_prior(sim, 0)}})
+    assert fresh["mse"].iloc[0] > 1.5*first["mse"].iloc[0]
+
+
+INPUTS = {
+    "prior screen": lambda sim, i: dict(model_params={"transfer": {"prior": other_prior(sim, i)}}, models=("transfer",)), "prior table": lambda sim, i: dict(model_params={"transfer": {"prior": make_prior(as_table(sim, i))}}, models=("transfer",)),
+    "dense kernel": lambda sim, i: dict(params={"variance": {"kernel": kernel(sim, i)}}), "sparse kernel": lambda sim, i: dict(params={"variance": {"kernel": sp.csr_matrix(kernel(sim, i))}}), "objects": lambda sim, i: dict(params={"variance": {"kernel": kernel(sim, i).astype(object)}}),
+    "kernels": lambda sim, i: dict(params={"variance": {"kernel": ["heat", kernel(sim, i), make_prior(as_table(sim, i))]}}), "weights": lambda sim, i: dict(params={"variance": {"weights": pd.Series(np.arange(60.0)**(i + 1), index=sim.screen.obs_names)}}), "base": lambda sim, i: dict(model_params={"additive": {"base": MODELS["gp"](noise=0.1*(i + 1))}}, models=("additive",))}
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+def test_parameters_of_any_kind_are_told_apart(sim, tmp_path, kind):
+    ask = lambda i: dict(strategies=["variance"], budgets=[6], models=("gp",), seeds=1) | INPUTS[kind](sim, i)
+    bench = make_bench(sim.screen, sim.graph)
+    assert identity(make_plan(**ask(0)), bench) == identity(make_plan(**ask(0)), bench) != identity(make_plan(**ask(1)), bench)
+    compare(sim.screen, sim.graph, **ask(0), out=tmp_path)
+    compare(sim.screen, sim.graph, **ask(0), out=tmp_path, resume=True)
+    with pytest.raises(GraphselError, match="params is .* there and"): compare(sim.screen, sim.graph, **ask(1), out=tmp_path, resume=True)
+    json.loads((tmp_path/"run.json").read_text())
+
+
+@pytest.mark.parametrize("what", ["layer", "names", "uns", "graph", "prior of the graph"])
+def test_screens_and_graphs_count_as_a_whole(sim, tmp_path, what):
+    def inputs(i):
+        screen, graph = sim.screen.copy(), sim.graph
+        if what == "layer": screen.layers["top_de"] = np.arange(screen.n_obs*screen.n_vars).reshape(screen.shape) % (i + 2) == 0
+        elif what == "names": screen.var_names = [f"r{j + i}" for j in range(screen.n_vars)]
+        elif what == "uns": screen.uns["table"] = np.arange(5000.0)*(i + 1)
+        elif what == "graph": graph = graph.map(lambda g: dataclasses.replace(g, adjacency=g.adjacency*np.float32(1 - i/2)))
+        else: graph = combine([graph], [make_prior(as_table(sim, i))])
+        return screen, graph
+    ask = dict(strategies=["random"], budgets=[6], models=("gp",), seeds=1, random_draws=1, out=tmp_path)
+    compare(*inputs(0), **ask)
+    compare(*inputs(0), **ask, resume=True)
+    with pytest.raises(GraphselError, match="another graph" if "graph" in what else "another screen"): compare(*inputs(1), **ask, resume=True)
+
+
+def test_what_cannot_be_told_apart_is_refused_before_anything_runs(sim, tmp_path):
+    class Opaque:
+        def __call__(self, x): return x
+    for params, says in [({"variance": {"weights": Opaque()}}, r"params\[variance\]\[weights\] is a .*Opaque.*attribute `fingerprint`"), ({"variance": {"weights": np.random.default_rng(0)}}, "random generator")]:
+        with pytest.raises(GraphselError, match=says): compare(sim.screen, sim.graph, ["variance"], [6], models=("gp",), seeds=1, params=params, out=tmp_path/"c")
+    assert not (tmp_path/"c").exists()
+
+
+def test_code_of_your_own_is_part_of_what_was_measured(sim, tmp_path):
+    "Changed, its results are refused; what had failed is run anew, and other strategies may be added."
+    def mine(step, fails=False):
+        def pick(problem, budget, rng):
+            "Every other name."
+            if fails: raise RuntimeError("not yet")
+            return ranked(problem, sorted(problem.candidates)[step:step + budget], "mine")
+        pick.__module__ = "__main__"
+        return pick
+    ask = dict(budgets=[6], models=("gp",), seeds=2, random_draws=1)
+    go = lambda f, names=("mine", "random"), **more: (strategy("mine")(f), compare(sim.screen, sim.graph, names, out=tmp_path/"c", **ask, **more))[1]
+    try:
+        assert (go(mine(1, fails=True)).query("strategy == 'mine'")["status"] == "failed").all()
+        first = go(mine(1), resume=True)
+        assert (first["status"] == "ok").all()
+        same(go(mine(1), resume=True), first)
+        with pytest.raises(GraphselError, match="the code of 'mine' or 'gp'.*another name"): go(mine(2), resume=True)
+        assert len(go(mine(1), ("mine", "random", "degree"), resume=True)) == 6
+    finally: del STRATEGIES["mine"]
+
+
+def test_processes_keep_nothing_of_an_earlier_comparison(sim):
+    "Worker processes serve one comparison after the other; a strategy replaced for one is itself again in the next."
+    ask = dict(strategies=["degree"], budgets=[6], models=("gp",), seeds=2, jobs=2)
+    usual, before = compare(sim.screen, sim.graph, **ask), STRATEGIES["degree"]
+    def last(problem, budget, rng): return ranked(problem, sorted(problem.candidates)[-budget:], "degree")
+    last.__module__ = "__main__"
+    try:
+        strategy("degree")(last)
+        changed = compare(sim.screen, sim.graph, **ask)
+    finally: STRATEGIES["degree"] = before
+    assert list(changed["picks"]) != list(usual["picks"]) == list(compare(sim.screen, sim.graph, **ask)["picks"])
+
+
+def test_a_folder_of_an_older_version_says_so(sim, done, caplog):
+    run = json.loads((done/"run.json").read_text())
+    (done/"run.json").write_text(json.dumps(run | {"version": "0.0.1"}))
+    compare(sim.screen, sim.graph, out=done, resume=True, **ASK)
+    assert "begun by version 0.0.1" in caplog.text
+    del run["parts"]
+    (done/"run.json").write_text(json.dumps(run | {"identity": "0"*40, "version": "0.0.1"}))
+    with pytest.raises(GraphselError, match="version 0.0.1, which told comparisons apart in another way"): compare(sim.screen, sim.graph, out=done, resume=True, **ASK)
+
+
+# ---- one process at a time ----
+
+HOLDER = """
+import sys, time
+from graphsel.grid import claimed
+with claimed(sys.argv[1]):
+    open(sys.argv[1] + "/.run-123.json", "w").write("half") # what it is writing
+    print("held", flush=True)
+    time.sleep(120)
+"""
+
+
+@pytest.fixture
+def holder(done):
+    "A process that works in the folder of a finished comparison."
+    p = subprocess.Popen([sys.executable, "-c", HOLDER, str(done)], stdout=subprocess.PIPE, text=True)
+    assert p.stdout.readline() == "held\n"
+    yield p
+    p.kill()
+    p.wait()
+
+
+def test_a_second_process_is_refused_and_takes_nothing_away(sim, done, holder):
+    with pytest.raises(GraphselError, match=f"in use by process {holder.pid} on {platform.node()}.*another folder"): compare(sim.screen, sim.graph, out=done, resume=True, **ASK)
+    assert (done/".run-123.json").exists() and json.loads((done/".running.json").read_text())["process"] == holder.pid
+
+
+def test_the_lock_of_a_dead_process_is_none(sim, reference, done, holder, caplog):
+    holder.kill()
+    holder.wait()
+    assert (done/".lock").exists()
+    same(compare(sim.screen, sim.graph, out=done, resume=True, **ASK), reference)
+    assert f"process {holder.pid} on" in caplog.text and "ended before it was done" in caplog.text and not list(done.rglob(".*"))
+
+
+def test_a_claim_leaves_nothing(tmp_path):
+    with claimed(tmp_path/"new"), pytest.raises(GraphselError, match=f"process {os.getpid()} on"), claimed(tmp_path/"new"): pass
+    assert not (tmp_path/"new").exists()
+    with claimed(None), claimed(None): pass
+
+
+# ---- what the dead leave behind ----
+
+def dead():
+    "The number of a process that has ended."
+    p = subprocess.Popen([sys.executable, "-c", ""])
+    p.wait()
+    return p.pid
+
+
+def test_leftovers_of_dead_processes_are_removed_and_no_others(tmp_path):
+    me = signature().partition(".")[2]
+    names = {f".picks-{dead()}.{me}abc.csv": False, f".picks-{os.getpid()}.{me}abc.csv": True, f".picks-{dead()}.00000000-abc.csv": True, f".other-{dead()}.{me}abc.csv": True, ".picks-mine.csv": True}
+    for n in names: (tmp_path/n).write_text("half")
+    with atomic_path(tmp_path/"picks.csv") as t: t.write_text("whole")
+    assert {n: (tmp_path/n).exists() for n in names} == names and (tmp_path/"picks.csv").read_text() == "whole"
+
+
+def workers_of(pid):
+    "Child processes, and theirs."
+    found = [int(p.name) for p in pathlib.Path("/proc").glob("[0-9]*") if (p/"stat").exists() and int((p/"stat").read_text().rpartition(")")[2].split()[1]) == pid]
+    return [*found, *(c for f in found for c in workers_of(f))]
+
+
+def runs(pid):
+    "A process that is more than a name in the table."
+    with contextlib.suppress(OSError): return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def within(seconds, ask):
+    "Wait until something holds."
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := ask(): return found
+        time.sleep(0.05)
+    return ask()
+
+
+SLEEPERS = """
+import time
+from graphsel.cli import main
+from graphsel.select import ranked, strategy
+@strategy("sleeper")
+def sleeper(problem, budget, rng):
+    time.sleep(600)
+main()
+"""
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/stat").exists(), reason="processes are counted in /proc")
+@pytest.mark.parametrize("number,code", [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGKILL, -9)], ids=lambda o: getattr(o, "name", str(o)))
+def test_a_signal_ends_the_workers_and_removes_what_is_temporary(sim, tmp_path, number, code):
+    files, temporary = sim.write(tmp_path/"data"), tmp_path/"tmp"
+    temporary.mkdir()
+    ask = ["compare", "--screen", files["screen"], "--graph", files["edges"], "--strategies", "sleeper", "--budgets", "6", "--model", "gp", "--seeds", "4", "--jobs", "2", "--out", tmp_path/"out"]
+    p = subprocess.Popen([sys.executable, "-c", SLEEPERS, *map(str, ask)], stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)})
+    asleep = lambda: len([o for o in temporary.glob("graphsel-*/bench.joblib")]) and len(workers_of(p.pid)) >= 3
+    assert within(60, asleep)
+    time.sleep(2) # they have begun
+    workers = workers_of(p.pid)
+    p.send_signal(number)
+    told = p.communicate(timeout=60)[1]
+    assert p.returncode == code
+    assert within(15, lambda: not any(map(runs, workers))), [w for w in workers if runs(w)]
+    if number != signal.SIGKILL:
+        assert not list(temporary.glob("graphsel-*")) and not list((tmp_path/"out").rglob(".*")) and "Traceback" not in told.split("graphsel: stopped")[0].split("graphsel: interrupted")[0]
+        assert "--resume" in told and ("stopped by " + number.name if code != 130 else "interrupted") in told
+    else:
+        left = list(temporary.glob("graphsel-*"))
+        assert left # nobody could
+        with pytest.MonkeyPatch.context() as m:
+            m.setattr(tempfile, "tempdir", str(temporary))
+            compare(sim.screen, sim.graph, ["random"], [6], models=("gp",), seeds=2, random_draws=1, jobs=2)
+        assert not any(o.exists() for o in left)
+
+
+HALF = """
+import time
+import pandas as pd
+from graphsel.cli import main
+def half(self, path, *a, **k):
+    open(path, "w").write("half of it")
+    time.sleep(600)
+pd.DataFrame.to_csv = half
+main()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("number,code", [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGKILL, -9)], ids=lambda o: getattr(o, "name", str(o)))
+def test_fit_stopped_while_it_writes_leaves_no_half(sim, tmp_path, number, code):
+    files, out = sim.write(tmp_path/"data"), tmp_path/"out"
+    ask = [str(o) for o in ("fit", "--screen", files["screen"], "--graph", files["edges"], "--genes", files["library"], "--model", "mean", "--out", out)]
+    p = subprocess.Popen([sys.executable, "-c", HALF, *ask], stderr=subprocess.PIPE, text=True)
+    assert within(60, lambda: [o for o in out.glob(".predicted-*") if o.stat().st_size])
+    p.send_signal(number)
+    told = p.communicate(timeout=60)[1]
+    assert p.returncode == code and "Traceback" not in told
+    if number != signal.SIGKILL: assert not list(out.glob(".*"))
+    else: assert list(out.glob(".*"))
+    subprocess.run([sys.executable, "-c", "from graphsel.cli import main; main()", *ask], check=True, capture_output=True)
+    assert not list(out.glob(".*")) and (out/"predicted.csv").exists()
+
+
+def test_ignored_signals_stay_ignored():
+    "nohup."
+    code = "import os, signal, threading\nfrom graphsel.cli import stoppable\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\nwith stoppable(): os.kill(os.getpid(), signal.SIGHUP)\nprint('went on', signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "went on True\n"
+
+
+# ---- a cluster that is lost ----
+
+def test_a_lost_scheduler_is_a_reason_and_is_resumed(sim, reference, tmp_path):
+    pytest.importorskip("distributed", reason="dask is an extra")
+    port = tmp_path/"scheduler.json"
+    run = lambda *a: subprocess.Popen([sys.executable, "-m", *a], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    scheduler = run("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(port))
+    worker = run("distributed.cli.dask_worker", "--scheduler-file", str(port), "--nworkers", "1", "--nthreads", "1", "--no-dashboard", "--death-timeout", "20")
+    def kill(problem, budget, rng):
+        os.kill(number, signal.SIGKILL)
+        time.sleep(600)
+    number, kill.__module__ = scheduler.pid, "__main__"
+    strategy("kill")(kill)
+    try:
+        address = within(60, lambda: port.exists() and json.loads(port.read_text())["address"])
+        found = compare(sim.screen, sim.graph, ["degree", "kill"], [6], models=("gp",), seeds=3, dask=address, out=tmp_path/"c")
+    finally:
+        del STRATEGIES["kill"]
+        for p in (worker, scheduler):
+            p.kill()
+            p.wait()
+    failed = found[found["status"] == "failed"]
+    assert len(failed) >= 3 and failed["error"].str.contains("ConnectionError: the dask scheduler at tcp://.* was lost.*--resume").all(), failed["error"].unique()
+    assert len(read_results(tmp_path/"c")) == len(found) == 6
