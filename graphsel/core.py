@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['log', 'RandomState', 'INFLATED', 'RATIO', 'GraphselError', 'shorten', 'name_some', 'unknown_name',
            'unknown_parameter', 'check_positive_int', 'as_rng', 'child_rng', 'as_seed', 'one_thread', 'atomic_path',
-           'check_folder', 'sha1', 'file_sha1', 'remember', 'progress', 'check_file', 'reading', 'open_inflated',
-           'read_text']
+           'check_folder', 'sha1', 'file_sha1', 'remember', 'progress', 'check_file', 'reading', 'first_line',
+           'open_inflated', 'read_text']
 
 # %% ../nbs/00_core.ipynb #0d19698f
 import contextlib
@@ -222,10 +222,10 @@ def reading(path:str|Path, # what is read
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except GraphselError: raise
-    except Exception as e: raise GraphselError(f"cannot read {path} as {what}: {_first_line(e)}; {mend}") from e
+    except (GraphselError, NameError): raise # a name that is not there is our fault, not the file's
+    except Exception as e: raise GraphselError(f"cannot read {path} as {what}: {first_line(e)}; {mend}") from e
 
-def _first_line(e):
+def first_line(e:BaseException) -> str:
     "What an error says, in one line of moderate length."
     if isinstance(e, MemoryError): return "it asks for more memory than there is"
     if isinstance(e, RecursionError): return "it is nested too deeply"
