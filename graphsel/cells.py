@@ -9,6 +9,9 @@ __all__ = ['open_cells', 'blocks', 'as_csr', 'matrix_of', 'Values', 'log_normali
 # %% ../nbs/01b_cells.ipynb #dff7aabd
 import contextlib
 import functools
+import json
+import mmap
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, check_positive_int, name_some, progress
+from .core import GraphselError, check_positive_int, first_line, name_some, progress, reading
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -33,34 +36,86 @@ def open_cells(path:str|Path, # .h5ad file or .zarr folder
     from anndata.io import read_elem, sparse_dataset
     where, path = "raw/X" if use_raw else f"layers/{layer}" if layer else "X", Path(path)
     with contextlib.ExitStack() as stack:
-        store = _open_store(path, stack)
-        if where not in store: raise GraphselError(f"{path.name} has no {where} (it has {name_some([*store, *(f'layers/{o}' for o in store.get('layers', ()))], 12)}); choose one of them")
-        try:
+        with reading(path, path.suffix.lstrip(".") or "h5ad", "is the file complete?"):
+            store = _open_store(path, stack)
+            if where not in store: raise GraphselError(f"{path.name} has no {where} (it has {name_some([*store, *(f'layers/{o}' for o in store.get('layers', ()))], 12)}); choose one of them")
             X = store[where]
-            _check_chunks(X)
+            _check_stored(X)
             adata = ad.AnnData(sparse_dataset(X) if hasattr(X, "keys") else X, obs=read_elem(store["obs"]), var=read_elem(store["raw/var" if use_raw else "var"]))
-        except Exception as e: raise _unreadable(path, e) from e
         yield adata
 
 # %% ../nbs/01b_cells.ipynb #4732f405
 def _open_store(path, stack):
     "The file's root group; closed with `stack`."
-    if not path.exists(): raise GraphselError(f"no such file: {path}; check the path")
-    try:
-        if path.suffix == ".zarr":
-            import zarr
-            return zarr.open_group(path, mode="r")
-        import h5py
-        return stack.enter_context(h5py.File(path, "r"))
-    except Exception as e: raise _unreadable(path, e) from e
+    if path.suffix == ".zarr":
+        import zarr
+        _check_codecs(path)
+        return zarr.open_group(path, mode="r")
+    import h5py
+    _check_heaps(path)
+    return stack.enter_context(h5py.File(path, "r"))
 
-def _check_chunks(X):
-    "zarr reads a missing file as zeros; stored values of a sparse matrix are never all zero, so one that is missing there was lost."
-    for name in ("data", "indptr") if hasattr(X, "keys") else ():
+def _check_codecs(path):
+    "Raise for an array whose values are pickles: to read one runs what it says."
+    for file in (*path.rglob(".zarray"), *path.rglob("zarr.json"), *path.rglob(".zmetadata")):
+        if _asks_for_pickle(json.loads(file.read_text(encoding="utf-8"))): raise ValueError(f"{file.relative_to(path)} asks for pickles, which could run any program")
+
+def _asks_for_pickle(o):
+    "True where a part of a JSON value is a codec of this name."
+    if isinstance(o, dict) and "pickle" in (o.get("id"), o.get("name")): return True
+    return any(map(_asks_for_pickle, o.values() if isinstance(o, dict) else o if isinstance(o, list) else ()))
+
+def _check_stored(X):
+    "Raise for a sparse matrix that does not fit together. zarr reads a missing file as zeros; stored values of a sparse matrix are never all zero, so one that is missing there was lost."
+    if not hasattr(X, "keys"): return
+    for name in ("data", "indptr"):
         lost = getattr(X[name], "nchunks", 0) - getattr(X[name], "nchunks_initialized", 0) # HDF5 has neither: a cut file does not open
         if lost > 0: raise KeyError(f"{lost} blocks of {X.name}/{name} are missing")
+    if X["data"].shape != X["indices"].shape: raise ValueError(f"{X.name} has {X['data'].shape[0]:,} values at {X['indices'].shape[0]:,} places")
 
-def _unreadable(path, e): return GraphselError(f"cannot read {path} as {path.suffix.lstrip('.') or 'h5ad'}: {next(iter(str(e).splitlines()), type(e).__name__)}; is the file complete?")
+# %% ../nbs/01b_cells.ipynb #f11e0c01
+def _check_heaps(path):
+    "Raise for a group whose list of free space runs in a circle: HDF5 would follow it until the memory is full."
+    with open(path, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as m, contextlib.suppress(struct.error):
+        start = next((o for o in (0, 512, 1024, 2048) if m[o:o + 8] == b"\x89HDF\r\n\x1a\n"), None)
+        if start is None or m[start + 8] > 1: return # later versions have no such lists
+        number = lambda at, kind="Q": struct.unpack_from(f"<{kind}", m, at)[0]
+        todo, seen = [number(start + (64 if m[start + 8] == 0 else 68)) + start], set()
+        while todo:
+            if (header := todo.pop()) in seen: continue
+            seen.add(header)
+            for tree, heap in _symbol_tables(number, header, start):
+                if m[heap:heap + 4] == b"HEAP": _check_free_list(number, heap, start)
+                todo += _members(m, number, tree, start)
+
+def _check_free_list(number, heap, start):
+    size, at, data, n = number(heap + 8), number(heap + 16), number(heap + 24) + start, 0
+    while at != 1 and at < size: # 1 ends the list
+        at, n = number(data + at), n + 1
+        if n > size//16: raise ValueError("a list of free space runs in a circle")
+
+# %% ../nbs/01b_cells.ipynb #f11e0c02
+def _symbol_tables(number, header, start):
+    "Where an object says that the tree and the heap of its members lie; nothing for one that is no group."
+    if number(header, "B") != 1: return
+    parts = [(header + 16, number(header + 8, "I"))]
+    for at, size in parts: # a header goes on in further parts
+        stop = at + size
+        while at + 8 <= stop and len(parts) < 1000:
+            kind, size = number(at, "H"), number(at + 2, "H")
+            if kind == 0x11: yield number(at + 8) + start, number(at + 16) + start
+            if kind == 0x10: parts.append((number(at + 8) + start, number(at + 16)))
+            at += 8 + size
+
+def _members(m, number, tree, start):
+    "Where the headers of the members of a group lie."
+    nodes, found, seen = [tree], [], set()
+    while nodes:
+        if (at := nodes.pop()) in seen: continue
+        seen.add(at)
+        if m[at:at + 4] == b"TREE": nodes += [number(at + 32 + 16*i) + start for i in range(number(at + 6, "H"))]
+        if m[at:at + 4] == b"SNOD": found += [number(at + 16 + 40*i) + start for i in range(number(at + 6, "H"))]
+    return found
 
 # %% ../nbs/01b_cells.ipynb #1462b060
 def blocks(X, # cells x genes: dense, CSR, CSC, a dask array, or any of them on disk
@@ -74,17 +129,32 @@ def blocks(X, # cells x genes: dense, CSR, CSC, a dask array, or any of them on 
     for start in progress(range(0, n_genes if by_columns else n, chunk), "reading cells"):
         cut = slice(start, min(start + chunk, n_genes if by_columns else n))
         if wanted is not None and not wanted[cut].any(): continue
-        try: block = _lines(X, cut) if sp.issparse(X) and X.format in ("csr", "csc") else X[:, cut] if by_columns else X[cut]
-        except (OSError, RuntimeError, KeyError) as e: raise GraphselError(f"cannot read {'genes' if by_columns else 'cells'} {cut.start:,} to {cut.stop:,}: {e}; is the file complete?") from e
-        yield slice(0, n) if by_columns else cut, cut if by_columns else slice(0, n_genes), as_csr(block)
+        with _reading_lines(X, f"{'genes' if by_columns else 'cells'} {cut.start:,} to {cut.stop:,}"):
+            block = as_csr(_lines(X, cut) if getattr(X, "format", "") in ("csr", "csc") else X[cut])
+        yield slice(0, n) if by_columns else cut, cut if by_columns else slice(0, n_genes), block
+
+@contextlib.contextmanager
+def _reading_lines(X, what):
+    "What goes wrong while a part of a matrix is read becomes one line, which names the file, if the matrix lies in one."
+    store = getattr(X, "group", X)
+    file = getattr(getattr(store, "file", None), "filename", None) or getattr(store, "store_path", None)
+    try: yield
+    except (GraphselError, NameError) as e:
+        if file is None or isinstance(e, NameError): raise
+        raise GraphselError(f"{file}: {e}") from e
+    except Exception as e: raise GraphselError(f"cannot read {what}{f' of {file}' if file else ''}: {first_line(e)}; is the file complete?") from e
 
 # %% ../nbs/01b_cells.ipynb #55d3d2c5
 def _lines(X, cut):
-    "Some rows of a CSR (columns of a CSC) matrix in memory, without copying: scipy's own slicing takes longer than the sums."
-    a, b = X.indptr[cut.start], X.indptr[cut.stop]
-    size = cut.stop - cut.start
-    kind, shape = (sp.csr_matrix, (size, X.shape[1])) if X.format == "csr" else (sp.csc_matrix, (X.shape[0], size))
-    return kind((X.data[a:b], X.indices[a:b], X.indptr[cut.start:cut.stop + 1] - a), shape=shape)
+    "Some rows of a CSR (columns of a CSC) matrix, in memory without copying, or from its file: scipy's own slicing takes longer than the sums."
+    size, of = cut.stop - cut.start, X.group.__getitem__ if hasattr(X, "group") else lambda name: getattr(X, name)
+    bounds = of("indptr")[cut.start:cut.stop + 1].astype(np.int64)
+    if len(bounds) != size + 1 or (np.diff(bounds) < 0).any() or not 0 <= bounds[0] <= bounds[-1] <= of("data").shape[0]: raise ValueError("the bounds of its lines contradict each other")
+    data, indices = (of(name)[bounds[0]:bounds[-1]] for name in ("data", "indices"))
+    data = data.astype(np.float32) if data.dtype == np.float16 else data # scipy has no half precision
+    kind, width = (sp.csr_matrix, X.shape[1]) if X.format == "csr" else (sp.csc_matrix, X.shape[0])
+    if len(indices) and not 0 <= indices.min() <= indices.max() < width: raise ValueError(f"a value stands outside of the {width:,} {'columns' if X.format == 'csr' else 'rows'}")
+    return kind((data, indices, (bounds - bounds[0]).astype(indices.dtype)), shape=(size, width) if X.format == "csr" else (width, size))
 
 def _lines_of(X, n_lines, n_values=2**23):
     "How many rows (or columns) of a matrix hold about `n_values` stored values."
@@ -98,6 +168,7 @@ def as_csr(block # dense or sparse, or a dask array of either
     if hasattr(block, "compute"): block = block.compute()
     if not sp.issparse(block):
         block = np.asarray(block)
+        if block.dtype == np.float16: block = block.astype(np.float32)
         n, m = block.shape
         block = sp.csr_matrix((block.ravel(), np.tile(np.arange(m, dtype=np.int32), n), np.arange(n + 1, dtype=np.int64)*m), shape=(n, m)) if block.dtype.kind in "fiub" else _from_text(block)
     block = block.tocsr()
@@ -280,7 +351,8 @@ def _dask_sums(X, run, n_groups, n_counted):
     lines, shared, used = X.to_delayed(), dask.delayed(run), [i for i in range(len(rows) - 1) if (run.codes[rows[i]:rows[i + 1]] >= 0).any()]
     parts = [[dask.delayed(_part)(lines[i, j], rows[i], columns[j], shared, n_groups, n_counted) for i in used] for j in range(lines.shape[1])]
     whole = Sums.zeros(n_groups, 0, n_counted)
-    for part in dask.compute(*[_add_up(p) for p in parts if p]):
+    with _reading_lines(None, "the cells"): sums = dask.compute(*[_add_up(p) for p in parts if p])
+    for part in sums:
         whole.powers, whole.positive = np.concatenate([whole.powers, part.powers], axis=1), np.concatenate([whole.positive, part.positive], axis=1)
         whole.seen.add(part.seen)
     return whole
