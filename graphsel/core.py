@@ -201,12 +201,11 @@ def _watched() -> bool:
     return sys.stderr.isatty() or ("ipykernel" in sys.modules and "IN_TEST" not in os.environ)
 
 # %% ../nbs/00_core.ipynb #067c3134
-def check_file(path:str|Path, # of a file to read
-               folder:bool=False # a folder will do
+def check_file(path:str|Path # of a file to read
               ) -> Path:
     "The path itself. Raises `GraphselError` where nothing is there, or a folder."
     path = Path(path)
-    if path.is_dir() and not folder: raise GraphselError(f"{path} is a folder; give a file")
+    if path.is_dir(): raise GraphselError(f"{path} is a folder; give a file")
     if not path.exists(): raise GraphselError(f"no such file: {path}; check the path")
     return path
 
@@ -217,7 +216,7 @@ def reading(path:str|Path, # what is read
             mend:str="is it complete and of the kind its name says?" # what to do about it
            ) -> Iterator[None]:
     "Whatever goes wrong inside becomes one `GraphselError` that names the file; warnings of the libraries that read it are not shown."
-    check_file(path, folder=Path(path).suffix == ".zarr")
+    if not Path(path).is_dir(): check_file(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .cells import CellMoments, cell_moments, describe_values, difference_moments, matrix_of, open_cells, raw_moments
-from .core import GraphselError, RandomState, as_rng, atomic_path, check_file, check_positive_int, log, name_some
+from .core import GraphselError, RandomState, as_rng, atomic_path, check_file, check_positive_int, log, name_some, reading
 from .labels import CONTROL_NAMES, SPELLINGS, find_spelling, gene_incidence, perturbation_name, perturbed_genes, read_labels
 from .tables import as_numbers, average_replicates, is_number, ranked_responses, read_rows, read_table, row_names
 
@@ -414,7 +414,7 @@ def _read_anndata(file, wish, perturbation_key, control, options):
                 if value not in levels: raise GraphselError(f"{file.name}: no cell with {wish}; the column holds {name_some(levels)}")
                 chosen = adata[code == list(levels).index(value)]
             return screen_from_cells(chosen, perturbation_key=perturbation_key, control=control, source=name, **options)
-    return check_screen(ad.read_zarr(file) if file.suffix == ".zarr" else ad.read_h5ad(file))
+    with reading(file, file.suffix.lstrip("."), "is the file complete?"): return check_screen(ad.read_zarr(file) if file.suffix == ".zarr" else ad.read_h5ad(file))
 
 # %% ../nbs/01d_data.ipynb #4cbdbe31
 def write_screen(screen:"ad.AnnData", # a screen

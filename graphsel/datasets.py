@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, atomic_path, log, name_some, progress, unknown_name
+from .core import GraphselError, atomic_path, log, name_some, progress, reading, unknown_name
 from .simulate import SimulatedScreen, draw_biology, simulated_screen, swap_labels, true_sets # noqa: F401  (offered here too)
 
 if TYPE_CHECKING:
@@ -422,8 +422,7 @@ def read_pseudobulk(path:str|Path # .h5ad of Replogle et al. 2022, `…_bulk_01.
     import anndata as ad, pandas as pd
     from graphsel.data import make_screen
     name = Path(path).name
-    try: bulk = ad.read_h5ad(path)
-    except Exception as e: raise GraphselError(f"cannot read {path} as h5ad: {str(e).splitlines()[0]}; is the file complete?") from e
+    with reading(path, "h5ad", "is the file complete?"): bulk = ad.read_h5ad(path)
     target, cells = _bulk_targets(bulk, name)
     X = bulk.X.toarray() if sp.issparse(bulk.X) else bulk.X
     finite = np.isfinite(X).all(axis=0)

@@ -19,7 +19,7 @@ import scipy.linalg as sl
 import torch
 
 from .baselines import Additive, Neighbors, Transfer
-from .core import GraphselError, as_seed, check_file, check_positive_int, progress, unknown_name, unknown_parameter
+from .core import GraphselError, as_seed, check_file, check_positive_int, progress, reading, unknown_name, unknown_parameter
 from .data import gene_incidence
 from .graph import Graphs
 from .networks import CONVS, Ensemble, GateNet, Hidden, edge_tensors, hidden_kernel, loo_residuals, node_inputs, penalty, rows_of
@@ -310,9 +310,7 @@ def load_model(path:str|Path # written by `save`
               ) -> ResponseModel: # trained
     "Read a model. It is a pickle: open only what you wrote. Raises `GraphselError` for what is not one."
     import joblib
-    check_file(path)
-    try: model = joblib.load(path)
-    except Exception as e: raise GraphselError(f"cannot read {path} as a model: {e}; was it written by save, and by this version?") from e
+    with reading(check_file(path), "a model", "was it written by save, and by this version?"): model = joblib.load(path)
     if not isinstance(model, ResponseModel): raise GraphselError(f"{path} holds a {type(model).__name__}, not a model")
     return model
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .core import GraphselError, name_some, read_text, unknown_name
+from .core import GraphselError, name_some, read_text, reading, unknown_name
 from .metrics import LOWER_IS_BETTER
 from .plot import learning_curves, style
 
@@ -50,14 +50,19 @@ def read_comparison(folder:str|Path # the --out of a comparison
     if not folder.is_dir(): raise GraphselError(f"no such folder: {folder}; give the --out of a comparison")
     table = next((f for f in (folder/"results.parquet", folder/"results.csv") if f.exists()), None)
     if table is None: raise GraphselError(f"{folder} holds no results.parquet; " + ("the comparison is not finished: run it again with --resume" if (folder/"run.json").exists() else "give the --out of a comparison"))
-    try:
-        results = pd.read_parquet(table) if table.suffix == ".parquet" else pd.read_csv(table)
-        summary = pd.read_csv(folder/"summary.csv") if (folder/"summary.csv").exists() else pd.DataFrame()
-        run = json.loads(read_text(folder/"run.json")) if (folder/"run.json").exists() else {}
-    except (ValueError, OSError) as e: raise GraphselError(f"cannot read {folder}: {str(e).splitlines()[0]}; is it complete?") from e
+    results, summary, run = _read_part(table), _read_part(folder/"summary.csv", pd.DataFrame()), _read_part(folder/"run.json", {})
     lacking = {"strategy", "model", "noise", "seed", "budget", "status"} - set(results)
     if lacking: raise GraphselError(f"{table}: no column {name_some(sorted(lacking))}; is it the table of a comparison?")
+    if not isinstance(run, dict): raise GraphselError(f"{folder/'run.json'} does not describe a comparison; delete it, or resume the comparison to write it anew")
     return Comparison(results, summary, run, folder.name)
+
+def _read_part(path, absent=None):
+    "A table or the notes of a comparison; `absent` where there is no such file."
+    import pandas as pd
+    if absent is not None and not path.exists(): return absent
+    with reading(path, path.suffix.lstrip("."), "is it complete? Resume the comparison to write it anew"):
+        if path.suffix == ".json": return json.loads(read_text(path))
+        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
 
 # %% ../nbs/12c_resultview.ipynb #257b8d55
 def run_facts(c:Comparison # a comparison
