@@ -16,7 +16,7 @@ from .core import GraphselError, atomic_path, check_positive_int, log, reading
 from .graph import Graphs
 from .grid import KEY, dask_client, identity, open_folder, run_all, run_task, watch, write_task  # noqa: F401
 from .protocol import PRESETS, Plan, Task, make_plan, tasks  # noqa: F401
-from .statistics import SUMMARY_COLUMNS, holm, initial_risk, noise_stability, summarize  # noqa: F401
+from .statistics import SUMMARY_COLUMNS, check_values, holm, initial_risk, noise_stability, summarize  # noqa: F401
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -58,7 +58,7 @@ def read_results(out:str|Path # folder of a comparison, or its results.csv or re
     with reading(path, "the results of a comparison", "delete it, and resume the comparison to write it anew"):
         found = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, keep_default_na=False, na_values=["nan", ""]).fillna({"error": "", "picks": "", "picks_sha1": ""})
     if not set(KEY) <= set(found): raise GraphselError(f"{path} is no result table (no {', '.join(sorted(set(KEY) - set(found)))}); give the folder of a comparison")
-    return found
+    return check_values(found, path)
 
 # %% ../nbs/10_compare.ipynb #4612c6e5
 TABLES_EVERY = 30.0 # seconds

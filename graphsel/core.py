@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['log', 'RandomState', 'INFLATED', 'RATIO', 'GraphselError', 'shorten', 'name_some', 'unknown_name',
            'unknown_parameter', 'check_positive_int', 'as_rng', 'child_rng', 'as_seed', 'one_thread', 'atomic_path',
-           'check_folder', 'sha1', 'file_sha1', 'remember', 'progress', 'check_file', 'reading', 'first_line',
+           'check_folder', 'sha1', 'file_sha1', 'remember', 'progress', 'check_file', 'reading', 'first_line', 'naming',
            'open_inflated', 'read_text']
 
 # %% ../nbs/00_core.ipynb #0d19698f
@@ -36,7 +36,8 @@ log = logging.getLogger("graphsel")
 def shorten(text:str, # a name, or whatever a file holds in its place
             width:int=40 # characters
            ) -> str: # cut, with an ellipsis at the end
-    "A text cut to what a message has room for."
+    "A text in one line, cut to what a message has room for."
+    text = "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text[:width + 1])
     return text if len(text) <= width else text[:width - 1].rstrip() + "…"
 
 def name_some(names:Iterable, # gene names, or anything printable
@@ -229,7 +230,17 @@ def first_line(e:BaseException) -> str:
     if isinstance(e, MemoryError): return "it asks for more memory than there is"
     if isinstance(e, RecursionError): return "it is nested too deeply"
     text = next((o for o in map(str.strip, str(e).splitlines()) if o), type(e).__name__)
-    return shorten("".join(c if c.isprintable() else "�" for c in text), 200)
+    return shorten(text, 200)
+
+# %% ../nbs/00_core.ipynb #f11e0a05
+@contextlib.contextmanager
+def naming(path:str|Path # what is read
+          ) -> Iterator[None]:
+    "A `GraphselError` raised inside that does not name the file gets its name in front."
+    try: yield
+    except GraphselError as e:
+        if Path(path).name in str(e): raise
+        raise GraphselError(f"{path}: {e}") from e
 
 # %% ../nbs/00_core.ipynb #f11e0a02
 INFLATED, RATIO = 2**28, 200 # a file that inflates to more bytes than this, and to more than so many times its size, is refused

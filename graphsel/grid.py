@@ -22,7 +22,7 @@ import numpy as np
 
 from . import __version__
 from .bench import Bench, Picks, on_shelf, picks_of, plan_key, set_up, setting_of
-from .core import GraphselError, atomic_path, log, one_thread, progress, sha1
+from .core import GraphselError, atomic_path, log, one_thread, progress, reading, sha1
 from .coverage import CRITERIA, register
 from .metrics import LOWER_IS_BETTER, evaluate
 from .models import MODELS
@@ -217,14 +217,14 @@ def read_task(file:Path, names:Collection[str] # of the comparison, see `names_o
              ) -> list[dict]|None: # rows; None: damaged, and set aside
     "The rows of a task file. Raises `GraphselError` for one of another comparison."
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        whole = found["sha1"] == sha1(json.dumps(found["rows"]))
-    except (OSError, ValueError, KeyError, TypeError): whole = False
+        with reading(file, "a task"): found = json.loads(file.read_text(encoding="utf-8"))
+        whole = found["sha1"] == sha1(json.dumps(found["rows"])) and isinstance(found["comparison"], str) and isinstance(found["task"], dict)
+    except (ValueError, KeyError, TypeError): whole = False
     if not whole:
         log.warning("%s is damaged (half-written or edited); it is set aside as %s.damaged, and its task is run again", file, file.name)
         file.replace(file.with_name(file.name + ".damaged"))
         return None
-    if found["comparison"] not in names: raise GraphselError(f"{file.parent.parent} holds another comparison (other arguments or inputs); choose another folder")
+    if found["comparison"] not in names: raise GraphselError(f"{file.parent.parent} holds another comparison (other arguments or inputs: see {file.name}); choose another folder")
     return found["rows"]
 
 # %% ../nbs/10c_grid.ipynb #4324294e
@@ -234,10 +234,7 @@ def open_folder(out:str|Path, plan:Plan, bench:Bench, resume:bool, notes:dict) -
     run, folder = out/"run.json", out/"tasks"
     there = run.exists() or any(folder.glob("*.json"))
     if there and not resume: raise GraphselError(f"{out} holds a comparison already; add --resume to go on with it, or choose another folder")
-    try: before = json.loads(run.read_text(encoding="utf-8")) if run.exists() else {}
-    except (OSError, ValueError):
-        log.warning("%s is damaged; it is written anew", run)
-        before = {}
+    before = _read_run(run) if run.exists() else {}
     names = names_of(before, plan, bench, out)
     done = {f.stem: read_task(f, names) for f in sorted(folder.glob("[0-9a-f]*.json"))}
     for half in [*out.glob(".*-*"), *folder.glob(".*.json")]: half.unlink(missing_ok=True) # what a killed run was writing
@@ -247,6 +244,18 @@ def open_folder(out:str|Path, plan:Plan, bench:Bench, resume:bool, notes:dict) -
     return folder, {k: rows for k, rows in done.items() if rows and all(r["status"] == "ok" for r in rows)} # what failed is tried again
 
 # %% ../nbs/10c_grid.ipynb #b617bb80
+def _read_run(run):
+    "What run.json says; nothing where it is damaged: the task files tell which comparison they belong to."
+    kinds = {"identity": str, "earlier": list, "plan": dict, "parts": dict, "version": str, "graph": dict}
+    try:
+        with reading(run, "the notes of a comparison"): before = json.loads(run.read_text(encoding="utf-8"))
+        names = [*before.get("earlier", ()), *before.get("plan", {}).get("strategies", ())]
+        whole = all(isinstance(before[k], kind) for k, kind in kinds.items() if k in before) and all(isinstance(n, str) for n in names)
+    except (ValueError, AttributeError, TypeError): whole = False
+    if whole: return before
+    log.warning("%s is damaged; it is written anew", run)
+    return {}
+
 def machine() -> dict:
     "Versions and machine, for the record."
     import importlib.metadata as md, os

@@ -18,6 +18,7 @@ import numpy as np
 from .core import GraphselError, name_some, read_text, reading, unknown_name
 from .metrics import LOWER_IS_BETTER
 from .plot import learning_curves, style
+from .statistics import check_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,12 @@ def read_comparison(folder:str|Path # the --out of a comparison
     results, summary, run = _read_part(table), _read_part(folder/"summary.csv", pd.DataFrame()), _read_part(folder/"run.json", {})
     lacking = {"strategy", "model", "noise", "seed", "budget", "status"} - set(results)
     if lacking: raise GraphselError(f"{table}: no column {name_some(sorted(lacking))}; is it the table of a comparison?")
-    if not isinstance(run, dict): raise GraphselError(f"{folder/'run.json'} does not describe a comparison; delete it, or resume the comparison to write it anew")
+    results = check_values(results, table)
+    if len(summary): summary = check_values(summary, folder/"summary.csv")
+    lacking = {"strategy", "model", "metric", "budget", "mean", "ci_low", "ci_high"} - set(summary) if len(summary) else set()
+    if lacking: raise GraphselError(f"{folder/'summary.csv'}: no column {name_some(sorted(lacking))}; resume the comparison to write it anew")
+    kinds = {"plan": dict, "machine": dict, "inputs": dict, "version": str}
+    if not isinstance(run, dict) or not all(isinstance(run[k], kind) for k, kind in kinds.items() if k in run): raise GraphselError(f"{folder/'run.json'} does not describe a comparison; delete it, or resume the comparison to write it anew")
     return Comparison(results, summary, run, folder.name)
 
 def _read_part(path, absent=None):
@@ -138,7 +144,7 @@ def saved_table(c:Comparison, # a comparison
                ) -> "pd.DataFrame": # strategy, budget, mean, ci_low, ci_high, ratio_to_random, p_holm, budget_saved, saved_at_least
     "The rows of the summary that belong to a choice. Raises `GraphselError` where the folder has no summary of it."
     s = c.summary
-    if s.empty or metric not in set(s["metric"]): raise GraphselError(f"the summary has no metric '{metric}'; choose another, or write the summary again")
+    if s.empty or metric not in set(s["metric"]): raise GraphselError(f"the summary of {c.name} has no metric '{metric}'; choose another, or write the summary again")
     rows = s[(s["metric"] == metric) & (s["model"] == model) & s["strategy"].isin(list(strategies))]
     if "noise" in rows: rows = rows[rows["noise"] == noise]
     columns = ["strategy", "budget", "mean", "ci_low", "ci_high", "ratio_to_random", "p_holm", "budget_saved", "saved_at_least"]

@@ -20,7 +20,7 @@ import scipy.sparse as sp
 
 from .annotations import read_gaf, read_gene_sets, read_reactome
 from .cells import blocks, open_cells, reading_lines
-from .core import GraphselError, check_file, check_positive_int, log, name_some, open_inflated, progress, reading
+from .core import GraphselError, check_file, check_positive_int, log, name_some, naming, open_inflated, progress, reading, shorten
 from .data import is_number, read_table
 from .graph import AlignReport, GeneGraph, Graphs, _largest_of_repeated, align, combine, from_edges, keep_top
 from .labels import find_spelling
@@ -186,7 +186,9 @@ def from_coexpression(cells:"ad.AnnData|str|Path", # cells x genes, log-normaliz
 def _open_cells(cells, layer):
     "An AnnData and the layer to read of it; from a file without loading the matrix, and closed afterwards. Raises for what is no AnnData, and for a screen."
     with contextlib.ExitStack() as stack:
-        if isinstance(cells, (str, Path)): cells, layer = stack.enter_context(open_cells(check_file(cells), layer=layer)), None
+        if isinstance(cells, (str, Path)):
+            stack.enter_context(naming(cells))
+            cells, layer = stack.enter_context(open_cells(check_file(cells), layer=layer)), None
         if not hasattr(cells, "obs_names"): raise GraphselError(f"cells are an AnnData or a .h5ad file; got {type(cells).__name__}")
         if "n_cells" in cells.obs and ("control_mean" in cells.var or "graphsel" in cells.uns): raise GraphselError("this is a screen, one row per perturbation; co-expression needs single cells: give the file they came from")
         yield cells, layer
@@ -264,7 +266,7 @@ def from_embedding(table:"pd.DataFrame|str|Path", # genes x features (index = ge
 def _embedding_table(table):
     if not isinstance(table, (str, Path)): return table
     found = read_table(table)
-    if found.columns[0] != "gene": raise GraphselError(f"{table}: an embedding has the genes in its first column, named 'gene' (found '{found.columns[0]}')")
+    if found.columns[0] != "gene": raise GraphselError(f"{table}: an embedding has the genes in its first column, named 'gene' (found '{shorten(str(found.columns[0]))}')")
     return found.set_index("gene")
 
 # %% ../nbs/02b_sources.ipynb #ca000b6d

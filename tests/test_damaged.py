@@ -1,5 +1,6 @@
 """Damaged and hostile files: each is read, or refused in one line that names it; nothing else is raised, shown or waited for."""
 import contextlib
+import faulthandler
 import gzip
 import io
 import itertools
@@ -10,7 +11,6 @@ import signal
 import sys
 import warnings
 import zipfile
-from pathlib import Path
 
 import anndata as ad
 import numpy as np
@@ -19,6 +19,7 @@ import pytest
 from scipy import sparse
 
 from graphsel.annotations import read_obo
+from graphsel.cells import open_cells
 from graphsel.compare import read_results, summarize
 from graphsel.core import GraphselError, sha1
 from graphsel.data import make_screen, read_screen, screen_from_cells, write_screen
@@ -29,14 +30,13 @@ from graphsel.lists import read_costs, read_gene_list, read_pairs
 from graphsel.models import load_model, make_model
 from graphsel.names import read_aliases
 from graphsel.protocol import make_plan
-from graphsel.resultview import read_comparison, run_facts
+from graphsel.resultview import read_comparison, run_facts, saved_table
 from graphsel.select import select
 from graphsel.selection import Selection
-from graphsel.simulate import simulated_screen
 from graphsel.sources import from_coexpression, from_embedding, read_graph, read_string_aliases
 
 SECONDS = 20  # a file that takes longer hangs
-FAST = 3  # damaged files of each format; the slow test makes 20
+FAST = 3  # damaged files of each format; the slow test makes one of each kind of damage
 GENES = [f"GENE{i}" for i in range(1, 41)]
 
 
@@ -140,8 +140,10 @@ def write_aliases(path):
 def write_cells(**options):
     def write(path):
         adata = cells(**options)
-        if path.suffix == ".zarr": adata.write_zarr(path)
-        else: adata.write_h5ad(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if path.suffix == ".zarr": adata.write_zarr(path)
+            else: adata.write_h5ad(path)
     return write
 
 
@@ -162,7 +164,8 @@ def write_half(path):
 
 
 def read_backed(path):
-    "What anndata itself cannot open is not ours."
+    "What anndata itself cannot open is not ours; what HDF5 would never finish to open is refused before."
+    with open_cells(path): pass
     try: adata = ad.read_h5ad(path, backed="r")
     except Exception as e: raise GraphselError(f"{path}: not opened") from e
     try: return screen_from_cells(adata, source=path.name)
@@ -195,7 +198,7 @@ def write_comparison(path):
 
 def use_comparison(path):
     found = read_comparison(path)
-    return found.metrics, found.budgets, run_facts(found)
+    return found.metrics, found.budgets, run_facts(found), saved_table(found, "ridge", 0.0, ["random"])
 
 
 def write_task(path):
@@ -205,7 +208,7 @@ def write_task(path):
 
 class Bench:
     "What `open_folder` asks of a bench."
-    identity, graphs, left_out = "bench", {"": small_graph()}, ()
+    identity, graphs, left_out, parts = "bench", {"": small_graph()}, (), {"screen": "bench"}
 
 
 PLAN = make_plan(["random"], [4])
@@ -403,8 +406,10 @@ def limited(seconds=SECONDS):
     def ring(number, frame): raise Late(f"more than {seconds} s")
     before = signal.signal(signal.SIGALRM, ring)
     signal.alarm(seconds)
+    faulthandler.dump_traceback_later(10*seconds, exit=True, file=sys.__stderr__)  # compiled code hears no alarm
     try: yield
     finally:
+        faulthandler.cancel_dump_traceback_later()
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
 
@@ -442,3 +447,256 @@ def faults(name, folder, numbers):
         if (fault := fault_of(read, path)): found.append(f"{name}, number {number} ({damage.__name__}): {fault}")
         shutil.rmtree(copy)
     return found
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog):
+    "What is told in the log while a damaged file is read is no fault."
+    caplog.set_level(logging.CRITICAL, "graphsel")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_whole_files_are_read(name, tmp_path):
+    write, read = FORMATS[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        write(tmp_path/name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read(tmp_path/name) is not None
+
+
+KINDS = len(DAMAGES) + 1  # and the wrong ending
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_damaged_files_are_read_or_refused_in_one_line(name, tmp_path):
+    first = FAST*list(FORMATS).index(name)  # every kind of damage comes to some format
+    assert not faults(name, tmp_path, [(first + i) % KINDS for i in range(FAST)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_thousand_damaged_files(name, tmp_path):
+    assert not faults(name, tmp_path, range(KINDS))
+    assert KINDS*len(FORMATS) >= 1000
+
+
+# --- files with a checksum ---
+
+SEALED = {"plan.json": lambda path: repr(vars(Selection.load(path))), "fitted.model": lambda path: use_model(path).X.tobytes(),
+          "0123abcd.json": lambda path: read_task(path, {"name"})}
+
+
+@pytest.mark.parametrize("name", SEALED)
+def test_no_answer_changes_in_silence(name, tmp_path):
+    "A file that carries a checksum is refused (a task: set aside and run again), or says what it said before."
+    FORMATS[name][0](tmp_path/name)
+    data, read = (tmp_path/name).read_bytes(), SEALED[name]
+    if b"sha1" not in data and b"sha256" not in data: pytest.skip("this format has no checksum")
+    whole = read(tmp_path/name)
+    for number in range(5*len(DAMAGES)):
+        rng, damage = np.random.default_rng([number, 7]), DAMAGES[number % len(DAMAGES)]
+        copy = tmp_path/str(number)/name
+        copy.parent.mkdir()
+        copy.write_bytes(damage(data, rng))
+        try: found = read(copy)
+        except GraphselError: continue
+        assert found is None or found == whole, f"number {number} ({damage.__name__})"
+
+
+def test_a_changed_digit_of_a_task_is_seen(tmp_path):
+    write_task(tmp_path/"0123abcd.json")
+    text = (tmp_path/"0123abcd.json").read_text()
+    (tmp_path/"0123abcd.json").write_text(text.replace('"pearson": 0.5', '"pearson": 0.6', 1))
+    assert read_task(tmp_path/"0123abcd.json", {"name"}) is None
+    assert (tmp_path/"0123abcd.json.damaged").exists()
+
+
+# --- what is read later ---
+
+def test_cells_damaged_after_they_were_opened_are_refused_by_name(tmp_path):
+    import h5py
+    path = tmp_path/"cells.h5ad"
+    write_gzipped_cells(path)
+    with h5py.File(path) as f:
+        part = f["X/data"].id.get_chunk_info(0)
+    with open_cells(path) as adata:
+        with open(path, "r+b") as f:
+            f.seek(part.byte_offset)
+            f.write(b"\xff"*part.size)
+        with pytest.raises(GraphselError, match=r"cells\.h5ad.*is the file complete"): screen_from_cells(adata, source="x")
+
+
+def test_blocks_of_zarr_damaged_after_they_were_opened_are_refused_by_name(tmp_path):
+    path = tmp_path/"cells.zarr"
+    write_cells(kind=sparse.csr_matrix)(path)
+    with open_cells(path) as adata:
+        for file in (path/"X"/"data").rglob("*"):
+            if file.is_file() and file.suffix != ".json" and not file.name.startswith(".z"): file.write_bytes(b"\xff"*50)
+        with pytest.raises(GraphselError, match=r"cells\.zarr.*is the file complete"): screen_from_cells(adata, source="x")
+
+
+def test_cells_in_half_precision_are_read(tmp_path):
+    write_half(tmp_path/"half.h5ad")
+    write_cells(kind=sparse.csr_matrix)(tmp_path/"single.h5ad")
+    np.testing.assert_allclose(screen_of(tmp_path/"half.h5ad"), screen_of(tmp_path/"single.h5ad"), atol=2e-3)
+    assert len(from_coexpression(tmp_path/"half.h5ad").genes) == len(from_coexpression(tmp_path/"single.h5ad").genes)
+
+
+def test_a_circle_in_the_lists_of_hdf5_is_refused(tmp_path):
+    "HDF5 itself would follow it without end."
+    path = tmp_path/"circle.h5ad"
+    write_cells()(path)
+    data = bytearray(path.read_bytes())
+    heap = data.index(b"HEAP\0")
+    names = int.from_bytes(data[heap + 24:heap + 32], "little")
+    data[heap + 16:heap + 24] = data[names:names + 8] = bytes(8)  # the first free place is at 0, and so is the next
+    path.write_bytes(data)
+    with limited(), pytest.raises(GraphselError, match=r"circle\.h5ad.*runs in a circle"): read_screen(path)
+
+
+def test_large_values_of_a_table_are_refused_without_noise(tmp_path):
+    frame = screen_table()
+    frame.loc[0, "R1"] = -1e308
+    frame.to_csv(tmp_path/"large.csv", index=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(GraphselError, match=r"large\.csv"): read_screen(tmp_path/"large.csv")
+
+
+# --- results ---
+
+def test_a_damaged_number_of_the_results_is_named(tmp_path):
+    path = tmp_path/"results.csv"
+    for column, value in (("budget", "x"), ("budget", 4.5), ("budget", np.inf), ("seed", np.nan), ("noise", "low"), ("mse", "abc"), ("strategy", None)):
+        frame = result_table().astype({column: object})
+        frame.loc[2, column] = value
+        frame.to_csv(path, index=False)
+        with pytest.raises(GraphselError, match="no strategy" if column == "strategy" else f"results.csv: column '{column}' holds '.*' in row 3"): read_results(path)
+
+
+def test_results_of_a_graph_without_a_name_are_summarized(tmp_path):
+    result_table().to_csv(tmp_path/"results.csv", index=False)
+    expected = summarize(result_table())
+    pd.testing.assert_frame_equal(summarize(read_results(tmp_path/"results.csv")), expected)
+    assert len(expected)
+
+
+@pytest.mark.parametrize("run", ["[]", '{"machine": []}', '{"inputs": 1}', "["*100_000])
+def test_notes_of_another_kind_are_refused(run, tmp_path):
+    write_comparison(tmp_path/"comparison")
+    (tmp_path/"comparison"/"run.json").write_text(run)
+    with pytest.raises(GraphselError, match=r"run\.json"): read_comparison(tmp_path/"comparison")
+
+
+@pytest.mark.parametrize("run", ["[]", '{"plan": []}', '{"earlier": [[1]]}', '{"plan": {"strategies": 1}}', "["*100_000])
+def test_a_comparison_with_damaged_notes_goes_on(run, tmp_path):
+    write_run(tmp_path)
+    (tmp_path/"run.json").write_text(run)
+    assert resume(tmp_path) == {}
+    assert json.loads((tmp_path/"run.json").read_text())["plan"]["strategies"] == ["random"]
+
+
+# --- hostile files ---
+
+def write_bomb(path, megabytes, part="xl/worksheets/sheet1.xml"):
+    "A true sheet in which one part inflates to some megabytes."
+    plain = path.with_name("plain.xlsx")
+    pd.DataFrame({"gene": GENES}).to_excel(plain, index=False)
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if name != part: new.writestr(name, data)
+            else:
+                with new.open(name, "w") as f:
+                    f.write(data.replace(b"</worksheet>", b""))
+                    for _ in range(megabytes): f.write(b" "*2**20)
+                    f.write(b"</worksheet>")
+    plain.unlink()
+
+
+EXCEL = {"list": read_gene_list, "pairs": read_costs, "screen": read_screen, "embedding": lambda path: from_embedding(path, k=3), "prior": read_prior}
+
+
+@pytest.mark.parametrize("kind", EXCEL)
+def test_every_reader_of_excel_refuses_what_inflates_beyond_measure(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr("graphsel.lists.SHEET_BYTES", 2**22)
+    write_bomb(tmp_path/"bomb.xlsx", 3)
+    with pytest.raises(GraphselError, match=r"bomb\.xlsx.*inflate to"): EXCEL[kind](tmp_path/"bomb.xlsx")
+
+
+@pytest.mark.slow
+def test_a_bomb_of_excel_takes_no_memory(tmp_path):
+    import tracemalloc
+    write_bomb(tmp_path/"bomb.xlsx", 1200)
+    tracemalloc.start()
+    with limited(), pytest.raises(GraphselError, match="inflate to"): read_gene_list(tmp_path/"bomb.xlsx")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 50e6
+
+
+@pytest.mark.parametrize("kind", EXCEL)
+def test_every_reader_of_excel_stops_at_too_many_cells(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr("graphsel.lists.SHEET_CELLS", 30)
+    pd.DataFrame({"gene": GENES, "cost": 1.0}).to_excel(tmp_path/"many.xlsx", index=False)
+    with pytest.raises(GraphselError, match=r"many\.xlsx.*more than 30 cells"): EXCEL[kind](tmp_path/"many.xlsx")
+
+
+@pytest.mark.parametrize("kind", EXCEL)
+def test_entities_in_excel_are_refused(kind, tmp_path):
+    "A billion laughs: each entity holds ten of the one before."
+    laughs = b"".join(b'<!ENTITY a%d "%s">' % (i, b"&a%d;" % (i - 1)*10 if i else b"ha") for i in range(10))
+    pd.DataFrame({"gene": GENES}).to_excel(tmp_path/"plain.xlsx", index=False)
+    with zipfile.ZipFile(tmp_path/"plain.xlsx") as old, zipfile.ZipFile(tmp_path/"laughs.xlsx", "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if name.endswith("sheet1.xml"):
+                head, mark, rest = data.partition(b"<worksheet")
+                data = head + b"<!DOCTYPE worksheet [" + laughs + b"]>" + mark + rest.replace(b"GENE1<", b"&a9;<")
+            new.writestr(name, data)
+    with limited(), pytest.raises(GraphselError, match=r"laughs\.xlsx.*document type"): EXCEL[kind](tmp_path/"laughs.xlsx")
+
+
+GZIPPED = {"genes.txt.gz": read_gene_list, "edges.csv.gz": read_graph, "sets.gmt.gz": read_graph, "go.gaf.gz": read_graph, "terms.obo.gz": read_obo,
+           "screen.csv.gz": read_screen, "9606.protein.links.v12.0.txt.gz": read_graph, "names.csv.gz": read_aliases}
+
+
+@pytest.mark.parametrize("name", GZIPPED)
+def test_a_gzipped_file_does_not_inflate_without_end(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("graphsel.core.INFLATED", 2**20)
+    (tmp_path/name).write_bytes(gzip.compress(b"source,target,weight\n" + b" "*2**23))
+    with pytest.raises(GraphselError, match=f"{name}.*inflate to more than"): GZIPPED[name](tmp_path/name)
+
+
+def test_a_gzipped_file_of_usual_size_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("graphsel.core.INFLATED", 100)
+    table(edge_table)(tmp_path/"edges.csv")
+    zipped(table(edge_table), "edges.csv")(tmp_path/"edges.csv.gz")
+    assert graph_of(tmp_path/"edges.csv.gz")
+
+
+class Program:
+    "A pickle that writes a file when it is read."
+    def __init__(self, path): self.path = path
+    def __reduce__(self): return open, (str(self.path), "w")
+
+
+def test_a_checkpoint_runs_no_program(tmp_path):
+    import torch
+    torch.save({"key": "key", "member": 0, "run": Program(tmp_path/"run"), "done": []}, tmp_path/"training.pt")
+    with pytest.raises(GraphselError, match=r"training\.pt.*delete it"): read_checkpoint(tmp_path/"training.pt", "key")
+    assert not (tmp_path/"run").exists()
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+def test_values_of_zarr_that_are_pickles_are_refused(kind, tmp_path):
+    path = tmp_path/"cells.zarr"
+    write_cells(kind=kind)(path)
+    notes = sorted(o for o in (path/"X").rglob("*") if o.name in (".zarray", "zarr.json") and "shape" in json.loads(o.read_text()))
+    found = json.loads(notes[0].read_text())
+    if "codecs" in found: found["codecs"].append({"name": "pickle"})
+    else: found["filters"] = [{"id": "pickle"}]
+    notes[0].write_text(json.dumps(found))
+    with pytest.raises(GraphselError, match=r"cells\.zarr.*pickles"): read_screen(path)
