@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .bench import active_picks, check_inputs, make_bench, one_shot_picks, set_up  # noqa: F401 - found here as before
-from .core import GraphselError, check_positive_int, log
+from .core import GraphselError, atomic_path, check_positive_int, log, reading
 from .graph import Graphs
 from .grid import KEY, claimed, codes, dask_client, identity, open_folder, run_all, run_task, watch, write_task  # noqa: F401
 from .protocol import PRESETS, Plan, Task, make_plan, tasks  # noqa: F401
 from .outputs import bare_table, write_table
-from .statistics import SUMMARY_COLUMNS, holm, initial_risk, noise_stability, summarize  # noqa: F401
+from .statistics import SUMMARY_COLUMNS, check_values, holm, initial_risk, noise_stability, summarize  # noqa: F401
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -56,10 +56,13 @@ def read_results(out:str|Path # folder of a comparison, or its results.csv or re
     import pandas as pd
     path = Path(out)/"results.parquet" if Path(out).is_dir() else Path(out)
     if not path.exists(): raise GraphselError(f"no such file: {path}; compare(..., out={str(out)!r}, resume=True) writes it anew from the tasks")
-    try: found = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, keep_default_na=False, na_values=["nan", ""]).pipe(bare_table).fillna({"error": "", "picks": "", "picks_sha1": ""})
-    except Exception as e: raise GraphselError(f"cannot read {path}: {e}; delete it, and resume the comparison to write it anew") from e
+    with reading(path, "the results of a comparison", "delete it, and resume the comparison to write it anew"):
+        if path.suffix == ".parquet": found = pd.read_parquet(path)
+        else:
+            found = bare_table(pd.read_csv(path, keep_default_na=False, na_values=["nan", ""]))
+            found = found.fillna({"error": "", "picks": "", "picks_sha1": ""})
     if not set(KEY) <= set(found): raise GraphselError(f"{path} is no result table (no {', '.join(sorted(set(KEY) - set(found)))}); give the folder of a comparison")
-    return found
+    return check_values(found, path)
 
 # %% ../nbs/10_compare.ipynb #4612c6e5
 TABLES_EVERY = 30.0 # seconds

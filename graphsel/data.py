@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .cells import CellMoments, cell_moments, describe_values, difference_moments, matrix_of, open_cells, raw_moments
-from .core import GraphselError, RandomState, as_rng, atomic_path, check_file, check_positive_int, log, name_some
+from .core import GraphselError, RandomState, as_rng, atomic_path, check_file, check_positive_int, log, name_some, naming, reading
 from .labels import CONTROL_NAMES, SPELLINGS, find_spelling, gene_incidence, perturbation_name, perturbed_genes, read_labels
 from .tables import as_numbers, average_replicates, is_number, ranked_responses, read_rows, read_table, row_names
 
@@ -341,6 +341,7 @@ def _table_scale(values, control, normalize, target_sum, source):
         return np.log1p(values.mul(target_sum/np.maximum(X.sum(axis=1), 1), axis=0)), []
     return values, [f"all values are whole numbers up to {X.max():.0f}: these look like raw counts where log values are expected; give normalize=True"] if counts and control.any() else []
 
+@np.errstate(over="ignore", invalid="ignore") # what overflows is reported as infinite
 def _averaged_screen(values, names, n_cells, batch, batches, notes, source, about):
     "The screen of a clean table: control of the batch subtracted, replicates averaged."
     control, weight = names == "control", np.ones(len(names)) if n_cells is None else n_cells.copy()
@@ -405,7 +406,7 @@ def _file_and_wish(path):
 def _read_anndata(file, wish, perturbation_key, control, options):
     "A screen as it was written, or the screen of the cells in a file."
     import anndata as ad
-    with open_cells(file, layer=options.pop("layer", None), use_raw=options.pop("use_raw", False)) as adata:
+    with naming(file), open_cells(file, layer=options.pop("layer", None), use_raw=options.pop("use_raw", False)) as adata:
         if "n_cells" not in adata.obs or "control_mean" not in adata.var:
             name, chosen = f"{file.name} {wish}".strip(), adata
             if wish:
@@ -414,7 +415,7 @@ def _read_anndata(file, wish, perturbation_key, control, options):
                 if value not in levels: raise GraphselError(f"{file.name}: no cell with {wish}; the column holds {name_some(levels)}")
                 chosen = adata[code == list(levels).index(value)]
             return screen_from_cells(chosen, perturbation_key=perturbation_key, control=control, source=name, **options)
-    return check_screen(ad.read_zarr(file) if file.suffix == ".zarr" else ad.read_h5ad(file))
+    with reading(file, file.suffix.lstrip("."), "is the file complete?"): return check_screen(ad.read_zarr(file) if file.suffix == ".zarr" else ad.read_h5ad(file))
 
 # %% ../nbs/01d_data.ipynb #4cbdbe31
 def write_screen(screen:"ad.AnnData", # a screen

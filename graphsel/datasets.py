@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, log, name_some, unknown_name
+from .core import GraphselError, log, name_some, reading, unknown_name
 from .downloads import (Dropped, Limits, Part, Remote, Resume, Watch, check_file, download, known_checksum, # noqa: F401
                         open_url, receive, size_text, unpack, what_is_wrong) # (all offered here too)
 from .simulate import (SimulatedScreen, draw_biology, simulated_screen, swap_labels, # noqa: F401  (offered here too)
@@ -177,8 +177,7 @@ def read_pseudobulk(path:str|Path # .h5ad of Replogle et al. 2022, `…_bulk_01.
     import anndata as ad, pandas as pd
     from graphsel.data import make_screen
     name = Path(path).name
-    try: bulk = ad.read_h5ad(path)
-    except Exception as e: raise GraphselError(f"cannot read {path} as h5ad: {str(e).splitlines()[0]}; is the file complete?") from e
+    with reading(path, "h5ad", "is the file complete?"): bulk = ad.read_h5ad(path)
     target, cells = _bulk_targets(bulk, name)
     X = bulk.X.toarray() if sp.issparse(bulk.X) else bulk.X
     finite = np.isfinite(X).all(axis=0)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .core import GraphselError, RandomState, as_rng, as_seed, atomic_path, check_positive_int, child_rng, fingerprint, log, name_some, progress, unknown_name
+from .core import GraphselError, RandomState, as_rng, as_seed, atomic_path, check_positive_int, child_rng, fingerprint, log, name_some, progress, reading, sha1, unknown_name
 from .data import perturbed_genes, screen_from_cells
 from .gearsnet import GearsNet, place_edges, positions
 from .graph import Graphs, align
@@ -255,9 +255,10 @@ def write_checkpoint(path, state:dict):
 def read_checkpoint(path, key:str) -> dict|None: # None = start afresh
     "What was written, if it belongs to this fit. Raises `GraphselError` if it belongs to another or cannot be read."
     if path is None or not Path(path).exists(): return None
-    try: state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as e: raise GraphselError(f"cannot read the checkpoint {path}: {next(iter(str(e).splitlines()), type(e).__name__)}; delete it to start afresh") from e
-    if state.get("key") != key: raise GraphselError(f"the checkpoint {path} belongs to another fit; give the same picks, graph, settings and random_state, or delete it")
+    with reading(path, "a checkpoint", "delete it to start afresh"):
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if not {"key", "done", "member", "run"} <= set(state): raise ValueError("it lacks a part")
+    if state["key"] != key: raise GraphselError(f"the checkpoint {path} belongs to another fit; give the same picks, graph, settings and random_state, or delete it")
     log.info("going on from %s: member %d, step %d", path, state["member"] + 1, state["run"]["step"])
     return state
 

@@ -27,9 +27,9 @@ from pathlib import Path
 import numpy as np
 
 from . import __version__
-from .bench import Bench, Picks, on_shelf, picks_of, set_up, setting_of
-from .core import GraphselError, atomic_path, check_folder, fingerprint, log, one_thread, progress, remove_leftovers, sha1, shorten, signature
-from .coverage import CRITERIA
+from .bench import Bench, Picks, on_shelf, picks_of, plan_key, set_up, setting_of
+from .core import GraphselError, atomic_path, check_folder, fingerprint, log, one_thread, progress, reading, remove_leftovers, sha1, shorten, signature
+from .coverage import CRITERIA, register
 from .criteria import is_mixture, parse_mixture
 from .metrics import LOWER_IS_BETTER, evaluate
 from .models import MODELS
@@ -283,14 +283,15 @@ def read_task(file:Path, names:Collection[str], # of the comparison, see `names_
              ) -> list[dict]|None: # rows; None: damaged, and set aside
     "The rows of a task file. Raises `GraphselError` for one of another comparison, or measured with other code."
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        whole = found["sha1"] == sha1(json.dumps(found["rows"]))
-    except (OSError, ValueError, KeyError, TypeError): whole = False
+        with reading(file, "a task"): found = json.loads(file.read_text(encoding="utf-8"))
+        whole = found["sha1"] == sha1(json.dumps(found["rows"])) and isinstance(found["comparison"], str) and isinstance(found["task"], dict)
+    except (ValueError, KeyError, TypeError): whole = False
     if not whole:
         log.warning("%s is damaged (half-written or edited); it is set aside as %s.damaged, and its task is run again", file, file.name)
         file.replace(file.with_name(file.name + ".damaged"))
         return None
-    if found["comparison"] not in names: raise GraphselError(f"{file.parent.parent} holds another comparison (other arguments or inputs); choose another folder")
+    if found["comparison"] not in names:
+        raise GraphselError(f"{file.parent.parent} holds another comparison (other arguments or inputs: see {file.name}); choose another folder")
     task, code = found["task"], found.get("code", "")
     if (codes or {}).get(file.stem, code) != code and all(r["status"] == "ok" for r in found["rows"]):
         raise GraphselError(f"{file.parent.parent}: the code of '{task['strategy']}' or '{task['model']}', or of what they use, is not what it was when "
@@ -353,10 +354,7 @@ def open_folder(out:str|Path, plan:Plan, bench:Bench, resume:bool, notes:dict) -
     run, folder = out/"run.json", out/"tasks"
     there = run.exists() or any(folder.glob("*.json"))
     if there and not resume: raise GraphselError(f"{out} holds a comparison already; add --resume to go on with it, or choose another folder")
-    try: before = json.loads(run.read_text(encoding="utf-8")) if run.exists() else {}
-    except (OSError, ValueError):
-        log.warning("%s is damaged; it is written anew", run)
-        before = {}
+    before = _read_run(run) if run.exists() else {}
     names = names_of(before, plan, bench, out)
     code = codes(plan, bench)
     done = {f.stem: read_task(f, names, code) for f in sorted(folder.glob("[0-9a-f]*.json"))}
@@ -371,6 +369,18 @@ def open_folder(out:str|Path, plan:Plan, bench:Bench, resume:bool, notes:dict) -
     return folder, {k: rows for k, rows in done.items() if rows and all(r["status"] == "ok" for r in rows)} # what failed is tried again
 
 # %% ../nbs/10c_grid.ipynb #b617bb80
+def _read_run(run):
+    "What run.json says; nothing where it is damaged: the task files tell which comparison they belong to."
+    kinds = {"identity": str, "earlier": list, "plan": dict, "parts": dict, "version": str, "graph": dict}
+    try:
+        with reading(run, "the notes of a comparison"): before = json.loads(run.read_text(encoding="utf-8"))
+        names = [*before.get("earlier", ()), *before.get("plan", {}).get("strategies", ())]
+        whole = all(isinstance(before[k], kind) for k, kind in kinds.items() if k in before) and all(isinstance(n, str) for n in names)
+    except (ValueError, AttributeError, TypeError): whole = False
+    if whole: return before
+    log.warning("%s is damaged; it is written anew", run)
+    return {}
+
 def machine() -> dict:
     "Versions and machine, for the record."
     import importlib.metadata as md

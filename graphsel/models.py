@@ -20,7 +20,7 @@ import scipy.linalg as sl
 import torch
 
 from .baselines import Additive, Neighbors, Transfer
-from .core import GraphselError, as_seed, check_file, check_positive_int, progress, unknown_name, unknown_parameter
+from .core import GraphselError, as_seed, check_file, check_positive_int, progress, reading, unknown_name, unknown_parameter
 from .data import gene_incidence
 from .graph import Graphs
 from .networks import CONVS, Ensemble, GateNet, Hidden, edge_tensors, hidden_kernel, loo_residuals, node_inputs, penalty, rows_of
@@ -328,8 +328,7 @@ def load_model(path:str|Path # written by `save`
     "Read a model. It is a pickle: open only what you wrote. Raises `GraphselError` for what is none, or was changed."
     import joblib
     body = unsealed(check_file(path), "a model")
-    try: model = joblib.load(io.BytesIO(body))
-    except Exception as e: raise GraphselError(f"cannot read {path} as a model: {e}; was it written by save, and by this version?") from e
+    with reading(path, "a model", "was it written by save, and by this version?"): model = joblib.load(io.BytesIO(body))
     if not isinstance(model, ResponseModel): raise GraphselError(f"{path} holds a {type(model).__name__}, not a model")
     return model
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .cells import as_csr, matrix_of
+from .cells import as_csr, matrix_of, reading_lines
 from .core import GraphselError, name_some, unknown_name
 from .labels import read_labels
 from .response import picked_rows
@@ -71,7 +71,8 @@ def read_cells(adata:"ad.AnnData", # cells x genes, log-normalized
     "Cells as a dense matrix, with their perturbations. Raises `GraphselError` for what cannot be told."
     X, rows, columns, genes = matrix_of(adata)
     code, names, _ = read_labels(adata.obs, genes, perturbation_key=perturbation_key, control=control)
-    return Cells(as_csr(X[rows][:, columns]).toarray().astype(np.float32), code, list(names))
+    with reading_lines(X, "the cells"): block = as_csr(X[rows][:, columns])
+    return Cells(block.toarray().astype(np.float32), code, list(names))
 
 # %% ../nbs/07c_moments.ipynb #31c06aad
 def nonzero_in_cells(cells:Cells, names:Sequence[str] # perturbations

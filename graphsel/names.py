@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .core import GraphselError, name_some, read_text
+from .core import GraphselError, name_some, read_text, reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,9 +114,11 @@ def read_aliases(path:str|Path # .csv or .tsv with alias, symbol; or HGNC's comp
                 ) -> AliasTable:
     "Read an alias table. Raises `GraphselError` for other columns, for a row without a name, and for an empty table."
     name, text = Path(path).name, read_text(path)
-    rows = csv.DictReader(text.splitlines(), delimiter="," if name.removesuffix(".gz").endswith(".csv") else "\t")
-    columns = [c.strip() for c in rows.fieldnames or ()]
-    rows.fieldnames = columns
+    found = csv.DictReader(text.splitlines(), delimiter="," if name.removesuffix(".gz").endswith(".csv") else "\t")
+    with reading(path, "an alias table"):
+        columns = [c.strip() for c in found.fieldnames or ()]
+        found.fieldnames = columns
+        rows = list(found)
     if {"symbol", "alias_symbol", "prev_symbol"} <= set(columns): pairs, symbols = _hgnc_pairs(rows, name)
     elif {"alias", "symbol"} <= set(columns): pairs, symbols = _user_pairs(rows, name), ()
     else: raise GraphselError(f"{name}: not an alias table (columns {name_some(columns)}); it needs the columns alias and symbol, or those of hgnc_complete_set.txt")

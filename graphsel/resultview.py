@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .core import GraphselError, name_some, read_text, unknown_name
+from .core import GraphselError, name_some, read_text, reading, unknown_name
 from .metrics import LOWER_IS_BETTER
 from .outputs import bare_table
 from .plot import learning_curves, style
+from .statistics import check_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,14 +52,24 @@ def read_comparison(folder:str|Path # the --out of a comparison
     if not folder.is_dir(): raise GraphselError(f"no such folder: {folder}; give the --out of a comparison")
     table = next((f for f in (folder/"results.parquet", folder/"results.csv") if f.exists()), None)
     if table is None: raise GraphselError(f"{folder} holds no results.parquet; " + ("the comparison is not finished: run it again with --resume" if (folder/"run.json").exists() else "give the --out of a comparison"))
-    try:
-        results = pd.read_parquet(table) if table.suffix == ".parquet" else bare_table(pd.read_csv(table))
-        summary = bare_table(pd.read_csv(folder/"summary.csv")) if (folder/"summary.csv").exists() else pd.DataFrame()
-        run = json.loads(read_text(folder/"run.json")) if (folder/"run.json").exists() else {}
-    except (ValueError, OSError) as e: raise GraphselError(f"cannot read {folder}: {str(e).splitlines()[0]}; is it complete?") from e
+    results, summary, run = _read_part(table), _read_part(folder/"summary.csv", pd.DataFrame()), _read_part(folder/"run.json", {})
     lacking = {"strategy", "model", "noise", "seed", "budget", "status"} - set(results)
     if lacking: raise GraphselError(f"{table}: no column {name_some(sorted(lacking))}; is it the table of a comparison?")
+    results = check_values(results, table)
+    if len(summary): summary = check_values(summary, folder/"summary.csv")
+    lacking = {"strategy", "model", "metric", "budget", "mean", "ci_low", "ci_high"} - set(summary) if len(summary) else set()
+    if lacking: raise GraphselError(f"{folder/'summary.csv'}: no column {name_some(sorted(lacking))}; resume the comparison to write it anew")
+    kinds = {"plan": dict, "machine": dict, "inputs": dict, "version": str}
+    if not isinstance(run, dict) or not all(isinstance(run[k], kind) for k, kind in kinds.items() if k in run): raise GraphselError(f"{folder/'run.json'} does not describe a comparison; delete it, or resume the comparison to write it anew")
     return Comparison(results, summary, run, folder.name)
+
+def _read_part(path, absent=None):
+    "A table or the notes of a comparison; `absent` where there is no such file."
+    import pandas as pd
+    if absent is not None and not path.exists(): return absent
+    with reading(path, path.suffix.lstrip("."), "is it complete? Resume the comparison to write it anew"):
+        if path.suffix == ".json": return json.loads(read_text(path))
+        return pd.read_parquet(path) if path.suffix == ".parquet" else bare_table(pd.read_csv(path))
 
 # %% ../nbs/12c_resultview.ipynb #257b8d55
 def run_facts(c:Comparison # a comparison
@@ -134,7 +145,7 @@ def saved_table(c:Comparison, # a comparison
                ) -> "pd.DataFrame": # strategy, budget, mean, ci_low, ci_high, ratio_to_random, p_holm, budget_saved, saved_at_least
     "The rows of the summary that belong to a choice. Raises `GraphselError` where the folder has no summary of it."
     s = c.summary
-    if s.empty or metric not in set(s["metric"]): raise GraphselError(f"the summary has no metric '{metric}'; choose another, or write the summary again")
+    if s.empty or metric not in set(s["metric"]): raise GraphselError(f"the summary of {c.name} has no metric '{metric}'; choose another, or write the summary again")
     rows = s[(s["metric"] == metric) & (s["model"] == model) & s["strategy"].isin(list(strategies))]
     if "noise" in rows: rows = rows[rows["noise"] == noise]
     columns = ["strategy", "budget", "mean", "ci_low", "ci_high", "ratio_to_random", "p_holm", "budget_saved", "saved_at_least"]

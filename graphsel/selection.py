@@ -184,10 +184,10 @@ def _are_cells(v): return isinstance(v, list) and not any(isinstance(o, (list, d
 def _are_columns(v): return isinstance(v, dict) and all(map(_are_cells, v.values()))
 
 _ENTRIES = {"genes": _are_names, "measured": _are_names, "gains": _are_numbers, "values": _are_numbers,
-            "columns": _are_columns, "params": _is_object, "report": _are_reasons, "upper_bound": _is_number_or_null,
+            "columns": _are_columns, "params": _is_object, "report": _are_reasons, "upper_bound": _is_number_or_null, "share": _is_number_or_null,
             **dict.fromkeys(("budget", "measured_value", "seconds"), _is_number),
             **dict.fromkeys(("n_candidates", "n_targets", "evaluations"), _is_count),
-            **dict.fromkeys(("strategy", "guarantee", "graph", "version"), _is_text)}
+            **dict.fromkeys(("strategy", "guarantee", "graph", "version", "part_of", "tie_rule"), _is_text)}
 
 # %% ../nbs/05a_selection.ipynb #a7b84871
 def load_selection(path:str|Path # .json

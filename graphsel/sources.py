@@ -11,7 +11,6 @@ __all__ = ['WEIGHT_COLUMNS', 'STRING_LINKS', 'read_edges', 'read_string_info', '
 import contextlib
 import re
 import warnings
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +19,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from .annotations import read_gaf, read_gene_sets, read_reactome
-from .core import GraphselError, check_file, check_positive_int, log, name_some, progress
+from .cells import blocks, open_cells, reading_lines
+from .core import GraphselError, check_file, check_positive_int, log, name_some, naming, open_inflated, progress, reading, shorten
 from .data import is_number, read_table
 from .graph import AlignReport, GeneGraph, Graphs, _largest_of_repeated, align, combine, from_edges, keep_top
 from .labels import find_spelling
@@ -48,19 +48,15 @@ def _edge_columns(columns, path):
 def _edge_table(path, sep):
     "The two gene columns (as categories) and the weight of a text file."
     import pandas as pd
-    check_file(path)
     options = {"sep": sep, "keep_default_na": False, "na_values": [""], "index_col": False}
-    try:
-        found = list(pd.read_csv(path, nrows=0, **options).columns)
+    with reading(path, "an edge list"):
+        with open_inflated(path) as f: found = list(pd.read_csv(f, nrows=0, **options).columns)
         columns = _edge_columns(found, path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning) # lines longer than the header would be cut
-            kinds = dict.fromkeys([c for c in found if c not in columns[2:]], "category")
-            return bare_table(pd.read_csv(path, dtype=kinds, **options)[columns])
-    except GraphselError: raise
-    except pd.errors.ParserWarning as e: raise GraphselError(f"{path}: the lines have more fields than the first line has names ({name_some(found)}); name every column") from e
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError, ValueError, zlib.error) as e:
-        raise GraphselError(f"cannot read {path} as an edge list: {next(iter(str(e).splitlines()), type(e).__name__)}; is it complete and of the kind its name says?") from e
+        warnings.simplefilter("error", pd.errors.ParserWarning) # lines longer than the header would be cut
+        kinds = dict.fromkeys([c for c in found if c not in columns[2:]], "category")
+        try:
+            with open_inflated(path) as f: return bare_table(pd.read_csv(f, dtype=kinds, **options)[columns])
+        except pd.errors.ParserWarning as e: raise GraphselError(f"{path}: the lines have more fields than the first line has names ({name_some(found)}); name every column") from e
 
 # %% ../nbs/02b_sources.ipynb #97fb2daf
 def read_edges(path:str|Path, # .csv, .tsv (also .gz) or .parquet
@@ -83,17 +79,13 @@ def read_edges(path:str|Path, # .csv, .tsv (also .gz) or .parquet
 def _string_table(path, sep, wanted, **types):
     "Some columns of one of STRING's files, as text unless `types` says otherwise."
     import csv, pandas as pd
-    check_file(path)
     options = {"sep": sep, "keep_default_na": False, "quoting": csv.QUOTE_NONE}
-    try:
-        columns = list(pd.read_csv(path, nrows=0, **options).columns)
+    with reading(path, "a file of STRING", "is it complete, and the right one?"):
+        with open_inflated(path) as f: columns = list(pd.read_csv(f, nrows=0, **options).columns)
         found = {c.strip("# "): c for c in columns}
         missing = [c for c in wanted if c not in found]
         if missing: raise GraphselError(f"{path}: no column {name_some(missing)} (it has {name_some(columns)}); is it the right file of STRING?")
-        table = pd.read_csv(path, usecols=[found[c] for c in wanted], dtype={found[c]: types.get(c, str) for c in wanted}, **options)
-    except GraphselError: raise
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError, ValueError, zlib.error) as e:
-        raise GraphselError(f"cannot read {path}: {next(iter(str(e).splitlines()), type(e).__name__)}; is it complete, and a file of STRING?") from e
+        with open_inflated(path) as f: table = pd.read_csv(f, usecols=[found[c] for c in wanted], dtype={found[c]: types.get(c, str) for c in wanted}, **options)
     return table.rename(columns={found[c]: c for c in wanted})
 
 # %% ../nbs/02b_sources.ipynb #37de1b6d
@@ -179,7 +171,7 @@ def from_coexpression(cells:"ad.AnnData|str|Path", # cells x genes, log-normaliz
     name = Path(cells).name if isinstance(cells, (str, Path)) else "co-expression"
     if which not in ("control", "all"): raise GraphselError(f"which is {which!r}; use 'control' or 'all'")
     if which == "all": log.warning("%s: a graph from all cells has seen the outcomes it will be asked to predict; compare nothing on it, and take control cells for everything else", name)
-    with _open_cells(cells) as adata:
+    with _open_cells(cells, layer) as (adata, layer):
         rows = np.arange(adata.n_obs) if which == "all" else _control_rows(adata, perturbation_key, control)
         if len(rows) < 10: raise GraphselError(f"{name}: {len(rows)} cells are too few for correlations; give at least 10, better hundreds")
         X, names = _cell_values(adata, rows, layer, genes, name)
@@ -193,25 +185,28 @@ def from_coexpression(cells:"ad.AnnData|str|Path", # cells x genes, log-normaliz
 
 # %% ../nbs/02b_sources.ipynb #27924a50
 @contextlib.contextmanager
-def _open_cells(cells):
-    "An AnnData; from a file without loading the matrix, and closed afterwards. Raises for what is no AnnData, and for a screen."
-    import anndata as ad
-    opened = isinstance(cells, (str, Path))
-    if opened:
-        check_file(cells)
-        try: cells = ad.read_h5ad(cells, backed="r")
-        except Exception as e: raise GraphselError(f"cannot read {cells} as h5ad: {next(iter(str(e).splitlines()), type(e).__name__)}; is the file complete?") from e
-    if not hasattr(cells, "obs_names"): raise GraphselError(f"cells are an AnnData or a .h5ad file; got {type(cells).__name__}")
-    try:
-        if "graphsel" in cells.uns and "n_cells" in cells.obs: raise GraphselError("this is a screen, one row per perturbation; co-expression needs single cells: give the file they came from")
-        yield cells
-    finally:
-        if opened: cells.file.close()
+def _open_cells(cells, layer):
+    "An AnnData and the layer to read of it; from a file without loading the matrix, and closed afterwards. Raises for what is no AnnData, and for a screen."
+    with contextlib.ExitStack() as stack:
+        if isinstance(cells, (str, Path)):
+            stack.enter_context(naming(cells))
+            cells, layer = stack.enter_context(open_cells(check_file(cells), layer=layer)), None
+        if not hasattr(cells, "obs_names"): raise GraphselError(f"cells are an AnnData or a .h5ad file; got {type(cells).__name__}")
+        if "n_cells" in cells.obs and ("control_mean" in cells.var or "graphsel" in cells.uns): raise GraphselError("this is a screen, one row per perturbation; co-expression needs single cells: give the file they came from")
+        yield cells, layer
 
 # %% ../nbs/02b_sources.ipynb #22499f67
 def _control_rows(adata, key, control):
     key, control = find_spelling(adata.obs, key, control)
     return np.flatnonzero((adata.obs[key].astype(str) == control).to_numpy())
+
+def _rows_of(X, rows, columns):
+    "Some rows and columns of a matrix, in memory or on disk; dense where it is dense."
+    if getattr(X, "format", "") not in ("csr", "csc"):
+        with reading_lines(X, "the cells"): return np.asarray(X[rows])[:, columns]
+    wanted = np.isin(np.arange(X.shape[X.format == "csc"]), rows if X.format == "csr" else columns)
+    parts = [part[wanted[at]][:, columns] if X.format == "csr" else part[rows][:, wanted[of]] for at, of, part in blocks(X, wanted=wanted)]
+    return sp.vstack(parts, format="csr") if X.format == "csr" else sp.hstack(parts, format="csr")
 
 def _cell_values(adata, rows, layer, genes, name):
     "Values of some cells (finite numbers) and the names of their genes (unique)."
@@ -220,7 +215,7 @@ def _cell_values(adata, rows, layer, genes, name):
     if (count > 1).any(): raise GraphselError(f"{name}: genes named twice: {name_some(count.index[count > 1])}; call adata.var_names_make_unique() first")
     keep = np.ones(len(names), dtype=bool) if genes is None else np.isin(names, sorted(set(genes)))
     if not keep.any(): raise GraphselError(f"{name}: none of the genes asked for; check their spelling")
-    X = (adata.layers[layer] if layer else adata.X)[rows][:, np.flatnonzero(keep)]
+    X = _rows_of(adata.layers[layer] if layer else adata.X, rows, np.flatnonzero(keep))
     values = X.data if sp.issparse(X) else np.asarray(X)
     if not np.isfinite(values).all(): raise GraphselError(f"{name}: {int((~np.isfinite(values)).sum()):,} values of the chosen cells are not finite numbers; fill or remove them")
     some = values.ravel()[:10_000]
@@ -273,7 +268,7 @@ def from_embedding(table:"pd.DataFrame|str|Path", # genes x features (index = ge
 def _embedding_table(table):
     if not isinstance(table, (str, Path)): return table
     found = read_table(table)
-    if found.columns[0] != "gene": raise GraphselError(f"{table}: an embedding has the genes in its first column, named 'gene' (found '{found.columns[0]}')")
+    if found.columns[0] != "gene": raise GraphselError(f"{table}: an embedding has the genes in its first column, named 'gene' (found '{shorten(str(found.columns[0]))}')")
     return found.set_index("gene")
 
 # %% ../nbs/02b_sources.ipynb #ca000b6d

@@ -4,19 +4,20 @@
 
 # %% auto #0
 __all__ = ['CURVE', 'DRAWS', 'FEW_SPLITS', 'SUMMARY_COLUMNS', 'NOTHING', 'WEEKS_PER_ROUND', 'SET_UP_WEEKS', 'completed',
-           'by_split', 'bootstrap_weights', 'tail', 'few_splits', 'weighted_means', 'interval', 'mean_interval',
-           'paired_p', 'holm', 'summarize', 'split_differences', 'saved_in_draws', 'jaccard', 'at_budget',
-           'initial_risk', 'one_curve', 'pick_overlap', 'noise_stability', 'laboratory_time']
+           'check_values', 'by_split', 'bootstrap_weights', 'tail', 'few_splits', 'weighted_means', 'interval',
+           'mean_interval', 'paired_p', 'holm', 'summarize', 'split_differences', 'saved_in_draws', 'jaccard',
+           'at_budget', 'initial_risk', 'one_curve', 'pick_overlap', 'noise_stability', 'laboratory_time']
 
 # %% ../nbs/10d_statistics.ipynb #0af524d1
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .core import GraphselError, child_rng, unknown_name
+from .core import GraphselError, child_rng, shorten, unknown_name
 from .metrics import LOWER_IS_BETTER, budget_saved, curve_area
 
 if TYPE_CHECKING:
@@ -33,6 +34,27 @@ def completed(results:"pd.DataFrame" # a result table
     plain = {"model": "", "graph": "", "noise_kind": "none", "noise": 0.0, "targets": "all", "split": results["seed"], "round": 0, "picks": "", "status": "ok"}
     results = results.assign(**{c: v for c, v in plain.items() if c not in results})
     return results[results["status"] == "ok"]
+
+# %% ../nbs/10d_statistics.ipynb #f11e0d02
+_KEYS = ("seed", "budget", "noise") # never missing; the first two are whole numbers
+_NUMBERS = (*_KEYS, "split", "round", "mean", "ci_low", "ci_high", "ratio_to_random", "p_holm", "budget_saved", *LOWER_IS_BETTER)
+_TEXTS = ("strategy", "model", "graph", "noise_kind", "targets", "status", "error", "picks", "picks_sha1", "metric")
+
+def check_values(table:"pd.DataFrame", # results of a comparison or their summary, as read
+                 path:str|Path # for messages
+                ) -> "pd.DataFrame": # an empty text where a text is missing
+    "The table, its columns of the kinds that `compare` writes. Raises `GraphselError` for a value of another kind."
+    import pandas as pd
+    numbers = {c: pd.to_numeric(table[c], errors="coerce").astype(float) for c in _NUMBERS if c in table}
+    for c, v in numbers.items():
+        wrong = ~(v.abs() < 2**53) if c in _KEYS else v.isna() & table[c].notna()
+        if c in _KEYS[:2]: wrong |= v % 1 != 0
+        if wrong.any():
+            row, value = int(np.argmax(wrong)), shorten(str(table[c][wrong].iloc[0]))
+            raise GraphselError(f"{path}: column '{c}' holds '{value}' in row {row + 1}, which does not fit; resume the comparison to write it anew")
+    texts = {c: table[c].astype(object).where(table[c].notna(), "").astype(str) for c in _TEXTS if c in table}
+    if "strategy" in texts and (texts["strategy"] == "").any(): raise GraphselError(f"{path}: a row names no strategy; resume the comparison to write it anew")
+    return table.assign(**texts, **{c: v for c, v in numbers.items() if table[c].dtype.kind not in "iuf"})
 
 # %% ../nbs/10d_statistics.ipynb #41a2bb64
 def by_split(results:"pd.DataFrame", # a result table

@@ -8,8 +8,6 @@ __all__ = ['TABLE_KINDS', 'read_table', 'read_rows', 'is_number', 'as_numbers', 
 
 # %% ../nbs/01c_tables.ipynb #7637a31e
 import datetime
-import zipfile
-import zlib
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, check_file, log, name_some
+from .core import GraphselError, check_file, log, name_some, open_inflated, reading
 from .labels import perturbation_name
+from .lists import sheet_rows
 from .names import damaged_note
 from .outputs import bare_table, from_sheet
 
@@ -35,22 +34,28 @@ def read_table(path:str|Path # .csv, .tsv, .txt (tabs), .parquet or .xlsx; text 
     path = check_file(path)
     kind = path.name.removesuffix(".gz").rsplit(".", 1)[-1].lower()
     if kind not in TABLE_KINDS: raise GraphselError(f"{path}: cannot read a table from '.{kind}'; use .csv, .tsv, .xlsx or .parquet")
-    try:
+    if kind == "xlsx": return _read_sheet(path)
+    with reading(path, kind):
         if kind == "parquet": return pd.read_parquet(path)
-        if kind == "xlsx": return _read_sheet(path)
-        return bare_table(pd.read_csv(path, sep="," if kind == "csv" else "\t", keep_default_na=False, na_values=[""]))
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as e:
-        raise GraphselError(f"cannot read {path} as {kind}: {next(iter(str(e).splitlines()), type(e).__name__)}; is it complete and of the kind its name says?") from e
+        with open_inflated(path) as f:
+            return bare_table(pd.read_csv(f, sep="," if kind == "csv" else "\t", keep_default_na=False, na_values=[""]))
 
 def _read_sheet(path):
-    "The first sheet of an Excel file; says so when there are more."
+    "The first sheet of an Excel file as pandas reads it."
     import pandas as pd
-    with pd.ExcelFile(path, engine="openpyxl") as book:
-        if len(book.sheet_names) > 1: log.warning("%s has %d sheets (%s); the first is read", path.name, len(book.sheet_names), name_some(book.sheet_names))
-        table = book.parse(book.sheet_names[0], keep_default_na=False, na_values=[""])
-    for i, kind in enumerate(table.dtypes):
-        if kind.kind == "O": table.isetitem(i, table.iloc[:, i].map(from_sheet))
-    return table.rename(columns=from_sheet)
+    from pandas.io.parsers import TextParser
+    rows = sheet_rows(path, _cell_value)
+    width = max(map(len, rows), default=0)
+    with reading(path, "an Excel sheet", "save it as CSV"):
+        if not rows: return pd.DataFrame()
+        return TextParser([r + [""]*(width - len(r)) for r in rows], header=0, keep_default_na=False, na_values=[""]).read()
+
+def _cell_value(cell):
+    "What a cell of openpyxl holds: an error of the sheet is missing, a whole number an int."
+    if cell.value is None: return ""
+    if cell.data_type == "e": return np.nan
+    if cell.data_type == "n" and int(cell.value) == cell.value: return int(cell.value)
+    return from_sheet(cell.value)
 
 # %% ../nbs/01c_tables.ipynb #b7f6afb2
 def read_rows(path:str|Path # a table, or FILE:column=value

@@ -437,7 +437,7 @@ def test_stopped_and_resumed_gives_the_same_weights(looks, tmp_path, monkeypatch
     pd.testing.assert_frame_equal(pd.DataFrame(whole.history_), pd.DataFrame(again.history_))
     assert not path.exists()
     path.write_text("rubbish")
-    with pytest.raises(GraphselError, match="cannot read the checkpoint"): fitted(checkpoint=path)
+    with pytest.raises(GraphselError, match="as a checkpoint"): fitted(checkpoint=path)
 
 
 def test_killed_process_and_resumed(tmp_path):
