@@ -581,6 +581,7 @@ def read_text(path:str|Path, # a text file, UTF-8 or UTF-16 with its mark; may b
               newline:str|None=None # "" leaves the ends of lines as they are
              ) -> str: # lines end with \n
     "The file's text. Raises `GraphselError` when it is missing, unreadable or not text."
+    check_file(path)
     with reading(path, "text", "is it complete, and UTF-8?"), open_inflated(path) as f:
         encoding = "utf-16" if f.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
         with io.TextIOWrapper(f, encoding=encoding, newline=newline) as text: return text.read()

@@ -139,6 +139,7 @@ def by_name(graph:Graphs, # knows which names make sense
             what:str # for messages
            ) -> np.ndarray: # one number per name
     "Numbers in the order of `names`. Raises `GraphselError` for a wrong length, text, or names the graph lacks."
+    if hasattr(values, "to_dict"): values = values.to_dict() # a pandas Series is a mapping
     if np.ndim(values) == 0 and not isinstance(values, Mapping): values = dict.fromkeys(names, values)
     elif not isinstance(values, Mapping):
         given = list(names) if given is None else given

@@ -440,7 +440,7 @@ HOLDER = """
 import sys, time
 from graphsel.grid import claimed
 with claimed(sys.argv[1]):
-    open(sys.argv[1] + "/.run-123.json", "w").write("half") # what it is writing
+    open(sys.argv[1] + "/.run-abcd1234.json", "w").write("half") # what it is writing
     print("held", flush=True)
     time.sleep(120)
 """
@@ -458,7 +458,7 @@ def holder(done):
 
 def test_a_second_process_is_refused_and_takes_nothing_away(sim, done, holder):
     with pytest.raises(GraphselError, match=f"in use by process {holder.pid} on {platform.node()}.*another folder"): compare(sim.screen, sim.graph, out=done, resume=True, **ASK)
-    assert (done/".run-123.json").exists() and json.loads((done/".running.json").read_text())["process"] == holder.pid
+    assert (done/".run-abcd1234.json").exists() and json.loads((done/".running.json").read_text())["process"] == holder.pid
 
 
 def test_the_lock_of_a_dead_process_is_none(sim, reference, done, holder, caplog):
@@ -553,12 +553,12 @@ def test_a_signal_ends_the_workers_and_removes_what_is_temporary(sim, tmp_path, 
 
 HALF = """
 import time
-import pandas as pd
+from graphsel import outputs
 from graphsel.cli import main
-def half(self, path, *a, **k):
+def half(table, path, *a, **k):
     open(path, "w").write("half of it")
     time.sleep(600)
-pd.DataFrame.to_csv = half
+outputs._write_text = half
 main()
 """
 
