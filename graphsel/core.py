@@ -530,7 +530,7 @@ def reading(path:str|Path, # what is read
             mend:str="is it complete and of the kind its name says?" # what to do about it
            ) -> Iterator[None]:
     "Whatever goes wrong inside becomes one `GraphselError` that names the file; warnings of the libraries that read it are not shown."
-    if not Path(path).is_dir(): check_file(path)
+    if not (Path(path).is_dir() and Path(path).suffix == ".zarr"): check_file(path) # such a folder counts as a file
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
