@@ -7,7 +7,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(HERE/"_ext"), str(ROOT/"tools"), str(ROOT)]
 
-from render_readme import repository
+from render_readme import repository  # noqa: E402  (found by the line above)
 
 settings = ConfigParser(delimiters=["="])
 settings.read(ROOT/"settings.ini", encoding="utf-8")
@@ -21,7 +21,8 @@ root_doc = "nbs/index"
 include_patterns = ["nbs/**.ipynb", "docs/**", "CHANGELOG.md", "CONTRIBUTING.md"]
 exclude_patterns = ["**/.*", ".*", "**/_*", "build", "dist", "demo", "tests"]
 templates_path = [str(HERE/"_templates")]
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "sphinxcontrib.bibtex", "sphinx_design", "sphinx_copybutton", "book_site"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.githubpages", "numpydoc",
+              "sphinxcontrib.bibtex", "sphinx_design", "sphinx_copybutton", "book_site"]
 
 # ---- notebooks ----
 nb_execution_mode = "off"
@@ -37,7 +38,9 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none" # types stand in the table of parameters
 autodoc_preserve_defaults = True
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 maximum_signature_line_length = 88
+smartquotes = False # a default of "" is not to be printed as ‘’
 numpydoc_show_class_members = False
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(?!graphsel\b).*")] # other packages: their sites would have to be asked
@@ -49,6 +52,7 @@ bibtex_cite_id = "{key}"
 
 # ---- looks ----
 html_theme = "sphinx_book_theme"
+html_context = {"default_mode": "auto"} # light or dark, as the reader's system has it
 html_title = project
 html_static_path = ["_static"]
 html_css_files = ["site.css"]

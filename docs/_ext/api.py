@@ -29,7 +29,8 @@ def chapters(book:list # of `Node`
         single = [Node(part.title, None, [o for o in part.below if not o.below])]
         for o in [*single, *(o for o in part.below if o.below)]:
             found = [m for p in pages([o]) if (m := module_of(p.path))]
-            if found: out.append((o.title, found))
+            if found:
+                out.append((o.title, found))
     return out
 
 
@@ -41,7 +42,8 @@ def front_door(package,
     for name in getattr(package, "__all__", ()):
         thing = getattr(package, name)
         home = getattr(thing, "__module__", None)
-        if inspect.ismodule(thing) or not home or not home.startswith(f"{package.__name__}."): continue
+        if inspect.ismodule(thing) or not home or not home.startswith(f"{package.__name__}."):
+            continue
         wing = home.split(".")[1]
         tasks.setdefault(titles.get(wing, wing.capitalize()), []).append(f"~{home}.{thing.__qualname__}")
     return list(tasks.items())
@@ -53,7 +55,8 @@ def table(names, *options):
     return "\n".join([*head, *(f"   {o}" for o in names)])
 
 
-def heading(text, line): return f"{text}\n{line * len(text)}"
+def heading(text, line):
+    return f"{text}\n{line * len(text)}"
 
 
 def api_index(book:list, package) -> str: # reStructuredText
@@ -63,7 +66,8 @@ def api_index(book:list, package) -> str: # reStructuredText
     titles = {m[0].split(".")[1]: title for title, m in groups if all(len(o.split(".")) > 2 for o in m)}
     if tasks := front_door(package, titles):
         parts += [heading("By task", "-"), f"What ``import {PACKAGE} as gs`` gives."]
-        for title, names in tasks: parts += [heading(title, "~"), table(names)]
+        for title, names in tasks:
+            parts += [heading(title, "~"), table(names)]
         parts.append(heading("Modules", "-"))
     for title, modules in groups:
         parts += [heading(title, "~" if tasks else "-"), table(modules, ":toctree: .", ":template: module.rst")]
@@ -72,13 +76,15 @@ def api_index(book:list, package) -> str: # reStructuredText
 
 def kind(thing):
     "The directive that documents an object."
-    if inspect.isclass(thing): return "autoexception" if issubclass(thing, BaseException) else "autoclass"
+    if inspect.isclass(thing):
+        return "autoexception" if issubclass(thing, BaseException) else "autoclass"
     return "autofunction" if inspect.isroutine(inspect.unwrap(thing)) else "autodata"
 
 
 def options_of(thing, directive):
     "Options of the directive: the methods of a class; a long value, or one with an address in it, is not shown."
-    if directive in ("autoclass", "autoexception"): return [":members:", ":undoc-members:"]
+    if directive in ("autoclass", "autoexception"):
+        return [":members:", ":undoc-members:"]
     shown = repr(thing) if directive == "autodata" else ""
     return [":no-value:"] if len(shown) > 300 or " at 0x" in shown or " object at " in shown else []
 
@@ -90,19 +96,25 @@ def members(module:str # dotted name
     out = []
     for name in getattr(found, "__all__", ()):
         thing = getattr(found, name)
-        if inspect.ismodule(thing): continue
+        if inspect.ismodule(thing):
+            continue
         directive = kind(thing)
         home = module if directive == "autodata" else getattr(thing, "__module__", module)
-        if home == module: out.append((name, directive, options_of(thing, directive)))
+        if home == module:
+            out.append((name, directive, options_of(thing, directive)))
     return out
 
 
 # ---- docstrings: Markdown with docments becomes reStructuredText with numpydoc's sections ----
 
+MARKUP = re.compile(r"(``[^`]+``|`[^`]+`|(?<![\w*])(?:\*\*(?=\S)[^*`]+(?<=\S)\*\*|\*(?=\S)[^*`]+(?<=\S)\*)(?![\w*]))")
+
+
 def escaped(text):
-    "Markdown of one line as reStructuredText: `code` stays code, nothing else is markup."
-    parts = re.split(r"(``[^`]+``|`[^`]+`)", text)
-    out = [re.sub(r"([\\*|]|_(?!\w)|`)", r"\\\1", o) if i % 2 == 0 else f"``{o.strip('`')}``" for i, o in enumerate(parts)]
+    "Markdown of one line as reStructuredText: `code` and *emphasis* stay, nothing else is markup."
+    parts = MARKUP.split(text)
+    out = [o if o.startswith("*") else f"``{o.strip('`')}``" for o in parts]
+    out[::2] = [re.sub(r"([\\*|]|_(?!\w)|`)", r"\\\1", o) for o in parts[::2]]
     return "".join(o if i % 2 == 0 or re.match(r"[\W_]|$", out[i + 1]) else o + "\\ " for i, o in enumerate(out))
 
 
@@ -114,9 +126,12 @@ def restructured(text:str, # a docstring
     for line in cite(text, works, "\0%s\0").split("\n"):
         named = re.match(r"(\*{0,2}\w+)( : .*)?$", line)
         header = named and lines and (lines[-1].startswith(("---", "    ")) or re.match(r"\*{0,2}\w+( : .*)?$", lines[-1]))
-        if set(line) == {"-"}: lines.append(line)
-        elif header: lines.append(named[1] + escaped(named[2] or ""))
-        else: lines.append(re.match(r" *", line)[0] + escaped(line.lstrip()))
+        if set(line) == {"-"}:
+            lines.append(line)
+        elif header:
+            lines.append(named[1] + escaped(named[2] or ""))
+        else:
+            lines.append(re.match(r" *", line)[0] + escaped(line.lstrip()))
     return [re.sub("\0(.*?)\0", lambda m: ROLE % m[1], o) for o in lines]
 
 
@@ -128,16 +143,21 @@ def value_text(thing, lines):
 
 def process_docstring(app, what, name, thing, options, lines):
     "autodoc: the docstring with the docments."
-    if what == "module": text = "\n".join(lines)
-    elif what in ("data", "attribute"): text = value_text(thing, lines)
-    elif isinstance(thing, property): text = with_parameters(thing.fget)
-    else: text = with_parameters(inspect.unwrap(getattr(thing, "func", thing)))
+    if what == "module":
+        text = "\n".join(lines)
+    elif what in ("data", "attribute"):
+        text = value_text(thing, lines)
+    elif isinstance(thing, property):
+        text = with_parameters(thing.fget)
+    else:
+        text = with_parameters(inspect.unwrap(getattr(thing, "func", thing)))
     lines[:] = restructured(text, app.config.bib_works)
 
 
 def skip_member(app, what, name, thing, skip, options):
     "autodoc: of a class, its own methods and properties; its fields are among the parameters."
-    if what not in ("class", "exception") or skip: return None
+    if what not in ("class", "exception") or skip:
+        return None
     method = inspect.isroutine(thing) or isinstance(thing, (property, classmethod, staticmethod)) or hasattr(thing, "func")
     made_elsewhere = not str(getattr(thing, "__module__", PACKAGE)).startswith(PACKAGE) and not isinstance(thing, property)
     return None if method and not made_elsewhere else True

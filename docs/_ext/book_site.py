@@ -1,5 +1,6 @@
 """The Sphinx extension of this site: it joins notebooks, API, gallery and formulas. See `conf.py` for what is merely set."""
 import re
+import shutil
 from base64 import b64decode
 from importlib import import_module
 from pathlib import Path
@@ -16,11 +17,14 @@ HOME = "nbs/index"
 ALSO = ("docs/api/index", "docs/gallery/index", "docs/references", "CHANGELOG", "CONTRIBUTING")
 
 
-def docname_of(app, path): return Path(path).relative_to(app.srcdir).with_suffix("").as_posix()
+def docname_of(app, path):
+    return Path(path).relative_to(app.srcdir).with_suffix("").as_posix()
 
 
 def prepare(app):
     "Before anything is read: the contents, and the pages that are made: API and gallery."
+    for folder in ("api", "gallery"):
+        shutil.rmtree(Path(app.srcdir)/"docs"/folder, ignore_errors=True)  # of what is gone by now
     app.book = contents.book(Path(app.srcdir)/"nbs")
     app.docnames = {o.path: docname_of(app, o.path) for o in contents.pages(app.book)}
     app.nodes = {app.docnames[o.path]: o for o in contents.pages(app.book)}
@@ -32,15 +36,15 @@ def prepare(app):
 
 
 def write(path, data):
-    "A file; one that is the same already is left alone, so that it is not read again."
+    "A file in a folder that may be new."
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = data if isinstance(data, bytes) else data.encode()
-    if not path.exists() or path.read_bytes() != data: path.write_bytes(data)
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
 
 
 # ---- figures ----
 
-def markdown_text(text): return re.sub(r"([\\`*_{}\[\]<>#$|])", r"\\\1", text)
+def markdown_text(text):
+    return re.sub(r"([\\`*_{}\[\]<>#$|])", r"\\\1", text)
 
 
 def picture(figure):
@@ -56,7 +60,8 @@ def card(figure, title):
     return "\n".join(lines)
 
 
-def grid(cards): return "\n".join(["::::{grid} 1 2 3 3", ":gutter: 3", "", *cards, "::::"]) if cards else ""
+def grid(cards):
+    return "\n".join(["::::{grid} 1 2 3 3", ":gutter: 3", "", *cards, "::::"]) if cards else ""
 
 
 def write_gallery(app):
@@ -67,11 +72,14 @@ def write_gallery(app):
         cards = []
         for page in contents.pages([part]):
             found = notebooks.figures(page.path, docname_of(app, page.path))
-            for o in found: write(Path(app.srcdir)/picture(o), o.data.encode() if o.ending == ".svg" else b64decode(o.data))
+            for o in found:
+                write(Path(app.srcdir)/picture(o), o.data.encode() if o.ending == ".svg" else b64decode(o.data))
             cards += [card(o, page.title) for o in found]
             first = page.path.relative_to(Path(app.srcdir)/"nbs").parts[0] in contents.FIRST
-            if first and found: app.tiles.append(card(found[-1], page.title))
-        if cards: text += [f"## {part.title}", "", grid(cards), ""]
+            if first and found:
+                app.tiles.append(card(found[-1], page.title))
+        if cards:
+            text += [f"## {part.title}", "", grid(cards), ""]
     write(Path(app.srcdir)/"docs/gallery/index.md", "\n".join(text))
 
 
@@ -79,10 +87,12 @@ def write_gallery(app):
 
 def read_source(app, docname, source):
     "A notebook as its page; on the start page also the contents of all and some figures, on an overview those of its chapter."
-    if Path(app.env.doc2path(docname)).suffix != ".ipynb": return
+    if Path(app.env.doc2path(docname)).suffix != ".ipynb":
+        return
     after = []
     if docname == HOME:
-        if app.tiles: after.append("\n".join(["## Figures", "", grid(app.tiles), "", "All are in the [gallery](/docs/gallery/index.md)."]))
+        if app.tiles:
+            after.append("\n".join(["## Figures", "", grid(app.tiles), "", "All are in the [gallery](/docs/gallery/index.md)."]))
         after += [notebooks.toctree(o.below, app.docnames, o.title) for o in app.book]
         after.append(notebooks.toctree([], app.docnames, "Reference", [o for o in ALSO if o in app.env.found_docs]))
     elif (node := app.nodes.get(docname)) and node.below:
@@ -96,17 +106,20 @@ def public_names(app):
     "{last part: entries} of all documented objects."
     names = {}
     for full, entry in app.env.get_domain("py").objects.items():
-        if entry.objtype != "module" and full.startswith(f"{api.PACKAGE}."): names.setdefault(full.rsplit(".", 1)[1], []).append((full, entry))
+        if entry.objtype != "module" and full.startswith(f"{api.PACKAGE}."):
+            names.setdefault(full.rsplit(".", 1)[1], []).append((full, entry))
     return names
 
 
 def entry_of(text, names):
     "The object that code in prose means: `as_seed`, `core.as_seed`, `select(…)`. A plain word in lower case means none."
     m = re.fullmatch(rf"(?:(?:{api.PACKAGE}|gs)\.)?((?:\w+\.)*)(\w+)(\(.*\))?", text)
-    if m is None: return None
+    if m is None:
+        return None
     found = [(full, entry) for full, entry in names.get(m[2], []) if f".{full}".endswith(f".{m[1]}{m[2]}")]
     prefixed = bool(m[1] or m[3]) or text.startswith("gs.")
-    if len(found) != 1 or (not prefixed and m[2].islower() and "_" not in m[2]): return None
+    if len(found) != 1 or (not prefixed and m[2].islower() and "_" not in m[2]):
+        return None
     top = found[0][1].objtype in ("function", "class", "exception", "data")
     return found[0][1] if top or m[1] else None
 
@@ -115,9 +128,11 @@ def link_names(app, doctree, docname):
     "Code in prose that names something of the package becomes a link to it."
     names = public_names(app)
     for node in list(doctree.findall(nodes.literal)):
-        if isinstance(node.parent, nodes.reference) or any(isinstance(o, nodes.title) for o in (node.parent, node.parent.parent)): continue
+        if isinstance(node.parent, nodes.reference) or any(isinstance(o, nodes.title) for o in (node.parent, node.parent.parent)):
+            continue
         entry = entry_of(node.astext(), names)
-        if entry: node.replace_self(make_refnode(app.builder, docname, entry.docname, entry.node_id, node.deepcopy()))
+        if entry:
+            node.replace_self(make_refnode(app.builder, docname, entry.docname, entry.node_id, node.deepcopy()))
 
 
 # ---- formulas: MathML, which browsers read without a script ----

@@ -35,10 +35,13 @@ class Work:
 
     def named(self, names, year):
         "Whether a citation means this work: all authors, or the first, or its short title."
-        if self.year != year: return False
+        if self.year != year:
+            return False
         said = [plain(o) for o in re.split(r", | & | and ", names)]
-        if len(said) in (1, len(self.authors)) and said == list(self.authors[:len(said)]): return True
-        if self.shorttitle and plain(names).endswith(self.shorttitle): return True
+        if len(said) in (1, len(self.authors)) and said == list(self.authors[:len(said)]):
+            return True
+        if self.shorttitle and plain(names).endswith(self.shorttitle):
+            return True
         return len(said) == 1 and self.authors[0].split()[-1] == said[0]
 
 
@@ -63,21 +66,26 @@ class Found:
 
 
 def citations(text:str, # prose
-              works:list # of `Work`
+              works:list, # of `Work`
+              named:list|None=None # works cited before on this page, the last at the end; those of the text are added
              ): # an iterator of `Found`
     """Citations in a text, in order; code, links and formulas are passed over.
 
     Of several works with the same first author and year, the one last named in full is meant.
     """
+    named = [] if named is None else named
     text = CODE.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), text)
     text = text.replace("\n", " ")
-    named, journals = [], {o.journal for o in works}
+    journals = {o.journal for o in works}
     for m in CITATION.finditer(text):
         names, year = m["names"], m["year"]
-        if re.split("[, ]", names)[0] in NOT_NAMES or names in journals: continue
+        if re.split("[, ]", names)[0] in NOT_NAMES or names in journals:
+            continue
         found, names = meant(names, year, works)
-        if len(found) > 1: found = [o for o in reversed(named) if o in found][:1] or found
-        if len(found) == 1: named.append(found[0])
+        if len(found) > 1:
+            found = [o for o in reversed(named) if o in found][:1] or found
+        if len(found) == 1:
+            named.append(found[0])
         start = m.start() + len(m["names"]) - len(names)
         yield Found(text[start:m.end()], m.start("year"), tuple(o.key for o in found))
 
@@ -87,20 +95,24 @@ def meant(names, year, works):
     rest = names
     while True:
         found = [o for o in works if o.named(rest, year)]
-        if found: return found, rest
+        if found:
+            return found, rest
         cut = re.match(r"[^ ,]+[ ,]+(?:(?:&|and) )?", rest)
-        if cut is None: return [], names
+        if cut is None:
+            return [], names
         rest = rest[cut.end():]
 
 
 def cite(text:str, # prose
          works:list, # of `Work`
-         role:str="{cite:year}`%s`" # what a year becomes, with the key for `%s`
+         role:str="{cite:year}`%s`", # what a year becomes, with the key for `%s`
+         named:list|None=None # as `citations` has it
         ) -> str:
     "The text with the year of each known citation turned into a role of sphinxcontrib-bibtex. The words stay as they are."
     out, at = [], 0
-    for o in citations(text, works):
-        if len(o.keys) != 1: continue
+    for o in citations(text, works, named):
+        if len(o.keys) != 1:
+            continue
         out += [text[at:o.year_at], role % o.keys[0]]
         at = o.year_at + 4
     return "".join([*out, text[at:]])

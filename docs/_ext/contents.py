@@ -16,13 +16,16 @@ class Node:
     below: list = field(default_factory=list)
 
 
-def is_page(path): return not path.name.startswith((".", "_"))
+def is_page(path):
+    return not path.name.startswith((".", "_"))
 
 
-def is_overview(path): return path.stem == "index" or re.match(r"0+_", path.stem) is not None
+def is_overview(path):
+    return path.stem == "index" or re.match(r"0+_", path.stem) is not None
 
 
-def caption_of(folder): return re.sub(r"^\d+[a-z]?_", "", folder.name).replace("_", " ").capitalize()
+def caption_of(folder):
+    return re.sub(r"^\d+[a-z]?_", "", folder.name).replace("_", " ").capitalize()
 
 
 def title_and_lead(path:Path # a notebook
@@ -36,23 +39,27 @@ def title_and_lead(path:Path # a notebook
     return (title[1].strip() if title else path.stem), text
 
 
-def page(path): return Node(title_and_lead(path)[0], path)
+def page(path):
+    return Node(title_and_lead(path)[0], path)
 
 
 def chapter(folder:Path) -> Node:
     "A folder: its overview page (`index` or `00_…`) with the others, and its sub-folders, below it."
     notebooks = [o for o in sorted(folder.glob("*.ipynb")) if is_page(o)]
     overview = next((o for o in notebooks if o.stem == "index"), None)
-    if overview is None and notebooks and is_overview(notebooks[0]): overview = notebooks[0]
+    if overview is None and notebooks and is_overview(notebooks[0]):
+        overview = notebooks[0]
     rest = sorted([*(o for o in notebooks if o != overview), *folders(folder)])
     below = [chapter(o) if o.is_dir() else page(o) for o in rest]
     return Node(page(overview).title, overview, below) if overview else Node(caption_of(folder), None, below)
 
 
-def folders(folder): return [o for o in sorted(folder.iterdir()) if o.is_dir() and is_page(o) and any(o.rglob("*.ipynb"))]
+def folders(folder):
+    return [o for o in sorted(folder.iterdir()) if o.is_dir() and is_page(o) and any(o.rglob("*.ipynb"))]
 
 
-def rank(path): return FIRST.index(path.name) if path.name in FIRST else len(FIRST), path.is_dir(), path.name
+def rank(path):
+    return FIRST.index(path.name) if path.name in FIRST else len(FIRST), path.is_dir(), path.name
 
 
 def book(nbs:Path # the folder of the notebooks
@@ -62,14 +69,18 @@ def book(nbs:Path # the folder of the notebooks
     parts = []
     for o in sorted([*alone, *folders(nbs)], key=rank):
         node = chapter(o) if o.is_dir() else page(o)
-        if node.path is None: parts.append(node)
-        elif parts and parts[-1].title == "Chapters": parts[-1].below.append(node)
-        else: parts.append(Node("Chapters", None, [node]))
+        if node.path is None:
+            parts.append(node)
+        elif parts and parts[-1].title == "Chapters":
+            parts[-1].below.append(node)
+        else:
+            parts.append(Node("Chapters", None, [node]))
     return parts
 
 
 def pages(nodes):
     "All pages below, in reading order."
     for o in nodes:
-        if o.path is not None: yield o
+        if o.path is not None:
+            yield o
         yield from pages(o.below)

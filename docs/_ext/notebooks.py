@@ -22,17 +22,23 @@ def is_hidden(cell, found):
 
 def only_imports(source):
     "Whether code does nothing but import."
-    try: return all(isinstance(o, (ast.Import, ast.ImportFrom, ast.If)) for o in ast.parse(source).body)
-    except SyntaxError: return False  # a cell for IPython
+    try:
+        return all(isinstance(o, (ast.Import, ast.ImportFrom, ast.If)) for o in ast.parse(source).body)
+    except SyntaxError:
+        return False  # a cell for IPython
 
 
 def tags_of(found, source):
     "What the directives of a cell mean, in the tags of MyST-NB; `export` becomes a class for the style sheet."
     tags = []
-    if "hide_input" in found or found.get("echo") == "false": tags.append("remove-input")
-    elif found.get("code-fold") in ("true", "show") or ("export" in found and only_imports(source)): tags.append("hide-input")
-    if "hide_output" in found or found.get("output") == "false": tags.append("remove-output")
-    if found.keys() & {"export", "exports", "exporti"}: tags.append("export")
+    if "hide_input" in found or found.get("echo") == "false":
+        tags.append("remove-input")
+    elif found.get("code-fold") == "true" or ("export" in found and only_imports(source)):
+        tags.append("hide-input")
+    if "hide_output" in found or found.get("output") == "false":
+        tags.append("remove-output")
+    if found.keys() & {"export", "exports", "exporti"}:
+        tags.append("export")
     return tags
 
 
@@ -43,7 +49,8 @@ def kept_outputs(cell, found):
     for o in kept:
         if words and o.output_type == "stream":
             o.text = "".join(line for line in o.text.splitlines(True) if not any(w in line for w in words))
-    if found.get("output") != "asis": return kept
+    if found.get("output") != "asis":
+        return kept
     return [nbformat.v4.new_output("display_data", {"text/markdown": o.text}) if o.output_type == "stream" else o for o in kept]
 
 
@@ -53,11 +60,14 @@ def code_cell(cell, found, source, caption):
     cell.source = "\n".join(lines).strip("\n")
     cell.outputs = kept_outputs(cell, found)
     tags = tags_of(found, cell.source)
-    if not cell.source.strip(): tags.append("remove-input")
-    if {"remove-input"} & set(tags) and (not cell.outputs or "remove-output" in tags): return None
+    if not cell.source.strip():
+        tags.append("remove-input")
+    if {"remove-input"} & set(tags) and (not cell.outputs or "remove-output" in tags):
+        return None
     cell.metadata["tags"] = [*cell.metadata.get("tags", []), *tags]
     cell.metadata["mystnb"] = {"image": {"alt": caption}} if caption else {}
-    if "hide-input" in tags: cell.metadata["mystnb"]["code_prompt_show"] = found.get("code-summary", "Imports").strip('"')
+    if "hide-input" in tags:
+        cell.metadata["mystnb"]["code_prompt_show"] = found.get("code-summary", "Imports").strip('"')
     return cell
 
 
@@ -69,7 +79,8 @@ def caption(prose:str # Markdown
     last = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", blocks[-1]) if blocks else ""
     last = " ".join(re.sub(r"[`*$\\]", "", last).split())
     sentences, kept = re.split(r"(?<=[a-z)\]%][.?!:]) (?=[A-Z])", last), ""
-    while sentences and len(kept) < 40: kept = f"{kept} {sentences.pop(0)}".strip()
+    while sentences and len(kept) < 40:
+        kept = f"{kept} {sentences.pop(0)}".strip()
     return kept.rstrip(":")
 
 
@@ -77,11 +88,15 @@ def shown_cells(nb:nbformat.NotebookNode) -> list:
     "The cells of a notebook as a page shows them."
     prose, out = "", []
     for cell in nb.cells:
-        if cell.cell_type == "markdown": prose = cell.source
+        if cell.cell_type == "markdown":
+            prose = cell.source
         found, source = split_directives(cell.source)
-        if is_hidden(cell, found): continue
-        if cell.cell_type == "code": cell = code_cell(cell, found, source, caption(prose))
-        if cell is not None: out.append(cell)
+        if is_hidden(cell, found):
+            continue
+        if cell.cell_type == "code":
+            cell = code_cell(cell, found, source, caption(prose))
+        if cell is not None:
+            out.append(cell)
     return out
 
 
@@ -93,12 +108,14 @@ def read_notebook(text:str # JSON
         cell.source = "".join(cell.source) if isinstance(cell.source, list) else cell.source
         cell.metadata = {k: v for k, v in cell.metadata.items() if k == "tags"}
         for o in cell.get("outputs", []):
-            if isinstance(o.get("text"), list): o.text = "".join(o.text)
+            if isinstance(o.get("text"), list):
+                o.text = "".join(o.text)
             o.get("data", {}).update({k: "".join(v) for k, v in o.get("data", {}).items() if isinstance(v, list)})
     return nb
 
 
-def anchor(docname, number): return f"figure-{docname.replace('/', '-').lower()}-{number}"
+def anchor(docname, number):
+    return f"figure-{docname.replace('/', '-').lower()}-{number}"
 
 
 @dataclass
@@ -111,7 +128,8 @@ class Figure:
     caption: str
 
     @property
-    def anchor(self): return anchor(self.docname, self.number)
+    def anchor(self):
+        return anchor(self.docname, self.number)
 
 
 def figure_of(cell):
@@ -119,7 +137,8 @@ def figure_of(cell):
     for o in cell.get("outputs", []):
         data = o.get("data", {})
         kind = next((k for k in FIGURES if k in data and "text/html" not in data), None)
-        if kind: return kind, data[kind]
+        if kind:
+            return kind, data[kind]
     return None
 
 
@@ -151,10 +170,12 @@ def with_anchors(cells, docname):
 
 def chapter_list(nodes, docnames):
     "The pages of a chapter with what they say of themselves."
-    if not nodes: return ""
+    if not nodes:
+        return ""
     lines = ["## In this chapter", ""]
     for o in nodes:
-        if o.path is None: continue
+        if o.path is None:
+            continue
         title, lead = title_and_lead(o.path)
         lines.append(f"* [{title}](/{docnames[o.path]}.ipynb){': ' + lead if lead else ''}")
     return "\n".join(lines)
@@ -163,7 +184,8 @@ def chapter_list(nodes, docnames):
 def toctree(nodes, docnames, caption="", more=()):
     "The toctree of pages, hidden: the sidebar shows it. A folder without an overview is replaced by its pages."
     entries = []
-    for o in nodes: entries += [docnames[o.path]] if o.path else [docnames[p.path] for p in o.below if p.path]
+    for o in nodes:
+        entries += [docnames[o.path]] if o.path else [docnames[p.path] for p in o.below if p.path]
     head = ["```{toctree}", ":hidden:"] + ([f":caption: {caption}"] if caption else [])
     return "\n".join([*head, *(f"/{o}" for o in [*entries, *more]), "```"])
 
@@ -176,8 +198,10 @@ def as_page(text:str, # the notebook as JSON
     "A notebook as its page: see `shown_cells`; with citations, targets and what comes `after`."
     nb = read_notebook(text)
     cells = with_anchors(shown_cells(nb), docname)
+    named = []
     for cell in cells:
-        if cell.cell_type == "markdown": cell.source = cite(cell.source, works)
+        if cell.cell_type == "markdown":
+            cell.source = cite(cell.source, works, named=named)
     nb.cells = [*cells, *(nbformat.v4.new_markdown_cell(o) for o in after if o)]
     nb.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     return nbformat.writes(nb, version=4)
