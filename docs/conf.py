@@ -62,8 +62,10 @@ html_copy_source = True
 html_show_sphinx = False
 copybutton_exclude = ".linenos, .gp, .go"
 where = repository()
-html_theme_options = {"home_page_in_toc": True, "show_navbar_depth": 1, "show_toc_level": 2, "use_fullscreen_button": False, "navbar_persistent": [],
-                      "pygments_light_style": "a11y-high-contrast-light", "pygments_dark_style": "a11y-high-contrast-dark"}
+html_theme_options = {"home_page_in_toc": True, "show_navbar_depth": 1, "show_toc_level": 2, "navbar_persistent": [],
+                      "use_fullscreen_button": False, "pygments_light_style": "a11y-high-contrast-light",
+                      "pygments_dark_style": "a11y-high-contrast-dark"}
 if where:
     html_theme_options |= {"repository_url": f"https://github.com/{where}", "use_repository_button": True,
-                           "launch_buttons": {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}}
+                           "launch_buttons": {"binderhub_url": "https://mybinder.org",
+                                              "colab_url": "https://colab.research.google.com"}}

@@ -1,4 +1,4 @@
-"""The pages of the API: the front door by task, then every module, in the order of the notebooks. Sphinx's autodoc fills them."""
+"""The pages of the API: the front door by task, then every module in the order of the notebooks; autodoc fills them."""
 import inspect
 import re
 from importlib import import_module
@@ -107,6 +107,7 @@ def members(module:str # dotted name
 
 # ---- docstrings: Markdown with docments becomes reStructuredText with numpydoc's sections ----
 
+PARAMETER = re.compile(r"(\*{0,2}\w+)( : .*)?$")
 MARKUP = re.compile(r"(``[^`]+``|`[^`]+`|(?<![\w*])(?:\*\*(?=\S)[^*`]+(?<=\S)\*\*|\*(?=\S)[^*`]+(?<=\S)\*)(?![\w*]))")
 
 
@@ -124,8 +125,8 @@ def restructured(text:str, # a docstring
     "A docstring as Sphinx reads it."
     lines = []
     for line in cite(text, works, "\0%s\0").split("\n"):
-        named = re.match(r"(\*{0,2}\w+)( : .*)?$", line)
-        header = named and lines and (lines[-1].startswith(("---", "    ")) or re.match(r"\*{0,2}\w+( : .*)?$", lines[-1]))
+        named = PARAMETER.match(line)
+        header = named and lines and (lines[-1].startswith(("---", "    ")) or PARAMETER.match(lines[-1]))
         if set(line) == {"-"}:
             lines.append(line)
         elif header:
@@ -158,9 +159,11 @@ def skip_member(app, what, name, thing, skip, options):
     "autodoc: of a class, its own methods and properties; its fields are among the parameters."
     if what not in ("class", "exception") or skip:
         return None
-    method = inspect.isroutine(thing) or isinstance(thing, (property, classmethod, staticmethod)) or hasattr(thing, "func")
-    made_elsewhere = not str(getattr(thing, "__module__", PACKAGE)).startswith(PACKAGE) and not isinstance(thing, property)
-    return None if method and not made_elsewhere else True
+    if isinstance(thing, property):
+        return None
+    method = inspect.isroutine(thing) or isinstance(thing, (classmethod, staticmethod)) or hasattr(thing, "func")
+    ours = str(getattr(thing, "__module__", PACKAGE)).startswith(PACKAGE)
+    return None if method and ours else True
 
 
 def process_signature(app, what, name, thing, options, signature, returns):

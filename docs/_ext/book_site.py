@@ -1,4 +1,4 @@
-"""The Sphinx extension of this site: it joins notebooks, API, gallery and formulas. See `conf.py` for what is merely set."""
+"""The Sphinx extension of this site: notebooks, API, gallery and formulas joined. `conf.py` has what is merely set."""
 import re
 import shutil
 from base64 import b64decode
@@ -55,8 +55,8 @@ def picture(figure):
 def card(figure, title):
     "A figure as a card that leads to the code which drew it."
     link = f"{{ref}}`{title.replace('`', '')} <{figure.anchor}>`"
-    lines = [":::{grid-item-card}", f":img-top: /{picture(figure)}", f":img-alt: {figure.caption or title}", ":class-card: figure-card",
-             "", link, "", markdown_text(figure.caption), ":::"]
+    lines = [":::{grid-item-card}", f":img-top: /{picture(figure)}", f":img-alt: {figure.caption or title}",
+             ":class-card: figure-card", "", link, "", markdown_text(figure.caption), ":::"]
     return "\n".join(lines)
 
 
@@ -65,7 +65,7 @@ def grid(cards):
 
 
 def write_gallery(app):
-    "Every figure of the book by part, and on the start page the first one of each page that stands before the chapters."
+    "Every figure of the book by part; for the start page, the last one of each page that stands before the chapters."
     app.tiles, text = [], ["# Gallery", "", "> Every figure of these pages. Each leads to the code that draws it.", ""]
     home = contents.Node("Start", None, [contents.page(Path(app.srcdir)/f"{HOME}.ipynb")])
     for part in [home, *app.book]:
@@ -86,13 +86,14 @@ def write_gallery(app):
 # ---- notebooks ----
 
 def read_source(app, docname, source):
-    "A notebook as its page; on the start page also the contents of all and some figures, on an overview those of its chapter."
+    "A notebook as its page; the start page also has some figures and the contents, an overview those of its chapter."
     if Path(app.env.doc2path(docname)).suffix != ".ipynb":
         return
     after = []
     if docname == HOME:
         if app.tiles:
-            after.append("\n".join(["## Figures", "", grid(app.tiles), "", "All are in the [gallery](/docs/gallery/index.md)."]))
+            more = "All are in the [gallery](/docs/gallery/index.md)."
+            after.append("\n".join(["## Figures", "", grid(app.tiles), "", more]))
         after += [notebooks.toctree(o.below, app.docnames, o.title) for o in app.book]
         after.append(notebooks.toctree([], app.docnames, "Reference", [o for o in ALSO if o in app.env.found_docs]))
     elif (node := app.nodes.get(docname)) and node.below:
@@ -112,7 +113,7 @@ def public_names(app):
 
 
 def entry_of(text, names):
-    "The object that code in prose means: `as_seed`, `core.as_seed`, `select(…)`. A plain word in lower case means none."
+    "The object that code in prose means: `as_seed`, `core.as_seed`, `select(…)`. A plain lower-case word means none."
     m = re.fullmatch(rf"(?:(?:{api.PACKAGE}|gs)\.)?((?:\w+\.)*)(\w+)(\(.*\))?", text)
     if m is None:
         return None
@@ -128,7 +129,8 @@ def link_names(app, doctree, docname):
     "Code in prose that names something of the package becomes a link to it."
     names = public_names(app)
     for node in list(doctree.findall(nodes.literal)):
-        if isinstance(node.parent, nodes.reference) or any(isinstance(o, nodes.title) for o in (node.parent, node.parent.parent)):
+        above = node.parent, node.parent.parent
+        if isinstance(above[0], nodes.reference) or any(isinstance(o, nodes.title) for o in above):
             continue
         entry = entry_of(node.astext(), names)
         if entry:

@@ -1,4 +1,4 @@
-"""Citations in prose ("Nemhauser, Wolsey & Fisher 1978", "Ash et al. (2020)") and the works of nbs/references.bib they name."""
+"""Citations in prose, as "Nemhauser, Wolsey & Fisher 1978" or "Ash et al. (2020)", and the works they name."""
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -108,7 +108,7 @@ def cite(text:str, # prose
          role:str="{cite:year}`%s`", # what a year becomes, with the key for `%s`
          named:list|None=None # as `citations` has it
         ) -> str:
-    "The text with the year of each known citation turned into a role of sphinxcontrib-bibtex. The words stay as they are."
+    "The text with the year of each known citation turned into a role of sphinxcontrib-bibtex; the words stay."
     out, at = [], 0
     for o in citations(text, works, named):
         if len(o.keys) != 1:

@@ -1,4 +1,4 @@
-"""The order of the pages, taken from the tree of notebooks: a sub-folder is a chapter, its notebooks follow by file name."""
+"""The order of the pages, taken from the tree of notebooks: a sub-folder is a chapter, in the order of names."""
 import re
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -21,7 +21,7 @@ def with_parameters(function # a function, method or class
                    ) -> str: # "" where neither docstring nor comment is there
     """The docstring, followed by `Parameters` and `Returns` made from the comments beside the parameters.
 
-    A docstring that has a section of its own is left as it is. Parameters without a comment are listed where any has one.
+    A docstring that has a section of its own is left as it is. If one parameter has a comment, all are listed.
     """
     text = written(function)
     if "----" in text:
@@ -78,8 +78,9 @@ def factories(function) -> dict: # {field: how its default is made}
     "Fields of a dataclass whose default is made anew for each object."
     if not dataclasses.is_dataclass(function):
         return {}
-    made = {o.name: o.default_factory for o in dataclasses.fields(function) if o.default_factory is not dataclasses.MISSING}
-    return {name: f"{getattr(o, '__name__', '…')}()".replace("<lambda>", "…") for name, o in made.items()}
+    made = {o.name: o.default_factory for o in dataclasses.fields(function)}
+    names = {name: getattr(o, "__name__", "…") for name, o in made.items() if o is not dataclasses.MISSING}
+    return {name: f"{o}()".replace("<lambda>", "…") for name, o in names.items()}
 
 
 def default_text(value) -> str:

@@ -1,4 +1,4 @@
-"""Notebooks as pages: nbdev's directives, citations, alternative texts, contents. They are read as they are and never run."""
+"""Notebooks as pages: nbdev's directives, citations, alternative texts, contents. They are read and never run."""
 import ast
 import json
 import re
@@ -16,8 +16,10 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 def is_hidden(cell, found):
     "Cells that a reader never sees."
-    heading = cell.cell_type == "markdown" and re.match(r"#+ .* -\s*$", cell.source)  # nbdev: a heading for the author only
-    return cell.cell_type == "raw" or bool(heading) or bool({"hide", "default_exp"} & found.keys()) or found.get("include") == "false"
+    if {"hide", "default_exp"} & found.keys() or found.get("include") == "false":
+        return True
+    heading = re.match(r"#+ .* -\s*$", cell.source)  # nbdev: for the author only
+    return cell.cell_type == "raw" or (cell.cell_type == "markdown" and heading is not None)
 
 
 def only_imports(source):
@@ -51,7 +53,11 @@ def kept_outputs(cell, found):
             o.text = "".join(line for line in o.text.splitlines(True) if not any(w in line for w in words))
     if found.get("output") != "asis":
         return kept
-    return [nbformat.v4.new_output("display_data", {"text/markdown": o.text}) if o.output_type == "stream" else o for o in kept]
+    return [as_markdown(o) if o.output_type == "stream" else o for o in kept]
+
+
+def as_markdown(stream):
+    return nbformat.v4.new_output("display_data", {"text/markdown": stream.text})
 
 
 def code_cell(cell, found, source, caption):
@@ -143,7 +149,8 @@ def figure_of(cell):
 
 
 def is_figure(cell):
-    return cell.cell_type == "code" and "remove-output" not in cell.metadata.get("tags", []) and figure_of(cell) is not None
+    shown = cell.cell_type == "code" and "remove-output" not in cell.metadata.get("tags", [])
+    return shown and figure_of(cell) is not None
 
 
 def figures(path:Path, # the notebook
