@@ -22,7 +22,8 @@ include_patterns = ["nbs/**.ipynb", "docs/**", "CHANGELOG.md", "CONTRIBUTING.md"
 exclude_patterns = ["**/.*", ".*", "**/_*", "build", "dist", "demo", "tests"]
 templates_path = [str(HERE/"_templates")]
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.githubpages", "numpydoc",
-              "sphinxcontrib.bibtex", "sphinx_design", "sphinx_copybutton", "book_site"]
+              "sphinxcontrib.bibtex", "sphinx_design", "sphinx_copybutton",
+              "sphinx-mathjax-offline", "book_site"]
 
 # ---- notebooks ----
 nb_execution_mode = "off"
@@ -57,7 +58,8 @@ html_title = project
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_additional_pages = {"index": "redirect.html"}
-html_math_renderer = "mathml"
+html_use_index = False # the search finds names, and the API lists them
+html_domain_indices = False
 html_copy_source = True
 html_show_sphinx = False
 copybutton_exclude = ".linenos, .gp, .go"

@@ -325,7 +325,9 @@ def built(tmp_path_factory):
 def test_pages(built):
     out, _ = built
     page, overview = ((out / f"nbs/01_chapter/{o}.html").read_text() for o in ("01_page", "00_overview"))
-    assert "#|" not in page and "plot(hidden)" not in page and "tag_export" in page and "<math" in page
+    assert "#|" not in page and "plot(hidden)" not in page and "tag_export" in page
+    script = re.search(r'src="([^"?]*mathjax[^"?]*)', page)
+    assert r"\(x^2\)" in page and (out / "nbs/01_chapter" / script[1]).is_file() and "mathjax/tex" not in overview
     assert "secret" not in overview and 'href="01_page.html"' in overview and "About Page." in overview
     assert "nbs/index.html" in (out / "index.html").read_text()
 

@@ -1,4 +1,4 @@
-"""The Sphinx extension of this site: notebooks, API, gallery and formulas joined. `conf.py` has what is merely set."""
+"""The Sphinx extension of this site: notebooks, API and gallery joined. `conf.py` has what is merely set."""
 import re
 import shutil
 from base64 import b64decode
@@ -10,7 +10,6 @@ import contents
 import notebooks
 from citations import read_works
 from docutils import nodes
-from latex2mathml.converter import convert
 from sphinx.util.nodes import make_refnode
 
 HOME = "nbs/index"
@@ -137,21 +136,8 @@ def link_names(app, doctree, docname):
             node.replace_self(make_refnode(app.builder, docname, entry.docname, entry.node_id, node.deepcopy()))
 
 
-# ---- formulas: MathML, which browsers read without a script ----
-
-def inline_math(self, node):
-    self.body.append(convert(node.astext()))
-    raise nodes.SkipNode
-
-
-def block_math(self, node):
-    self.body.append(f'<div class="formula">{convert(node.astext(), display="block")}</div>')
-    raise nodes.SkipNode
-
-
 def setup(app):
     app.add_config_value("bib_works", [], "")
-    app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))
     app.connect("builder-inited", prepare, priority=100)  # before autosummary looks for its pages
     app.connect("source-read", read_source)
     app.connect("autodoc-process-docstring", api.process_docstring, priority=100)  # before numpydoc
