@@ -23,7 +23,7 @@ INSTALLED := $(VENV)/.installed-$(KEY)
 DEV       := $(VENV)/.installed-dev-$(KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow install dev export clean-nbs readme notebooks lab lint docs quarto clean
+.PHONY: help demo test slow install dev export clean-nbs readme notebooks lab lint docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -63,15 +63,13 @@ lint: $(DEV) ## ruff over modules, notebooks and tests; types by mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-docs: $(DEV) ## build the site in _docs, and fail on a broken link
-	$(BIN)/python tools/build_docs.py
-
-quarto: $(DEV) ## build the Quarto site in _docs instead (needs Quarto)
-	$(BIN)/python tools/build_docs.py --sidebar
-	$(BIN)/nbdev-docs
+docs: $(DEV) ## build the site in _docs; any warning fails, a link that leads nowhere too
+	rm -rf _docs
+	$(BIN)/python -m sphinx -q -E -n -W --keep-going -c docs -d build/doctrees . _docs
+	@echo "open _docs/index.html"
 
 clean: ## remove what these targets made, .venv aside
-	rm -rf build dist demo _docs _proc .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+	rm -rf build dist demo _docs docs/api docs/gallery .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
 
 # Where `python -m venv` cannot work (Debian without python3-venv), virtualenv does, installed beside and not into the system.
 $(VENV_OK):
