@@ -16,7 +16,7 @@ from typing import TypeGuard
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, check_positive_int, name_some
+from .core import GraphselError, check_positive_int, name_some, power_of_two
 from .coverage import Criterion, RowCriterion
 
 # %% ../nbs/05b_bounds.ipynb #867da5dd
@@ -34,6 +34,9 @@ class Limits:
 
     @cached_property
     def rest(self) -> np.ndarray: return self.at[~np.isin(self.at, self.must)] if len(self.must) else self.at # candidates beside the must-haves
+    @cached_property
+    def cost_unit(self) -> float: # costs are compared to a billionth of it
+        return power_of_two([] if self.costs is None else self.costs[self.at])
     @property
     def capped(self) -> bool: return len(self.room) > 0
     def spend(self, picks) -> float: # budget used by these positions

@@ -103,8 +103,9 @@ def plates(plan:Selection, # made by a criterion
     room = np.array([size]*(n - 1) + [len(plan) - size*(n - 1)])
     left, states, plate = list(c.positions(plan.genes)), [c.start() for _ in range(n)], {}
     while left:
-        k = min((i for i in range(n) if room[i]), key=lambda i: (round(states[i].current, 9), i))
-        j = left.pop(int(np.argmax(np.round(states[k].gains(np.array(left)), 9)))) # the earliest pick of those that add most
+        k = min((i for i in range(n) if room[i]), key=lambda i: (round(states[i].current/c.scale, 9), i))
+        gains = states[k].gains(np.array(left))/c.scale
+        j = left.pop(int(np.argmax(gains.round(9)))) # the earliest pick of those that add most
         states[k].add(int(j)); room[k] -= 1
         plate[int(j)] = k
     at = [plate[int(j)] for j in c.positions(plan.genes)]

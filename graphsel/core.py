@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['log', 'RandomState', 'INFLATED', 'RATIO', 'GraphselError', 'shorten', 'name_some', 'unknown_name',
-           'unknown_parameter', 'check_positive_int', 'as_rng', 'child_rng', 'as_seed', 'one_thread', 'private_folder',
-           'is_stream', 'final_target', 'atomic_path', 'signature', 'is_running', 'remove_leftovers', 'check_folder',
-           'sha1', 'file_sha1', 'fingerprint', 'remember', 'progress', 'check_file', 'reading', 'first_line', 'naming',
-           'open_inflated', 'read_text']
+           'unknown_parameter', 'check_positive_int', 'power_of_two', 'nine_digits', 'as_rng', 'child_rng', 'as_seed',
+           'one_thread', 'private_folder', 'is_stream', 'final_target', 'atomic_path', 'signature', 'is_running',
+           'remove_leftovers', 'check_folder', 'sha1', 'file_sha1', 'fingerprint', 'remember', 'progress', 'check_file',
+           'reading', 'first_line', 'naming', 'open_inflated', 'read_text']
 
 # %% ../nbs/00_core.ipynb #0d19698f
 import contextlib
@@ -95,6 +95,21 @@ def check_positive_int(value, # what the user gave
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise GraphselError(f"{name} is {value!r}; give a whole number of at least {least}")
     return int(value)
+
+# %% ../nbs/00_core.ipynb #81ae6aa4
+def power_of_two(values # numbers; those that are not finite do not count
+                ) -> float: # 1 where there is none but zeros
+    "The power of two nearest to the largest absolute value."
+    values = np.abs(np.asarray(values, float))
+    largest = values.max(where=np.isfinite(values), initial=0.0)
+    return float(2.0**np.round(np.log2(largest))) if largest > 0 else 1.0
+
+def nine_digits(values:np.ndarray # n, or n x keys: each key by itself
+               ) -> np.ndarray: # the same shape, in units of `power_of_two`
+    "Rounded to nine digits after the point, in units of the largest: what is equal now differs by rounding at most."
+    values = np.asarray(values, float)
+    units = power_of_two(values) if values.ndim == 1 else np.array([power_of_two(v) for v in values.T])
+    return np.round(values/units, 9)
 
 # %% ../nbs/00_core.ipynb #d3626214
 RandomState = int | np.random.Generator | None

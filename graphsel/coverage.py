@@ -10,13 +10,14 @@ __all__ = ['CRITERIA', 'DIRECTIONS', 'incidence', 'sorted_names', 'SetFunction',
 # %% ../nbs/04c_coverage.ipynb #6004a6a8
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from numbers import Real
 from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, name_some, unknown_name
+from .core import GraphselError, name_some, power_of_two, unknown_name
 from .data import gene_incidence, perturbation_name, perturbed_genes
 from .graph import Graphs
 
@@ -109,7 +110,11 @@ class Criterion(SetFunction):
     def reset(self) -> None: raise NotImplementedError
     def gains(self, at=slice(None)) -> np.ndarray: raise NotImplementedError # of the elements at these positions
     def add(self, j:int) -> None: raise NotImplementedError # element j joins; `current` grows by its gain
-    scale = 1.0 # scores are divided by it, so that rounding them to 1e-9 means the same for small and large weights
+    @cached_property
+    def scale(self) -> float: # scores are divided by it: rounding to 1e-9 then means the same for all values
+        fresh = copy.copy(self)
+        fresh.reset()
+        return power_of_two(fresh.gains())
     def scores(self, at=slice(None)) -> np.ndarray: return self.gains(at)/self.scale
     def advance(self) -> bool: return False
     def tiebreak(self, at) -> np.ndarray: return (self.rows[at] @ self.graph.degree)[:, None] # len(at) x keys, larger first

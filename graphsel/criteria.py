@@ -17,7 +17,7 @@ from numbers import Real
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, RandomState, as_rng, check_positive_int, log, name_some, progress, unknown_name, unknown_parameter
+from .core import GraphselError, RandomState, as_rng, check_positive_int, log, name_some, power_of_two, progress, unknown_name, unknown_parameter
 from .coverage import CRITERIA, Criterion, GraphReach, SoftCriterion, SoftReach, incidence, register, target_weights
 from .designs import MaxSpec, SupervisionVariance, TopEigenvalue, noise_from_cells
 from .graph import Graphs, inner_products
@@ -102,6 +102,7 @@ class GraphCut(Criterion):
         weight_of = dict(zip(self.targets.tolist(), weights))
         self.monotone = self.submodular and lam >= 2 and all(weight_of.get(e, 0) >= 1 for e in self.elements.tolist())
         self.reset()
+        self.scale = power_of_two(self.gains())
 
     def reset(self): self.current, self.close = 0.0, np.zeros(len(self.elements))
     def gains(self, at=slice(None)): return (self.typical - 2*self.close - self.own)[at]

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import solve_triangular
 
-from .core import GraphselError, name_some
+from .core import GraphselError, name_some, power_of_two
 from .coverage import Criterion, by_name, check_noise, incidence, register, target_weights
 from .graph import Graphs, inner_products
 from .kernels import kernel_of, kernel_product, squared_sums, stands_alone
@@ -101,6 +101,7 @@ class MaxSpec(Criterion):
         self.noise = check_noise(by_name(graph, noise, self.given_elements, self.elements, "noise"), self.elements)
         self.kernel, self.prior = connected_blocks(graph, self.rows, kernel=kernel, normalize=normalize, hops=hops, **params)
         self.reset()
+        self.scale = power_of_two(self.gains())
 
     def reset(self): self.current, self.residual, self.known = 0.0, self.prior, Known()
     def gains(self, at=slice(None)): return np.log1p(np.maximum(self.residual[at], 0)/self.noise[at])
@@ -150,6 +151,7 @@ class TopEigenvalue(Criterion):
         super().__init__(graph, elements, targets)
         self.kernel, self.prior = connected_blocks(graph, self.rows, kernel=kernel, normalize=normalize, hops=hops, **params)
         self.reset()
+        self.scale = power_of_two(self.gains())
 
     def reset(self):
         self.current, self.picks, self.values = 0.0, [], np.zeros(0)
@@ -199,12 +201,12 @@ class SupervisionVariance(Criterion):
         super().__init__(graph, elements, targets)
         self.noise = check_noise(by_name(graph, noise, self.given_elements, self.elements, "noise"), self.elements)
         self.weights = target_weights(graph, weights, self.given_targets, self.targets, self.name)
-        self.scale = self.weights.max() or 1.0
         T = None if np.array_equal(self.targets, self.elements) else incidence(graph, self.targets)
         self.kernel = KernelBlocks(graph, self.rows, T, form, kernel=kernel, hops=hops, normalize=normalize, **params)
         diagonal, on_targets = self.kernel.diagonals()
         self.prior, self.total = (self.kernel.squared(self.weights), diagonal), float(self.weights @ on_targets)
         self.reset()
+        self.scale = power_of_two(self.gains())
 
     def reset(self): self.current, (self.numerator, self.diagonal), self.known = 0.0, self.prior, Known()
     def gains(self, at=slice(None)): return np.maximum(self.numerator[at], 0)/(np.maximum(self.diagonal[at], 0) + self.noise[at])

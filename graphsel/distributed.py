@@ -97,7 +97,7 @@ def final_plan(shared:Shared, # what all tasks share
         c = shared.criterion(names)
         plan = lambda must: greedy(c, shared.budget, measured=shared.measured, must=must, groups=groups or None, caps=caps or None)
         union, (best, value, _) = plan(shared.must), max(found, key=lambda o: o[1])
-        alone = plan(best) if value > union.value + 1e-9*max(1, abs(value)) else union
+        alone = plan(best) if value > union.value + 1e-9*max(c.scale, abs(value)) else union
     return max(union, alone, key=lambda s: s.value)
 
 # %% ../nbs/05f_distributed.ipynb #a74d275a
@@ -129,7 +129,7 @@ def pooled_bound(plan:Selection, # the final plan
     "The smallest bound over all moments. Raises `GraphselError` when the tasks disagree about the plan's value."
     gains = np.zeros((len(moments(len(plan))), len(frame.elements)))
     for names, (rows, value, _) in pooled:
-        if abs(value - plan.value) > 1e-6*max(1, abs(plan.value)):
+        if abs(value - plan.value) > 1e-6*max(abs(value), abs(plan.value)):
             raise GraphselError(f"greedi: {plan.strategy} gives one plan the value {value:.6g} in one part and {plan.value:.6g} in another, "
                                 "so it depends on more than the picks; use `greedy`, or a criterion that does not look at its candidates")
         gains[:, frame.positions(names)] = rows

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, check_positive_int
+from .core import GraphselError, check_positive_int, nine_digits
 from .coverage import incidence
 from .graph import Graphs, inner_products, propagation, unit_rows
 from .selection import Selection
@@ -61,7 +61,7 @@ def _in_words(new, targets, share=0.05, most=3):
     "(how many targets are served in earnest, the names of the best served)."
     if new is None: return None
     if not len(new) or new.max() <= 0: return 0, ""
-    best = np.argsort(-new.round(9), kind="stable")[:most]
+    best = np.argsort(-nine_digits(new), kind="stable")[:most]
     return int((new >= share*new.max()).sum()), " ".join(targets[best[new[best] > 0]])
 
 def _criterion_of(plan):
@@ -81,9 +81,9 @@ def why(plan:Selection, # made by a criterion
     state = c.start(c.positions([*plan.measured, *plan.genes]))
     j, gains = int(c.positions([name])[0]), state.gains().copy()
     gains[c.positions([*plan.measured, *plan.genes])] = -np.inf
-    first, now = float(c.start().gain(j)), float(gains[j])
+    first, now, level = float(c.start().gain(j)), float(gains[j]), nine_digits(gains)
     near, cosine = (o[-1] for o in nearest_before(c.graph, [name], [*plan.measured, *plan.genes], plan.params.get("hops") or 2))
-    text = f"{name} would add {now:.4g} to the plan's {plan.value:.4g}: number {int((gains.round(9) > round(now, 9)).sum()) + 1:,} of the {int(np.isfinite(gains).sum()):,} perturbations that were not picked. "
+    text = f"{name} would add {now:.4g} to the plan's {plan.value:.4g}: number {int((level > level[j]).sum()) + 1:,} of the {int(np.isfinite(gains).sum()):,} perturbations that were not picked. "
     text += f"Alone it is worth {first:.4g}, of which {max(0.0, 1 - now/first):.0%} is covered already" if first > 0 else "Alone it is worth nothing to this criterion"
     return text + (f"; nearest to it in the plan is {near} (similarity {cosine:.2f})." if near else "; nothing in the plan is near it.")
 

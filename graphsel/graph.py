@@ -518,6 +518,7 @@ def neighbor_agreement(graph:Graphs, # graph over the perturbed genes
     Y = Y - Y.mean(axis=0)
     Y = Y[as_rng(random_state).permutation(len(Y))] if random_state is not None else Y
     A = sum(g.adjacency.astype(float) for g in graph.graphs)
-    mean = A @ Y/np.maximum(np.asarray(A.sum(axis=1)), 1e-12)
+    total = np.asarray(A.sum(axis=1))
+    mean = A @ Y/np.where(total > 0, total, 1)
     length = np.linalg.norm(mean, axis=1)*np.linalg.norm(Y, axis=1)
     return float(np.mean((mean*Y).sum(1)[length > 0]/length[length > 0]))

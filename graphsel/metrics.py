@@ -29,10 +29,18 @@ def row_correlation(A:np.ndarray, # P x G
                    ) -> np.ndarray: # P; 0 where a row is constant
     "Pearson correlation of matching rows."
     w = np.ones(A.shape) if mask is None else mask.astype(float)
-    n = np.maximum(w.sum(1, keepdims=True), 1)
-    a, b = w*(A - (w*A).sum(1, keepdims=True)/n), w*(B - (w*B).sum(1, keepdims=True)/n)
-    length = np.sqrt((a**2).sum(1)*(b**2).sum(1))
-    return np.where(length > 1e-12, (a*b).sum(1)/np.maximum(length, 1e-12), 0.0)
+    a, b = _unit_deviations(A, w), _unit_deviations(B, w)
+    return (a*b).sum(1)
+
+def _unit_deviations(X, w):
+    "Rows less their mean over the entries that count, of length 1; 0 where nothing but rounding is left."
+    largest = np.abs(w*X).max(axis=1, keepdims=True, initial=0)
+    X = w*X/np.where(largest > 0, largest, 1)
+    n = np.maximum(w.sum(axis=1, keepdims=True), 1)
+    deviations = X - w*X.sum(axis=1, keepdims=True)/n
+    length = np.sqrt((deviations**2).sum(axis=1, keepdims=True))
+    flat = length <= 1e-13*np.sqrt(n)
+    return np.where(flat, 0.0, deviations/np.where(flat, 1, length))
 
 # %% ../nbs/09_metrics.ipynb #3ec8350d
 def discrimination(predicted:np.ndarray, # P x G

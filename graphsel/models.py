@@ -265,7 +265,7 @@ class GNN(ResponseModel):
     def features(self, perturbations:Iterable[str]) -> np.ndarray: # P x (n_members * n_features)
         "Hidden layers of the members, side by side, each divided by the root of their number."
         names, c, g = asked_names(self, perturbations), channels(self.graph_, self.hops), self.graph_
-        return features_of(hidden_points(self.members_, c, some_genes(g), self.n_features), g, names)
+        return features_of(hidden_points(self.members_, c, some_genes(g).tolist(), self.n_features), g, names)
 
     def mixture(self) -> "pd.Series": # channel -> weight; sum 1
         "What the network learned to look at: the gate of each channel, mean over genes and members. Raises `GraphselError` before `fit`."

@@ -55,7 +55,7 @@ def nonzero_genes(screen:"ad.AnnData" # a screen made from cells
     if "m2" not in screen.layers or screen.uns.get("graphsel", {}).get("covariate"): return np.ones(screen.shape, dtype=bool)
     control = screen.var["control_mean"].to_numpy(dtype=np.float64)
     mean = np.asarray(screen.X.toarray() if hasattr(screen.X, "toarray") else screen.X, dtype=np.float64) + control
-    return mean > 1e-6*np.maximum(control, 1e-3) # X is float32: what is left of a zero is below 1e-7 of the control mean
+    return mean > 1e-6*np.abs(control) # X is float32: what is left of a zero is below 1e-7 of the control mean
 
 # %% ../nbs/07c_moments.ipynb #6a11439c
 @dataclass(frozen=True, eq=False)

@@ -59,9 +59,9 @@ class Draft(Generic[_C]):
     def score(self, at): # what candidates are ranked by
         self.evaluations += len(at)
         scores = self.criterion.scores(at)
-        return np.rint(np.rint(scores*1e9)/self.limits.costs[at])*1e-9 if self.by_ratio else scores
+        return np.rint(np.rint(scores*1e9)/(self.limits.costs[at]/self.limits.cost_unit))*1e-9 if self.by_ratio else scores
     def fits(self, at): # which are affordable and have room
-        ok = np.ones(len(at), bool) if self.limits.costs is None else self.limits.costs[at] <= self.left + 1e-9
+        ok = np.ones(len(at), bool) if self.limits.costs is None else self.limits.costs[at] <= self.left + 1e-9*self.limits.cost_unit
         if self.limits.capped: ok &= np.r_[self.limits.left(np.array(self.picks, int)), 1][self.limits.part[at]] > 0
         return ok
     @property
@@ -194,7 +194,7 @@ def bundle(draft:Draft[RowCriterion]
     ranked, order = (np.arange(n) if draft.ties == "index" else c.ranked), np.empty(n, np.int64)
     order[ranked] = np.arange(n)
     start, back = (np.zeros(1, np.int64), np.zeros(0, np.int32)) if c.reached_by is None else (c.reached_by.indptr.astype(np.int64), c.reached_by.indices)
-    return Run(c.sparse, start, back, c.weights/c.scale, c.units, order, ranked, np.ones(n) if limits.costs is None else limits.costs,
+    return Run(c.sparse, start, back, c.weights/c.scale, c.units, order, ranked, np.ones(n) if limits.costs is None else limits.costs/limits.cost_unit,
                limits.part, limits.left(np.array(draft.picks, int)).astype(np.int64), np.full(n, -1.0), np.full(n, np.inf), np.full(n, -1),
                c.gains_of_genes() if c.hard else np.zeros(0, np.int64), c.count.copy(), c.state.copy(), make_buffer(len(c.weights)), np.array([c.level, 0]))
 
@@ -211,7 +211,7 @@ def run_compiled(draft:Draft[RowCriterion],
         run.bound[stage[draft.fits(stage)]] = np.inf
         if c.hard: loosen(run, draft.by_ratio)
         n = len(stage) if draft.limits.costs is not None else min(draft.limits.budget - len(draft.picks), len(stage))
-        left = np.inf if draft.limits.costs is None else draft.left + 1e-9
+        left = np.inf if draft.limits.costs is None else draft.left/draft.limits.cost_unit + 1e-9
         soft_ties = draft.ties != "index"
         rules = c.hard, FORMS[c.form], draft.by_ratio, soft_ties, soft_ties and bool(last)
         picks, told, computed = pick_some(run, n, left, *rules)

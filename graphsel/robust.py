@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .core import GraphselError, RandomState, as_rng, as_seed, check_positive_int, child_rng, sha1
+from .core import GraphselError, RandomState, as_rng, as_seed, check_positive_int, child_rng, nine_digits, sha1
 from .criteria import Mixture, make_criterion
 from .coverage import Criterion
 from .graph import Graphs, perturb
@@ -99,7 +99,7 @@ class AcrossGraphs(Mixture):
     def contributions(self, j):
         each = [None] if self.level < np.inf else [p.contributions(j) for p in self.parts]
         return None if any(e is None for e in each) else self._mean(e/u for e, u in zip(each, self.units))
-    def tiebreak(self, at): return self._mean(p.tiebreak(at)/u for p, u in zip(self.parts, self.units)).round(9)
+    def tiebreak(self, at): return nine_digits(self._mean(p.tiebreak(at)/u for p, u in zip(self.parts, self.units)))
 
     def advance(self): # first beyond the level, then to the parts' own next stages
         if not self.full: self.full = True

@@ -17,7 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .core import GraphselError, RandomState, as_rng, as_seed, log, name_some, one_thread, unknown_name, unknown_parameter
+from .core import GraphselError, RandomState, as_rng, as_seed, log, name_some, nine_digits, one_thread, power_of_two, unknown_name, unknown_parameter
 from .criteria import CRITERIA, is_mixture, make_criterion, parameters_of, parse_mixture
 from .coverage import incidence, sorted_names
 from .data import perturbation_name, perturbed_genes
@@ -103,7 +103,7 @@ def by_score(problem:Problem, # what was asked
     "Candidates ranked by the summed score of their genes."
     names = sorted(problem.candidates)
     score = incidence(problem.graph, names) @ gene_scores
-    return [names[i] for i in np.argsort(-score.round(9), kind="stable")]
+    return [names[i] for i in np.argsort(-nine_digits(score), kind="stable")]
 
 @strategy("degree")
 def pick_degree(problem:Problem, budget:int, rng:np.random.Generator) -> Selection:
@@ -134,10 +134,10 @@ def pick_kcenter(problem:Problem, budget:int, rng:np.random.Generator) -> Select
     names = sorted(problem.candidates)
     X, known = problem.points(names), problem.points(sorted(problem.measured))
     far = squared_distances(X, known).min(axis=1) if len(known) else -squared_distances(X, X.mean(0, keepdims=True))[:, 0]
-    picks = []
+    picks, unit = [], power_of_two((X**2).sum(axis=1))
     for _ in range(budget):
         far[picks] = -np.inf
-        picks.append(int(np.argmax(far.round(9))))
+        picks.append(int(np.argmax((far/unit).round(9))))
         d = squared_distances(X, X[picks[-1:]])[:, 0]
         far = np.minimum(far, d) if len(picks) > 1 or len(known) else d
     return ranked(problem, [names[i] for i in picks], "kcenter")
@@ -174,8 +174,11 @@ def typicality(X:np.ndarray, # n x d, the members of one cluster
                k:int=20 # neighbors
               ) -> np.ndarray: # n, larger = more typical
     "Inverse mean distance to the min(k, n/2) nearest members."
-    d = np.sqrt(np.sort(squared_distances(X, X), axis=1)[:, 1:])
-    return 1/(d[:, :max(1, min(k, len(X)//2))].mean(axis=1) + 1e-12) if len(X) > 1 else np.ones(1)
+    if len(X) == 1: return np.ones(1)
+    square = (X**2).sum(axis=1).max() or 1.0
+    d = np.sort(squared_distances(X, X), axis=1)[:, 1:]
+    d = np.sqrt(np.where(d > 1e-12*square, d, 0)) # below is rounding, not distance
+    return 1/(d[:, :max(1, min(k, len(X)//2))].mean(axis=1) + 1e-12*np.sqrt(square))
 
 @strategy("typiclust", nested=False, seeded=True)
 def pick_typiclust(problem:Problem, budget:int, rng:np.random.Generator) -> Selection:
@@ -184,7 +187,7 @@ def pick_typiclust(problem:Problem, budget:int, rng:np.random.Generator) -> Sele
     label, _ = clusters(problem.points(names + known), budget + len(known), rng)
     X, own, taken = problem.points(names), label[:len(names)], label[len(names):]
     order = sorted(np.unique(own), key=lambda c: ((taken == c).sum(), -(own == c).sum(), c))
-    picks = [int(np.flatnonzero(own == c)[typicality(X[own == c]).round(9).argmax()]) for c in order]
+    picks = [int(np.flatnonzero(own == c)[nine_digits(typicality(X[own == c])).argmax()]) for c in order]
     return ranked(problem, _fill(picks[:budget], names, budget), "typiclust")
 
 # %% ../nbs/06_select.ipynb #f50ea09d

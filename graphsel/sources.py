@@ -148,9 +148,10 @@ def correlation_blocks(X, # cells x genes, dense or sparse
     def standard(start):
         Z = X[:, start:start + block]
         Z = (Z.toarray() if sp.issparse(Z) else Z).astype(np.float64)
+        largest = np.abs(Z).max(axis=0, initial=0)
         Z -= Z.mean(axis=0)
         length = np.sqrt((Z**2).sum(axis=0))
-        flat = length <= 1e-9*np.sqrt(n)
+        flat = length <= 1e-9*np.sqrt(n)*largest
         return (Z/np.where(flat, 1, length)*~flat).astype(np.float32)
     kept = {s: standard(s) for s in starts} if X.shape[0]*X.shape[1]*4 <= 1e9 else None
     for s in progress(starts, "correlating genes"):
