@@ -63,10 +63,10 @@ lint: $(DEV) ## ruff over modules, notebooks and tests; types by mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-docs: $(DEV) ## build the site in _docs; any warning fails, a link that leads nowhere too
+docs: $(DEV) ## build the site in _docs/html; any warning fails, a link that leads nowhere too
 	rm -rf _docs
-	$(BIN)/python -m sphinx -q -E -n -W --keep-going -c docs -d build/doctrees . _docs
-	@echo "open _docs/index.html"
+	$(BIN)/python -m sphinx -q -E -n -W --keep-going -c docs -d _docs/doctrees . _docs/html
+	@echo "open _docs/html/index.html"
 
 clean: ## remove what these targets made, .venv aside
 	rm -rf build dist demo _docs docs/api docs/gallery .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info

@@ -310,7 +310,7 @@ def a_site(folder, link="../index.ipynb"):
 def build(folder):
     "Build it, not nitpicky: the package names things of modules that this site leaves out."
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-D", "nitpicky=0", "-c", "docs", "."]
-    return subprocess.run([*command, "_docs"], cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return subprocess.run([*command, "_docs/html"], cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
 
 @pytest.fixture(scope="module")
@@ -319,7 +319,7 @@ def built(tmp_path_factory):
     module = a_site(folder)
     done = build(folder)
     assert done.returncode == 0, done.stderr[-3000:]
-    return folder / "_docs", module
+    return folder / "_docs/html", module
 
 
 def test_pages(built):
