@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['log', 'RandomState', 'GraphselError', 'shorten', 'name_some', 'unknown_name', 'unknown_parameter',
-           'check_positive_int', 'as_rng', 'child_rng', 'as_seed', 'one_thread', 'atomic_path', 'signature',
-           'is_running', 'remove_leftovers', 'check_folder', 'sha1', 'file_sha1', 'fingerprint', 'remember', 'progress',
+           'check_positive_int', 'as_rng', 'child_rng', 'as_seed', 'one_thread', 'sha1', 'file_sha1', 'atomic_path',
+           'signature', 'is_running', 'remove_leftovers', 'check_folder', 'fingerprint', 'remember', 'progress',
            'check_file', 'read_text']
 
 # %% ../nbs/00_core.ipynb #0d19698f
@@ -129,6 +129,27 @@ def one_thread() -> Iterator[None]:
     finally:
         if torch: torch.set_num_threads(before)
 
+# %% ../nbs/00_core.ipynb #400cd49e
+def sha1(*parts # bytes, strings, arrays or numbers
+        ) -> str: # 40 hex digits
+    "SHA-1 of the parts in order; arrays count by type, shape and bytes. Raises `GraphselError` for what prints shortened, or as an address."
+    digest = hashlib.sha1(usedforsecurity=False)
+    for p in parts:
+        if isinstance(p, np.ndarray) and not p.dtype.hasobject:
+            p = f"{p.dtype.str}{p.shape}".encode() + np.ascontiguousarray(p).tobytes()
+        elif isinstance(p, (str, int, float, np.number, np.bool_)): p = str(p).encode(errors="surrogatepass")
+        elif not isinstance(p, bytes): raise GraphselError(f"no hash of a {type(p).__name__}; use fingerprint")
+        digest.update(len(p).to_bytes(8, "little") + p)
+    return digest.hexdigest()
+
+# %% ../nbs/00_core.ipynb #1cae8158
+def file_sha1(path:str|Path # any file
+             ) -> str: # 40 hex digits
+    "SHA-1 of a file's bytes. Raises `GraphselError` when it cannot be read."
+    try:
+        with open(path, "rb") as f: return hashlib.file_digest(f, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
+    except OSError as e: raise GraphselError(f"cannot read {path}: {e.strerror}; check the path") from e
+
 # %% ../nbs/00_core.ipynb #7d74dfd0
 @contextlib.contextmanager
 def atomic_path(path:str|Path # the file to end up with
@@ -189,27 +210,6 @@ def check_folder(path:str|Path # of a folder to write into; it need not exist ye
         with tempfile.TemporaryFile(dir=there): return path
     except OSError as e:
         raise GraphselError(f"the folder {path} could not be {'written' if there == path else 'made'}: {there}: {e.strerror or e}; choose another, or mend its rights") from e
-
-# %% ../nbs/00_core.ipynb #400cd49e
-def sha1(*parts # bytes, strings, arrays or numbers
-        ) -> str: # 40 hex digits
-    "SHA-1 of the parts in order; arrays count by type, shape and bytes. Raises `GraphselError` for what prints shortened, or as an address."
-    digest = hashlib.sha1(usedforsecurity=False)
-    for p in parts:
-        if isinstance(p, np.ndarray) and not p.dtype.hasobject:
-            p = f"{p.dtype.str}{p.shape}".encode() + np.ascontiguousarray(p).tobytes()
-        elif isinstance(p, (str, int, float, np.number, np.bool_)): p = str(p).encode(errors="surrogatepass")
-        elif not isinstance(p, bytes): raise GraphselError(f"no hash of a {type(p).__name__}; use fingerprint")
-        digest.update(len(p).to_bytes(8, "little") + p)
-    return digest.hexdigest()
-
-# %% ../nbs/00_core.ipynb #1cae8158
-def file_sha1(path:str|Path # any file
-             ) -> str: # 40 hex digits
-    "SHA-1 of a file's bytes. Raises `GraphselError` when it cannot be read."
-    try:
-        with open(path, "rb") as f: return hashlib.file_digest(f, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
-    except OSError as e: raise GraphselError(f"cannot read {path}: {e.strerror}; check the path") from e
 
 # %% ../nbs/00_core.ipynb #a630fadf
 def fingerprint(o, # numbers, texts, arrays, tables, screens, graphs, models, code; and lists, dicts or dataclasses of these
