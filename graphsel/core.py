@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['log', 'RandomState', 'INFLATED', 'RATIO', 'GraphselError', 'shorten', 'name_some', 'unknown_name',
            'unknown_parameter', 'check_positive_int', 'power_of_two', 'nine_digits', 'as_rng', 'child_rng', 'as_seed',
-           'one_thread', 'private_folder', 'is_stream', 'final_target', 'atomic_path', 'signature', 'is_running',
-           'remove_leftovers', 'check_folder', 'sha1', 'file_sha1', 'fingerprint', 'remember', 'progress', 'check_file',
+           'one_thread', 'private_folder', 'sha1', 'file_sha1', 'is_stream', 'final_target', 'atomic_path', 'signature',
+           'is_running', 'remove_leftovers', 'check_folder', 'fingerprint', 'remember', 'progress', 'check_file',
            'reading', 'first_line', 'naming', 'open_inflated', 'read_text']
 
 # %% ../nbs/00_core.ipynb #0d19698f
@@ -164,6 +164,27 @@ def private_folder(name:str # what is kept there
     own = stat.S_ISDIR(found.st_mode) and found.st_uid == user
     return folder if own and not found.st_mode & 0o077 else None
 
+# %% ../nbs/00_core.ipynb #400cd49e
+def sha1(*parts # bytes, strings, arrays or numbers
+        ) -> str: # 40 hex digits
+    "SHA-1 of the parts in order; arrays count by type, shape and bytes. Raises `GraphselError` for what prints shortened, or as an address."
+    digest = hashlib.sha1(usedforsecurity=False)
+    for p in parts:
+        if isinstance(p, np.ndarray) and not p.dtype.hasobject:
+            p = f"{p.dtype.str}{p.shape}".encode() + np.ascontiguousarray(p).tobytes()
+        elif isinstance(p, (str, int, float, np.number, np.bool_)): p = str(p).encode(errors="surrogatepass")
+        elif not isinstance(p, bytes): raise GraphselError(f"no hash of a {type(p).__name__}; use fingerprint")
+        digest.update(len(p).to_bytes(8, "little") + p)
+    return digest.hexdigest()
+
+# %% ../nbs/00_core.ipynb #1cae8158
+def file_sha1(path:str|Path # any file
+             ) -> str: # 40 hex digits
+    "SHA-1 of a file's bytes. Raises `GraphselError` when it cannot be read."
+    try:
+        with open(path, "rb") as f: return hashlib.file_digest(f, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
+    except OSError as e: raise GraphselError(f"cannot read {path}: {e.strerror}; check the path") from e
+
 # %% ../nbs/00_core.ipynb #7d74dfd0
 def is_stream(path:str|Path # of an output
              ) -> bool:
@@ -271,27 +292,6 @@ def check_folder(path:str|Path # of a folder to write into; it need not exist ye
         with tempfile.TemporaryFile(dir=there): return path
     except OSError as e:
         raise GraphselError(f"the folder {path} could not be {'written' if there == path else 'made'}: {there}: {e.strerror or e}; choose another, or mend its rights") from e
-
-# %% ../nbs/00_core.ipynb #400cd49e
-def sha1(*parts # bytes, strings, arrays or numbers
-        ) -> str: # 40 hex digits
-    "SHA-1 of the parts in order; arrays count by type, shape and bytes. Raises `GraphselError` for what prints shortened, or as an address."
-    digest = hashlib.sha1(usedforsecurity=False)
-    for p in parts:
-        if isinstance(p, np.ndarray) and not p.dtype.hasobject:
-            p = f"{p.dtype.str}{p.shape}".encode() + np.ascontiguousarray(p).tobytes()
-        elif isinstance(p, (str, int, float, np.number, np.bool_)): p = str(p).encode(errors="surrogatepass")
-        elif not isinstance(p, bytes): raise GraphselError(f"no hash of a {type(p).__name__}; use fingerprint")
-        digest.update(len(p).to_bytes(8, "little") + p)
-    return digest.hexdigest()
-
-# %% ../nbs/00_core.ipynb #1cae8158
-def file_sha1(path:str|Path # any file
-             ) -> str: # 40 hex digits
-    "SHA-1 of a file's bytes. Raises `GraphselError` when it cannot be read."
-    try:
-        with open(path, "rb") as f: return hashlib.file_digest(f, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
-    except OSError as e: raise GraphselError(f"cannot read {path}: {e.strerror}; check the path") from e
 
 # %% ../nbs/00_core.ipynb #a630fadf
 def fingerprint(o, # numbers, texts, arrays, tables, screens, graphs, models, code; and lists, dicts or dataclasses of these

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from graphsel.cli import main
 from graphsel.datasets import simulated_screen
 from graphsel.names import make_aliases
+from graphsel.select import STRATEGIES, ranked, strategy
 
 
 def run(*args):
@@ -171,6 +172,30 @@ def test_compare_with_noise_parameters_and_repeats(files, tmp_path):
 def test_compare_refuses_at_once(files, tmp_path, args, message):
     r = run("compare", "--screen", files["screen"], "--graph", files["edges"], "--strategies", "variance", "--budgets", "6", *args, "--jobs", 1, "--out", tmp_path/"out")
     assert r.exit_code == 1 and message in r.stderr and "Traceback" not in r.stderr and not (tmp_path/"out").exists()
+
+
+@pytest.mark.parametrize("strategies", ["broken", "broken,random"])
+def test_failed_rows_end_with_exit_code_1_until_a_resume_mends_them(files, tmp_path, strategies):
+    "All of the rows, or some: what was measured is written, and standard error says how many failed, why, and what to do."
+    def broken(problem, budget, rng):
+        if not mended: raise RuntimeError("no such instrument")
+        return ranked(problem, sorted(problem.candidates)[:budget], "broken")
+    broken.__module__ = "__main__" # code of your own
+    mended, out, names = [], tmp_path/"out", strategies.split(",")
+    ask = ["compare", "--screen", files["screen"], "--graph", files["edges"], "--strategies", strategies, "--budgets", "6,12", "--seeds", 2, "--model", "gp", "--jobs", 1, "--out", out]
+    strategy("broken")(broken)
+    try:
+        first = run(*ask)
+        found = pd.read_csv(out/"results.csv")
+        status = found.groupby("strategy")["status"].unique().map(list).to_dict()
+        mended.append("yes")
+        second = run(*ask, "--resume")
+    finally: del STRATEGIES["broken"]
+    n = int((found["strategy"] == "broken").sum())
+    assert n == 4 and status == {k: ["failed"] if k == "broken" else ["ok"] for k in names}
+    assert first.exit_code == 1 and f"{n} of {len(found)} rows failed, the first: RuntimeError: no such instrument" in first.stderr and "with --resume" in first.stderr and "Traceback" not in first.stderr
+    assert second.exit_code == 0, second.stderr
+    assert len(again := pd.read_csv(out/"results.csv")) == len(found) and (again["status"] == "ok").all()
 
 
 def test_transfer_with_a_prior_is_compared(files, tmp_path):

@@ -339,20 +339,22 @@ def kernel(sim, seed):
 
 
 def test_the_results_of_another_prior_are_not_those_of_this_one(sim, tmp_path):
-    "Twice the screen itself as the prior, then noise of the same shape: the error of the first is next to nothing."
+    "Twice the screen itself (but for a little noise) as the prior, then noise of the same shape: the error of the first is next to nothing."
+    nearly = sim.screen.copy()
+    nearly.X = nearly.X + np.float32(0.1)*other_prior(sim, 1).X
     ask = dict(strategies=["random"], budgets=[20], models=("transfer",), seeds=1, random_draws=1, out=tmp_path)
-    first = compare(sim.screen, sim.graph, **ask, model_params={"transfer": {"prior": sim.screen}})
-    again = compare(sim.screen, sim.graph, **ask, model_params={"transfer": {"prior": sim.screen.copy()}}, resume=True)
+    first = compare(sim.screen, sim.graph, **ask, model_params={"transfer": {"prior": nearly}})
+    again = compare(sim.screen, sim.graph, **ask, model_params={"transfer": {"prior": nearly.copy()}}, resume=True)
     same(again, first)
     with pytest.raises(GraphselError, match="model_params is .* there and"): compare(sim.screen, sim.graph, **ask, model_params={"transfer": {"prior": other_prior(sim, 0)}}, resume=True)
     fresh = compare(sim.screen, sim.graph, **{**ask, "out": None}, model_params={"transfer": {"prior": other_prior(sim, 0)}})
-    assert fresh["mse"].iloc[0] > 1.5*first["mse"].iloc[0]
+    assert fresh["mse"].iloc[0] > 5*first["mse"].iloc[0]
 
 
 INPUTS = {
     "prior screen": lambda sim, i: dict(model_params={"transfer": {"prior": other_prior(sim, i)}}, models=("transfer",)), "prior table": lambda sim, i: dict(model_params={"transfer": {"prior": make_prior(as_table(sim, i))}}, models=("transfer",)),
     "dense kernel": lambda sim, i: dict(params={"variance": {"kernel": kernel(sim, i)}}), "sparse kernel": lambda sim, i: dict(params={"variance": {"kernel": sp.csr_matrix(kernel(sim, i))}}), "objects": lambda sim, i: dict(params={"variance": {"kernel": kernel(sim, i).astype(object)}}),
-    "kernels": lambda sim, i: dict(params={"variance": {"kernel": ["heat", kernel(sim, i), make_prior(as_table(sim, i))]}}), "weights": lambda sim, i: dict(params={"variance": {"weights": pd.Series(np.arange(60.0)**(i + 1), index=sim.screen.obs_names)}}), "base": lambda sim, i: dict(model_params={"additive": {"base": MODELS["gp"](noise=0.1*(i + 1))}}, models=("additive",))}
+    "kernels": lambda sim, i: dict(params={"variance": {"kernel": ["heat", kernel(sim, i), make_prior(as_table(sim, i))]}}), "weights": lambda sim, i: dict(params={"variance": {"weights": dict(zip(sim.screen.obs_names, 1 + np.arange(60.0)**(i + 1)))}}), "base": lambda sim, i: dict(model_params={"additive": {"base": MODELS["gp"](noise=0.1*(i + 1))}}, models=("additive",))}
 
 
 @pytest.mark.parametrize("kind", INPUTS)
