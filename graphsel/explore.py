@@ -304,14 +304,14 @@ class ResultExplorer(_Page):
         self.quiet = False
         pick = lambda **o: w.Dropdown(options=[], **o)
         self.inputs = _named({"folder": w.Text(value=str(folder), placeholder="folder of a comparison (its --out)", description="folder", continuous_update=False, layout=w.Layout(width="95%")),
-                              "metric": pick(description="metric"), "model": pick(description="model"), "noise": pick(description="graph noise"),
+                              "metric": pick(description="metric"), "model": pick(description="model"), "graph": pick(description="graph"), "noise": pick(description="graph noise"),
                               "strategies": w.SelectMultiple(options=[], rows=8, description="strategies")})
         self.outputs = _named({n: w.HTML() for n in ("status", "facts", "saved", "stability")} | {"figures": w.Image(format="png", layout=w.Layout(max_width="100%"))})
         i, o = self.inputs, self.outputs
         tables = w.Tab([o.saved, o.stability, o.facts], titles=("Budget saved", "Stability", "How it was made"))
-        self.widget = w.VBox([w.HTML(_STYLE), i.folder, o.status, w.HBox([w.VBox([i.metric, i.model, i.noise]), i.strategies], layout=w.Layout(flex_flow="row wrap")), o.figures, tables])
+        self.widget = w.VBox([w.HTML(_STYLE), i.folder, o.status, w.HBox([w.VBox([i.metric, i.model, i.graph, i.noise]), i.strategies], layout=w.Layout(flex_flow="row wrap")), o.figures, tables])
         i.folder.observe(self.open, "value")
-        for name in ("metric", "model", "noise", "strategies"): getattr(i, name).observe(self.update, "value")
+        for name in ("metric", "model", "graph", "noise", "strategies"): getattr(i, name).observe(self.update, "value")
         self.open()
 
     def open(self, change=None):
@@ -335,10 +335,13 @@ def offer_choices(x:ResultExplorer # its folder was read
     if c is None: return
     x.quiet = True
     try:
-        for box, options in ((i.metric, c.metrics), (i.model, c.values("model")), (i.noise, c.values("noise"))):
-            before = box.value
-            box.options = options
-            box.value = before if before in options else options[0] if options else None
+        disturbed = {f"{100*share:g} % {kind}" if share else "none": (kind, share) for kind, share in c.disturbed}
+        choices:list[tuple] = [(i.metric, {m: m for m in c.metrics}), (i.noise, disturbed)]
+        choices += [(box, {str(o): o for o in c.values(column)}) for box, column in ((i.model, "model"), (i.graph, "graph"))]
+        for box, options in choices:
+            before, values = box.value, list(options.values())
+            box.options = list(options.items())
+            box.value = before if before in values else values[0] if values else None
         names, before = c.values("strategy"), [s for s in i.strategies.value if s in c.values("strategy")]
         i.strategies.options = names
         i.strategies.value = before or names
@@ -349,13 +352,18 @@ def show_results(x:ResultExplorer # its boxes
     "Figures and tables of what is chosen; nothing before a folder was read. Raises `GraphselError` where there is nothing to show."
     c, o = x.found, x.outputs
     if c is None: return
-    metric, (model, noise, names) = x.inputs.metric.value, (x.inputs.model.value, x.inputs.noise.value, x.inputs.strategies.value)
+    i = x.inputs
+    (kind, noise), metric, model, names = i.noise.value or ("none", 0.0), i.metric.value, i.model.value, i.strategies.value
+    which = {"graph": i.graph.value, "noise_kind": kind}
     axes = lambda fig: [fig.add_axes([left, .16, .26, .78]) for left in (.06, .39, .72)]
-    o.figures.value = picture_of(lambda fig: result_figures(c, axes(fig), model, noise, names, metric), 13, 3.9, 80)
-    as_table = lambda make: _table_or_words(make)
-    o.saved.value, o.stability.value = as_table(lambda: saved_table(c, model, noise, names, metric)), as_table(lambda: stability_table(c.part(model, noise, names), metric))
+    draw = lambda fig: result_figures(c, axes(fig), model, noise, names, metric, **which)
+    o.figures.value = picture_of(draw, 13, 3.9, 80)
+    o.saved.value = _table_or_words(lambda: saved_table(c, model, noise, names, metric, **which))
+    o.stability.value = _table_or_words(lambda: stability_table(c.part(model, noise, names, **which), metric))
     o.facts.value = html_table(("what", "how"), run_facts(c))
-    x.say(f"{c.name}: {len(c.results):,} rows; shown: {metric} of {len(names):,} strategies with model {model}.")
+    on = f" on the graph {i.graph.value}" if len(c.values("graph")) > 1 else ""
+    on += f", {i.noise.label if noise else 'undisturbed'}" if len(c.disturbed) > 1 else ""
+    x.say(f"{c.name}: {len(c.results):,} rows; shown: {metric} of {len(names):,} strategies with model {model}{on}.")
 
 def _table_or_words(make):
     try: table = make()

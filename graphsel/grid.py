@@ -66,7 +66,7 @@ def _row(plan, bench, task, budget):
     kind = "hybrid" if "+active:" in task.strategy else "active" if "active:" in task.strategy else get_strategy(task.strategy).kind
     return {"strategy": task.strategy, "kind": kind, "model": task.model, "graph": task.graph or next(iter(bench.graphs)), "noise": task.noise, "targets": plan.targets,
             "protocol": plan.protocol, "seed": task.seed, "split": task.split, "round": 0, "budget": budget, "n_measured": 0, **dict.fromkeys(LOWER_IS_BETTER, float("nan")),
-            "select_seconds": float("nan"), "fit_seconds": float("nan"), "picks_sha1": "", "status": "ok", "error": "", "noise_kind": task.noise_kind, "noise_on": plan.noise_on, "picks": ""}
+            "select_seconds": float("nan"), "fit_seconds": float("nan"), "picks_sha1": "", "status": "ok", "error": "", "noise_kind": task.noise_kind, "noise_on": plan.noise_on, "picks": "", "n_pool": 0, "n_test": 0}
 
 # %% ../nbs/10c_grid.ipynb #c6f3c258
 def _judge(plan, bench, task, problem, p:Picks):
@@ -77,7 +77,7 @@ def _judge(plan, bench, task, problem, p:Picks):
         reference = np.asarray(s.revealed[sorted(p.names)].X, float).mean(axis=0)
         return {**evaluate(model.predict(s.test), bench.screen, scale=s.scale, reference=reference), "fit_seconds": seconds}
     scores = on_shelf(s.scores, (task.model, task.repeat, tuple(sorted(p.names))), make, 512)
-    return {"round": p.round, "n_measured": len(p.names), **scores, "select_seconds": p.seconds, "picks_sha1": sha1("\n".join(p.names)), "picks": " ".join(p.names)}
+    return {"n_pool": len(s.pool), "n_test": len(s.test), "round": p.round, "n_measured": len(p.names), **scores, "select_seconds": p.seconds, "picks_sha1": sha1("\n".join(p.names)), "picks": " ".join(p.names)}
 
 # %% ../nbs/10c_grid.ipynb #0c1ba470
 def registered_elsewhere() -> dict: # registry -> name -> what is registered

@@ -18,7 +18,7 @@ from .core import GraphselError, atomic_path, unknown_name
 from .metrics import LOWER_IS_BETTER, coverage
 from .outputs import check_ending
 from .selection import Selection
-from .statistics import CURVE, FEW_SPLITS, SET_UP_WEEKS, WEEKS_PER_ROUND, by_split, completed, laboratory_time, mean_interval, one_curve, pick_overlap, split_differences, summarize
+from .statistics import CURVE, FEW_SPLITS, SET_UP_WEEKS, WEEKS_PER_ROUND, by_split, completed, laboratory_time, mean_interval, one_curve, overlap_of, pick_overlap, split_differences, summarize
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -77,16 +77,24 @@ BAND = 0.09 # opacity: bands lie over each other
 def _legend(ax, n, splits):
     "Inside where there is room for it, beside the picture where not; with what the band is."
     beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if n > 6 else {}
-    title = "band: 95 % interval of the mean" if splits >= FEW_SPLITS else f"band: about the range of {splits} splits" if splits > 1 else "1 split: no intervals"
+    title = "band: 95 % interval of the mean" if splits >= FEW_SPLITS else f"band: 95 % interval from only {splits} splits" if splits > 1 else "1 split: no intervals"
     ax.legend(frameon=False, fontsize=8, handlelength=3.5, title=title, title_fontsize=8, alignment="left", **beside)
 
-def _line(ax, name, values):
+def _line(ax, name, values, overlap):
     "One strategy with its band: `values` is splits x places on the axis."
     look, values = style(name), values.dropna(how="all")
-    mean, (low, high) = values.mean(), mean_interval(values)
+    mean, (low, high) = values.mean(), mean_interval(values, overlap)
     ax.plot(mean.index, mean, label=name, markersize=4.5, linewidth=1.6, zorder=3, **look)
-    ax.fill_between(mean.index, low, high, color=look["color"], alpha=BAND, linewidth=0)
+    _band(ax, mean.index, low, high, look["color"], values)
     return mean, low, high
+
+def _band(ax, x, low, high, color, values):
+    "From `low` to `high`; that of few splits is cut off where it is far outside of what they hold."
+    seen = ax.dataLim.frozen()
+    ax.fill_between(x, low, high, color=color, alpha=BAND, linewidth=0)
+    if len(values) >= FEW_SPLITS: return
+    ax.dataLim.set(seen)
+    ax.update_datalim([(at, v) for at, column in zip(x, values.to_numpy(float).T) for v in column if np.isfinite(v)])
 
 # %% ../nbs/11_plot.ipynb #819758a6
 def learning_curves(results:"pd.DataFrame", # result table of one model, graph and noise level
@@ -95,11 +103,11 @@ def learning_curves(results:"pd.DataFrame", # result table of one model, graph a
                     ax:"Axes|None"=None # None = a new figure
                    ) -> "Axes":
     "Mean of a metric against the budget, one line per strategy; bands from `ci_low` to `ci_high` of the summary. Raises `GraphselError` for an unknown or empty metric."
-    table = metric_table(one_curve(results), metric)
+    table, overlap = metric_table(one_curve(results), metric), overlap_of(results)
     budgets = sorted(table.columns.get_level_values("budget").unique())
     names = _in_order(table.mean()) if strategies is None else list(strategies)
     ax = _axes(ax)
-    for name in names: _line(ax, name, table[name])
+    for name in names: _line(ax, name, table[name], overlap)
     if budgets[-1] >= 10*budgets[0]: ax.set_xscale("log") # doubling the budget is the natural step
     ax.set_xticks(budgets, [f"{b:,}" for b in budgets])
     ax.minorticks_off()
@@ -130,7 +138,8 @@ def paired_differences(results:"pd.DataFrame", # one model, graph and noise leve
     ax.set_yticks(range(len(told)), told.index)
     budgets = each.columns.get_level_values("budget").unique()
     where = f"mean over {len(budgets)} budgets" if len(budgets) > 1 else f"{budgets[0]:,} perturbations"
-    told_by = f"dot: one split; {len(each)} splits are too few for an interval" if few else "dot: one split; line: 95 % interval; filled: p < 0.05 (Holm)"
+    line = f"95 % interval from only {len(each)} splits" if few else "95 % interval"
+    told_by = f"dot: one split; line: {line}; filled: p < 0.05 (Holm)"
     ax.set(xlabel=f"difference from random, %\n({METRIC_NAMES.get(metric, metric)}, {where})\n{told_by}", ylim=(-0.6, len(told) - 0.4))
     return ax
 
@@ -145,10 +154,12 @@ def _compared(found, metric, budget):
     return told.sort_values("ratio", ascending=False), each.pivot(index="split", columns=["strategy", "budget"], values="value")
 
 def _difference(ax, y, name, row, dots, few):
-    "One strategy: its splits, its mean and, unless splits are few, its interval."
+    "One strategy: its splits, its mean and its interval."
     look, sure = style(name), row["p"] < 0.05
     ax.scatter(dots, np.full(len(dots), y) + 0.16*np.linspace(-1, 1, len(dots)), s=14 if few else 9, color=look["color"], alpha=0.8 if few else 0.4, linewidth=0)
-    if not few: ax.plot(100*(np.array([row["low"], row["high"]]) - 1), [y, y], color=look["color"], linewidth=2)
+    ends, seen = 100*(np.array([row["low"], row["high"]]) - 1), ax.dataLim.frozen()
+    if np.isfinite(ends).all(): ax.plot(ends, [y, y], color=look["color"], linewidth=2)
+    if few: ax.dataLim.set(seen) # a line far longer than the dots lie apart leaves the picture
     ax.plot(100*(row["ratio"] - 1), y, color=look["color"], marker=look["marker"], markersize=7.5, linestyle="none", markeredgewidth=1.6, markerfacecolor=look["color"] if sure else ax.get_facecolor())
 
 # %% ../nbs/11_plot.ipynb #336799c0
@@ -165,11 +176,12 @@ def error_against_time(results:"pd.DataFrame", # one model, graph and noise leve
     last, names, ax = timed["months"].max(), _in_order(table.mean()), _axes(ax)
     for name in names:
         budgets = at[name][at[name].isin(table[name].columns)]
-        mean, *ends = _line(ax, name, table[name][budgets].set_axis(budgets.index, axis=1))
+        values = table[name][budgets].set_axis(budgets.index, axis=1)
+        mean, *ends = _line(ax, name, values, overlap_of(timed))
         if len(mean) == 1: # one-shot: it stays where it is
             x, color = [mean.index[0], last], style(name)["color"]
             ax.plot(x, [mean.iloc[0]]*2, color=color, linewidth=0.7, alpha=0.7, zorder=1)
-            ax.fill_between(x, *ends, color=color, alpha=BAND, linewidth=0)
+            _band(ax, x, ends[0], ends[1], color, values)
     size = timed.groupby("strategy")["budget"].max().max()
     ax.set(xlabel=f"months in the laboratory ({weeks_per_round:g} weeks a round, {set_up_weeks:g} to set up)", ylabel=f"{METRIC_NAMES.get(metric, metric)}\n(one-shot: all {size:,} at once)", xlim=(0, None))
     _legend(ax, len(names), len(table))
@@ -188,7 +200,7 @@ def noise_curves(results:"pd.DataFrame", # one model and graph; noise of one kin
     budget = found["budget"].max() if budget is None else budget
     table = metric_table(found[found["budget"] == budget], metric, "noise")
     ax = _axes(ax)
-    for name in _in_order(table.mean()): _line(ax, name, table[name])
+    for name in _in_order(table.mean()): _line(ax, name, table[name], overlap_of(found))
     levels = sorted(found["noise"].unique())
     ax.set_xticks(levels, [f"{100*o:g}" for o in levels])
     share = "genes" if kinds == ["permuted"] else "edges"

@@ -143,7 +143,7 @@ def test_compare_writes_everything(files, tmp_path):
     summary = pd.read_csv(out/"summary.csv")
     assert {"strategy", "model", "budget", "metric", "mean", "sd", "n", "ci_low", "ci_high", "ratio_to_random", "p_value", "p_holm", "budget_saved"} <= set(summary.columns)
     assert {"mse", "mse_de", "pearson_delta", "mse_area"} <= set(summary["metric"])
-    assert r.stderr.count("2 splits: intervals are about the extremes") == 1
+    assert r.stderr.count("2 splits: intervals rest on 2 values") == 1
     run_file = json.loads((out/"run.json").read_text())
     assert set(run_file["inputs"]) == {"cells.h5ad", "edges.tsv", "gene_sets.gmt"} and run_file["machine"]["torch"]
     again = run(*ask)

@@ -36,7 +36,7 @@ def test_one_row_for_each_strategy_seed_and_budget(reference):
     assert (reference["status"] == "ok").all() and (reference["n_measured"] == reference["budget"]).all()
     wanted = ["strategy", "kind", "model", "graph", "noise", "targets", "protocol", "seed", "split", "round", "budget", "n_measured", *LOWER_IS_BETTER,
               "select_seconds", "fit_seconds", "picks_sha1", "status", "error"]
-    assert list(reference.columns)[:len(wanted)] == wanted and set(reference.columns[len(wanted):]) == {"noise_kind", "noise_on", "picks"}
+    assert list(reference.columns)[:len(wanted)] == wanted and set(reference.columns[len(wanted):]) == {"noise_kind", "noise_on", "picks", "n_pool", "n_test"}
     assert set(reference.query("strategy == 'active:bald'")["round"]) == {0, 1, 2}
     assert (reference["picks"].str.split().str.len() == reference["budget"]).all()
 

@@ -15,6 +15,7 @@ from hypothesis import given, settings, strategies as st
 from test_graph import random_graph, random_graphs
 
 from graphsel.cli import main
+from graphsel.compare import write_results
 from graphsel.budget import bounds_of_prefixes, budget_curve, budget_for, curve_budgets
 from graphsel.core import GraphselError
 from graphsel.coverage import GraphReach
@@ -25,7 +26,7 @@ from graphsel.lists import parse_costs, parse_genes
 from graphsel.optimize import greedy
 from graphsel.planner import PlanState, Wishes, compare_plans, first_picks, in_words, missing_genes, picks_csv, values_of, why_gene
 from graphsel.planview import Lab, PlanMap, budget_figure, draw_map, html_table, newly_reached, pack_discs, picture_of, plan_map, plan_page
-from graphsel.resultview import advantage, read_comparison, stability_table
+from graphsel.resultview import advantage, read_comparison, run_facts, saved_table, stability_table
 from graphsel.select import STRATEGIES, select
 from graphsel.selection import Selection
 from graphsel.sources import read_graph
@@ -392,10 +393,84 @@ def test_results_are_read_and_judged(folder):
     with pytest.raises(GraphselError, match="mze"): advantage(rows, "mze")
 
 
+@pytest.fixture
+def several(tmp_path):
+    "Two graphs, two kinds of noise, draws of random in each split, splits that differ in how hard they are; one of them lost."
+    rng, rows = np.random.default_rng(0), []
+    settings = [(g, kind, share) for g in ("string", "go") for kind, share in (("none", 0.0), ("rewired", .2), ("added", .2))]
+    for k, (graph, kind, share) in enumerate(settings):
+        for split, hard in enumerate(np.exp(rng.normal(size=8))):
+            for s, draws in (("random", 5), ("variance", 1), ("degree", 1)):
+                for r in range(draws):
+                    for b in (10, 20):
+                        mse = hard*(1 + .1*rng.normal())*(.6 + .05*k if s == "variance" else 1)/b
+                        rows.append(dict(strategy=s, model="gp", graph=graph, noise_kind=kind, noise=share, targets="all", seed=split + 8*r, split=split, round=0, budget=b,
+                                         status="failed" if (s, split) == ("degree", 3) else "ok", mse=mse, pearson_delta=.3 + .02*rng.normal(), picks="A", error=""))
+    write_results(pd.DataFrame(rows), tmp_path)
+    return tmp_path
+
+
+def test_the_explorer_says_what_the_summary_says(several):
+    "One statistic for one question, of each graph and each kind and level of noise by itself."
+    written, c = pd.read_csv(several/"summary.csv"), read_comparison(several)
+    pd.testing.assert_frame_equal(c.summary, written, check_dtype=False)
+    assert c.disturbed == [("none", 0.0), ("added", .2), ("rewired", .2)] and dict(run_facts(c))["Rows"].split(", ")[1] == "8 splits"
+    key, seen = ["strategy", "budget"], set()
+    for graph in ("go", "string"):
+        for kind, share in c.disturbed:
+            rows = c.part("gp", share, graph=graph, noise_kind=kind)
+            for metric in ("mse", "pearson_delta"):
+                told = written.query("graph == @graph and noise_kind == @kind and noise == @share and metric == @metric").set_index(key)
+                saved = saved_table(c, "gp", share, ["variance", "random"], metric, graph=graph, noise_kind=kind).set_index(key)
+                np.testing.assert_allclose(saved.astype(float), told.loc[saved.index, saved.columns].astype(float))
+                at, better = stability_table(rows, metric).set_index(key), advantage(rows, metric)
+                told = told.loc[at.index]
+                what = ("ratio_to_random", "ratio_high", "ratio_low") if metric == "mse" else ("difference", "difference_low", "difference_high")
+                expected = 100*(1 - told[list(what)]) if metric == "mse" else told[list(what)]
+                np.testing.assert_allclose(at[["advantage", "low", "high"]], expected)
+                np.testing.assert_allclose(better.mean(), at["advantage"])
+                assert at["splits"].to_dict() == told["n"].to_dict() == {("degree", 10): 7, ("degree", 20): 7, ("variance", 10): 8, ("variance", 20): 8}
+                seen.add(round(at.loc[("variance", 10), "advantage"], 6))
+    assert len(seen) == 12
+
+
+def test_sets_of_curves_are_not_folded(several):
+    c = read_comparison(several)
+    for column, choice in (("graph", {"noise_kind": "added"}), ("noise_kind", {"graph": "go"})):
+        part = c.part("gp", .2, **choice)
+        for judge in (lambda t: stability_table(t), lambda t: advantage(t)):
+            with pytest.raises(GraphselError, match=f"several values of '{column}'"): judge(part)
+        with pytest.raises(GraphselError, match=f"several values of '{column}'"): saved_table(c, "gp", .2, ["random"], **choice)
+
+
+def cells(html):
+    "A table of the page, as text."
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", html)]
+    return pd.DataFrame(rows[1:], columns=rows[0])
+
+
+def test_graph_and_noise_are_chosen(several):
+    "What is shown is that of the choice, and nothing else."
+    x, written = explore(results=several), pd.read_csv(several/"summary.csv")
+    assert [label for label, _ in x.inputs.noise.options] == ["none", "20 % added", "20 % rewired"] and [g for g, _ in x.inputs.graph.options] == ["go", "string"]
+    x.inputs.graph.value, x.inputs.noise.value = "string", ("rewired", .2)
+    assert "on the graph string, 20 % rewired" in x.outputs.status.value
+    told = written.query("graph == 'string' and noise_kind == 'rewired' and metric == 'mse' and strategy == 'variance' and budget == 20")
+    shown = cells(x.outputs.saved.value)
+    row = shown.set_index(["strategy", "budget"]).loc[("variance", "20")]
+    assert len(shown) == 6 and float(row["ratio_to_random"]) == pytest.approx(told["ratio_to_random"].item(), rel=1e-3)
+    shown = cells(x.outputs.stability.value)
+    row = shown.set_index(["strategy", "budget"]).loc[("variance", "20")]
+    assert len(shown) == 4 and float(row["advantage"]) == pytest.approx(100*(1 - told["ratio_to_random"].item()), rel=1e-3)
+    before = x.outputs.figures.value
+    x.inputs.noise.value = ("added", .2)
+    assert x.outputs.figures.value != before
+
+
 def test_results_explorer(folder, tmp_path):
     x = explore(results=folder)
     assert isinstance(x, ResultExplorer) and x.inputs.strategies.value == ("random", "variance") and x.outputs.figures.value[:4] == b"\x89PNG"
-    assert "no metric" in x.outputs.saved.value and "out of memory" in x.outputs.facts.value
+    assert "ratio_to_random" in x.outputs.saved.value and "out of memory" in x.outputs.facts.value
     before = x.outputs.figures.value
     x.inputs.strategies.value = ()
     assert "choose more strategies" in x.outputs.status.value and x.outputs.figures.value == before

@@ -131,7 +131,7 @@ def test_curves_and_bands_are_those_of_the_summary(lost):
 
 
 @pytest.mark.parametrize("draw", [plot.learning_curves, plot.error_against_time])
-@pytest.mark.parametrize("n, says", [(1, "1 split: no intervals"), (3, "about the range of 3 splits")])
+@pytest.mark.parametrize("n, says", [(1, "1 split: no intervals"), (3, "95 % interval from only 3 splits")])
 def test_few_splits_are_said_in_the_legend(draw, n, says):
     assert says in draw(made_up().query("split < @n")).get_legend().get_title().get_text()
 
@@ -139,7 +139,7 @@ def test_few_splits_are_said_in_the_legend(draw, n, says):
 @pytest.mark.parametrize("budget", [None, 20])
 @pytest.mark.parametrize("n", [3, 6])
 def test_differences_show_the_statistic_of_the_summary(budget, n):
-    "Marker, line and mean of the dots; with few splits, no line, and the figure says so."
+    "Marker, line and mean of the dots; with few splits the figure says so."
     table = made_up().query("split < @n")
     ax = plot.paired_differences(table, budget=budget)
     columns = ["mean_ratio", "mean_ratio_low", "mean_ratio_high"] if budget is None else ["ratio_to_random", "ratio_low", "ratio_high"]
@@ -148,9 +148,33 @@ def test_differences_show_the_statistic_of_the_summary(budget, n):
     np.testing.assert_allclose([m.get_xdata()[0] for m in ax.get_lines() if m.get_marker() not in ("None", "", None)], told[:, 0])
     np.testing.assert_allclose([c.get_offsets()[:, 0].mean() for c in ax.collections], told[:, 0])
     lines = np.array([m.get_xdata() for m in ax.get_lines() if len(m.get_xdata()) == 2 and m.get_marker() in ("None", "", None) and m.get_xdata()[0] != m.get_xdata()[1]])
-    if n == 6: np.testing.assert_allclose(lines, told[:, 1:])
-    else: assert not len(lines) and "3 splits are too few" in ax.get_xlabel()
+    np.testing.assert_allclose(lines, told[:, 1:])
+    assert ("from only 3 splits" in ax.get_xlabel()) == (n == 3)
     assert ("mean over 3 budgets" if budget is None else "20 perturbations") in ax.get_xlabel()
+
+
+@pytest.mark.parametrize("n", [2, 8])
+def test_wide_intervals_of_few_splits_do_not_set_the_scale(n):
+    "All splits are in the picture; where they are few, the ends of their intervals need not be."
+    table = made_up().query("split < @n")
+    values = table.groupby(["split", "strategy", "budget"])["mse"].mean()
+    ax, told = plot.learning_curves(table), summarize(table, ["mse"]).query("metric == 'mse'")
+    low, high = ax.get_ylim()
+    assert low <= values.min() and values.max() <= high
+    assert (high - low < 1.3*(values.max() - values.min())) if n == 2 else (low <= told["ci_low"].min() and told["ci_high"].max() <= high)
+    assert plot.paired_differences(table).get_xlim()[1] < 200
+
+
+@pytest.mark.parametrize("draw", [plot.learning_curves, plot.error_against_time, plot.noise_curves, plot.paired_differences])
+def test_figures_have_the_intervals_of_splits_that_overlap(draw, noisy):
+    "Narrower where the table says that splits share less."
+    table = noisy if draw is plot.noise_curves else made_up()
+    def widths(part):
+        ax = draw(part)
+        if draw is not plot.paired_differences: return np.concatenate([b[:, 1] - b[:, 0] for b in bands(ax)])
+        return np.array([np.ptp(m.get_xdata()) for m in ax.get_lines() if len(m.get_xdata()) == 2 and m.get_linestyle() == "-" and np.ptp(m.get_xdata()) > 0])
+    n = table["split"].nunique()
+    np.testing.assert_allclose(widths(table)/widths(table.assign(n_test=0, n_pool=1)), np.sqrt(1 + n/4), rtol=.1 if draw is plot.paired_differences else 1e-9) # that of a ratio is not linear
 
 
 def test_one_shot_plans_stand_at_one_month():
