@@ -123,7 +123,7 @@ def train_ensemble(data:Training, nets:Ensemble, rng:np.random.Generator, steps:
     n, M = len(data.Y), len(nets.params["theta"])
     order = torch.tensor(np.stack([rng.permutation(n) for _ in range(M)]))
     held, train = order[:, :max(1, round(validation*n))], order[:, max(1, round(validation*n)):]
-    plain = ("theta", "log_beta", "log_noise")
+    plain = ("theta", "sharpness", "log_noise")
     optimizer = torch.optim.Adam([{"params": nets.free(plain), "lr": learning_rate}, {"params": nets.free(plain, others=True), "lr": learning_rate/3}])
     keeper, errors, loss = Keeper(nets, patience), validator(data, train, held), torch.full((M,), torch.nan)
     for step in progress(range(steps + 1 if train.shape[1] else 0), "training"):

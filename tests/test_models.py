@@ -373,12 +373,38 @@ def test_every_gnn_beats_the_mean_and_is_the_same_twice(params):
     assert np.mean((p.X - SCREEN[REST].X)**2) < np.mean((SCREEN[PICKS].X.mean(0) - SCREEN[REST].X)**2)
 
 
+@pytest.mark.parametrize("params", [{"conv": k} for k in (*networks.CONVS, None)] + [{"layers": 2}], ids=str)
+def test_step_0_is_the_linear_part_solved_exactly(params):
+    m = fitted("gnn", learning_rate=1e-12, n_members=2, **params)  # nothing moves
+    c = channels(GRAPH, (1, 2, 3))
+    K, Y = np.tensordot(c.weights, c.dense, 1), SCREEN[PICKS].X.astype(float)
+    for member in m.members_:
+        np.testing.assert_allclose(between_genes(member, c), K, atol=1e-6)
+        assert member.noise == pytest.approx(0.501)
+    K = K + models.BIAS
+    solved = np.linalg.solve(K[::2, ::2] + 0.501*np.eye(20), Y - Y.mean(axis=0))
+    np.testing.assert_allclose(m.predict(REST).X, Y.mean(axis=0) + K[1::2, ::2] @ solved, atol=1e-5)
+
+
+@pytest.mark.parametrize("beta", [0, 1e-6, 1e-3, 0.0099, 0.0101, 0.3, 5])
+def test_activation_and_its_slope_in_single_precision(beta):
+    G = np.linspace(-0.5, 1, 31)
+    exact = lambda b: np.expm1(b*G)/np.expm1(b)
+    b, one = torch.tensor(float(beta), requires_grad=True), torch.ones(1, 1)
+    row = networks.Hidden(one, torch.zeros(1, 0), b, torch.tensor(1.0))
+    at = lambda b: networks.hidden_kernel(torch.tensor(G, dtype=torch.float32)[None, :, None, None], row._replace(beta=b), row)[:, 0, 0]
+    np.testing.assert_allclose(at(b).detach(), exact(beta) if beta else G, atol=1e-6)
+    slope = torch.autograd.functional.jacobian(at, b.detach())
+    high, low = max(beta, 1e-3) + 5e-4, max(beta, 1e-3) - 5e-4
+    np.testing.assert_allclose(slope, (exact(high) - exact(low))/1e-3, atol=1e-3)
+
+
 def test_the_linear_part_alone_is_a_mixture_of_the_channels():
     m = fitted("gnn", conv=None)
-    for member in m.members_: assert np.ptp(member.gates, axis=0).max() < 1e-12 and member.beta < 1e-3
+    for member in m.members_: assert np.ptp(member.gates, axis=0).max() < 1e-12 and member.beta < 1e-5
     c = channels(GRAPH, (1, 2, 3))
     everyone = c.encode(GENES)
-    np.testing.assert_allclose(between_genes(m.members_[0], c), np.tensordot(m.members_[0].gates[0], c.between(everyone, everyone), 1), atol=1e-3)
+    np.testing.assert_allclose(between_genes(m.members_[0], c), np.tensordot(m.members_[0].gates[0], c.between(everyone, everyone), 1), atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(30, 7), (7, 30), (20, 20)])
