@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .core import GraphselError, RandomState, as_rng, as_seed, atomic_path, check_positive_int, child_rng, fingerprint, log, name_some, progress, reading, sha1, unknown_name
+from .core import GraphselError, RandomState, as_rng, as_seed, atomic_path, check_positive_int, child_rng, fingerprint, log, name_some, progress, reading, unknown_name
 from .data import perturbed_genes, screen_from_cells
 from .gearsnet import GearsNet, place_edges, positions
 from .graph import Graphs, align

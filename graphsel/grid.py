@@ -27,9 +27,9 @@ from pathlib import Path
 import numpy as np
 
 from . import __version__
-from .bench import Bench, Picks, on_shelf, picks_of, plan_key, set_up, setting_of
+from .bench import Bench, Picks, on_shelf, picks_of, set_up, setting_of
 from .core import GraphselError, atomic_path, check_folder, fingerprint, log, one_thread, progress, reading, remove_leftovers, sha1, shorten, signature
-from .coverage import CRITERIA, register
+from .coverage import CRITERIA
 from .criteria import is_mixture, parse_mixture
 from .metrics import LOWER_IS_BETTER, evaluate
 from .models import MODELS

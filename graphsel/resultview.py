@@ -59,7 +59,6 @@ class Comparison:
 def read_comparison(folder:str|Path # the --out of a comparison
                    ) -> Comparison:
     "Read results.parquet (or .csv) and run.json. Raises `GraphselError` for a folder that holds no finished comparison."
-    import pandas as pd
     folder = Path(folder).expanduser()
     if not folder.is_dir(): raise GraphselError(f"no such folder: {folder}; give the --out of a comparison")
     table = next((f for f in (folder/"results.parquet", folder/"results.csv") if f.exists()), None)
