@@ -230,7 +230,7 @@ _how_options = [
 ]
 
 # %% ../nbs/13_cli.ipynb #4aa43a84
-@main.command("select")
+@click.command("select")
 @_with(_graph_options)
 @click.option("--budget", required=True, type=float, help="How many perturbations to pick; with --costs, how much they may cost.")
 @click.option("--criterion", default="graphreach", show_default=True, shell_complete=completing(_one_shot_names),
@@ -431,7 +431,7 @@ def _cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 # %% ../nbs/13_cli.ipynb #4271a4ea
-@main.command("compare")
+@click.command("compare")
 @click.option("--screen", required=True, type=click.Path(path_type=str), help="The screen with all answers: .h5ad or .zarr (cells or screen), .csv, .tsv, .xlsx, .parquet; FILE:column=value keeps some rows.")
 @_with(_graph_options)
 @_with(_cell_options)
@@ -508,7 +508,7 @@ _fit_options = [
 ]
 
 # %% ../nbs/13_cli.ipynb #cca701a9
-@main.command("fit")
+@click.command("fit")
 @click.option("--screen", required=True, type=click.Path(path_type=str), help="The screen to train on: see compare.")
 @_with(_graph_options)
 @_with(_cell_options)
@@ -589,7 +589,7 @@ def _show_next_step(graphs, priors, top_k, directed, genes, out, n):
     click.echo(f"graphsel: ranked.csv is ordered by predicted effect; what to measure next is a plan:\n    {shlex.join(ask)}", err=True)
 
 # %% ../nbs/13_cli.ipynb #62b9efd6
-@main.command("list")
+@click.command("list")
 @click.argument("what", type=click.Choice(["strategies", "criteria", "models", "datasets"]))
 def list_command(what):
     """List strategies, criteria, models or datasets, with one line about each; of datasets, whether they are on this machine.
@@ -630,7 +630,7 @@ def _check_demo(out, seed):
     if before == seed: return
     raise GraphselError(f"{out} holds a comparison with seed {before}; ask for --seed {before}, or choose another folder")
 
-@main.command("demo")
+@click.command("demo")
 @click.option("--out", default="demo", show_default=True, type=click.Path(file_okay=False, path_type=str), help="Folder for the results.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 def demo_command(out, seed):
@@ -656,3 +656,7 @@ def demo_command(out, seed):
     click.echo(f"""graphsel: look at {out}/learning_curves.png, and at {out}/picks.csv for the plan. The same plan, and a part of the comparison, from the files:
     graphsel select --graph {out}/data/edges.tsv --graph {out}/data/gene_sets.gmt --candidates {out}/data/library.txt --budget 40 --criterion variance
     graphsel compare --screen {out}/data/screen.h5ad --graph {out}/data/edges.tsv --graph {out}/data/gene_sets.gmt --strategies random,variance --budgets 20,40,80,120 --seeds 6 --model gp --standardize --seed {seed} --out results""", err=True)
+
+# %% ../nbs/13_cli.ipynb #a7c0de13
+for _command in (select_command, compare_command, fit_command, list_command, demo_command):
+    main.add_command(_command)
