@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from . import diversity, uncertainty  # noqa: F401 - their learners register themselves
-from .core import GraphselError, check_positive_int
+from .core.errors import GraphselError, check_positive_int
 from .select import Problem, Strategy, get_strategy
 
 # %% ../nbs/08_active.ipynb #5f3306fb

@@ -19,7 +19,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse import csgraph
 
-from .core import GraphselError, log, name_some, read_text
+from .core.errors import GraphselError, log, name_some
+from .core.files import read_text
 from .graph import GeneGraph, from_gene_sets, from_membership
 
 if TYPE_CHECKING:

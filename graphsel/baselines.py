@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, check_positive_int, log, unknown_name
-from .data import check_screen, gene_incidence, perturbation_name, perturbed_genes
+from .core.errors import GraphselError, check_positive_int, log, unknown_name
+from .data import check_screen
+from .labels import gene_incidence, perturbation_name, perturbed_genes
 from .graph import GenePrior, Graphs
 from .likelihood import mean_shift
 from .response import (Asked, GaussianProcess, MeanModel, NoChange, ResponseModel, Ridge, as_prediction, ask, ask_head, asked_names,

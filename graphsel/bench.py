@@ -20,10 +20,14 @@ import scipy.sparse as sp
 
 from .active import learner_parts, round_sizes, rounds
 from .baselines import Additive, sources_of
-from .core import GraphselError, child_rng, fingerprint, log, name_some, shorten
+from .core.errors import GraphselError, log, name_some, shorten
+from .core.randomness import child_rng
+from .core.identity import fingerprint
 from .coverage import is_undirected
-from .criteria import CRITERIA, is_mixture, make_criterion
-from .data import check_screen, perturbed_genes, split_perturbations
+from .coverage import CRITERIA
+from .criteria import is_mixture, make_criterion
+from .data import check_screen, split_perturbations
+from .labels import perturbed_genes
 from .diversity import priors_only
 from .gears import GEARS, _check_settings
 from .graph import GeneGraph, Graphs, perturb

@@ -16,7 +16,7 @@ from typing import TypeGuard
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, check_positive_int, name_some, power_of_two
+from .core.errors import GraphselError, check_positive_int, name_some, power_of_two
 from .coverage import Criterion, RowCriterion
 
 # %% ../nbs/05b_bounds.ipynb #867da5dd

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .bounds import LOOKS
-from .core import GraphselError, check_positive_int
+from .core.errors import GraphselError, check_positive_int
 from .selection import Selection
 
 if TYPE_CHECKING:

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, check_positive_int, first_line, name_some, progress, reading
+from .core.errors import GraphselError, check_positive_int, name_some
+from .core.files import first_line, reading
+from .core.progress import progress
 
 if TYPE_CHECKING:
     import anndata as ad

@@ -23,9 +23,10 @@ from pathlib import Path
 import click
 
 from . import __version__
-from .core import GraphselError, atomic_path, check_folder, is_stream, log, private_folder, unknown_name
+from .core.errors import GraphselError, log, unknown_name
+from .core.files import atomic_path, check_folder, is_stream, private_folder
 from .lists import read_costs, read_gene_list, read_pairs
-from .outputs import PAGES, check_ending, check_outputs, table_text, write_table
+from .core.outputs import PAGES, check_ending, check_outputs, table_text, write_table
 
 # %% ../nbs/13_cli.ipynb #167d748b
 class Stopped(KeyboardInterrupt):
@@ -447,7 +448,8 @@ def compare_command(screen, graphs, priors, top_k, directed, perturbation_key, c
       graphsel compare --screen k562.tsv --graph string.tsv.gz --prior rpe1.csv --strategies random,variance,active:iterpert --preset paper --jobs 2 --out results
       graphsel compare --screen screen.h5ad --graph string.tsv.gz --strategies random,variance --budgets 50,100 --noise 0,0.2,0.5 --noise-kind deleted --out results
     """
-    from graphsel.compare import RESULT_FILES, compare, make_plan
+    from graphsel.compare import RESULT_FILES, compare
+    from graphsel.protocol import make_plan
     models = tuple(split_list(model))
     params, of_models = read_settings(settings, models)
     options |= dict(models=models, params=params, model_params=of_models, noise=tuple(split_list(noise, float, "noise")), noise_kinds=tuple(split_list(noise_kinds)))
@@ -462,7 +464,7 @@ def compare_command(screen, graphs, priors, top_k, directed, perturbation_key, c
 # %% ../nbs/13_cli.ipynb #0002c3ca
 def _read_screen_and_graph(found, graphs, priors, directed, top_k):
     "The screen, and the graphs pruned to its perturbed genes."
-    from graphsel.data import perturbed_genes
+    from graphsel.labels import perturbed_genes
     return found, load_graph(graphs, priors, directed, top_k, sorted({g for n in found.obs_names for g in perturbed_genes(n)}))
 
 # %% ../nbs/13_cli.ipynb #025e2354
@@ -473,7 +475,7 @@ def _notes(*files):
 
 def _input_sha1(path):
     "The hash of a file; of a folder (.zarr), that of the names and hashes of its files."
-    from graphsel.core import file_sha1, sha1
+    from graphsel.core.identity import file_sha1, sha1
     if not path.is_dir(): return file_sha1(path)
     return sha1(*(f"{o.relative_to(path)} {file_sha1(o)}" for o in sorted(path.rglob("*")) if o.is_file()))
 
@@ -601,7 +603,7 @@ def list_command(what):
     from graphsel import criteria, select
     if what == "criteria": found = {n: c.__doc__ for n, c in criteria.CRITERIA.items()}
     elif what == "models":
-        from graphsel.gears import MODELS as found
+        from graphsel.models import MODELS as found
         found = {n: c.__doc__ for n, c in found.items()}
     else:
         from graphsel import active # noqa: F401  (it registers the learners)
@@ -621,7 +623,7 @@ _DEMO_DATA = ("cells.h5ad", "screen.h5ad", "edges.tsv", "gene_sets.gmt", "librar
 def _check_demo(out, seed):
     "Refuse a folder that holds another comparison before its data are written over."
     from graphsel.compare import RESULT_FILES
-    from graphsel.core import read_text
+    from graphsel.core.files import read_text
     _check_folder(out, (*RESULT_FILES, "picks.csv", *(f"data/{o}" for o in _DEMO_DATA)), ())
     if not (out/"run.json").exists(): return
     try: before = json.loads(read_text(out/"run.json"))["plan"]["seed"]
@@ -640,7 +642,7 @@ def demo_command(out, seed):
     Example: graphsel demo --out demo --seed 1
     """
     from graphsel.compare import compare
-    from graphsel.datasets import simulated_screen
+    from graphsel.simulate import simulated_screen
     from graphsel.select import select
     out = Path(out)
     _check_demo(out, seed)

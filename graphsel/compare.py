@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .bench import active_picks, check_inputs, make_bench, one_shot_picks, set_up  # noqa: F401 - found here as before
-from .core import GraphselError, check_positive_int, log, reading
+from .core.errors import GraphselError, check_positive_int, log
+from .core.files import reading
 from .graph import Graphs
 from .grid import KEY, claimed, codes, dask_client, identity, open_folder, run_all, run_task, watch, write_task  # noqa: F401
 from .protocol import PRESETS, Plan, Task, make_plan, tasks  # noqa: F401
-from .outputs import bare_table, write_table
+from .core.outputs import bare_table, write_table
 from .statistics import SUMMARY_COLUMNS, check_values, holm, initial_risk, noise_stability, summarize  # noqa: F401
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from typing import Self
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, name_some, power_of_two, unknown_name
-from .data import gene_incidence, perturbation_name, perturbed_genes
+from .core.errors import GraphselError, name_some, power_of_two, unknown_name
+from .labels import gene_incidence, perturbation_name, perturbed_genes
 from .graph import Graphs
 
 # %% ../nbs/04c_coverage.ipynb #08937acc

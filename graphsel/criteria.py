@@ -17,7 +17,9 @@ from numbers import Real
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, RandomState, as_rng, check_positive_int, log, name_some, power_of_two, progress, unknown_name, unknown_parameter
+from .core.errors import GraphselError, check_positive_int, log, name_some, power_of_two, unknown_name, unknown_parameter
+from .core.randomness import RandomState, as_rng
+from .core.progress import progress
 from .coverage import CRITERIA, Criterion, GraphReach, SoftCriterion, SoftReach, incidence, register, target_weights
 from .designs import MaxSpec, SupervisionVariance, TopEigenvalue, noise_from_cells
 from .graph import Graphs, inner_products

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .cells import CellMoments, cell_moments, describe_values, difference_moments, matrix_of, open_cells, raw_moments
-from .core import GraphselError, RandomState, as_rng, atomic_path, check_file, check_positive_int, log, name_some, naming, reading
+from .core.errors import GraphselError, check_positive_int, log, name_some
+from .core.randomness import RandomState, as_rng
+from .core.files import atomic_path, check_file, naming, reading
 from .labels import CONTROL_NAMES, SPELLINGS, find_spelling, gene_incidence, perturbation_name, perturbed_genes, read_labels
 from .tables import as_numbers, average_replicates, is_number, ranked_responses, read_rows, read_table, row_names
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, log, name_some, reading, unknown_name
+from .core.errors import GraphselError, log, name_some, unknown_name
+from .core.files import reading
 from .downloads import (Dropped, Limits, Part, Remote, Resume, Watch, check_file, download, known_checksum, # noqa: F401
                         open_url, receive, size_text, unpack, what_is_wrong) # (all offered here too)
 from .simulate import (SimulatedScreen, draw_biology, simulated_screen, swap_labels, # noqa: F401  (offered here too)

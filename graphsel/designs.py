@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import solve_triangular
 
-from .core import GraphselError, name_some, power_of_two
+from .core.errors import GraphselError, name_some, power_of_two
 from .coverage import Criterion, by_name, check_noise, incidence, register, target_weights
 from .graph import Graphs, inner_products
 from .kernels import kernel_of, kernel_product, squared_sums, stands_alone

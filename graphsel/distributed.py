@@ -15,10 +15,14 @@ import numpy as np
 import scipy.sparse as sp
 
 from .bounds import Limits, largest_sum, make_limits, within_caps
-from .core import GraphselError, RandomState, as_rng, as_seed, check_positive_int, one_thread, progress, sha1, unknown_name
-from .criteria import CRITERIA, is_mixture, similarity_rows
+from .core.errors import GraphselError, check_positive_int, unknown_name
+from .core.randomness import RandomState, as_rng, as_seed, one_thread
+from .core.progress import progress
+from .core.identity import sha1
+from .coverage import CRITERIA
+from .criteria import is_mixture, similarity_rows
 from .coverage import Criterion, GraphReach, SoftReach
-from .data import gene_incidence
+from .labels import gene_incidence
 from .graph import Graphs
 from .optimize import greedy
 from .selection import Selection

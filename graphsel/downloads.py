@@ -23,7 +23,9 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-from .core import GraphselError, atomic_path, log, progress
+from .core.errors import GraphselError, log
+from .core.files import atomic_path
+from .core.progress import progress
 
 # %% ../nbs/03a_downloads.ipynb #427b8714
 _CHECKSUM = re.compile(r"(md5|sha1|sha256|sha512):[0-9a-f]+")

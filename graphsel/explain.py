@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, check_positive_int, nine_digits
+from .core.errors import GraphselError, check_positive_int, nine_digits
 from .coverage import incidence
 from .graph import Graphs, inner_products, propagation, unit_rows
 from .selection import Selection

@@ -19,7 +19,8 @@ from types import SimpleNamespace
 
 import ipywidgets as w
 
-from .core import GraphselError, name_some, sha1
+from .core.errors import GraphselError, name_some
+from .core.identity import sha1
 from .datasets import data_folders, list_datasets, load_graph
 from .graph import Graphs, combine
 from .lists import parse_costs, parse_genes, read_costs, read_gene_list

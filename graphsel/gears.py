@@ -18,11 +18,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .core import GraphselError, RandomState, as_rng, as_seed, atomic_path, check_positive_int, child_rng, fingerprint, log, name_some, progress, reading, unknown_name
-from .data import perturbed_genes, screen_from_cells
+from .core.errors import GraphselError, check_positive_int, log, name_some, unknown_name
+from .core.randomness import RandomState, as_rng, as_seed, child_rng
+from .core.files import atomic_path, reading
+from .core.identity import fingerprint
+from .core.progress import progress
+from .labels import perturbed_genes
+from .data import screen_from_cells
 from .gearsnet import GearsNet, place_edges, positions
 from .graph import Graphs, align
-from .models import MODELS, edge_tensors
+from .models import MODELS
+from .networks import edge_tensors
 from .moments import Cells, Moments, gene_losses, picked_moments, read_cells
 from .response import ResponseModel, asked_names, check_graph, picked_rows
 

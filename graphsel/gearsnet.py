@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from .core import GraphselError
-from .data import perturbed_genes
+from .core.errors import GraphselError
+from .labels import perturbed_genes
 from .graph import GeneGraph, align, keep_top
-from .models import edge_tensors
+from .networks import edge_tensors
 from .sources import correlation_blocks, from_matrix
 
 # %% ../nbs/07d_gearsnet.ipynb #ab3ba572

@@ -19,7 +19,10 @@ import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg  # noqa: F401
 
-from .core import GraphselError, RandomState, as_rng, check_positive_int, name_some, progress, remember, sha1, unknown_name
+from .core.errors import GraphselError, check_positive_int, name_some, unknown_name
+from .core.randomness import RandomState, as_rng
+from .core.progress import progress
+from .core.identity import remember, sha1
 from .data import screen_from_table
 from .tables import ranked_responses, read_rows
 

@@ -28,7 +28,11 @@ import numpy as np
 
 from . import __version__
 from .bench import Bench, Picks, on_shelf, picks_of, set_up, setting_of
-from .core import GraphselError, atomic_path, check_folder, fingerprint, log, one_thread, progress, reading, remove_leftovers, sha1, shorten, signature
+from .core.errors import GraphselError, log, shorten
+from .core.files import atomic_path, check_folder, reading, remove_leftovers, signature
+from .core.identity import fingerprint, sha1
+from .core.randomness import one_thread
+from .core.progress import progress
 from .coverage import CRITERIA
 from .criteria import is_mixture, parse_mixture
 from .metrics import LOWER_IS_BETTER, evaluate

@@ -14,7 +14,8 @@ import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg  # noqa: F401
 
-from .core import GraphselError, check_positive_int, fingerprint, log, remember, unknown_name
+from .core.errors import GraphselError, check_positive_int, log, unknown_name
+from .core.identity import fingerprint, remember
 from .graph import GeneGraph, GenePrior, Graphs, propagation, unit_rows
 
 # %% ../nbs/04b_kernels.ipynb #28a05002
@@ -253,7 +254,7 @@ def _sum_squares(first, column, value, start, row, entry, weight, same, total, o
 
 @cache
 def _compiled():
-    from graphsel.compiled import njit
+    from graphsel.core.compiling import njit
     return njit(_sum_squares)
 
 # %% ../nbs/04b_kernels.ipynb #cd77106a

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, log, name_some
+from .core.errors import GraphselError, log, name_some
 from .names import genes_in
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg as sl
 
-from .core import GraphselError, log
+from .core.errors import GraphselError, log
 
 # %% ../nbs/07_likelihood.ipynb #9246fcee
 def best_noise(K:np.ndarray, # n x n kernel of the picks

@@ -19,9 +19,10 @@ from itertools import zip_longest
 from pathlib import Path
 from xml.parsers import expat
 
-from .core import GraphselError, log, name_some, read_text, reading, shorten
+from .core.errors import GraphselError, log, name_some, shorten
+from .core.files import read_text, reading
 from .names import damaged_note
-from .outputs import bare_cell, from_sheet, safe_cell
+from .core.outputs import bare_cell, from_sheet, safe_cell
 
 # %% ../nbs/00c_lists.ipynb #aa190c52
 def split_rows(text:str, # lines end with \n

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .core import GraphselError, name_some
+from .core.errors import GraphselError, name_some
 from .response import named_rows
 
 if TYPE_CHECKING:

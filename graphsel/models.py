@@ -20,11 +20,14 @@ import scipy.linalg as sl
 import torch
 
 from .baselines import Additive, Neighbors, Transfer
-from .core import GraphselError, as_seed, check_file, check_positive_int, progress, reading, unknown_name, unknown_parameter
-from .data import gene_incidence
+from .core.errors import GraphselError, check_positive_int, unknown_name, unknown_parameter
+from .core.randomness import as_seed
+from .core.files import check_file, reading
+from .core.progress import progress
+from .labels import gene_incidence
 from .graph import Graphs
 from .networks import CONVS, Ensemble, GateNet, Hidden, edge_tensors, hidden_kernel, loo_residuals, node_inputs, penalty, rows_of
-from .outputs import unsealed
+from .core.outputs import unsealed
 from .response import (Asked, Channels, GaussianProcess, Head, MeanModel, NoChange, ResponseModel, Ridge, ask, ask_head, asked_names,
                                between_perturbations, channel_names, channels, check_numbers, features_of, leave_head, solve_head, unit_scale)
 

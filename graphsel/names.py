@@ -17,7 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .core import GraphselError, name_some, read_text, reading
+from .core.errors import GraphselError, name_some
+from .core.files import read_text, reading
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from .core import unknown_name
+from .core.errors import unknown_name
 from .graph import Graphs, spectral_features
 from .response import unit_scale
 

@@ -18,7 +18,9 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from .bounds import Limits, dual_bound, exact_plan, has_dual, largest_sum, make_limits, prefix_bound
-from .core import GraphselError, RandomState, as_rng, progress
+from .core.errors import GraphselError
+from .core.randomness import RandomState, as_rng
+from .core.progress import progress
 from .coverage import Criterion, RowCriterion
 from .selection import Selection, share_of
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, check_positive_int, name_some
+from .core.errors import GraphselError, check_positive_int, name_some
 from .coverage import incidence, reach_matrix
 from .explain import nearest_before
 from .graph import Graphs

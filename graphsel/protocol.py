@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from .active import OPTIONS, learner, learner_parts, round_sizes
-from .core import GraphselError, check_positive_int, fingerprint, sha1, unknown_name, unknown_parameter
+from .core.errors import GraphselError, check_positive_int, unknown_name, unknown_parameter
+from .core.identity import fingerprint, sha1
 from .coverage import CRITERIA
 from . import gears  # noqa: F401 - its model registers itself
 from .models import MODELS, make_model

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .cells import matrix_of, raw_moments
-from .core import GraphselError, RandomState, as_rng, check_positive_int, log, name_some
+from .core.errors import GraphselError, check_positive_int, log, name_some
+from .core.randomness import RandomState, as_rng
 from .data import check_screen, left_out
 from .labels import perturbed_genes, read_labels
 

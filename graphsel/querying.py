@@ -15,7 +15,7 @@ import scipy.linalg as sl
 import scipy.sparse as sp
 
 from .bounds import check_budget
-from .core import GraphselError, name_some
+from .core.errors import GraphselError, name_some
 from .select import Problem, ranked, strategy
 
 # %% ../nbs/08a_querying.ipynb #fdb62fbe

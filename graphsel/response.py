@@ -24,11 +24,16 @@ import scipy.sparse as sp
 import scipy.sparse.linalg  # noqa: F401
 from sklearn.base import BaseEstimator
 
-from .core import GraphselError, RandomState, as_rng, atomic_path, check_positive_int, log, name_some, progress, remember
-from .data import check_screen, gene_incidence, perturbation_name, perturbed_genes
+from .core.errors import GraphselError, check_positive_int, log, name_some
+from .core.randomness import RandomState, as_rng
+from .core.files import atomic_path
+from .core.progress import progress
+from .core.identity import remember
+from .data import check_screen
+from .labels import gene_incidence, perturbation_name, perturbed_genes
 from .graph import Graphs, inner_products, propagation, spectral_features, unit_rows
 from .likelihood import Calibrated, best_noise, mean_shift, tune_mixture
-from .outputs import check_ending, sealed
+from .core.outputs import check_ending, sealed
 
 if TYPE_CHECKING:
     import anndata as ad

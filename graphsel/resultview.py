@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .core import GraphselError, name_some, read_text, reading, unknown_name
+from .core.errors import GraphselError, name_some, unknown_name
+from .core.files import read_text, reading
 from .metrics import LOWER_IS_BETTER
-from .outputs import bare_table
+from .core.outputs import bare_table
 from .plot import learning_curves, style
 from .statistics import FEW_SPLITS, by_split, check_values, completed, filled, one_curve, summarize
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .core import GraphselError, RandomState, as_rng, as_seed, check_positive_int, child_rng, nine_digits, sha1
+from .core.errors import GraphselError, check_positive_int, nine_digits
+from .core.randomness import RandomState, as_rng, as_seed, child_rng
+from .core.identity import sha1
 from .criteria import Mixture, make_criterion
 from .coverage import Criterion
 from .graph import Graphs, perturb

@@ -17,10 +17,12 @@ from functools import cached_property
 
 import numpy as np
 
-from .core import GraphselError, RandomState, as_rng, as_seed, log, name_some, nine_digits, one_thread, power_of_two, unknown_name, unknown_parameter
-from .criteria import CRITERIA, is_mixture, make_criterion, parameters_of, parse_mixture
+from .core.errors import GraphselError, log, name_some, nine_digits, power_of_two, unknown_name, unknown_parameter
+from .core.randomness import RandomState, as_rng, as_seed, one_thread
+from .coverage import CRITERIA
+from .criteria import is_mixture, make_criterion, parameters_of, parse_mixture
 from .coverage import incidence, sorted_names
-from .data import perturbation_name, perturbed_genes
+from .labels import perturbation_name, perturbed_genes
 from .graph import Graphs, align, spectral_features
 from .bounds import check_budget
 from .explain import explain

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import __version__
-from .core import GraphselError, atomic_path, check_file, name_some
-from .outputs import check_ending, sealed, unsealed, write_table
+from .core.errors import GraphselError, name_some
+from .core.files import atomic_path, check_file
+from .core.outputs import check_ending, sealed, unsealed, write_table
 
 if TYPE_CHECKING:
     import pandas as pd

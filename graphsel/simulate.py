@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, RandomState, as_rng, as_seed, atomic_path, check_positive_int, child_rng
+from .core.errors import GraphselError, check_positive_int
+from .core.randomness import RandomState, as_rng, as_seed, child_rng
+from .core.files import atomic_path
 from .data import screen_from_cells, write_screen
 from .graph import Graphs, combine, from_edges, from_gene_sets
-from .outputs import write_table
+from .core.outputs import write_table
 
 if TYPE_CHECKING:
     import anndata as ad

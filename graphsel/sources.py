@@ -20,12 +20,14 @@ import scipy.sparse as sp
 
 from .annotations import read_gaf, read_gene_sets, read_reactome
 from .cells import blocks, open_cells, reading_lines
-from .core import GraphselError, check_file, check_positive_int, log, name_some, naming, open_inflated, progress, reading, shorten
-from .data import is_number, read_table
+from .core.errors import GraphselError, check_positive_int, log, name_some, shorten
+from .core.files import check_file, naming, open_inflated, reading
+from .core.progress import progress
+from .tables import is_number, read_table
 from .graph import AlignReport, GeneGraph, Graphs, _largest_of_repeated, align, combine, from_edges, keep_top
 from .labels import find_spelling
 from .names import AliasTable, make_aliases
-from .outputs import bare_table
+from .core.outputs import bare_table
 
 if TYPE_CHECKING:
     import anndata as ad

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .core import GraphselError, child_rng, shorten, unknown_name
+from .core.errors import GraphselError, shorten, unknown_name
+from .core.randomness import child_rng
 from .metrics import LOWER_IS_BETTER, budget_saved, curve_area
 
 if TYPE_CHECKING:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from .core import GraphselError, check_file, log, name_some, open_inflated, reading
+from .core.errors import GraphselError, log, name_some
+from .core.files import check_file, open_inflated, reading
 from .labels import perturbation_name
 from .lists import sheet_rows
 from .names import damaged_note
-from .outputs import bare_table, from_sheet
+from .core.outputs import bare_table, from_sheet
 
 if TYPE_CHECKING:
     import pandas as pd

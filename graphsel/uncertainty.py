@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.linalg as sl
 
-from .core import GraphselError
+from .core.errors import GraphselError
 from .querying import SIGMA, check_query, hidden, leading, posterior, query, scaled, top, trained
 from .select import Problem, ranked, strategy
 from .selection import Selection

@@ -14,8 +14,10 @@ from sklearn.cluster import KMeans
 from test_graph import gene_names, random_graphs
 
 from graphsel.active import learner, learner_parts, round_sizes, rounds
-from graphsel.core import GraphselError, as_rng, as_seed
-from graphsel.data import make_screen, perturbed_genes
+from graphsel.core.errors import GraphselError
+from graphsel.core.randomness import as_rng, as_seed
+from graphsel.data import make_screen
+from graphsel.labels import perturbed_genes
 from graphsel.diversity import averaged, farthest_first, largest_cluster, plus_plus, sketch, sources
 from graphsel.graph import combine, from_edges, make_prior
 from graphsel.models import make_model
@@ -430,7 +432,7 @@ def test_one_candidate_all_candidates_one_measured(name):
 
 
 def test_a_model_that_diverged():
-    from graphsel.models import MeanModel
+    from graphsel.response import MeanModel
     class Diverged(MeanModel):
         def predict(self, names):
             p = super().predict(names)

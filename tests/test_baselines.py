@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
+from graphsel.core import identity as identity_room
 from graphsel import likelihood, response
 from graphsel.baselines import Additive, Neighbors, Transfer, best_penalty, fit_slopes, leave_one_out, neighbor_weights, singles_from
-from graphsel.core import GraphselError
+from graphsel.core.errors import GraphselError
 from graphsel.data import check_screen, make_screen
 from graphsel.graph import combine, from_edges, make_prior, perturb, propagation
 from graphsel.likelihood import best_noise, mixture_cost, softmax, tune_mixture
@@ -87,13 +88,13 @@ def test_a_gene_without_neighbors_gets_the_mean():
 def test_neighbors_in_blocks_and_on_large_graphs(monkeypatch):
     whole = Neighbors().fit(SCREEN, GRAPH, perturbations=PICKS).predict(GENES).X
     monkeypatch.setattr(response, "DENSE_GENES", 10)
-    from graphsel import core
-    core._kept.clear()
+    from graphsel.core import errors as core
+    identity_room._kept.clear()
     m = Neighbors().fit(SCREEN, GRAPH, perturbations=PICKS)
     np.testing.assert_allclose(m.predict(GENES).X, whole, atol=1e-5)
     many = [f"{a}+{b}" for a in GENES for b in GENES if a < b][:700]
     np.testing.assert_allclose(m.predict(many).X[600:], m.predict(many[600:]).X, atol=1e-6)
-    core._kept.clear()
+    identity_room._kept.clear()
 
 
 def test_neighbors_with_a_prior_that_knows_half():

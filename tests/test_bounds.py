@@ -9,9 +9,10 @@ from test_graph import random_graphs
 from test_optimize import optimum, random_limits
 
 from graphsel.bounds import Limits, best_feasible, best_sum, check_budget, cost_array, dual_bound, exact_plan, has_dual, largest_sum, make_limits, within_caps
-from graphsel.core import GraphselError
+from graphsel.core.errors import GraphselError
 from graphsel.coverage import GraphReach
-from graphsel.criteria import CRITERIA, make_criterion
+from graphsel.coverage import CRITERIA
+from graphsel.criteria import make_criterion
 from graphsel.graph import from_edges
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from graphsel.cli import main
-from graphsel.datasets import simulated_screen
+from graphsel.simulate import simulated_screen
 from graphsel.names import make_aliases
 from graphsel.select import STRATEGIES, ranked, strategy
 
@@ -544,7 +544,7 @@ def complete(command, option, text):
 
 
 def test_values_are_completed():
-    from graphsel.gears import MODELS
+    from graphsel.models import MODELS
     from graphsel.optimize import METHODS
     from graphsel.protocol import NOISE_KINDS, PRESETS
     assert complete("select", "--criterion", "var") == ["variance"] and not complete("select", "--criterion", "active")

@@ -4,12 +4,18 @@ import pandas as pd
 import pytest
 
 from graphsel.bench import check_inputs, disturb, picks_of
-from graphsel.compare import KEY, PRESETS, Task, compare, make_bench, make_plan, read_results, run_task, set_up, summarize, tasks
-from graphsel.core import GraphselError, child_rng
-from graphsel.datasets import simulated_screen
+from graphsel.grid import KEY, run_task
+from graphsel.protocol import PRESETS, Task, make_plan, tasks
+from graphsel.compare import compare, read_results
+from graphsel.bench import make_bench, set_up
+from graphsel.statistics import summarize
+from graphsel.core.errors import GraphselError
+from graphsel.core.randomness import child_rng
+from graphsel.simulate import simulated_screen
 from graphsel.graph import combine, make_prior
 from graphsel.metrics import LOWER_IS_BETTER
-from graphsel.models import MODELS, MeanModel
+from graphsel.models import MODELS
+from graphsel.response import MeanModel
 from graphsel.protocol import NOISE_KINDS
 from graphsel.select import STRATEGIES
 

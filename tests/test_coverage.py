@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 from test_criteria import INSTANCES, instance
 from test_graph import dense_operator, gene_names, random_graph, random_graphs
 
-from graphsel.core import GraphselError
+from graphsel.core.errors import GraphselError
 from graphsel.coverage import (CRITERIA, DIRECTIONS, Criterion, GraphReach, SoftReach, block, by_name, check_noise, incidence, is_undirected, reach_matrix, register, sorted_names,
                                target_genes, target_weights, transposed_support)
 from graphsel.criteria import FacilityLocation, make_criterion

@@ -8,11 +8,12 @@ import scipy.sparse as sp
 from hypothesis import given, settings, strategies as st
 from test_graph import dense_kernel, dense_operator, gene_names, random_graph, random_graphs
 
-from graphsel.core import GraphselError
+from graphsel.core.errors import GraphselError
 from graphsel.coverage import Criterion, GraphReach, RowCriterion, SoftReach
-from graphsel.criteria import CRITERIA, FacilityLocation, GraphCut, Mixture, check_criterion, make_criterion, parse_mixture, similarity_rows
+from graphsel.coverage import CRITERIA
+from graphsel.criteria import FacilityLocation, GraphCut, Mixture, check_criterion, make_criterion, parse_mixture, similarity_rows
 from graphsel.designs import MaxSpec, SupervisionVariance, TopEigenvalue
-from graphsel.data import perturbed_genes
+from graphsel.labels import perturbed_genes
 from graphsel.graph import combine, from_edges, make_prior
 from graphsel.optimize import greedy
 

@@ -20,8 +20,10 @@ from scipy import sparse
 
 from graphsel.annotations import read_obo
 from graphsel.cells import open_cells
-from graphsel.compare import read_results, summarize
-from graphsel.core import GraphselError, sha1
+from graphsel.compare import read_results
+from graphsel.statistics import summarize
+from graphsel.core.errors import GraphselError
+from graphsel.core.identity import sha1
 from graphsel.data import make_screen, read_screen, screen_from_cells, write_screen
 from graphsel.gears import read_checkpoint
 from graphsel.graph import from_edges, read_prior
@@ -665,13 +667,13 @@ GZIPPED = {"genes.txt.gz": read_gene_list, "edges.csv.gz": read_graph, "sets.gmt
 
 @pytest.mark.parametrize("name", GZIPPED)
 def test_a_gzipped_file_does_not_inflate_without_end(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("graphsel.core.INFLATED", 2**20)
+    monkeypatch.setattr("graphsel.core.files.INFLATED", 2**20)
     (tmp_path/name).write_bytes(gzip.compress(b"source,target,weight\n" + b" "*2**23))
     with pytest.raises(GraphselError, match=f"{name}.*inflate to more than"): GZIPPED[name](tmp_path/name)
 
 
 def test_a_gzipped_file_of_usual_size_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("graphsel.core.INFLATED", 100)
+    monkeypatch.setattr("graphsel.core.files.INFLATED", 100)
     table(edge_table)(tmp_path/"edges.csv")
     zipped(table(edge_table), "edges.csv")(tmp_path/"edges.csv.gz")
     assert graph_of(tmp_path/"edges.csv.gz")

@@ -9,9 +9,11 @@ import scipy.sparse as sp
 from hypothesis import given, settings, strategies as st
 from scipy.stats import ttest_ind
 
-from graphsel.core import GraphselError
-from graphsel.data import (check_screen, difference_moments, find_spelling, make_screen, perturbation_name, perturbed_genes, raw_moments, read_screen,
-                           read_table, screen_from_cells, screen_from_table, split_perturbations, top_de_genes, write_screen)
+from graphsel.core.errors import GraphselError
+from graphsel.data import check_screen, make_screen, read_screen, screen_from_cells, screen_from_table, split_perturbations, top_de_genes, write_screen
+from graphsel.cells import difference_moments, raw_moments
+from graphsel.labels import find_spelling, perturbation_name, perturbed_genes
+from graphsel.tables import read_table
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -24,9 +24,9 @@ from click.testing import CliRunner
 import graphsel.datasets as datasets
 import graphsel.downloads as downloads
 from graphsel.cli import main
-from graphsel.core import GraphselError
-from graphsel.datasets import (GRAPHS, SCREENS, Dataset, Remote, check_file, data_folders, download, fetch, find_dataset, find_file, known_checksum,
-                               list_datasets, load_graph, load_names, load_screen, read_pseudobulk, size_text, what_is_wrong)
+from graphsel.core.errors import GraphselError
+from graphsel.datasets import GRAPHS, SCREENS, Dataset, data_folders, fetch, find_dataset, find_file, list_datasets, load_graph, load_names, load_screen, read_pseudobulk
+from graphsel.downloads import Remote, check_file, download, known_checksum, size_text, what_is_wrong
 
 TABLE = b"source\ttarget\n" + b"".join(b"G%d\tG%d\n" % (i, i + 1) for i in range(20_000))
 PAGE = b"<!DOCTYPE html>\n<html><head><title>Are you human?</title></head></html>"

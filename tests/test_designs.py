@@ -9,9 +9,9 @@ import scipy.sparse as sp
 from hypothesis import example, given, settings, strategies as st
 from test_kernels import dense_named, gram, random_graphs, random_params, random_prior
 
-from graphsel.core import GraphselError
+from graphsel.core.errors import GraphselError
 from graphsel.coverage import incidence
-from graphsel.data import perturbed_genes
+from graphsel.labels import perturbed_genes
 from graphsel.designs import KernelBlocks, Known, MaxSpec, SupervisionVariance, TopEigenvalue, bordered_top, noise_from_cells
 from graphsel.graph import from_edges
 from graphsel.kernels import kernel_of, stands_alone

@@ -10,8 +10,9 @@ from conftest import ROOT
 from hypothesis import given, settings, strategies as st
 from test_graph import gene_names, random_graph, random_graphs
 
-from graphsel.core import GraphselError
-from graphsel.criteria import CRITERIA, make_criterion
+from graphsel.core.errors import GraphselError
+from graphsel.coverage import CRITERIA
+from graphsel.criteria import make_criterion
 from graphsel.distributed import default_parts, greedi, moments, part_of
 from graphsel.graph import from_edges, make_prior
 from graphsel.optimize import greedy

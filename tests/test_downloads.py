@@ -23,7 +23,7 @@ import pytest
 import requests
 
 import graphsel.downloads as downloads
-from graphsel.core import GraphselError
+from graphsel.core.errors import GraphselError
 from graphsel.downloads import Limits, Part, Remote, Watch, check_file, download, unpack, what_is_wrong
 
 TABLE = b"source\ttarget\n" + b"".join(b"G%d\tG%d\n" % (i, i + 1) for i in range(20_000))

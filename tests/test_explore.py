@@ -17,9 +17,10 @@ from test_graph import random_graph, random_graphs
 from graphsel.cli import main
 from graphsel.compare import write_results
 from graphsel.budget import bounds_of_prefixes, budget_curve, budget_for, curve_budgets
-from graphsel.core import GraphselError
+from graphsel.core.errors import GraphselError
 from graphsel.coverage import GraphReach
-from graphsel.criteria import CRITERIA, make_criterion
+from graphsel.coverage import CRITERIA
+from graphsel.criteria import make_criterion
 from graphsel.explore import PlanExplorer, ResultExplorer, explore, graph_choices, uploaded
 from graphsel.graph import from_edges
 from graphsel.lists import parse_costs, parse_genes

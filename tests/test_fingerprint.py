@@ -18,10 +18,13 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from graphsel.core import GraphselError, fingerprint, sha1
-from graphsel.criteria import CRITERIA
+from graphsel.core.errors import GraphselError
+from graphsel.core.identity import fingerprint, sha1
+from graphsel.coverage import CRITERIA
 from graphsel.graph import combine, from_edges, make_prior
-from graphsel.models import MODELS, Additive, GaussianProcess, MeanModel
+from graphsel.models import MODELS
+from graphsel.baselines import Additive
+from graphsel.response import GaussianProcess, MeanModel
 from graphsel.querying import hidden, query
 from graphsel.select import STRATEGIES
 

@@ -13,12 +13,13 @@ from scipy import sparse
 from sklearn.base import clone
 
 from graphsel import gears, gearsnet, moments
-from graphsel.core import GraphselError
+from graphsel.core.errors import GraphselError
 from graphsel.data import check_screen, make_screen, screen_from_cells
 from graphsel.gears import GEARS, PUBLISHED, CellBatches, MomentBatches, Run, rate, train
 from graphsel.gearsnet import GearsNet, load_gears_state, place_edges, positions
 from graphsel.graph import combine, from_edges, propagation
-from graphsel.models import edge_tensors, load_model, make_model
+from graphsel.networks import edge_tensors
+from graphsel.models import load_model, make_model
 from graphsel.moments import central_moments, expected_loss, gene_losses, nonzero_genes, nonzero_in_cells, picked_moments, read_cells
 from graphsel.simulate import simulated_screen
 from graphsel.sources import from_coexpression

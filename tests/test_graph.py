@@ -6,7 +6,7 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings, strategies as st
 
-from graphsel.core import GraphselError
+from graphsel.core.errors import GraphselError
 from graphsel.data import make_screen, read_screen
 from graphsel.graph import (align, combine, from_edges, from_gene_sets, from_membership, keep_top, make_prior, neighbor_agreement, perturb, read_prior, rewire,
                             set_similarity, spectral_features)

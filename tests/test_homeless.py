@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from graphsel import compiled, core
+from graphsel.core import compiling as compiling_room
+from graphsel.core import files as files_room
+from graphsel.core import errors as core
+from graphsel import compiled
 
 ROOT_USER = hasattr(os, "getuid") and os.getuid() == 0
 AS_NOBODY = {"user": "nobody", "group": "nogroup", "extra_groups": []} if ROOT_USER else {}
@@ -113,8 +116,8 @@ def test_commands_without_a_home(homeless):
 def test_a_folder_that_others_can_change_is_not_used(spoil, tmp_path, monkeypatch):
     "What lies in it would be run."
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    folder = core.private_folder("x")
-    assert folder.parent == tmp_path and stat.S_IMODE(folder.stat().st_mode) == 0o700 and core.private_folder("x") == folder
+    folder = files_room.private_folder("x")
+    assert folder.parent == tmp_path and stat.S_IMODE(folder.stat().st_mode) == 0o700 and files_room.private_folder("x") == folder
     folder.rmdir()
     if spoil == "mode":
         folder.mkdir()
@@ -123,14 +126,14 @@ def test_a_folder_that_others_can_change_is_not_used(spoil, tmp_path, monkeypatc
         (tmp_path/"other").mkdir(mode=0o700)
         folder.symlink_to(tmp_path/"other")
     else: folder.write_text("")
-    assert core.private_folder("x") is None
+    assert files_room.private_folder("x") is None
 
 
 @pytest.mark.skipif(not ROOT_USER, reason="only root can make folders of others")
 def test_a_folder_of_another_user_is_not_used(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    os.chown(core.private_folder("x"), 65534, -1)
-    assert core.private_folder("x") is None
+    os.chown(files_room.private_folder("x"), 65534, -1)
+    assert files_room.private_folder("x") is None
 
 
 def test_a_full_or_damaged_disk_costs_time_only(caplog):
@@ -139,8 +142,8 @@ def test_a_full_or_damaged_disk_costs_time_only(caplog):
         cache_path = "/full"
         def load_overload(self, signature, context): raise EOFError("cut short")
         def save_overload(self, signature, code): raise OSError(28, "No space left on device")
-    compiled._say.cache_clear()
-    loop = compiled.njit(lambda x: x + 1)
-    loop._cache = compiled.CompiledCode(Store())
+    compiling_room._say.cache_clear()
+    loop = compiling_room.njit(lambda x: x + 1)
+    loop._cache = compiling_room.CompiledCode(Store())
     with caplog.at_level("INFO", logger="graphsel"): assert loop(1) == 2
     assert "compiling the inner loops" in caplog.text and "cannot keep the compiled loops in /full: No space left on device" in caplog.text

@@ -8,8 +8,10 @@ import scipy.sparse as sp
 from hypothesis import given, settings, strategies as st
 from scipy.linalg import expm
 
-from graphsel import core, kernels
-from graphsel.core import GraphselError
+from graphsel.core import identity as identity_room
+from graphsel.core import errors as core
+from graphsel import kernels
+from graphsel.core.errors import GraphselError
 from graphsel.graph import combine, from_edges, make_prior
 from graphsel.kernels import (KernelProduct, hop_range, kernel_of, kernel_product, similarity_factor, spectral_factor, spectrum, squared_sums, stands_alone)
 
@@ -152,9 +154,9 @@ def test_band_takes_tied_patterns_together():
 def small_limit(monkeypatch):
     "Components of more than 12 genes count as large."
     monkeypatch.setattr(kernels, "EXACT_LIMIT", 12)
-    core._kept.clear()
+    identity_room._kept.clear()
     yield
-    core._kept.clear()
+    identity_room._kept.clear()
 
 
 def two_parts(n=40):
@@ -187,7 +189,7 @@ def test_truncated_band_is_exact(small_limit, caplog):
 
 def test_truncation_is_the_same_every_time(small_limit):
     first = gram(kernel_of(two_parts(), "heat", rank=8))
-    core._kept.clear()
+    identity_room._kept.clear()
     np.testing.assert_array_equal(gram(kernel_of(two_parts(), "heat", rank=8)), first)
 
 

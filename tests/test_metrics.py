@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from graphsel.core import GraphselError
+from graphsel.core.errors import GraphselError
 from graphsel.data import make_screen
 from graphsel.metrics import coverage, evaluate, truth_for
 

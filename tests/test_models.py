@@ -6,13 +6,17 @@ import torch
 from scipy import sparse
 from sklearn.base import clone
 
-from graphsel import core, likelihood, models, networks, response
-from graphsel.core import GraphselError
-from graphsel.data import check_screen, make_screen, perturbed_genes, read_screen
+from graphsel.core import identity as identity_room
+from graphsel.core import errors as core
+from graphsel import likelihood, models, networks, response
+from graphsel.core.errors import GraphselError
+from graphsel.data import check_screen, make_screen, read_screen
+from graphsel.labels import perturbed_genes
 from graphsel.graph import combine, from_edges, make_prior, perturb, propagation, spectral_features
 from graphsel.models import GNN, MODELS, load_model, make_model, measured_neighbors, rank_unmeasured
-from graphsel.outputs import sealed
-from graphsel.response import Channels, GaussianProcess, Ridge, best_noise, channels
+from graphsel.core.outputs import sealed
+from graphsel.response import Channels, GaussianProcess, Ridge, channels
+from graphsel.likelihood import best_noise
 from graphsel.sources import read_graph
 
 GENES = [f"g{i:02}" for i in range(40)]
@@ -80,7 +84,7 @@ def test_same_seed_same_bytes_and_global_generators_untouched(name):
     assert torch.equal(before, torch.get_rng_state()) and np.array_equal(before_np, np.random.get_state()[1])  # noqa: NPY002
     assert torch.get_num_threads() == threads
     torch.manual_seed(99)
-    core._kept.clear()  # what was remembered must not matter either
+    identity_room._kept.clear()  # what was remembered must not matter either
     b = fitted(name, seed=7).predict(REST)
     assert a.X.tobytes() == b.X.tobytes()
     for k in a.layers: assert a.layers[k].tobytes() == b.layers[k].tobytes()
@@ -94,7 +98,7 @@ def test_seed_matters_for_the_network():
 def test_save_and_load(name, tmp_path):
     m = fitted(name)
     again = load_model(m.save(tmp_path/"m.joblib"))
-    core._kept.clear()
+    identity_room._kept.clear()
     assert np.array_equal(m.predict(REST).X, again.predict(REST).X)
     assert [f.name for f in tmp_path.iterdir()] == ["m.joblib"]
 
@@ -257,10 +261,10 @@ def test_channels_whole_and_by_rows_agree(monkeypatch):
 @pytest.mark.parametrize("name", ["gp", "gnn"])
 def test_large_graphs_take_the_other_road_to_the_same_place(name, monkeypatch):
     p = fitted(name).predict(REST).X
-    core._kept.clear()
+    identity_room._kept.clear()
     monkeypatch.setattr(response, "DENSE_GENES", 10)
     q = fitted(name).predict(REST).X
-    core._kept.clear()
+    identity_room._kept.clear()
     np.testing.assert_allclose(p, q, atol=1e-3 if name == "gnn" else 1e-6)
 
 
@@ -497,7 +501,7 @@ def test_gnn_features_and_variances():
 
 def test_memory_is_bounded():
     for seed in range(9): channels(perturb(GRAPH, 0.3, seed), 1)
-    assert len(core._kept) <= 8
+    assert len(identity_room._kept) <= 8
 
 
 # ---- how sure: mean ± 1.96 sd holds 95 % ----

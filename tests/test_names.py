@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from graphsel.core import GraphselError
+from graphsel.core.errors import GraphselError
 from graphsel.names import AliasTable, make_aliases, plain, read_aliases, resolve, unversioned
 
 # The first columns of hgnc_complete_set.txt, as published: tab-separated, several values in quotes and split by |.

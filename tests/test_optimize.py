@@ -10,9 +10,10 @@ from test_graph import dense_operator, gene_names, random_graph, random_graphs
 
 from graphsel.bounds import LOOKS, largest_sum, make_limits
 from graphsel.budget import bounds_of_prefixes
-from graphsel.core import GraphselError
+from graphsel.core.errors import GraphselError
 from graphsel.coverage import Criterion, GraphReach, RowCriterion, SoftReach
-from graphsel.criteria import CRITERIA, FacilityLocation, make_criterion
+from graphsel.coverage import CRITERIA
+from graphsel.criteria import FacilityLocation, make_criterion
 from graphsel.designs import MaxSpec, SupervisionVariance
 from graphsel.distributed import greedi
 from graphsel.graph import from_edges

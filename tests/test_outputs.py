@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 
 from graphsel.cli import main
 from graphsel.compare import read_results, write_results
-from graphsel.core import GraphselError, atomic_path, is_stream
+from graphsel.core.errors import GraphselError
+from graphsel.core.files import atomic_path, is_stream
 from graphsel.data import read_screen
 from graphsel.graph import from_edges
 from graphsel.lists import parse_genes, read_gene_list
-from graphsel.outputs import bare_cell, check_ending, check_outputs, safe_cell, safe_table, sealed, table_text, unsealed, write_table
+from graphsel.core.outputs import bare_cell, check_ending, check_outputs, safe_cell, safe_table, sealed, table_text, unsealed, write_table
 from graphsel.plot import save_panels
 from graphsel.select import select
 from graphsel.selection import Selection
@@ -409,7 +410,7 @@ def test_a_name_is_no_formula_of_a_figure():
 
 def test_a_comparison_clears_away_its_own_halves_only(tmp_path):
     from graphsel.compare import compare
-    from graphsel.datasets import simulated_screen
+    from graphsel.simulate import simulated_screen
     sim = simulated_screen(random_state=0)
     kept, halves = [".git-credentials", ".my-notes.csv", ".results-mine.csv"], [".results-ab12_cd9.csv", ".run-abcdefgh.json"]
     for name in (*kept, *halves): (tmp_path/name).write_text("mine")

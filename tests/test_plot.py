@@ -6,7 +6,7 @@ import pytest
 
 import graphsel.active  # noqa: F401 - the learners register themselves
 from graphsel import plot
-from graphsel.core import GraphselError
+from graphsel.core.errors import GraphselError
 from graphsel.select import STRATEGIES
 from graphsel.statistics import summarize
 

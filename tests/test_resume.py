@@ -20,12 +20,15 @@ import pytest
 import scipy.sparse as sp
 
 from graphsel.bench import make_bench
-from graphsel.compare import compare, make_plan, read_results, tasks
-from graphsel.core import GraphselError, atomic_path, signature
-from graphsel.datasets import simulated_screen
+from graphsel.compare import compare, read_results
+from graphsel.protocol import make_plan, tasks
+from graphsel.core.errors import GraphselError
+from graphsel.core.files import atomic_path, signature
+from graphsel.simulate import simulated_screen
 from graphsel.graph import combine, make_prior
 from graphsel.grid import Remaining, claimed, identity, open_folder, run_all, watch
-from graphsel.models import MODELS, MeanModel
+from graphsel.models import MODELS
+from graphsel.response import MeanModel
 from graphsel.protocol import Task
 from graphsel.select import STRATEGIES, ranked, strategy
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from test_graph import gene_names, random_graph
 
-from graphsel.core import GraphselError
-from graphsel.criteria import CRITERIA, check_criterion, make_criterion
+from graphsel.core.errors import GraphselError
+from graphsel.coverage import CRITERIA
+from graphsel.criteria import check_criterion, make_criterion
 from graphsel.graph import combine, from_edges, perturb
 from graphsel.optimize import greedy
 from graphsel.robust import AcrossGraphs, known_everywhere, robust_select, scenarios, shares_along, stability
@@ -218,7 +219,7 @@ def test_stability():
 
 
 def test_stability_by_definition():
-    from graphsel.core import child_rng
+    from graphsel.core.randomness import child_rng
     g = random_graph(np.random.default_rng(4), 25)
     c = make_criterion("graphreach", g, g.genes[:20], g.genes[5:], hops=2)
     own = greedy(c, 4, measured=[str(g.genes[0])])

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from test_models import GENES, GRAPH, NAMES, REST, SCREEN, fitted
 
 from graphsel.budget import plates
-from graphsel.core import nine_digits, power_of_two
+from graphsel.core.errors import nine_digits, power_of_two
 from graphsel.coverage import Criterion, GraphReach, SoftReach
 from graphsel.data import make_screen
 from graphsel.designs import MaxSpec, SupervisionVariance, TopEigenvalue

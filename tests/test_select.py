@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from test_graph import dense_kernel, gene_names, random_graph, random_graphs
 
-from graphsel.core import GraphselError, as_rng
-from graphsel.criteria import CRITERIA, make_criterion
-from graphsel.data import perturbed_genes
+from graphsel.core.errors import GraphselError
+from graphsel.core.randomness import as_rng
+from graphsel.coverage import CRITERIA
+from graphsel.criteria import make_criterion
+from graphsel.labels import perturbed_genes
 from graphsel.graph import combine, from_edges
-from graphsel.optimize import Selection, greedy
+from graphsel.selection import Selection
+from graphsel.optimize import greedy
 from graphsel.select import STRATEGIES, Problem, Strategy, fill_layers, in_known_names, make_problem, pick_kcenter, pick_typiclust, ranked, select, squared_distances, strategy, typicality
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from graphsel.core import GraphselError
+from graphsel.core.errors import GraphselError
 from graphsel.coverage import GraphReach
 from graphsel.criteria import FacilityLocation, make_criterion
 from graphsel.designs import MaxSpec, SupervisionVariance
@@ -124,7 +124,7 @@ def test_plan_files_are_json_for_everyone(tmp_path):
 
 def forged(path, **entries):
     "A plan file with other entries, and a checksum that fits."
-    from graphsel.outputs import sealed, unsealed
+    from graphsel.core.outputs import sealed, unsealed
     from graphsel.selection import _SEAL
     plan = json.loads(unsealed(path, "a plan", *_SEAL) + b"\n}")
     body = json.dumps({**plan, **entries}, indent=1).encode().removesuffix(b"\n}")
@@ -141,7 +141,7 @@ def test_entries_of_the_wrong_kind(entries, tmp_path):
 
 
 def test_a_deep_plan_file(tmp_path):
-    from graphsel.outputs import sealed
+    from graphsel.core.outputs import sealed
     from graphsel.selection import _SEAL
     for body in (b'{"genes": ' + b"["*100_000, b"[1", b'{"genes": ' + b"1"*5000, b"\xff"):
         (tmp_path/"plan.json").write_bytes(sealed(body, *_SEAL))

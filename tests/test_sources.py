@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 from test_graph import random_graph, write
 
 from graphsel.annotations import EXPERIMENTAL, Ontology, parse_gene_sets, read_gaf, read_gaf_table, read_obo, read_reactome
-from graphsel.core import GraphselError
+from graphsel.core.errors import GraphselError
 from graphsel.data import read_screen
 from graphsel.graph import combine, from_edges, from_gene_sets, make_prior
 from graphsel.names import resolve

@@ -5,9 +5,11 @@ import numpy as np
 
 from graphsel.active import rounds
 from graphsel.budget import budget_curve, plates
-from graphsel.compare import compare, summarize
+from graphsel.compare import compare
+from graphsel.statistics import summarize
 from graphsel.data import read_screen
-from graphsel.datasets import load_graph, load_screen, simulated_screen
+from graphsel.datasets import load_graph, load_screen
+from graphsel.simulate import simulated_screen
 from graphsel.explain import why
 from graphsel.graph import AlignReport, GeneGraph, Graphs, align, combine, from_edges
 from graphsel.models import load_model, make_model
