@@ -17,7 +17,7 @@ import scipy.sparse as sp
 
 from .core.errors import GraphselError, check_positive_int, log, unknown_name
 from .data import check_screen
-from .labels import gene_incidence, perturbation_name, perturbed_genes
+from .genes.perturbations import gene_incidence, perturbation_name, perturbed_genes
 from .graph import GenePrior, Graphs
 from .likelihood import mean_shift
 from .response import (Asked, GaussianProcess, MeanModel, NoChange, ResponseModel, Ridge, as_prediction, ask, ask_head, asked_names,

@@ -27,7 +27,7 @@ from .coverage import is_undirected
 from .coverage import CRITERIA
 from .criteria import is_mixture, make_criterion
 from .data import check_screen, split_perturbations
-from .labels import perturbed_genes
+from .genes.perturbations import perturbed_genes
 from .diversity import priors_only
 from .gears import GEARS, _check_settings
 from .graph import GeneGraph, Graphs, perturb

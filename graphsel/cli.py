@@ -25,7 +25,7 @@ import click
 from . import __version__
 from .core.errors import GraphselError, log, unknown_name
 from .core.files import atomic_path, check_folder, is_stream, private_folder
-from .lists import read_costs, read_gene_list, read_pairs
+from .genes.lists import read_costs, read_gene_list, read_pairs
 from .core.outputs import PAGES, check_ending, check_outputs, table_text, write_table
 
 # %% ../nbs/13_cli.ipynb #167d748b
@@ -300,13 +300,13 @@ def _alias_table(wish):
     "The table of `--aliases`: a file, or the name of a table in the registry."
     if wish is None: return None
     from graphsel.datasets import list_datasets, load_names
-    from graphsel.names import read_aliases
+    from graphsel.genes.symbols import read_aliases
     known = list_datasets().query("kind == 'names'")["name"].tolist()
     return load_names(wish) if wish in known and not Path(wish).exists() else read_aliases(wish)
 
 def _alias_hint(found):
     "What to try where many names are unknown."
-    from graphsel.names import looks_like
+    from graphsel.genes.symbols import looks_like
     lost, asked = list(found.missing), len(found.missing) + len(found.mapping)
     if len(lost) < max(3, asked/10): return ""
     odd = next((f" ({n}: {looks_like(n)})" for n in lost if looks_like(n)), "")
@@ -464,7 +464,7 @@ def compare_command(screen, graphs, priors, top_k, directed, perturbation_key, c
 # %% ../nbs/13_cli.ipynb #0002c3ca
 def _read_screen_and_graph(found, graphs, priors, directed, top_k):
     "The screen, and the graphs pruned to its perturbed genes."
-    from graphsel.labels import perturbed_genes
+    from graphsel.genes.perturbations import perturbed_genes
     return found, load_graph(graphs, priors, directed, top_k, sorted({g for n in found.obs_names for g in perturbed_genes(n)}))
 
 # %% ../nbs/13_cli.ipynb #025e2354

@@ -18,7 +18,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .core.errors import GraphselError, name_some, power_of_two, unknown_name
-from .labels import gene_incidence, perturbation_name, perturbed_genes
+from .genes.perturbations import gene_incidence, perturbation_name, perturbed_genes
 from .graph import Graphs
 
 # %% ../nbs/04c_coverage.ipynb #08937acc

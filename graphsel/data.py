@@ -22,7 +22,8 @@ from .cells import CellMoments, cell_moments, describe_values, difference_moment
 from .core.errors import GraphselError, check_positive_int, log, name_some
 from .core.randomness import RandomState, as_rng
 from .core.files import atomic_path, check_file, naming, reading
-from .labels import CONTROL_NAMES, SPELLINGS, find_spelling, gene_incidence, perturbation_name, perturbed_genes, read_labels
+from .genes.perturbations import CONTROL_NAMES, gene_incidence, perturbation_name, perturbed_genes
+from .labels import SPELLINGS, find_spelling, read_labels
 from .tables import as_numbers, average_replicates, is_number, ranked_responses, read_rows, read_table, row_names
 
 if TYPE_CHECKING:

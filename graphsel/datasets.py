@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import anndata as ad
     import pandas as pd
     from graphsel.graph import Graphs
-    from graphsel.names import AliasTable
+    from graphsel.genes.symbols import AliasTable
 
 # %% ../nbs/03b_datasets.ipynb #2f85e050
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ def _gene_sets(paths, **options):
 
 # %% ../nbs/03b_datasets.ipynb #65ab277d
 def _names(paths):
-    from graphsel.names import read_aliases
+    from graphsel.genes.symbols import read_aliases
     return read_aliases(paths[0])
 
 def _aliases(paths):

@@ -22,7 +22,7 @@ from .core.identity import sha1
 from .coverage import CRITERIA
 from .criteria import is_mixture, similarity_rows
 from .coverage import Criterion, GraphReach, SoftReach
-from .labels import gene_incidence
+from .genes.perturbations import gene_incidence
 from .graph import Graphs
 from .optimize import greedy
 from .selection import Selection

@@ -23,7 +23,7 @@ from .core.errors import GraphselError, name_some
 from .core.identity import sha1
 from .datasets import data_folders, list_datasets, load_graph
 from .graph import Graphs, combine
-from .lists import parse_costs, parse_genes, read_costs, read_gene_list
+from .genes.lists import parse_costs, parse_genes, read_costs, read_gene_list
 from .planner import PlanState, Wishes, compare_plans, in_words, missing_genes, most_affordable, picks_csv, why_gene
 from .planview import Lab, budget_figure, comparison_figure, draw_map, horizon, html_table, picture_of, plan_map, plan_page, plan_table
 from .resultview import Comparison, read_comparison, result_figures, run_facts, saved_table, stability_table

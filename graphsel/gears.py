@@ -23,7 +23,7 @@ from .core.randomness import RandomState, as_rng, as_seed, child_rng
 from .core.files import atomic_path, reading
 from .core.identity import fingerprint
 from .core.progress import progress
-from .labels import perturbed_genes
+from .genes.perturbations import perturbed_genes
 from .data import screen_from_cells
 from .gearsnet import GearsNet, place_edges, positions
 from .graph import Graphs, align

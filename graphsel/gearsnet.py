@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from .core.errors import GraphselError
-from .labels import perturbed_genes
+from .genes.perturbations import perturbed_genes
 from .graph import GeneGraph, align, keep_top
 from .networks import edge_tensors
 from .sources import correlation_blocks, from_matrix

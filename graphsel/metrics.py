@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .core.errors import GraphselError, name_some
-from .response import named_rows
+from .genes.perturbations import named_rows
 
 if TYPE_CHECKING:
     import anndata as ad

@@ -24,7 +24,7 @@ from .core.errors import GraphselError, check_positive_int, unknown_name, unknow
 from .core.randomness import as_seed
 from .core.files import check_file, reading
 from .core.progress import progress
-from .labels import gene_incidence
+from .genes.perturbations import gene_incidence
 from .graph import Graphs
 from .networks import CONVS, Ensemble, GateNet, Hidden, edge_tensors, hidden_kernel, loo_residuals, node_inputs, penalty, rows_of
 from .core.outputs import unsealed

@@ -18,8 +18,8 @@ from .budget import bounds_of_prefixes
 from .core.errors import GraphselError, check_positive_int, name_some
 from .explain import why
 from .graph import Graphs
-from .lists import parse_genes
-from .names import genes_in, resolve
+from .genes.lists import parse_genes
+from .genes.symbols import genes_in, resolve
 from .core.outputs import table_text
 from .select import get_strategy, select
 from .selection import Selection, exhausted, productive_picks, selection_frame, share_in_words, share_of

@@ -22,7 +22,7 @@ from .core.errors import GraphselError, check_positive_int, name_some
 from .coverage import incidence, reach_matrix
 from .explain import nearest_before
 from .graph import Graphs
-from .names import genes_in
+from .genes.symbols import genes_in
 from .planner import in_words
 from .plot import style
 from .selection import Selection

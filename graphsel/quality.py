@@ -16,7 +16,8 @@ from .cells import matrix_of, raw_moments
 from .core.errors import GraphselError, check_positive_int, log, name_some
 from .core.randomness import RandomState, as_rng
 from .data import check_screen, left_out
-from .labels import perturbed_genes, read_labels
+from .genes.perturbations import perturbed_genes
+from .labels import read_labels
 
 if TYPE_CHECKING:
     import anndata as ad

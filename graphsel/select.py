@@ -22,12 +22,12 @@ from .core.randomness import RandomState, as_rng, as_seed, one_thread
 from .coverage import CRITERIA
 from .criteria import is_mixture, make_criterion, parameters_of, parse_mixture
 from .coverage import incidence, sorted_names
-from .labels import perturbation_name, perturbed_genes
+from .genes.perturbations import perturbation_name, perturbed_genes
 from .graph import Graphs, align, spectral_features
 from .bounds import check_budget
 from .explain import explain
 from .kernels import hop_range
-from .names import AliasTable, Resolution, resolve
+from .genes.symbols import AliasTable, Resolution, resolve
 from .optimize import greedy
 from .selection import Selection
 

@@ -26,7 +26,7 @@ from .core.progress import progress
 from .tables import is_number, read_table
 from .graph import AlignReport, GeneGraph, Graphs, _largest_of_repeated, align, combine, from_edges, keep_top
 from .labels import find_spelling
-from .names import AliasTable, make_aliases
+from .genes.symbols import AliasTable, make_aliases
 from .core.outputs import bare_table
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ import scipy.sparse as sp
 
 from .core.errors import GraphselError, log, name_some
 from .core.files import check_file, open_inflated, reading
-from .labels import perturbation_name
-from .lists import sheet_rows
-from .names import damaged_note
+from .genes.perturbations import perturbation_name
+from .genes.lists import sheet_rows
+from .genes.symbols import damaged_note
 from .core.outputs import bare_table, from_sheet
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from graphsel.cells import cell_moments, group_sums, open_cells
 from graphsel.core.errors import GraphselError
 from graphsel.data import left_out, read_screen, screen_from_cells, screen_from_lists, screen_from_table, screen_report, screens_from_cells, write_screen
-from graphsel.labels import perturbation_name
+from graphsel.genes.perturbations import perturbation_name
 from graphsel.labels import find_spelling, read_labels, split_labels
 from graphsel.quality import de_genes, expressed_candidates, knockdown, plot_cells, plot_knockdown, top_non_dropout, variable_genes
 from graphsel.tables import as_numbers, average_replicates, ranked_responses, read_rows

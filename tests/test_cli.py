@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from graphsel.cli import main
 from graphsel.simulate import simulated_screen
-from graphsel.names import make_aliases
+from graphsel.genes.symbols import make_aliases
 from graphsel.select import STRATEGIES, ranked, strategy
 
 

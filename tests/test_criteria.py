@@ -13,7 +13,7 @@ from graphsel.coverage import Criterion, GraphReach, RowCriterion, SoftReach
 from graphsel.coverage import CRITERIA
 from graphsel.criteria import FacilityLocation, GraphCut, Mixture, check_criterion, make_criterion, parse_mixture, similarity_rows
 from graphsel.designs import MaxSpec, SupervisionVariance, TopEigenvalue
-from graphsel.labels import perturbed_genes
+from graphsel.genes.perturbations import perturbed_genes
 from graphsel.graph import combine, from_edges, make_prior
 from graphsel.optimize import greedy
 

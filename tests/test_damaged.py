@@ -28,9 +28,9 @@ from graphsel.data import make_screen, read_screen, screen_from_cells, write_scr
 from graphsel.gears import read_checkpoint
 from graphsel.graph import from_edges, read_prior
 from graphsel.grid import open_folder, read_task
-from graphsel.lists import read_costs, read_gene_list, read_pairs
+from graphsel.genes.lists import read_costs, read_gene_list, read_pairs
 from graphsel.models import load_model, make_model
-from graphsel.names import read_aliases
+from graphsel.genes.symbols import read_aliases
 from graphsel.protocol import make_plan
 from graphsel.resultview import read_comparison, run_facts, saved_table
 from graphsel.select import select
@@ -623,7 +623,7 @@ EXCEL = {"list": read_gene_list, "pairs": read_costs, "screen": read_screen, "em
 
 @pytest.mark.parametrize("kind", EXCEL)
 def test_every_reader_of_excel_refuses_what_inflates_beyond_measure(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr("graphsel.lists.SHEET_BYTES", 2**22)
+    monkeypatch.setattr("graphsel.genes.lists.SHEET_BYTES", 2**22)
     write_bomb(tmp_path/"bomb.xlsx", 3)
     with pytest.raises(GraphselError, match=r"bomb\.xlsx.*inflate to"): EXCEL[kind](tmp_path/"bomb.xlsx")
 
@@ -641,7 +641,7 @@ def test_a_bomb_of_excel_takes_no_memory(tmp_path):
 
 @pytest.mark.parametrize("kind", EXCEL)
 def test_every_reader_of_excel_stops_at_too_many_cells(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr("graphsel.lists.SHEET_CELLS", 30)
+    monkeypatch.setattr("graphsel.genes.lists.SHEET_CELLS", 30)
     pd.DataFrame({"gene": GENES, "cost": 1.0}).to_excel(tmp_path/"many.xlsx", index=False)
     with pytest.raises(GraphselError, match=r"many\.xlsx.*more than 30 cells"): EXCEL[kind](tmp_path/"many.xlsx")
 

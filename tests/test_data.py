@@ -12,7 +12,8 @@ from scipy.stats import ttest_ind
 from graphsel.core.errors import GraphselError
 from graphsel.data import check_screen, make_screen, read_screen, screen_from_cells, screen_from_table, split_perturbations, top_de_genes, write_screen
 from graphsel.cells import difference_moments, raw_moments
-from graphsel.labels import find_spelling, perturbation_name, perturbed_genes
+from graphsel.labels import find_spelling
+from graphsel.genes.perturbations import perturbation_name, perturbed_genes
 from graphsel.tables import read_table
 
 SEEDS = st.integers(0, 2**32 - 1)

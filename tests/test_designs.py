@@ -11,7 +11,7 @@ from test_kernels import dense_named, gram, random_graphs, random_params, random
 
 from graphsel.core.errors import GraphselError
 from graphsel.coverage import incidence
-from graphsel.labels import perturbed_genes
+from graphsel.genes.perturbations import perturbed_genes
 from graphsel.designs import KernelBlocks, Known, MaxSpec, SupervisionVariance, TopEigenvalue, bordered_top, noise_from_cells
 from graphsel.graph import from_edges
 from graphsel.kernels import kernel_of, stands_alone

@@ -23,7 +23,7 @@ from graphsel.coverage import CRITERIA
 from graphsel.criteria import make_criterion
 from graphsel.explore import PlanExplorer, ResultExplorer, explore, graph_choices, uploaded
 from graphsel.graph import from_edges
-from graphsel.lists import parse_costs, parse_genes
+from graphsel.genes.lists import parse_costs, parse_genes
 from graphsel.optimize import greedy
 from graphsel.planner import PlanState, Wishes, compare_plans, first_picks, in_words, missing_genes, picks_csv, values_of, why_gene
 from graphsel.planview import Lab, PlanMap, budget_figure, draw_map, html_table, newly_reached, pack_discs, picture_of, plan_map, plan_page

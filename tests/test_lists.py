@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 
 from graphsel.core.errors import GraphselError
 from graphsel.core.files import read_text
-from graphsel.lists import GENE_COLUMNS, find_rows, list_text, parse_costs, parse_genes, parse_pairs, read_costs, read_gene_list, read_pairs, split_rows
+from graphsel.genes.lists import GENE_COLUMNS, find_rows, list_text, parse_costs, parse_genes, parse_pairs, read_costs, read_gene_list, read_pairs, split_rows
 
 SYMBOLS = st.from_regex(r"[A-Za-z][A-Za-z0-9.-]{0,6}[0-9](\+[A-Z]{2,4}[0-9])?", fullmatch=True) # a number at the end: no name of a column
 GENES = st.lists(SYMBOLS, min_size=1, max_size=8, unique=True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from graphsel.core.errors import GraphselError
-from graphsel.names import AliasTable, make_aliases, plain, read_aliases, resolve, unversioned
+from graphsel.genes.symbols import AliasTable, make_aliases, plain, read_aliases, resolve, unversioned
 
 # The first columns of hgnc_complete_set.txt, as published: tab-separated, several values in quotes and split by |.
 HGNC_COLUMNS = ["hgnc_id", "symbol", "name", "locus_group", "locus_type", "status", "location", "location_sortable", "alias_symbol", "alias_name", "prev_symbol", "prev_name", "gene_group", "gene_group_id",

@@ -23,7 +23,7 @@ from graphsel.core.errors import GraphselError
 from graphsel.core.files import atomic_path, is_stream
 from graphsel.data import read_screen
 from graphsel.graph import from_edges
-from graphsel.lists import parse_genes, read_gene_list
+from graphsel.genes.lists import parse_genes, read_gene_list
 from graphsel.core.outputs import bare_cell, check_ending, check_outputs, safe_cell, safe_table, sealed, table_text, unsealed, write_table
 from graphsel.plot import save_panels
 from graphsel.select import select

@@ -15,7 +15,7 @@ from graphsel.core.errors import GraphselError
 from graphsel.core.randomness import as_rng
 from graphsel.coverage import CRITERIA
 from graphsel.criteria import make_criterion
-from graphsel.labels import perturbed_genes
+from graphsel.genes.perturbations import perturbed_genes
 from graphsel.graph import combine, from_edges
 from graphsel.selection import Selection
 from graphsel.optimize import greedy

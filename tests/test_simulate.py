@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from graphsel.core.errors import GraphselError
-from graphsel.labels import perturbed_genes
+from graphsel.genes.perturbations import perturbed_genes
 from graphsel.data import read_screen, screen_from_cells
 from graphsel.simulate import draw_biology, in_order, simulated_screen, swap_labels, true_sets
 from graphsel.graph import combine, neighbor_agreement

@@ -15,7 +15,7 @@ from graphsel.annotations import EXPERIMENTAL, Ontology, parse_gene_sets, read_g
 from graphsel.core.errors import GraphselError
 from graphsel.data import read_screen
 from graphsel.graph import combine, from_edges, from_gene_sets, make_prior
-from graphsel.names import resolve
+from graphsel.genes.symbols import resolve
 from graphsel.sources import (correlation_blocks, from_coexpression, from_embedding, from_matrix, from_networkx, from_obsp, from_pyg, read_graph, read_string,
                               read_string_aliases, rename_genes, to_networkx, to_obsp, to_pyg)
 
