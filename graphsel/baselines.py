@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .core.errors import GraphselError, check_positive_int, log, unknown_name
-from .data import check_screen
+from .screens.screen import check_screen
 from .genes.perturbations import gene_incidence, perturbation_name, perturbed_genes
 from .graph import GenePrior, Graphs
 from .likelihood import mean_shift

@@ -26,7 +26,7 @@ from .core.identity import fingerprint
 from .coverage import is_undirected
 from .coverage import CRITERIA
 from .criteria import is_mixture, make_criterion
-from .data import check_screen, split_perturbations
+from .screens.screen import check_screen, split_perturbations
 from .genes.perturbations import perturbed_genes
 from .diversity import priors_only
 from .gears import GEARS, _check_settings

@@ -164,7 +164,7 @@ def load_screen(path:str, # of --screen
                 options:dict # of `_cell_options`
                ): # AnnData
     "The screen of a file. Raises `GraphselError` for options that the kind of file has no use for."
-    from graphsel.data import read_screen
+    from graphsel.screens.read import read_screen
     given = {k: v for k, v in options.items() if v}
     try: return read_screen(path, **given)
     except TypeError as e: raise GraphselError(f"{path}: it takes no option {', '.join('--' + k.replace('_', '-') for k in given)}; they are for files of single cells") from e

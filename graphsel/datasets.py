@@ -176,7 +176,7 @@ def read_pseudobulk(path:str|Path # .h5ad of Replogle et al. 2022, `…_bulk_01.
                    ) -> "ad.AnnData": # the screen; in the normalized files, in standard deviations of control cells
     "A screen from a pseudobulk. Raises `GraphselError` when its rows are not named as published, or none is a control."
     import anndata as ad, pandas as pd
-    from graphsel.data import make_screen
+    from graphsel.screens.screen import make_screen
     name = Path(path).name
     with reading(path, "h5ad", "is the file complete?"): bulk = ad.read_h5ad(path)
     target, cells = _bulk_targets(bulk, name)
@@ -212,8 +212,8 @@ def _bulk_targets(bulk, name):
 
 # %% ../nbs/03b_datasets.ipynb #4b38dfed
 def _cells(paths, layer=None, **options):
-    from graphsel.cells import open_cells
-    from graphsel.data import screen_from_cells
+    from graphsel.screens.cells import open_cells
+    from graphsel.screens.from_cells import screen_from_cells
     with open_cells(paths[0], layer=layer) as adata:
         adata.var_names = _symbols(adata.var)
         return screen_from_cells(adata, source="/".join(paths[0].parts[-2:]), **options)

@@ -24,7 +24,7 @@ from .core.files import atomic_path, reading
 from .core.identity import fingerprint
 from .core.progress import progress
 from .genes.perturbations import perturbed_genes
-from .data import screen_from_cells
+from .screens.from_cells import screen_from_cells
 from .gearsnet import GearsNet, place_edges, positions
 from .graph import Graphs, align
 from .models import MODELS

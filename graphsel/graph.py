@@ -23,8 +23,8 @@ from .core.errors import GraphselError, check_positive_int, name_some, unknown_n
 from .core.randomness import RandomState, as_rng
 from .core.progress import progress
 from .core.identity import remember, sha1
-from .data import screen_from_table
-from .tables import ranked_responses, read_rows
+from .screens.from_tables import screen_from_table
+from .screens.tables import ranked_responses, read_rows
 
 if TYPE_CHECKING:
     import pandas as pd

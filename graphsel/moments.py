@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .cells import as_csr, matrix_of, reading_lines
+from .screens.cells import as_csr, matrix_of, reading_lines
 from .core.errors import GraphselError, name_some, unknown_name
-from .labels import read_labels
+from .screens.labels import read_labels
 from .response import picked_rows
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from .core.identity import remember
 from .core.outputs import check_ending, sealed
 from .core.progress import progress
 from .core.randomness import RandomState, as_rng
-from .data import check_screen
+from .screens.screen import check_screen
 from .genes.perturbations import gene_incidence, named_rows, perturbation_name, perturbed_genes, spelled
 from .graph import Graphs, inner_products, propagation, spectral_features, unit_rows
 from .likelihood import Calibrated, best_noise, mean_shift, tune_mixture

@@ -19,7 +19,8 @@ import scipy.sparse as sp
 from .core.errors import GraphselError, check_positive_int
 from .core.randomness import RandomState, as_rng, as_seed, child_rng
 from .core.files import atomic_path
-from .data import screen_from_cells, write_screen
+from .screens.from_cells import screen_from_cells
+from .screens.read import write_screen
 from .graph import Graphs, combine, from_edges, from_gene_sets
 from .core.outputs import write_table
 

@@ -19,13 +19,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from .annotations import read_gaf, read_gene_sets, read_reactome
-from .cells import blocks, open_cells, reading_lines
+from .screens.cells import blocks, open_cells, reading_lines
 from .core.errors import GraphselError, check_positive_int, log, name_some, shorten
 from .core.files import check_file, naming, open_inflated, reading
 from .core.progress import progress
-from .tables import is_number, read_table
+from .screens.tables import is_number, read_table
 from .graph import AlignReport, GeneGraph, Graphs, _largest_of_repeated, align, combine, from_edges, keep_top
-from .labels import find_spelling
+from .screens.labels import find_spelling
 from .genes.symbols import AliasTable, make_aliases
 from .core.outputs import bare_table
 

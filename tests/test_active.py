@@ -16,7 +16,7 @@ from test_graph import gene_names, random_graphs
 from graphsel.active import learner, learner_parts, round_sizes, rounds
 from graphsel.core.errors import GraphselError
 from graphsel.core.randomness import as_rng, as_seed
-from graphsel.data import make_screen
+from graphsel.screens.screen import make_screen
 from graphsel.genes.perturbations import perturbed_genes
 from graphsel.diversity import averaged, farthest_first, largest_cluster, plus_plus, sketch, sources
 from graphsel.graph import combine, from_edges, make_prior

@@ -8,7 +8,7 @@ from graphsel.core import identity as identity_room
 from graphsel import likelihood, response
 from graphsel.baselines import Additive, Neighbors, Transfer, best_penalty, fit_slopes, leave_one_out, neighbor_weights, singles_from
 from graphsel.core.errors import GraphselError
-from graphsel.data import check_screen, make_screen
+from graphsel.screens.screen import check_screen, make_screen
 from graphsel.graph import combine, from_edges, make_prior, perturb, propagation
 from graphsel.likelihood import best_noise, mixture_cost, softmax, tune_mixture
 from graphsel.models import GNN, load_model, make_model

@@ -8,13 +8,16 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings, strategies as st
 
-from graphsel.cells import cell_moments, group_sums, open_cells
+from graphsel.screens.cells import cell_moments, group_sums, open_cells
 from graphsel.core.errors import GraphselError
-from graphsel.data import left_out, read_screen, screen_from_cells, screen_from_lists, screen_from_table, screen_report, screens_from_cells, write_screen
+from graphsel.screens.screen import left_out, screen_report
+from graphsel.screens.read import read_screen, write_screen
+from graphsel.screens.from_cells import screen_from_cells, screens_from_cells
+from graphsel.screens.from_tables import screen_from_lists, screen_from_table
 from graphsel.genes.perturbations import perturbation_name
-from graphsel.labels import find_spelling, read_labels, split_labels
-from graphsel.quality import de_genes, expressed_candidates, knockdown, plot_cells, plot_knockdown, top_non_dropout, variable_genes
-from graphsel.tables import as_numbers, average_replicates, ranked_responses, read_rows
+from graphsel.screens.labels import find_spelling, read_labels, split_labels
+from graphsel.screens.qc import de_genes, expressed_candidates, knockdown, plot_cells, plot_knockdown, top_non_dropout, variable_genes
+from graphsel.screens.tables import as_numbers, average_replicates, ranked_responses, read_rows
 
 SEEDS = st.integers(0, 2**32 - 1)
 LABELS = ["ctrl"]*60 + ["A+ctrl"]*50 + ["A+B"]*40 + ["ctrl+B"]*30 + ["C"]*20

@@ -329,7 +329,7 @@ def test_a_learner_restricted_to_a_shortlist_takes_its_place_in_the_table(sim):
 def test_a_control_row_is_not_compared(sim):
     table = sim.screen.to_df()
     table.loc["control"] = 0.0
-    from graphsel.data import make_screen
+    from graphsel.screens.screen import make_screen
     assert "control" not in make_bench(make_screen(table), sim.graph).names
 
 

@@ -19,12 +19,14 @@ import pytest
 from scipy import sparse
 
 from graphsel.annotations import read_obo
-from graphsel.cells import open_cells
+from graphsel.screens.cells import open_cells
 from graphsel.compare import read_results
 from graphsel.statistics import summarize
 from graphsel.core.errors import GraphselError
 from graphsel.core.identity import sha1
-from graphsel.data import make_screen, read_screen, screen_from_cells, write_screen
+from graphsel.screens.screen import make_screen
+from graphsel.screens.read import read_screen, write_screen
+from graphsel.screens.from_cells import screen_from_cells
 from graphsel.gears import read_checkpoint
 from graphsel.graph import from_edges, read_prior
 from graphsel.grid import open_folder, read_task

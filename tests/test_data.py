@@ -10,11 +10,14 @@ from hypothesis import given, settings, strategies as st
 from scipy.stats import ttest_ind
 
 from graphsel.core.errors import GraphselError
-from graphsel.data import check_screen, make_screen, read_screen, screen_from_cells, screen_from_table, split_perturbations, top_de_genes, write_screen
-from graphsel.cells import difference_moments, raw_moments
-from graphsel.labels import find_spelling
+from graphsel.screens.screen import check_screen, make_screen, split_perturbations
+from graphsel.screens.read import read_screen, write_screen
+from graphsel.screens.from_cells import screen_from_cells, top_de_genes
+from graphsel.screens.from_tables import screen_from_table
+from graphsel.screens.cells import difference_moments, raw_moments
+from graphsel.screens.labels import find_spelling
 from graphsel.genes.perturbations import perturbation_name, perturbed_genes
-from graphsel.tables import read_table
+from graphsel.screens.tables import read_table
 
 SEEDS = st.integers(0, 2**32 - 1)
 

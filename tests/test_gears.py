@@ -14,7 +14,8 @@ from sklearn.base import clone
 
 from graphsel import gears, gearsnet, moments
 from graphsel.core.errors import GraphselError
-from graphsel.data import check_screen, make_screen, screen_from_cells
+from graphsel.screens.screen import check_screen, make_screen
+from graphsel.screens.from_cells import screen_from_cells
 from graphsel.gears import GEARS, PUBLISHED, CellBatches, MomentBatches, Run, rate, train
 from graphsel.gearsnet import GearsNet, load_gears_state, place_edges, positions
 from graphsel.graph import combine, from_edges, propagation

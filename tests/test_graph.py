@@ -7,7 +7,8 @@ import scipy.sparse as sp
 from hypothesis import given, settings, strategies as st
 
 from graphsel.core.errors import GraphselError
-from graphsel.data import make_screen, read_screen
+from graphsel.screens.screen import make_screen
+from graphsel.screens.read import read_screen
 from graphsel.graph import (align, combine, from_edges, from_gene_sets, from_membership, keep_top, make_prior, neighbor_agreement, perturb, read_prior, rewire,
                             set_similarity, spectral_features)
 from graphsel.sources import read_graph

@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from graphsel.core.errors import GraphselError
-from graphsel.data import make_screen
+from graphsel.screens.screen import make_screen
 from graphsel.metrics import coverage, evaluate, truth_for
 
 RNG = np.random.default_rng(0)

@@ -10,7 +10,8 @@ from graphsel.core import identity as identity_room
 from graphsel.core import errors as core
 from graphsel import likelihood, models, networks, response
 from graphsel.core.errors import GraphselError
-from graphsel.data import check_screen, make_screen, read_screen
+from graphsel.screens.screen import check_screen, make_screen
+from graphsel.screens.read import read_screen
 from graphsel.genes.perturbations import perturbed_genes
 from graphsel.graph import combine, from_edges, make_prior, perturb, propagation, spectral_features
 from graphsel.models import GNN, MODELS, load_model, make_model, measured_neighbors, rank_unmeasured

@@ -10,7 +10,8 @@ import pytest
 
 from graphsel.core.errors import GraphselError
 from graphsel.genes.perturbations import perturbed_genes
-from graphsel.data import read_screen, screen_from_cells
+from graphsel.screens.read import read_screen
+from graphsel.screens.from_cells import screen_from_cells
 from graphsel.simulate import draw_biology, in_order, simulated_screen, swap_labels, true_sets
 from graphsel.graph import combine, neighbor_agreement
 from graphsel.sources import read_graph

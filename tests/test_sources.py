@@ -13,7 +13,7 @@ from test_graph import random_graph, write
 
 from graphsel.annotations import EXPERIMENTAL, Ontology, parse_gene_sets, read_gaf, read_gaf_table, read_obo, read_reactome
 from graphsel.core.errors import GraphselError
-from graphsel.data import read_screen
+from graphsel.screens.read import read_screen
 from graphsel.graph import combine, from_edges, from_gene_sets, make_prior
 from graphsel.genes.symbols import resolve
 from graphsel.sources import (correlation_blocks, from_coexpression, from_embedding, from_matrix, from_networkx, from_obsp, from_pyg, read_graph, read_string,

@@ -12,7 +12,7 @@ from graphsel.core import identity as identity_room
 import graphsel.gears  # noqa: F401  (registers its model)
 from graphsel.core import errors as core
 from graphsel.core.errors import GraphselError
-from graphsel.data import check_screen, make_screen
+from graphsel.screens.screen import check_screen, make_screen
 from graphsel.graph import GeneGraph, combine, from_edges, make_prior, perturb
 from graphsel.models import MODELS, make_model
 

@@ -7,7 +7,7 @@ from graphsel.active import rounds
 from graphsel.budget import budget_curve, plates
 from graphsel.compare import compare
 from graphsel.statistics import summarize
-from graphsel.data import read_screen
+from graphsel.screens.read import read_screen
 from graphsel.datasets import load_graph, load_screen
 from graphsel.simulate import simulated_screen
 from graphsel.explain import why
