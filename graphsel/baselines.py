@@ -18,7 +18,8 @@ import scipy.sparse as sp
 from .core.errors import GraphselError, check_positive_int, log, unknown_name
 from .screens.screen import check_screen
 from .genes.perturbations import gene_incidence, perturbation_name, perturbed_genes
-from .graph import GenePrior, Graphs
+from .graphs.priors import GenePrior
+from .graphs.graph import Graphs
 from .likelihood import mean_shift
 from .response import (Asked, GaussianProcess, MeanModel, NoChange, ResponseModel, Ridge, as_prediction, ask, ask_head, asked_names,
                                channel_kernels, channels, check_counts, check_numbers, features_of, leave_head, solve_head, spectral_points, unit_scale)

@@ -136,8 +136,9 @@ def load_graph(paths, # graph files
                genes=None # keep these only
               ):
     "The graph or graph set of the `--graph` and `--prior` options."
-    from graphsel.graph import combine, read_prior
-    from graphsel.sources import read_graph
+    from graphsel.graphs.graph import combine
+    from graphsel.graphs.priors import read_prior
+    from graphsel.graphs.readers.read import read_graph
     graph = combine([read_graph(p, directed=directed, top_k=top_k, genes=genes) for p in paths], [read_prior(p) for p in priors])
     for p in graph.priors:
         if p.missing: log.warning("%r: no row for %s genes; they get its mean", p, f"{len(p.missing):,}")

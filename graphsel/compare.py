@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from .bench import active_picks, check_inputs, make_bench, one_shot_picks, set_up  # noqa: F401 - found here as before
 from .core.errors import GraphselError, check_positive_int, log
 from .core.files import reading
-from .graph import Graphs
+from .graphs.graph import Graphs
 from .grid import KEY, claimed, codes, dask_client, identity, open_folder, run_all, run_task, watch, write_task  # noqa: F401
 from .protocol import PRESETS, Plan, Task, make_plan, tasks  # noqa: F401
 from .core.outputs import bare_table, write_table

@@ -5,21 +5,21 @@
 # %% auto #0
 __all__ = ['CRITERIA', 'DIRECTIONS', 'incidence', 'sorted_names', 'SetFunction', 'Criterion', 'register', 'by_name',
            'target_weights', 'check_noise', 'reach_matrix', 'target_genes', 'transposed_support', 'block',
-           'is_undirected', 'RowCriterion', 'GraphReach', 'Covered', 'SoftCriterion', 'SoftReach']
+           'RowCriterion', 'GraphReach', 'Covered', 'SoftCriterion', 'SoftReach']
 
 # %% ../nbs/04c_coverage.ipynb #6004a6a8
-import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from numbers import Real
 from typing import Self
+import copy
 
 import numpy as np
 import scipy.sparse as sp
 
 from .core.errors import GraphselError, name_some, power_of_two, unknown_name
 from .genes.perturbations import gene_incidence, perturbation_name, perturbed_genes
-from .graph import Graphs
+from .graphs.graph import Graphs, is_undirected
 
 # %% ../nbs/04c_coverage.ipynb #08937acc
 def incidence(graph:Graphs, # gives the order of the genes
@@ -207,11 +207,6 @@ def block(M:sp.csr_matrix, # N x N
     "A block of a matrix, without a copy where none is needed."
     if len(rows) < M.shape[0]: M = M[rows]
     return M if len(columns) == M.shape[1] else M[:, columns]
-
-def is_undirected(graph:Graphs # one graph or several
-                 ) -> bool:
-    "True when every edge goes both ways: then so does every path."
-    return all((abs(sp.csr_matrix(g.adjacency - g.adjacency.T)) > 0).nnz == 0 for g in graph.graphs)
 
 # %% ../nbs/04c_coverage.ipynb #390d1ada
 class RowCriterion(Criterion):

@@ -22,8 +22,9 @@ from .core.randomness import RandomState, as_rng
 from .core.progress import progress
 from .coverage import CRITERIA, Criterion, GraphReach, SoftCriterion, SoftReach, incidence, register, target_weights
 from .designs import MaxSpec, SupervisionVariance, TopEigenvalue, noise_from_cells
-from .graph import Graphs, inner_products
-from .kernels import DEFAULTS, kernel_of
+from .graphs.graph import Graphs
+from .graphs.operators import inner_products
+from .graphs.kernels import DEFAULTS, kernel_of
 
 _all_ = ["CRITERIA", "Criterion", "GraphReach", "SoftReach", "MaxSpec", "TopEigenvalue", "SupervisionVariance", "register", "noise_from_cells"]
 

@@ -26,7 +26,7 @@ from .simulate import (SimulatedScreen, draw_biology, simulated_screen, swap_lab
 if TYPE_CHECKING:
     import anndata as ad
     import pandas as pd
-    from graphsel.graph import Graphs
+    from graphsel.graphs.graph import Graphs
     from graphsel.genes.symbols import AliasTable
 
 # %% ../nbs/03b_datasets.ipynb #2f85e050
@@ -219,15 +219,15 @@ def _cells(paths, layer=None, **options):
         return screen_from_cells(adata, source="/".join(paths[0].parts[-2:]), **options)
 
 def _annotations(paths, **options):
-    from graphsel.annotations import read_gaf
+    from graphsel.graphs.readers.annotations import read_gaf
     return read_gaf(paths[0], obo=paths[1], **options)
 
 def _links(paths, **options):
-    from graphsel.sources import read_string
+    from graphsel.graphs.readers.string import read_string
     return read_string(paths[0], info=paths[1], **options)
 
 def _gene_sets(paths, **options):
-    from graphsel.annotations import read_gene_sets
+    from graphsel.graphs.readers.annotations import read_gene_sets
     return read_gene_sets(paths[0], **options)
 
 # %% ../nbs/03b_datasets.ipynb #65ab277d
@@ -236,11 +236,11 @@ def _names(paths):
     return read_aliases(paths[0])
 
 def _aliases(paths):
-    from graphsel.sources import read_string_aliases
+    from graphsel.graphs.readers.string import read_string_aliases
     return read_string_aliases(*paths)
 
 def _edges(paths, **options):
-    from graphsel.sources import read_graph
+    from graphsel.graphs.readers.read import read_graph
     return read_graph(paths[0], **options)
 
 READERS = {"simulated screen": lambda paths, **options: simulated_screen(**options).screen, "simulated graph": lambda paths, **options: simulated_screen(**options).graph,

@@ -15,8 +15,9 @@ from scipy.linalg import solve_triangular
 
 from .core.errors import GraphselError, name_some, power_of_two
 from .coverage import Criterion, by_name, check_noise, incidence, register, target_weights
-from .graph import Graphs, inner_products
-from .kernels import kernel_of, kernel_product, squared_sums, stands_alone
+from .graphs.graph import Graphs
+from .graphs.operators import inner_products
+from .graphs.kernels import kernel_of, kernel_product, squared_sums, stands_alone
 
 # %% ../nbs/04d_designs.ipynb #40f57cfd
 DENSE_LIMIT = 4_000_000 # entries of a kernel block that is held as an array (32 MB): beyond, products are faster

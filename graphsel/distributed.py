@@ -23,7 +23,7 @@ from .coverage import CRITERIA
 from .criteria import is_mixture, similarity_rows
 from .coverage import Criterion, GraphReach, SoftReach
 from .genes.perturbations import gene_incidence
-from .graph import Graphs
+from .graphs.graph import Graphs
 from .optimize import greedy
 from .selection import Selection
 

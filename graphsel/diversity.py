@@ -15,8 +15,9 @@ import scipy.sparse as sp
 
 from . import uncertainty  # noqa: F401 - its learners register themselves
 from .coverage import incidence
-from .graph import inner_products, kernel_factor
-from .kernels import hop_range
+from .graphs.operators import inner_products
+from .graphs.graph import kernel_factor
+from .graphs.kernels import hop_range
 from .querying import View, hidden, leading, posterior, query, shift, top, trained, view, wide_hidden
 from .select import Problem, clusters, squared_distances, typicality
 

@@ -14,7 +14,8 @@ import scipy.sparse as sp
 
 from .core.errors import GraphselError, check_positive_int, nine_digits
 from .coverage import incidence
-from .graph import Graphs, inner_products, propagation, unit_rows
+from .graphs.graph import Graphs
+from .graphs.operators import inner_products, propagation, unit_rows
 from .selection import Selection
 
 # %% ../nbs/05d_explain.ipynb #2d2277ef

@@ -22,14 +22,14 @@ import ipywidgets as w
 from .core.errors import GraphselError, name_some
 from .core.identity import sha1
 from .datasets import data_folders, list_datasets, load_graph
-from .graph import Graphs, combine
+from .graphs.graph import Graphs, combine
 from .genes.lists import parse_costs, parse_genes, read_costs, read_gene_list
 from .planner import PlanState, Wishes, compare_plans, in_words, missing_genes, most_affordable, picks_csv, why_gene
 from .planview import Lab, budget_figure, comparison_figure, draw_map, horizon, html_table, picture_of, plan_map, plan_page, plan_table
 from .resultview import Comparison, read_comparison, result_figures, run_facts, saved_table, stability_table
 from .select import STRATEGIES, in_known_names
 from .selection import Selection
-from .sources import read_graph
+from .graphs.readers.read import read_graph
 
 # %% ../nbs/12_explore.ipynb #135a1b52
 _KINDS = (".gmt", ".tsv", ".tsv.gz", ".csv", ".csv.gz", ".txt", ".txt.gz", ".gaf.gz")

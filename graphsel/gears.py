@@ -26,7 +26,7 @@ from .core.progress import progress
 from .genes.perturbations import perturbed_genes
 from .screens.from_cells import screen_from_cells
 from .gearsnet import GearsNet, place_edges, positions
-from .graph import Graphs, align
+from .graphs.graph import Graphs, align
 from .models import MODELS
 from .networks import edge_tensors
 from .moments import Cells, Moments, gene_losses, picked_moments, read_cells

@@ -14,9 +14,11 @@ import torch
 
 from .core.errors import GraphselError
 from .genes.perturbations import perturbed_genes
-from .graph import GeneGraph, align, keep_top
+from .graphs.graph import GeneGraph, align
+from .graphs.build import keep_top
 from .networks import edge_tensors
-from .sources import correlation_blocks, from_matrix
+from .graphs.readers.coexpression import correlation_blocks
+from .graphs.build import from_matrix
 
 # %% ../nbs/07d_gearsnet.ipynb #ab3ba572
 def mlp(*sizes:int # widths, input first

@@ -25,7 +25,7 @@ from .core.randomness import as_seed
 from .core.files import check_file, reading
 from .core.progress import progress
 from .genes.perturbations import gene_incidence
-from .graph import Graphs
+from .graphs.graph import Graphs
 from .networks import CONVS, Ensemble, GateNet, Hidden, edge_tensors, hidden_kernel, loo_residuals, node_inputs, penalty, rows_of
 from .core.outputs import unsealed
 from .response import (Asked, Channels, GaussianProcess, Head, MeanModel, NoChange, ResponseModel, Ridge, ask, ask_head, asked_names,

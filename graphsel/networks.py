@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from .core.errors import unknown_name
-from .graph import Graphs, spectral_features
+from .graphs.graph import Graphs
+from .graphs.kernels import spectral_features
 from .response import unit_scale
 
 # %% ../nbs/07b_networks.ipynb #071eecdd

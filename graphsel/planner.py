@@ -17,7 +17,7 @@ import numpy as np
 from .budget import bounds_of_prefixes
 from .core.errors import GraphselError, check_positive_int, name_some
 from .explain import why
-from .graph import Graphs
+from .graphs.graph import Graphs
 from .genes.lists import parse_genes
 from .genes.symbols import genes_in, resolve
 from .core.outputs import table_text

@@ -21,7 +21,7 @@ import scipy.sparse as sp
 from .core.errors import GraphselError, check_positive_int, name_some
 from .coverage import incidence, reach_matrix
 from .explain import nearest_before
-from .graph import Graphs
+from .graphs.graph import Graphs
 from .genes.symbols import genes_in
 from .planner import in_words
 from .plot import style

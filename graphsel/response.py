@@ -30,7 +30,9 @@ from .core.progress import progress
 from .core.randomness import RandomState, as_rng
 from .screens.screen import check_screen
 from .genes.perturbations import gene_incidence, named_rows, perturbation_name, perturbed_genes, spelled
-from .graph import Graphs, inner_products, propagation, spectral_features, unit_rows
+from .graphs.graph import Graphs
+from .graphs.operators import inner_products, propagation, unit_rows
+from .graphs.kernels import spectral_features
 from .likelihood import Calibrated, best_noise, mean_shift, tune_mixture
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from .core.randomness import RandomState, as_rng, as_seed, child_rng
 from .core.identity import sha1
 from .criteria import Mixture, make_criterion
 from .coverage import Criterion
-from .graph import Graphs, perturb
+from .graphs.graph import Graphs
+from .graphs.disturb import perturb
 from .optimize import greedy
 from .select import known_to
 from .selection import Selection

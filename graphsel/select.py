@@ -6,28 +6,29 @@
 __all__ = ['STRATEGIES', 'LIMITS', 'Problem', 'Strategy', 'strategy', 'get_strategy', 'ranked', 'pick_random', 'by_score',
            'pick_degree', 'pick_pagerank', 'squared_distances', 'pick_kcenter', 'clusters', 'pick_kmeans', 'typicality',
            'pick_typiclust', 'pick_by_criterion', 'known_to', 'in_known_names', 'known_limits', 'make_problem',
-           'select', 'fill_layers', 'attach']
+           'select']
 
 # %% ../nbs/06_select.ipynb #f8373665
-import inspect
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+import inspect
+import time
 
 import numpy as np
 
-from .core.errors import GraphselError, log, name_some, nine_digits, power_of_two, unknown_name, unknown_parameter
-from .core.randomness import RandomState, as_rng, as_seed, one_thread
-from .coverage import CRITERIA
-from .criteria import is_mixture, make_criterion, parameters_of, parse_mixture
-from .coverage import incidence, sorted_names
-from .genes.perturbations import perturbation_name, perturbed_genes
-from .graph import Graphs, align, spectral_features
 from .bounds import check_budget
+from graphsel.core.errors import (
+    GraphselError, log, name_some, nine_digits, power_of_two, unknown_name, unknown_parameter,
+)
+from .core.randomness import RandomState, as_rng, as_seed, one_thread
+from .coverage import CRITERIA, incidence, sorted_names
+from .criteria import is_mixture, make_criterion, parameters_of, parse_mixture
 from .explain import explain
-from .kernels import hop_range
+from .genes.perturbations import perturbation_name, perturbed_genes
 from .genes.symbols import AliasTable, Resolution, resolve
+from .graphs.graph import Graphs, align, attach, fill_layers
+from .graphs.kernels import hop_range, spectral_features
 from .optimize import greedy
 from .selection import Selection
 
@@ -350,29 +351,3 @@ def _check_parameters(criterion, params):
     here = {p.name for p in inspect.signature(select).parameters.values() if p.kind is p.KEYWORD_ONLY}
     for k in params if own else ():
         if k not in own | {*LIMITS, *CRITERIA}: raise unknown_parameter(criterion, k, own | here | {*LIMITS})
-
-# %% ../nbs/06_select.ipynb #70b5c398
-def fill_layers(graph:Graphs # one graph or several
-               ) -> Graphs: # the same genes
-    "In each layer, genes without edges borrow those that the other layers give them (missing='backoff')."
-    if len(graph.graphs) == 1: return graph
-    def fill(layer):
-        others = [o for o in graph.graphs if o is not layer]
-        lonely = layer.genes[layer.isolated]
-        connected, _ = align(layer, layer.genes[~layer.isolated])
-        fallback = replace(graph, layers=tuple(others), priors=())
-        return align(connected, layer.genes, "backoff", fallback)[0] if len(lonely) else layer
-    return graph.map(fill)
-
-# %% ../nbs/06_select.ipynb #8920eb20
-def attach(graph:Graphs, # one graph or several
-           lists:Iterable, # lists of perturbations, or None
-           fallback:Sequence[Graphs]=() # graphs that lend edges
-          ) -> Graphs: # with all genes of the lists
-    "The graph with the genes it lacks, their edges taken from the fallback graphs; those without any are logged."
-    asked = {g for names in lists if names is not None for n in names for g in perturbed_genes(n)}
-    unknown = sorted(g for g in asked if g not in graph)
-    if not unknown: return graph
-    graph, found = align(graph, [*graph.genes, *unknown], "backoff", list(fallback) or None)
-    log.warning("%s", found)
-    return graph

@@ -21,7 +21,8 @@ from .core.randomness import RandomState, as_rng, as_seed, child_rng
 from .core.files import atomic_path
 from .screens.from_cells import screen_from_cells
 from .screens.read import write_screen
-from .graph import Graphs, combine, from_edges, from_gene_sets
+from .graphs.graph import Graphs, combine
+from .graphs.build import from_edges, from_gene_sets
 from .core.outputs import write_table
 
 if TYPE_CHECKING:

@@ -19,7 +19,9 @@ from graphsel.core.randomness import as_rng, as_seed
 from graphsel.screens.screen import make_screen
 from graphsel.genes.perturbations import perturbed_genes
 from graphsel.diversity import averaged, farthest_first, largest_cluster, plus_plus, sketch, sources
-from graphsel.graph import combine, from_edges, make_prior
+from graphsel.graphs.graph import combine
+from graphsel.graphs.build import from_edges
+from graphsel.graphs.priors import make_prior
 from graphsel.models import make_model
 from graphsel.querying import RULES, SIGMA, leading, narrow, posterior, query, scaled, top
 from graphsel.select import STRATEGIES, Problem, get_strategy, squared_distances

@@ -9,7 +9,11 @@ from graphsel import likelihood, response
 from graphsel.baselines import Additive, Neighbors, Transfer, best_penalty, fit_slopes, leave_one_out, neighbor_weights, singles_from
 from graphsel.core.errors import GraphselError
 from graphsel.screens.screen import check_screen, make_screen
-from graphsel.graph import combine, from_edges, make_prior, perturb, propagation
+from graphsel.graphs.graph import combine
+from graphsel.graphs.build import from_edges
+from graphsel.graphs.priors import make_prior
+from graphsel.graphs.disturb import perturb
+from graphsel.graphs.operators import propagation
 from graphsel.likelihood import best_noise, mixture_cost, softmax, tune_mixture
 from graphsel.models import GNN, load_model, make_model
 from graphsel.response import GaussianProcess, MeanModel, channels

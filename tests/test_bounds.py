@@ -13,7 +13,7 @@ from graphsel.core.errors import GraphselError
 from graphsel.coverage import GraphReach
 from graphsel.coverage import CRITERIA
 from graphsel.criteria import make_criterion
-from graphsel.graph import from_edges
+from graphsel.graphs.build import from_edges
 
 SEEDS = st.integers(0, 2**32 - 1)
 PATH10 = from_edges(list("000045558"), list("123456789"))

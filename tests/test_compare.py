@@ -3,7 +3,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graphsel.bench import check_inputs, disturb, picks_of
+from graphsel.bench import check_inputs, picks_of
+from graphsel.graphs.disturb import disturb
 from graphsel.grid import KEY, run_task
 from graphsel.protocol import PRESETS, Task, make_plan, tasks
 from graphsel.compare import compare, read_results
@@ -12,7 +13,8 @@ from graphsel.statistics import summarize
 from graphsel.core.errors import GraphselError
 from graphsel.core.randomness import child_rng
 from graphsel.simulate import simulated_screen
-from graphsel.graph import combine, make_prior
+from graphsel.graphs.graph import combine
+from graphsel.graphs.priors import make_prior
 from graphsel.metrics import LOWER_IS_BETTER
 from graphsel.models import MODELS
 from graphsel.response import MeanModel
@@ -223,7 +225,7 @@ def test_every_kind_of_noise_is_an_axis(sim):
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
 @pytest.mark.parametrize("directed", [False, True])
 def test_disturbed_graphs_have_the_edges_they_should(share, directed):
-    from graphsel.graph import from_edges
+    from graphsel.graphs.build import from_edges
     rng = np.random.default_rng(1)
     g = from_edges(rng.integers(80, size=600).astype(str), rng.integers(80, size=600).astype(str), rng.random(600) + .1, directed=directed)
     each = {k: disturb(g, share, k, child_rng(0, k)) for k in NOISE_KINDS}
@@ -241,7 +243,9 @@ def test_disturbed_graphs_have_the_edges_they_should(share, directed):
 
 def test_permuted_genes_take_their_priors_along():
     import pandas as pd
-    from graphsel.graph import combine, from_edges, make_prior
+    from graphsel.graphs.graph import combine
+    from graphsel.graphs.build import from_edges
+    from graphsel.graphs.priors import make_prior
     g = from_edges(list("ABCD"), list("BCDE"))
     both = combine([g], [make_prior(pd.DataFrame(np.eye(4), index=list("ABCD")), "p")])
     d = disturb(both, 1.0, "permuted", child_rng(0, "x"))

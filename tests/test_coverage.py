@@ -7,10 +7,11 @@ from test_criteria import INSTANCES, instance
 from test_graph import dense_operator, gene_names, random_graph, random_graphs
 
 from graphsel.core.errors import GraphselError
-from graphsel.coverage import (CRITERIA, DIRECTIONS, Criterion, GraphReach, SoftReach, block, by_name, check_noise, incidence, is_undirected, reach_matrix, register, sorted_names,
-                               target_genes, target_weights, transposed_support)
+from graphsel.coverage import CRITERIA, DIRECTIONS, Criterion, GraphReach, SoftReach, block, by_name, check_noise, incidence, reach_matrix, register, sorted_names, target_genes, target_weights, transposed_support
+from graphsel.graphs.graph import is_undirected
 from graphsel.criteria import FacilityLocation, make_criterion
-from graphsel.graph import combine, from_edges
+from graphsel.graphs.graph import combine
+from graphsel.graphs.build import from_edges
 
 SEEDS = st.integers(0, 2**32 - 1)
 PATH10 = from_edges(list("000045558"), list("123456789"))

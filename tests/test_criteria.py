@@ -14,7 +14,9 @@ from graphsel.coverage import CRITERIA
 from graphsel.criteria import FacilityLocation, GraphCut, Mixture, check_criterion, make_criterion, parse_mixture, similarity_rows
 from graphsel.designs import MaxSpec, SupervisionVariance, TopEigenvalue
 from graphsel.genes.perturbations import perturbed_genes
-from graphsel.graph import combine, from_edges, make_prior
+from graphsel.graphs.graph import combine
+from graphsel.graphs.build import from_edges
+from graphsel.graphs.priors import make_prior
 from graphsel.optimize import greedy
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from graphsel.annotations import read_obo
+from graphsel.graphs.readers.annotations import read_obo
 from graphsel.screens.cells import open_cells
 from graphsel.compare import read_results
 from graphsel.statistics import summarize
@@ -28,7 +28,8 @@ from graphsel.screens.screen import make_screen
 from graphsel.screens.read import read_screen, write_screen
 from graphsel.screens.from_cells import screen_from_cells
 from graphsel.gears import read_checkpoint
-from graphsel.graph import from_edges, read_prior
+from graphsel.graphs.build import from_edges
+from graphsel.graphs.priors import read_prior
 from graphsel.grid import open_folder, read_task
 from graphsel.genes.lists import read_costs, read_gene_list, read_pairs
 from graphsel.models import load_model, make_model
@@ -37,7 +38,10 @@ from graphsel.protocol import make_plan
 from graphsel.resultview import read_comparison, run_facts, saved_table
 from graphsel.select import select
 from graphsel.selection import Selection
-from graphsel.sources import from_coexpression, from_embedding, read_graph, read_string_aliases
+from graphsel.graphs.readers.coexpression import from_coexpression
+from graphsel.graphs.readers.embedding import from_embedding
+from graphsel.graphs.readers.read import read_graph
+from graphsel.graphs.readers.string import read_string_aliases
 
 SECONDS = 20  # a file that takes longer hangs
 FAST = 3  # damaged files of each format; the slow test makes one of each kind of damage

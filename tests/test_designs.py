@@ -13,8 +13,8 @@ from graphsel.core.errors import GraphselError
 from graphsel.coverage import incidence
 from graphsel.genes.perturbations import perturbed_genes
 from graphsel.designs import KernelBlocks, Known, MaxSpec, SupervisionVariance, TopEigenvalue, bordered_top, noise_from_cells
-from graphsel.graph import from_edges
-from graphsel.kernels import kernel_of, stands_alone
+from graphsel.graphs.build import from_edges
+from graphsel.graphs.kernels import kernel_of, stands_alone
 
 SEEDS = st.integers(0, 2**32 - 1)
 PATH10 = from_edges(list("000045558"), list("123456789")) # 0-1, 0-2, 0-3, 0-4, 4-5, 5-6, 5-7, 5-8, 8-9

@@ -14,7 +14,8 @@ from graphsel.core.errors import GraphselError
 from graphsel.coverage import CRITERIA
 from graphsel.criteria import make_criterion
 from graphsel.distributed import default_parts, greedi, moments, part_of
-from graphsel.graph import from_edges, make_prior
+from graphsel.graphs.build import from_edges
+from graphsel.graphs.priors import make_prior
 from graphsel.optimize import greedy
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -177,7 +178,7 @@ def test_facility_is_thinned_alike_in_all_parts():
 
 
 def test_a_set_of_graphs_with_a_prior():
-    from graphsel.graph import combine
+    from graphsel.graphs.graph import combine
     import pandas as pd
     g = graph_of(20)
     prior = make_prior(pd.DataFrame(np.random.default_rng(0).normal(size=(20, 5)), index=g.genes), "prior")

@@ -22,7 +22,7 @@ from graphsel.coverage import GraphReach
 from graphsel.coverage import CRITERIA
 from graphsel.criteria import make_criterion
 from graphsel.explore import PlanExplorer, ResultExplorer, explore, graph_choices, uploaded
-from graphsel.graph import from_edges
+from graphsel.graphs.build import from_edges
 from graphsel.genes.lists import parse_costs, parse_genes
 from graphsel.optimize import greedy
 from graphsel.planner import PlanState, Wishes, compare_plans, first_picks, in_words, missing_genes, picks_csv, values_of, why_gene
@@ -30,7 +30,7 @@ from graphsel.planview import Lab, PlanMap, budget_figure, draw_map, html_table,
 from graphsel.resultview import advantage, read_comparison, run_facts, saved_table, stability_table
 from graphsel.select import STRATEGIES, select
 from graphsel.selection import Selection
-from graphsel.sources import read_graph
+from graphsel.graphs.readers.read import read_graph
 
 SEEDS = st.integers(0, 2**32 - 1)
 NESTED = [n for n, s in STRATEGIES.items() if s.kind in ("criterion", "baseline") and s.nested]

@@ -21,7 +21,9 @@ import torch
 from graphsel.core.errors import GraphselError
 from graphsel.core.identity import fingerprint, sha1
 from graphsel.coverage import CRITERIA
-from graphsel.graph import combine, from_edges, make_prior
+from graphsel.graphs.graph import combine
+from graphsel.graphs.build import from_edges
+from graphsel.graphs.priors import make_prior
 from graphsel.models import MODELS
 from graphsel.baselines import Additive
 from graphsel.response import GaussianProcess, MeanModel

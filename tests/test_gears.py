@@ -18,12 +18,14 @@ from graphsel.screens.screen import check_screen, make_screen
 from graphsel.screens.from_cells import screen_from_cells
 from graphsel.gears import GEARS, PUBLISHED, CellBatches, MomentBatches, Run, rate, train
 from graphsel.gearsnet import GearsNet, load_gears_state, place_edges, positions
-from graphsel.graph import combine, from_edges, propagation
+from graphsel.graphs.graph import combine
+from graphsel.graphs.build import from_edges
+from graphsel.graphs.operators import propagation
 from graphsel.networks import edge_tensors
 from graphsel.models import load_model, make_model
 from graphsel.moments import central_moments, expected_loss, gene_losses, nonzero_genes, nonzero_in_cells, picked_moments, read_cells
 from graphsel.simulate import simulated_screen
-from graphsel.sources import from_coexpression
+from graphsel.graphs.readers.coexpression import from_coexpression
 
 SIM = simulated_screen(24, 30, cells_per_perturbation=8, n_control=60, pairs=4, random_state=2)
 SCREEN, GRAPH = SIM.screen, SIM.graph

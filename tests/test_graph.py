@@ -9,9 +9,12 @@ from hypothesis import given, settings, strategies as st
 from graphsel.core.errors import GraphselError
 from graphsel.screens.screen import make_screen
 from graphsel.screens.read import read_screen
-from graphsel.graph import (align, combine, from_edges, from_gene_sets, from_membership, keep_top, make_prior, neighbor_agreement, perturb, read_prior, rewire,
-                            set_similarity, spectral_features)
-from graphsel.sources import read_graph
+from graphsel.graphs.graph import align, combine, neighbor_agreement
+from graphsel.graphs.build import from_edges, from_gene_sets, from_membership, keep_top, set_similarity
+from graphsel.graphs.priors import make_prior, read_prior
+from graphsel.graphs.disturb import perturb, rewire
+from graphsel.graphs.kernels import spectral_features
+from graphsel.graphs.readers.read import read_graph
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -10,10 +10,12 @@ from scipy.linalg import expm
 
 from graphsel.core import identity as identity_room
 from graphsel.core import errors as core
-from graphsel import kernels
+from graphsel.graphs import kernels
 from graphsel.core.errors import GraphselError
-from graphsel.graph import combine, from_edges, make_prior
-from graphsel.kernels import (KernelProduct, hop_range, kernel_of, kernel_product, similarity_factor, spectral_factor, spectrum, squared_sums, stands_alone)
+from graphsel.graphs.graph import combine
+from graphsel.graphs.build import from_edges
+from graphsel.graphs.priors import make_prior
+from graphsel.graphs.kernels import KernelProduct, hop_range, kernel_of, kernel_product, similarity_factor, spectral_factor, spectrum, squared_sums, stands_alone
 
 SEEDS = st.integers(0, 2**32 - 1)
 PATH10 = from_edges(list("000045558"), list("123456789")) # 0-1, 0-2, 0-3, 0-4, 4-5, 5-6, 5-7, 5-8, 8-9

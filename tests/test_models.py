@@ -13,12 +13,17 @@ from graphsel.core.errors import GraphselError
 from graphsel.screens.screen import check_screen, make_screen
 from graphsel.screens.read import read_screen
 from graphsel.genes.perturbations import perturbed_genes
-from graphsel.graph import combine, from_edges, make_prior, perturb, propagation, spectral_features
+from graphsel.graphs.graph import combine
+from graphsel.graphs.build import from_edges
+from graphsel.graphs.priors import make_prior
+from graphsel.graphs.disturb import perturb
+from graphsel.graphs.operators import propagation
+from graphsel.graphs.kernels import spectral_features
 from graphsel.models import GNN, MODELS, load_model, make_model, measured_neighbors, rank_unmeasured
 from graphsel.core.outputs import sealed
 from graphsel.response import Channels, GaussianProcess, Ridge, channels
 from graphsel.likelihood import best_noise
-from graphsel.sources import read_graph
+from graphsel.graphs.readers.read import read_graph
 
 GENES = [f"g{i:02}" for i in range(40)]
 NAMES = sorted(MODELS)

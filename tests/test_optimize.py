@@ -16,9 +16,9 @@ from graphsel.coverage import CRITERIA
 from graphsel.criteria import FacilityLocation, make_criterion
 from graphsel.designs import MaxSpec, SupervisionVariance
 from graphsel.distributed import greedi
-from graphsel.graph import from_edges
+from graphsel.graphs.build import from_edges
 from graphsel.optimize import BOUNDS, METHODS, TIES, greedy
-from graphsel.sources import read_graph
+from graphsel.graphs.readers.read import read_graph
 
 SEEDS = st.integers(0, 2**32 - 1)
 SUBMODULAR = [n for n in INSTANCES if CRITERIA[n].submodular]

@@ -22,13 +22,13 @@ from graphsel.compare import read_results, write_results
 from graphsel.core.errors import GraphselError
 from graphsel.core.files import atomic_path, is_stream
 from graphsel.screens.read import read_screen
-from graphsel.graph import from_edges
+from graphsel.graphs.build import from_edges
 from graphsel.genes.lists import parse_genes, read_gene_list
 from graphsel.core.outputs import bare_cell, check_ending, check_outputs, safe_cell, safe_table, sealed, table_text, unsealed, write_table
 from graphsel.plot import save_panels
 from graphsel.select import select
 from graphsel.selection import Selection
-from graphsel.sources import read_graph
+from graphsel.graphs.readers.read import read_graph
 from graphsel.screens.tables import read_table
 
 HOSTILE = ["=1+1", "@SUM(A1)", "-2-x", "+3x", "\tcmd", "\rcmd", "'=x", "''@x", "＝1", "5'-end", "A#1", 'say "x"', "TP53"]

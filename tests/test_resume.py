@@ -25,7 +25,8 @@ from graphsel.protocol import make_plan, tasks
 from graphsel.core.errors import GraphselError
 from graphsel.core.files import atomic_path, signature
 from graphsel.simulate import simulated_screen
-from graphsel.graph import combine, make_prior
+from graphsel.graphs.graph import combine
+from graphsel.graphs.priors import make_prior
 from graphsel.grid import Remaining, claimed, identity, open_folder, run_all, watch
 from graphsel.models import MODELS
 from graphsel.response import MeanModel

@@ -11,7 +11,9 @@ from test_graph import gene_names, random_graph
 from graphsel.core.errors import GraphselError
 from graphsel.coverage import CRITERIA
 from graphsel.criteria import check_criterion, make_criterion
-from graphsel.graph import combine, from_edges, perturb
+from graphsel.graphs.graph import combine
+from graphsel.graphs.build import from_edges
+from graphsel.graphs.disturb import perturb
 from graphsel.optimize import greedy
 from graphsel.robust import AcrossGraphs, known_everywhere, robust_select, scenarios, shares_along, stability
 

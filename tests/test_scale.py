@@ -14,12 +14,13 @@ from graphsel.screens.screen import make_screen
 from graphsel.designs import MaxSpec, SupervisionVariance, TopEigenvalue
 from graphsel.distributed import greedi
 from graphsel.explain import explain, why
-from graphsel.graph import from_edges, neighbor_agreement
+from graphsel.graphs.build import from_edges
+from graphsel.graphs.graph import neighbor_agreement
 from graphsel.metrics import evaluate, row_correlation
 from graphsel.moments import nonzero_genes
 from graphsel.optimize import METHODS, greedy
 from graphsel.select import select, typicality
-from graphsel.sources import correlation_blocks
+from graphsel.graphs.readers.coexpression import correlation_blocks
 
 TIMES = st.sampled_from([1e-30, 1e-12, 3e-8, 1e-7, 1/3, 1e9, 7e12, 1e30])
 SEEDS = st.integers(0, 2**32 - 1)

@@ -16,10 +16,12 @@ from graphsel.core.randomness import as_rng
 from graphsel.coverage import CRITERIA
 from graphsel.criteria import make_criterion
 from graphsel.genes.perturbations import perturbed_genes
-from graphsel.graph import combine, from_edges
+from graphsel.graphs.graph import combine
+from graphsel.graphs.build import from_edges
 from graphsel.selection import Selection
 from graphsel.optimize import greedy
-from graphsel.select import STRATEGIES, Problem, Strategy, fill_layers, in_known_names, make_problem, pick_kcenter, pick_typiclust, ranked, select, squared_distances, strategy, typicality
+from graphsel.select import STRATEGIES, Problem, Strategy, in_known_names, make_problem, pick_kcenter, pick_typiclust, ranked, select, squared_distances, strategy, typicality
+from graphsel.graphs.graph import fill_layers
 
 SEEDS = st.integers(0, 2**32 - 1)
 ONE_SHOT = [n for n, s in STRATEGIES.items() if s.kind in ("criterion", "baseline")]

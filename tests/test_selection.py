@@ -10,7 +10,7 @@ from graphsel.core.errors import GraphselError
 from graphsel.coverage import GraphReach
 from graphsel.criteria import FacilityLocation, make_criterion
 from graphsel.designs import MaxSpec, SupervisionVariance
-from graphsel.graph import from_edges
+from graphsel.graphs.build import from_edges
 from graphsel.optimize import greedy
 from graphsel.planner import in_words
 from graphsel.selection import Selection, as_saved, describe, exhausted, productive_picks

@@ -13,8 +13,8 @@ from graphsel.genes.perturbations import perturbed_genes
 from graphsel.screens.read import read_screen
 from graphsel.screens.from_cells import screen_from_cells
 from graphsel.simulate import draw_biology, in_order, simulated_screen, swap_labels, true_sets
-from graphsel.graph import combine, neighbor_agreement
-from graphsel.sources import read_graph
+from graphsel.graphs.graph import combine, neighbor_agreement
+from graphsel.graphs.readers.read import read_graph
 
 FINGERPRINT = """
 import hashlib, numpy as np

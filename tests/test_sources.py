@@ -11,13 +11,19 @@ import scipy.sparse as sp
 from hypothesis import given, settings, strategies as st
 from test_graph import random_graph, write
 
-from graphsel.annotations import EXPERIMENTAL, Ontology, parse_gene_sets, read_gaf, read_gaf_table, read_obo, read_reactome
+from graphsel.graphs.readers.annotations import EXPERIMENTAL, Ontology, parse_gene_sets, read_gaf, read_gaf_table, read_obo, read_reactome
 from graphsel.core.errors import GraphselError
 from graphsel.screens.read import read_screen
-from graphsel.graph import combine, from_edges, from_gene_sets, make_prior
+from graphsel.graphs.graph import combine
+from graphsel.graphs.build import from_edges, from_gene_sets
+from graphsel.graphs.priors import make_prior
 from graphsel.genes.symbols import resolve
-from graphsel.sources import (correlation_blocks, from_coexpression, from_embedding, from_matrix, from_networkx, from_obsp, from_pyg, read_graph, read_string,
-                              read_string_aliases, rename_genes, to_networkx, to_obsp, to_pyg)
+from graphsel.graphs.readers.coexpression import correlation_blocks, from_coexpression
+from graphsel.graphs.readers.embedding import from_embedding
+from graphsel.graphs.build import from_matrix, rename_genes
+from graphsel.graphs.convert import from_networkx, from_obsp, from_pyg, to_networkx, to_obsp, to_pyg
+from graphsel.graphs.readers.read import read_graph
+from graphsel.graphs.readers.string import read_string, read_string_aliases
 
 SEEDS = st.integers(0, 2**32 - 1)
 

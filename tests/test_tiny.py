@@ -13,7 +13,10 @@ import graphsel.gears  # noqa: F401  (registers its model)
 from graphsel.core import errors as core
 from graphsel.core.errors import GraphselError
 from graphsel.screens.screen import check_screen, make_screen
-from graphsel.graph import GeneGraph, combine, from_edges, make_prior, perturb
+from graphsel.graphs.graph import GeneGraph, combine
+from graphsel.graphs.build import from_edges
+from graphsel.graphs.priors import make_prior
+from graphsel.graphs.disturb import perturb
 from graphsel.models import MODELS, make_model
 
 GENES = [f"g{i:02}" for i in range(24)]

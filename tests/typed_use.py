@@ -11,14 +11,15 @@ from graphsel.screens.read import read_screen
 from graphsel.datasets import load_graph, load_screen
 from graphsel.simulate import simulated_screen
 from graphsel.explain import why
-from graphsel.graph import AlignReport, GeneGraph, Graphs, align, combine, from_edges
+from graphsel.graphs.graph import AlignReport, GeneGraph, Graphs, align, combine
+from graphsel.graphs.build import from_edges
 from graphsel.models import load_model, make_model
 from graphsel.optimize import greedy
 from graphsel.criteria import make_criterion
 from graphsel.response import ResponseModel
 from graphsel.select import select
 from graphsel.selection import Selection
-from graphsel.sources import read_graph
+from graphsel.graphs.readers.read import read_graph
 
 
 def plan_a_screen(folder: Path) -> list[str]:
