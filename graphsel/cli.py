@@ -300,7 +300,8 @@ def _in_known_names(lists, graph, aliases=None):
 def _alias_table(wish):
     "The table of `--aliases`: a file, or the name of a table in the registry."
     if wish is None: return None
-    from graphsel.datasets import list_datasets, load_names
+    from graphsel.datasets.registry import list_datasets
+    from graphsel.datasets.load import load_names
     from graphsel.genes.symbols import read_aliases
     known = list_datasets().query("kind == 'names'")["name"].tolist()
     return load_names(wish) if wish in known and not Path(wish).exists() else read_aliases(wish)
@@ -613,7 +614,7 @@ def list_command(what):
     if what == "strategies": click.echo("graphsel: recommended is variance, best in measurements (README); graphreach is the paper's, and the default. What begins with active: learns round by round, for compare only", err=True)
 
 def _show_datasets():
-    from graphsel.datasets import data_folders, list_datasets
+    from graphsel.datasets.registry import data_folders, list_datasets
     table = list_datasets()
     for row in (table.columns, *table.to_numpy()): click.echo("{:21} {:7} {:>6}  {:11} {:13} {}".format(*row[:6]))
     click.echo(f"graphsel: files are looked for in {' and '.join(map(str, data_folders()))} (GRAPHSEL_DATA names a folder of yours)", err=True)
@@ -643,7 +644,7 @@ def demo_command(out, seed):
     Example: graphsel demo --out demo --seed 1
     """
     from graphsel.compare import compare
-    from graphsel.simulate import simulated_screen
+    from graphsel.datasets.simulate import simulated_screen
     from graphsel.select import select
     out = Path(out)
     _check_demo(out, seed)

@@ -21,7 +21,8 @@ import ipywidgets as w
 
 from .core.errors import GraphselError, name_some
 from .core.identity import sha1
-from .datasets import data_folders, list_datasets, load_graph
+from .datasets.registry import data_folders, list_datasets
+from .datasets.load import load_graph
 from .graphs.graph import Graphs, combine
 from .genes.lists import parse_costs, parse_genes, read_costs, read_gene_list
 from .planner import PlanState, Wishes, compare_plans, in_words, missing_genes, most_affordable, picks_csv, why_gene

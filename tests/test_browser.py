@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from conftest import ROOT
 
 from graphsel.cli import main
-from graphsel.simulate import simulated_screen
+from graphsel.datasets.simulate import simulated_screen
 from graphsel.planview import plan_page
 from graphsel.selection import Selection
 

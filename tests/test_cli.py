@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from graphsel.cli import main
-from graphsel.simulate import simulated_screen
+from graphsel.datasets.simulate import simulated_screen
 from graphsel.genes.symbols import make_aliases
 from graphsel.select import STRATEGIES, ranked, strategy
 
@@ -403,7 +403,7 @@ def test_many_unknown_names_get_a_hint(net, tmp_path, names, says):
 
 def test_aliases_from_the_registry(net, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("graphsel.datasets.load_names", lambda name: (asked.append(name), make_aliases([("alpha", "A")]))[1])
+    monkeypatch.setattr("graphsel.datasets.load.load_names", lambda name: (asked.append(name), make_aliases([("alpha", "A")]))[1])
     (tmp_path/"c.txt").write_text("alpha\nB\n")
     assert {o["gene"] for o in picks("--graph", net, "--budget", 2, "--candidates", tmp_path/"c.txt", "--aliases", "hgnc")["picks"]} == {"A", "B"} and asked == ["hgnc"]
     r = run("select", "--graph", net, "--budget", 1, "--aliases", "hgncc")

@@ -12,7 +12,7 @@ from graphsel.bench import make_bench, set_up
 from graphsel.statistics import summarize
 from graphsel.core.errors import GraphselError
 from graphsel.core.randomness import child_rng
-from graphsel.simulate import simulated_screen
+from graphsel.datasets.simulate import simulated_screen
 from graphsel.graphs.graph import combine
 from graphsel.graphs.priors import make_prior
 from graphsel.metrics import LOWER_IS_BETTER

@@ -21,12 +21,14 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-import graphsel.datasets as datasets
-import graphsel.downloads as downloads
+from graphsel.datasets import registry as registry_room
+import graphsel.datasets.load as datasets
+import graphsel.datasets.download as downloads
 from graphsel.cli import main
 from graphsel.core.errors import GraphselError
-from graphsel.datasets import GRAPHS, SCREENS, Dataset, data_folders, fetch, find_dataset, find_file, list_datasets, load_graph, load_names, load_screen, read_pseudobulk
-from graphsel.downloads import Remote, check_file, download, known_checksum, size_text, what_is_wrong
+from graphsel.datasets.registry import GRAPHS, SCREENS, Dataset, data_folders, find_dataset, find_file, list_datasets
+from graphsel.datasets.load import fetch, load_graph, load_names, load_screen, read_pseudobulk
+from graphsel.datasets.download import Remote, check_file, download, known_checksum, size_text, what_is_wrong
 
 TABLE = b"source\ttarget\n" + b"".join(b"G%d\tG%d\n" % (i, i + 1) for i in range(20_000))
 PAGE = b"<!DOCTYPE html>\n<html><head><title>Are you human?</title></head></html>"
@@ -157,9 +159,9 @@ def test_downloads_go_where_one_can_write(server, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("GRAPHSEL_DATA", str(tmp_path / "file"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(datasets, "data_folders", lambda folder=None: [tmp_path / "file", tmp_path / "cache"])
+    monkeypatch.setattr(registry_room, "data_folders", lambda folder=None: [tmp_path / "file", tmp_path / "cache"])
     assert fetch(one(server))[0] == tmp_path / "cache" / "edges.tsv"
-    monkeypatch.setattr(datasets, "data_folders", lambda folder=None: [tmp_path / "file"])
+    monkeypatch.setattr(registry_room, "data_folders", lambda folder=None: [tmp_path / "file"])
     with pytest.raises(GraphselError, match="cannot write to .*set GRAPHSEL_DATA"): fetch(one(server))
 
 

@@ -22,9 +22,9 @@ import numpy as np
 import pytest
 import requests
 
-import graphsel.downloads as downloads
+import graphsel.datasets.download as downloads
 from graphsel.core.errors import GraphselError
-from graphsel.downloads import Limits, Part, Remote, Watch, check_file, download, unpack, what_is_wrong
+from graphsel.datasets.download import Limits, Part, Remote, Watch, check_file, download, unpack, what_is_wrong
 
 TABLE = b"source\ttarget\n" + b"".join(b"G%d\tG%d\n" % (i, i + 1) for i in range(20_000))
 NEW = TABLE.replace(b"G1\t", b"G2\t").replace(b"G19999\t", b"G19998\t")  # changed in both halves

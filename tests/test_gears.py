@@ -24,7 +24,7 @@ from graphsel.graphs.operators import propagation
 from graphsel.networks import edge_tensors
 from graphsel.models import load_model, make_model
 from graphsel.moments import central_moments, expected_loss, gene_losses, nonzero_genes, nonzero_in_cells, picked_moments, read_cells
-from graphsel.simulate import simulated_screen
+from graphsel.datasets.simulate import simulated_screen
 from graphsel.graphs.readers.coexpression import from_coexpression
 
 SIM = simulated_screen(24, 30, cells_per_perturbation=8, n_control=60, pairs=4, random_state=2)

@@ -410,7 +410,7 @@ def test_a_name_is_no_formula_of_a_figure():
 
 def test_a_comparison_clears_away_its_own_halves_only(tmp_path):
     from graphsel.compare import compare
-    from graphsel.simulate import simulated_screen
+    from graphsel.datasets.simulate import simulated_screen
     sim = simulated_screen(random_state=0)
     kept, halves = [".git-credentials", ".my-notes.csv", ".results-mine.csv"], [".results-ab12_cd9.csv", ".run-abcdefgh.json"]
     for name in (*kept, *halves): (tmp_path/name).write_text("mine")

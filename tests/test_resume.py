@@ -24,7 +24,7 @@ from graphsel.compare import compare, read_results
 from graphsel.protocol import make_plan, tasks
 from graphsel.core.errors import GraphselError
 from graphsel.core.files import atomic_path, signature
-from graphsel.simulate import simulated_screen
+from graphsel.datasets.simulate import simulated_screen
 from graphsel.graphs.graph import combine
 from graphsel.graphs.priors import make_prior
 from graphsel.grid import Remaining, claimed, identity, open_folder, run_all, watch

@@ -12,7 +12,7 @@ from graphsel.core.errors import GraphselError
 from graphsel.genes.perturbations import perturbed_genes
 from graphsel.screens.read import read_screen
 from graphsel.screens.from_cells import screen_from_cells
-from graphsel.simulate import draw_biology, in_order, simulated_screen, swap_labels, true_sets
+from graphsel.datasets.simulate import draw_biology, in_order, simulated_screen, swap_labels, true_sets
 from graphsel.graphs.graph import combine, neighbor_agreement
 from graphsel.graphs.readers.read import read_graph
 

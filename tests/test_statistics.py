@@ -6,7 +6,7 @@ import pytest
 from graphsel.statistics import SUMMARY_COLUMNS, holm, summarize
 from graphsel.compare import compare
 from graphsel.core.errors import GraphselError
-from graphsel.simulate import simulated_screen
+from graphsel.datasets.simulate import simulated_screen
 from graphsel.metrics import budget_saved
 from graphsel.statistics import (OVERLAP, bootstrap_interval, bootstrap_weights, by_split, corrected_p, few_splits, half_width, initial_risk, interval,
                                  jaccard, laboratory_time, mean_interval, noise_stability, overlap_of, pick_overlap, ratio_interval, saved_in_draws,

@@ -8,8 +8,8 @@ from graphsel.budget import budget_curve, plates
 from graphsel.compare import compare
 from graphsel.statistics import summarize
 from graphsel.screens.read import read_screen
-from graphsel.datasets import load_graph, load_screen
-from graphsel.simulate import simulated_screen
+from graphsel.datasets.load import load_graph, load_screen
+from graphsel.datasets.simulate import simulated_screen
 from graphsel.explain import why
 from graphsel.graphs.graph import AlignReport, GeneGraph, Graphs, align, combine
 from graphsel.graphs.build import from_edges
