@@ -21,8 +21,9 @@ from .baselines import Additive, sources_of
 from .core.errors import GraphselError, log, name_some, shorten
 from .core.identity import fingerprint
 from .core.randomness import child_rng
-from .coverage import CRITERIA
-from .criteria import is_mixture, make_criterion
+from .criteria.base import CRITERIA
+from .criteria.mixture import is_mixture
+from .criteria.registry import make_criterion
 from .diversity import priors_only
 from .gears import GEARS, _check_settings
 from .genes.perturbations import perturbed_genes

@@ -17,7 +17,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from .core.errors import GraphselError, check_positive_int, name_some, power_of_two
-from .coverage import Criterion, RowCriterion
+from .criteria.base import Criterion
+from .criteria.coverage import RowCriterion
 
 # %% ../nbs/05b_bounds.ipynb #867da5dd
 @dataclass(frozen=True, eq=False)
@@ -260,7 +261,7 @@ def dual_bound(criterion:Criterion, # GraphReach or a facility form, in any stat
                steps:int=500 # subgradient steps
               ) -> float: # no feasible plan has a larger value
     "Lagrangian upper bound (Cornuejols, Fisher & Nemhauser 1977). Raises `GraphselError` for criteria it does not hold for."
-    from graphsel.compiled import buyers, priced_gains
+    from graphsel.criteria.loops import buyers, priced_gains
     if not has_dual(criterion): raise GraphselError(f"{criterion.name} has no dual bound; it holds where each target counts its best pick (graphreach, facility)")
     c = criterion.start(limits.measured)
     given, everyone = (c.hard, c.weights, c.count, c.state), np.arange(len(c.elements))

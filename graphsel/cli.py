@@ -602,7 +602,8 @@ def list_command(what):
     Example: graphsel list strategies
     """
     if what == "datasets": return _show_datasets()
-    from graphsel import criteria, select
+    from graphsel.criteria import registry as criteria
+    from graphsel import select
     if what == "criteria": found = {n: c.__doc__ for n, c in criteria.CRITERIA.items()}
     elif what == "models":
         from graphsel.models import MODELS as found

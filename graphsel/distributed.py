@@ -19,9 +19,11 @@ from .core.errors import GraphselError, check_positive_int, unknown_name
 from .core.randomness import RandomState, as_rng, as_seed, one_thread
 from .core.progress import progress
 from .core.identity import sha1
-from .coverage import CRITERIA
-from .criteria import is_mixture, similarity_rows
-from .coverage import Criterion, GraphReach, SoftReach
+from .criteria.base import CRITERIA
+from .criteria.mixture import is_mixture
+from .criteria.similarity import similarity_rows
+from .criteria.base import Criterion
+from .criteria.coverage import GraphReach, SoftReach
 from .genes.perturbations import gene_incidence
 from .graphs.graph import Graphs
 from .optimize import greedy

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from . import uncertainty  # noqa: F401 - its learners register themselves
-from .coverage import incidence
+from .criteria.base import incidence
 from .graphs.operators import inner_products
 from .graphs.graph import kernel_factor
 from .graphs.kernels import hop_range

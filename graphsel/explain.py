@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .core.errors import GraphselError, check_positive_int, nine_digits
-from .coverage import incidence
+from .criteria.base import incidence
 from .graphs.graph import Graphs
 from .graphs.operators import inner_products, propagation, unit_rows
 from .selection import Selection

@@ -33,8 +33,8 @@ from .core.files import atomic_path, check_folder, reading, remove_leftovers, si
 from .core.identity import fingerprint, sha1
 from .core.randomness import one_thread
 from .core.progress import progress
-from .coverage import CRITERIA
-from .criteria import is_mixture, parse_mixture
+from .criteria.base import CRITERIA
+from .criteria.mixture import is_mixture, parse_mixture
 from .metrics import LOWER_IS_BETTER, evaluate
 from .models import MODELS
 from .protocol import Plan, Task, parts_of, tasks

@@ -21,7 +21,8 @@ from .bounds import Limits, dual_bound, exact_plan, has_dual, largest_sum, make_
 from .core.errors import GraphselError
 from .core.randomness import RandomState, as_rng
 from .core.progress import progress
-from .coverage import Criterion, RowCriterion
+from .criteria.base import Criterion
+from .criteria.coverage import RowCriterion
 from .selection import Selection, share_of
 
 # %% ../nbs/05c_optimize.ipynb #1801a16b
@@ -191,7 +192,7 @@ def threshold_steps(draft:Draft, # has an `epsilon`
 def bundle(draft:Draft[RowCriterion]
           ): # compiled.Run
     "The state of a draft as the compiled loop wants it; all elements closed."
-    from graphsel.compiled import Run, make_buffer
+    from graphsel.criteria.loops import Run, make_buffer
     c, limits, n = draft.criterion, draft.limits, len(draft.criterion.elements)
     ranked, order = (np.arange(n) if draft.ties == "index" else c.ranked), np.empty(n, np.int64)
     order[ranked] = np.arange(n)
@@ -205,7 +206,7 @@ def run_compiled(draft:Draft[RowCriterion],
                  at:np.ndarray # positions that may be picked
                 ) -> None: # the draft is filled
     "Pick until the budget is spent."
-    from graphsel.compiled import FORMS, loosen, pick_some
+    from graphsel.criteria.loops import FORMS, loosen, pick_some
     c, run = draft.criterion, bundle(draft)
     must = np.isin(at, draft.limits.must)
     for last, stage in enumerate((at[must], at[~must])): # must-haves first

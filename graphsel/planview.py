@@ -19,7 +19,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from .core.errors import GraphselError, check_positive_int, name_some
-from .coverage import incidence, reach_matrix
+from .criteria.base import incidence
+from .criteria.coverage import reach_matrix
 from .explain import nearest_before
 from .graphs.graph import Graphs
 from .genes.symbols import genes_in

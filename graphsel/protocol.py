@@ -13,7 +13,7 @@ from functools import cached_property
 from .active import OPTIONS, learner, learner_parts, round_sizes
 from .core.errors import GraphselError, check_positive_int, unknown_name, unknown_parameter
 from .core.identity import fingerprint, sha1
-from .coverage import CRITERIA
+from .criteria.base import CRITERIA
 from . import gears  # noqa: F401 - its model registers itself
 from .models import MODELS, make_model
 from .select import get_strategy

@@ -18,8 +18,9 @@ import numpy as np
 from .core.errors import GraphselError, check_positive_int, nine_digits
 from .core.randomness import RandomState, as_rng, as_seed, child_rng
 from .core.identity import sha1
-from .criteria import Mixture, make_criterion
-from .coverage import Criterion
+from .criteria.mixture import Mixture
+from .criteria.registry import make_criterion
+from .criteria.base import Criterion
 from .graphs.graph import Graphs
 from .graphs.disturb import perturb
 from .optimize import greedy

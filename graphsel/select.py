@@ -22,8 +22,9 @@ from graphsel.core.errors import (
     GraphselError, log, name_some, nine_digits, power_of_two, unknown_name, unknown_parameter,
 )
 from .core.randomness import RandomState, as_rng, as_seed, one_thread
-from .coverage import CRITERIA, incidence, sorted_names
-from .criteria import is_mixture, make_criterion, parameters_of, parse_mixture
+from .criteria.base import CRITERIA, incidence, sorted_names
+from .criteria.mixture import is_mixture, parse_mixture
+from .criteria.registry import make_criterion, parameters_of
 from .explain import explain
 from .genes.perturbations import perturbation_name, perturbed_genes
 from .genes.symbols import AliasTable, Resolution, resolve

@@ -24,7 +24,7 @@ from .core.outputs import check_ending, sealed, unsealed, write_table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graphsel.coverage import Criterion
+    from graphsel.criteria.base import Criterion
 
 # %% ../nbs/05a_selection.ipynb #a22502b7
 @dataclass(frozen=True, eq=False)

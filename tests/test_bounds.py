@@ -10,9 +10,9 @@ from test_optimize import optimum, random_limits
 
 from graphsel.bounds import Limits, best_feasible, best_sum, check_budget, cost_array, dual_bound, exact_plan, has_dual, largest_sum, make_limits, within_caps
 from graphsel.core.errors import GraphselError
-from graphsel.coverage import GraphReach
-from graphsel.coverage import CRITERIA
-from graphsel.criteria import make_criterion
+from graphsel.criteria.coverage import GraphReach
+from graphsel.criteria.base import CRITERIA
+from graphsel.criteria.registry import make_criterion
 from graphsel.graphs.build import from_edges
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -7,9 +7,11 @@ from test_criteria import INSTANCES, instance
 from test_graph import dense_operator, gene_names, random_graph, random_graphs
 
 from graphsel.core.errors import GraphselError
-from graphsel.coverage import CRITERIA, DIRECTIONS, Criterion, GraphReach, SoftReach, block, by_name, check_noise, incidence, reach_matrix, register, sorted_names, target_genes, target_weights, transposed_support
+from graphsel.criteria.base import CRITERIA, Criterion, by_name, check_noise, incidence, register, sorted_names, target_weights
+from graphsel.criteria.coverage import DIRECTIONS, GraphReach, SoftReach, block, reach_matrix, target_genes, transposed_support
 from graphsel.graphs.graph import is_undirected
-from graphsel.criteria import FacilityLocation, make_criterion
+from graphsel.criteria.similarity import FacilityLocation
+from graphsel.criteria.registry import make_criterion
 from graphsel.graphs.graph import combine
 from graphsel.graphs.build import from_edges
 

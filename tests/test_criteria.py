@@ -9,10 +9,13 @@ from hypothesis import given, settings, strategies as st
 from test_graph import dense_kernel, dense_operator, gene_names, random_graph, random_graphs
 
 from graphsel.core.errors import GraphselError
-from graphsel.coverage import Criterion, GraphReach, RowCriterion, SoftReach
-from graphsel.coverage import CRITERIA
-from graphsel.criteria import FacilityLocation, GraphCut, Mixture, check_criterion, make_criterion, parse_mixture, similarity_rows
-from graphsel.designs import MaxSpec, SupervisionVariance, TopEigenvalue
+from graphsel.criteria.base import Criterion
+from graphsel.criteria.coverage import GraphReach, RowCriterion, SoftReach
+from graphsel.criteria.base import CRITERIA
+from graphsel.criteria.similarity import FacilityLocation, GraphCut, similarity_rows
+from graphsel.criteria.mixture import Mixture, parse_mixture
+from graphsel.criteria.registry import check_criterion, make_criterion
+from graphsel.criteria.design import MaxSpec, SupervisionVariance, TopEigenvalue
 from graphsel.genes.perturbations import perturbed_genes
 from graphsel.graphs.graph import combine
 from graphsel.graphs.build import from_edges

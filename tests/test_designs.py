@@ -10,9 +10,9 @@ from hypothesis import example, given, settings, strategies as st
 from test_kernels import dense_named, gram, random_graphs, random_params, random_prior
 
 from graphsel.core.errors import GraphselError
-from graphsel.coverage import incidence
+from graphsel.criteria.base import incidence
 from graphsel.genes.perturbations import perturbed_genes
-from graphsel.designs import KernelBlocks, Known, MaxSpec, SupervisionVariance, TopEigenvalue, bordered_top, noise_from_cells
+from graphsel.criteria.design import KernelBlocks, Known, MaxSpec, SupervisionVariance, TopEigenvalue, bordered_top, noise_from_cells
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.kernels import kernel_of, stands_alone
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings, strategies as st
 from test_graph import gene_names, random_graph, random_graphs
 
 from graphsel.core.errors import GraphselError
-from graphsel.coverage import CRITERIA
-from graphsel.criteria import make_criterion
+from graphsel.criteria.base import CRITERIA
+from graphsel.criteria.registry import make_criterion
 from graphsel.distributed import default_parts, greedi, moments, part_of
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.priors import make_prior
@@ -88,7 +88,7 @@ def test_another_seed_another_division():
 
 
 def test_a_criterion_of_ones_own_travels():
-    from graphsel.coverage import GraphReach
+    from graphsel.criteria.coverage import GraphReach
 
     class Mine(GraphReach): name = "mine"
 
@@ -206,7 +206,7 @@ def test_an_error_in_a_process_arrives_as_it_was():
 
 
 def test_a_criterion_that_sees_its_candidates_is_refused():
-    from graphsel.coverage import GraphReach
+    from graphsel.criteria.coverage import GraphReach
 
     class Proud(GraphReach):
         "Counts in units of its own candidates."

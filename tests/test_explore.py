@@ -18,9 +18,9 @@ from graphsel.cli import main
 from graphsel.compare import write_results
 from graphsel.budget import bounds_of_prefixes, budget_curve, budget_for, curve_budgets
 from graphsel.core.errors import GraphselError
-from graphsel.coverage import GraphReach
-from graphsel.coverage import CRITERIA
-from graphsel.criteria import make_criterion
+from graphsel.criteria.coverage import GraphReach
+from graphsel.criteria.base import CRITERIA
+from graphsel.criteria.registry import make_criterion
 from graphsel.explore import PlanExplorer, ResultExplorer, explore, graph_choices, uploaded
 from graphsel.graphs.build import from_edges
 from graphsel.genes.lists import parse_costs, parse_genes

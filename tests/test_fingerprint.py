@@ -20,7 +20,7 @@ import torch
 
 from graphsel.core.errors import GraphselError
 from graphsel.core.identity import fingerprint, sha1
-from graphsel.coverage import CRITERIA
+from graphsel.criteria.base import CRITERIA
 from graphsel.graphs.graph import combine
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.priors import make_prior

@@ -14,7 +14,7 @@ from conftest import ROOT
 from graphsel.core import compiling as compiling_room
 from graphsel.core import files as files_room
 from graphsel.core import errors as core
-from graphsel import compiled
+from graphsel.criteria import loops as compiled
 
 ROOT_USER = hasattr(os, "getuid") and os.getuid() == 0
 AS_NOBODY = {"user": "nobody", "group": "nogroup", "extra_groups": []} if ROOT_USER else {}

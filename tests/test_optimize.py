@@ -11,10 +11,12 @@ from test_graph import dense_operator, gene_names, random_graph, random_graphs
 from graphsel.bounds import LOOKS, largest_sum, make_limits
 from graphsel.budget import bounds_of_prefixes
 from graphsel.core.errors import GraphselError
-from graphsel.coverage import Criterion, GraphReach, RowCriterion, SoftReach
-from graphsel.coverage import CRITERIA
-from graphsel.criteria import FacilityLocation, make_criterion
-from graphsel.designs import MaxSpec, SupervisionVariance
+from graphsel.criteria.base import Criterion
+from graphsel.criteria.coverage import GraphReach, RowCriterion, SoftReach
+from graphsel.criteria.base import CRITERIA
+from graphsel.criteria.similarity import FacilityLocation
+from graphsel.criteria.registry import make_criterion
+from graphsel.criteria.design import MaxSpec, SupervisionVariance
 from graphsel.distributed import greedi
 from graphsel.graphs.build import from_edges
 from graphsel.optimize import BOUNDS, METHODS, TIES, greedy

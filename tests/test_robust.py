@@ -9,8 +9,8 @@ from hypothesis import given, settings, strategies as st
 from test_graph import gene_names, random_graph
 
 from graphsel.core.errors import GraphselError
-from graphsel.coverage import CRITERIA
-from graphsel.criteria import check_criterion, make_criterion
+from graphsel.criteria.base import CRITERIA
+from graphsel.criteria.registry import check_criterion, make_criterion
 from graphsel.graphs.graph import combine
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.disturb import perturb

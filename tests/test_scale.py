@@ -9,9 +9,10 @@ from test_models import GENES, GRAPH, NAMES, REST, SCREEN, fitted
 
 from graphsel.budget import plates
 from graphsel.core.errors import nine_digits, power_of_two
-from graphsel.coverage import Criterion, GraphReach, SoftReach
+from graphsel.criteria.base import Criterion
+from graphsel.criteria.coverage import GraphReach, SoftReach
 from graphsel.screens.screen import make_screen
-from graphsel.designs import MaxSpec, SupervisionVariance, TopEigenvalue
+from graphsel.criteria.design import MaxSpec, SupervisionVariance, TopEigenvalue
 from graphsel.distributed import greedi
 from graphsel.explain import explain, why
 from graphsel.graphs.build import from_edges

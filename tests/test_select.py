@@ -13,8 +13,8 @@ from test_graph import dense_kernel, gene_names, random_graph, random_graphs
 
 from graphsel.core.errors import GraphselError
 from graphsel.core.randomness import as_rng
-from graphsel.coverage import CRITERIA
-from graphsel.criteria import make_criterion
+from graphsel.criteria.base import CRITERIA
+from graphsel.criteria.registry import make_criterion
 from graphsel.genes.perturbations import perturbed_genes
 from graphsel.graphs.graph import combine
 from graphsel.graphs.build import from_edges

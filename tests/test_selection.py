@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from graphsel.core.errors import GraphselError
-from graphsel.coverage import GraphReach
-from graphsel.criteria import FacilityLocation, make_criterion
-from graphsel.designs import MaxSpec, SupervisionVariance
+from graphsel.criteria.coverage import GraphReach
+from graphsel.criteria.similarity import FacilityLocation
+from graphsel.criteria.registry import make_criterion
+from graphsel.criteria.design import MaxSpec, SupervisionVariance
 from graphsel.graphs.build import from_edges
 from graphsel.optimize import greedy
 from graphsel.planner import in_words

@@ -15,7 +15,7 @@ from graphsel.graphs.graph import AlignReport, GeneGraph, Graphs, align, combine
 from graphsel.graphs.build import from_edges
 from graphsel.models import load_model, make_model
 from graphsel.optimize import greedy
-from graphsel.criteria import make_criterion
+from graphsel.criteria.registry import make_criterion
 from graphsel.response import ResponseModel
 from graphsel.select import select
 from graphsel.selection import Selection
