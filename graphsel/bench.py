@@ -17,7 +17,8 @@ import time
 import numpy as np
 
 from .active import learner_parts, round_sizes, rounds
-from .baselines import Additive, sources_of
+from .models.additive import Additive
+from .models.transfer import sources_of
 from .core.errors import GraphselError, log, name_some, shorten
 from .core.identity import fingerprint
 from .core.randomness import child_rng
@@ -25,14 +26,15 @@ from .criteria.base import CRITERIA
 from .criteria.mixture import is_mixture
 from .criteria.registry import make_criterion
 from .diversity import priors_only
-from .gears import GEARS, _check_settings
+from .models.gears.model import GEARS, _check_settings
 from .genes.perturbations import perturbed_genes
 from .graphs.disturb import disturb
 from .graphs.graph import Graphs
-from .models import GNN, MODELS, check_network, make_model
+from .models.gnn import GNN, check_network
+from .models.registry import MODELS, make_model
 from .protocol import Plan, Task, own_params
 from .querying import RULES, hidden, wide_hidden
-from .response import ResponseModel, picked_rows
+from .models.base import ResponseModel, picked_rows
 from .screens.screen import check_screen, split_perturbations
 from .select import Problem, get_strategy
 

@@ -539,7 +539,7 @@ def fit_command(screen, graphs, priors, top_k, directed, model, settings, genes,
       missing.csv      what was left out, and why
       predictions.h5ad all of it for Python
     """
-    from graphsel.models import rank_unmeasured
+    from graphsel.models.registry import rank_unmeasured
     from graphsel.select import known_to
     untrained = _model_with(model, settings) # refuse nonsense before any file is read
     _check_folder(out, _FIT_FILES, _inputs(screen=screen, graph=graphs, prior=priors, genes=genes))
@@ -558,8 +558,8 @@ def fit_command(screen, graphs, priors, top_k, directed, model, settings, genes,
 # %% ../nbs/13_cli.ipynb #abe66578
 def _model_with(name, settings):
     "The model with the parameters of `--set`; those without NAME. are the model's."
-    from graphsel import gears  # noqa: F401 - its model registers itself
-    from graphsel.models import make_model
+    from graphsel.models.gears import model as gears  # noqa: F401 - its model registers itself
+    from graphsel.models.registry import make_model
     of_others, own = read_settings([o if "." in o.partition("=")[0] else f"{name}.{o}" for o in settings], (name,))
     if of_others: raise unknown_name("model with parameters", next(iter(of_others)), (name,))
     return make_model(name, **own.get(name, {}))
@@ -606,7 +606,7 @@ def list_command(what):
     from graphsel import select
     if what == "criteria": found = {n: c.__doc__ for n, c in criteria.CRITERIA.items()}
     elif what == "models":
-        from graphsel.models import MODELS as found
+        from graphsel.models.registry import MODELS as found
         found = {n: c.__doc__ for n, c in found.items()}
     else:
         from graphsel import active # noqa: F401  (it registers the learners)

@@ -36,7 +36,7 @@ from .core.progress import progress
 from .criteria.base import CRITERIA
 from .criteria.mixture import is_mixture, parse_mixture
 from .metrics import LOWER_IS_BETTER, evaluate
-from .models import MODELS
+from .models.registry import MODELS
 from .protocol import Plan, Task, parts_of, tasks
 from .select import STRATEGIES, get_strategy
 

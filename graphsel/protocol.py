@@ -14,8 +14,8 @@ from .active import OPTIONS, learner, learner_parts, round_sizes
 from .core.errors import GraphselError, check_positive_int, unknown_name, unknown_parameter
 from .core.identity import fingerprint, sha1
 from .criteria.base import CRITERIA
-from . import gears  # noqa: F401 - its model registers itself
-from .models import MODELS, make_model
+from .models.gears import model as gears  # noqa: F401 - its model registers itself
+from .models.registry import MODELS, make_model
 from .select import get_strategy
 
 # %% ../nbs/10a_protocol.ipynb #6e5ec521

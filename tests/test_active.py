@@ -22,7 +22,7 @@ from graphsel.diversity import averaged, farthest_first, largest_cluster, plus_p
 from graphsel.graphs.graph import combine
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.priors import make_prior
-from graphsel.models import make_model
+from graphsel.models.registry import make_model
 from graphsel.querying import RULES, SIGMA, leading, narrow, posterior, query, scaled, top
 from graphsel.select import STRATEGIES, Problem, get_strategy, squared_distances
 from graphsel.uncertainty import forward_bait, frank_wolfe, likelihood_points, max_determinant
@@ -434,7 +434,7 @@ def test_one_candidate_all_candidates_one_measured(name):
 
 
 def test_a_model_that_diverged():
-    from graphsel.response import MeanModel
+    from graphsel.models.base import MeanModel
     class Diverged(MeanModel):
         def predict(self, names):
             p = super().predict(names)

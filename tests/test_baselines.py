@@ -4,9 +4,14 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
+from graphsel.models import channels as channels_room
+from graphsel.models import gp as gp_room
 from graphsel.core import identity as identity_room
-from graphsel import likelihood, response
-from graphsel.baselines import Additive, Neighbors, Transfer, best_penalty, fit_slopes, leave_one_out, neighbor_weights, singles_from
+from graphsel.models import likelihood
+from graphsel.models import base as response
+from graphsel.models.additive import Additive, singles_from
+from graphsel.models.neighbors import Neighbors, leave_one_out, neighbor_weights
+from graphsel.models.transfer import Transfer, best_penalty, fit_slopes
 from graphsel.core.errors import GraphselError
 from graphsel.screens.screen import check_screen, make_screen
 from graphsel.graphs.graph import combine
@@ -14,9 +19,12 @@ from graphsel.graphs.build import from_edges
 from graphsel.graphs.priors import make_prior
 from graphsel.graphs.disturb import perturb
 from graphsel.graphs.operators import propagation
-from graphsel.likelihood import best_noise, mixture_cost, softmax, tune_mixture
-from graphsel.models import GNN, load_model, make_model
-from graphsel.response import GaussianProcess, MeanModel, channels
+from graphsel.models.likelihood import best_noise, mixture_cost, softmax, tune_mixture
+from graphsel.models.gnn import GNN
+from graphsel.models.registry import load_model, make_model
+from graphsel.models.gp import GaussianProcess
+from graphsel.models.base import MeanModel
+from graphsel.models.channels import channels
 
 GENES = [f"g{i:02}" for i in range(40)]
 
@@ -91,7 +99,7 @@ def test_a_gene_without_neighbors_gets_the_mean():
 
 def test_neighbors_in_blocks_and_on_large_graphs(monkeypatch):
     whole = Neighbors().fit(SCREEN, GRAPH, perturbations=PICKS).predict(GENES).X
-    monkeypatch.setattr(response, "DENSE_GENES", 10)
+    monkeypatch.setattr(channels_room, "DENSE_GENES", 10)
     from graphsel.core import errors as core
     identity_room._kept.clear()
     m = Neighbors().fit(SCREEN, GRAPH, perturbations=PICKS)
@@ -306,7 +314,7 @@ def test_tuned_process_is_the_formula(monkeypatch):
     np.testing.assert_allclose(p.layers["predictive_variance"] - p.layers["variance"], np.tile(m.noise_*m.head_.scale*m.calibration_, (20, 1)), rtol=1e-3)
     F = m.features(GENES)
     np.testing.assert_allclose(F @ F.T, K - m.bias_, atol=1e-6)
-    monkeypatch.setattr(response, "TUNING_PICKS", 10)
+    monkeypatch.setattr(gp_room, "TUNING_PICKS", 10)
     assert np.isfinite(GaussianProcess(tune=True).fit(SCREEN, GRAPH, perturbations=PICKS, random_state=0).predict(REST).X).all()
 
 

@@ -544,7 +544,7 @@ def complete(command, option, text):
 
 
 def test_values_are_completed():
-    from graphsel.models import MODELS
+    from graphsel.models.registry import MODELS
     from graphsel.optimize import METHODS
     from graphsel.protocol import NOISE_KINDS, PRESETS
     assert complete("select", "--criterion", "var") == ["variance"] and not complete("select", "--criterion", "active")

@@ -16,8 +16,8 @@ from graphsel.datasets.simulate import simulated_screen
 from graphsel.graphs.graph import combine
 from graphsel.graphs.priors import make_prior
 from graphsel.metrics import LOWER_IS_BETTER
-from graphsel.models import MODELS
-from graphsel.response import MeanModel
+from graphsel.models.registry import MODELS
+from graphsel.models.base import MeanModel
 from graphsel.protocol import NOISE_KINDS
 from graphsel.select import STRATEGIES
 

@@ -27,12 +27,12 @@ from graphsel.core.identity import sha1
 from graphsel.screens.screen import make_screen
 from graphsel.screens.read import read_screen, write_screen
 from graphsel.screens.from_cells import screen_from_cells
-from graphsel.gears import read_checkpoint
+from graphsel.models.gears.training import read_checkpoint
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.priors import read_prior
 from graphsel.grid import open_folder, read_task
 from graphsel.genes.lists import read_costs, read_gene_list, read_pairs
-from graphsel.models import load_model, make_model
+from graphsel.models.registry import load_model, make_model
 from graphsel.genes.symbols import read_aliases
 from graphsel.protocol import make_plan
 from graphsel.resultview import read_comparison, run_facts, saved_table

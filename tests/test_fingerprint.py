@@ -24,9 +24,10 @@ from graphsel.criteria.base import CRITERIA
 from graphsel.graphs.graph import combine
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.priors import make_prior
-from graphsel.models import MODELS
-from graphsel.baselines import Additive
-from graphsel.response import GaussianProcess, MeanModel
+from graphsel.models.registry import MODELS
+from graphsel.models.additive import Additive
+from graphsel.models.gp import GaussianProcess
+from graphsel.models.base import MeanModel
 from graphsel.querying import hidden, query
 from graphsel.select import STRATEGIES
 

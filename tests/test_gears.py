@@ -12,18 +12,22 @@ import torch
 from scipy import sparse
 from sklearn.base import clone
 
-from graphsel import gears, gearsnet, moments
+from graphsel.models.gears import training as training_room
+from graphsel.models.gears import model as gears
+from graphsel.models.gears import network as gearsnet
+from graphsel.models.gears import moments
 from graphsel.core.errors import GraphselError
 from graphsel.screens.screen import check_screen, make_screen
 from graphsel.screens.from_cells import screen_from_cells
-from graphsel.gears import GEARS, PUBLISHED, CellBatches, MomentBatches, Run, rate, train
-from graphsel.gearsnet import GearsNet, load_gears_state, place_edges, positions
+from graphsel.models.gears.model import GEARS, PUBLISHED
+from graphsel.models.gears.training import CellBatches, MomentBatches, Run, rate, train
+from graphsel.models.gears.network import GearsNet, load_gears_state, place_edges, positions
 from graphsel.graphs.graph import combine
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.operators import propagation
-from graphsel.networks import edge_tensors
-from graphsel.models import load_model, make_model
-from graphsel.moments import central_moments, expected_loss, gene_losses, nonzero_genes, nonzero_in_cells, picked_moments, read_cells
+from graphsel.models.gnn_networks import edge_tensors
+from graphsel.models.registry import load_model, make_model
+from graphsel.models.gears.moments import central_moments, expected_loss, gene_losses, nonzero_genes, nonzero_in_cells, picked_moments, read_cells
 from graphsel.datasets.simulate import simulated_screen
 from graphsel.graphs.readers.coexpression import from_coexpression
 
@@ -423,14 +427,14 @@ def test_errors():
 @pytest.mark.parametrize("looks", [1, 3, 5, 6])
 def test_stopped_and_resumed_gives_the_same_weights(looks, tmp_path, monkeypatch):
     whole, path = fitted(n_members=2), tmp_path/"run.pt"
-    write, count = gears.write_checkpoint, []
+    write, count = training_room.write_checkpoint, []
 
     def stop(*args):
         write(*args)
         count.append(1)
         if len(count) == looks: raise KeyboardInterrupt
 
-    monkeypatch.setattr(gears, "write_checkpoint", stop)
+    monkeypatch.setattr(training_room, "write_checkpoint", stop)
     with pytest.raises(KeyboardInterrupt): fitted(n_members=2, checkpoint=path)
     monkeypatch.undo()
     assert path.exists()

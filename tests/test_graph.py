@@ -339,7 +339,7 @@ def attached_example(rng):
 
 @pytest.mark.parametrize("model", ["gp", "gnn", "ridge"])
 def test_models_know_attached_genes(model):
-    from graphsel.models import make_model
+    from graphsel.models.registry import make_model
     graph, report, screen = attached_example(np.random.default_rng(0))
     assert report.missing["n1"] == "attached by other" and report.missing["n2"] == "attached by co-expression" and report.unattached == ["n3", "n4"]
     fitted = make_model(model).fit(screen, graph, random_state=0)
@@ -355,7 +355,7 @@ def test_models_know_attached_genes(model):
 
 
 def test_gp_variance_at_the_mean_is_the_prior_variance():
-    from graphsel.models import make_model
+    from graphsel.models.registry import make_model
     graph, _, screen = attached_example(np.random.default_rng(1))
     fitted = make_model("gp").fit(screen, graph)
     np.testing.assert_allclose(fitted.posterior_variance(["n3", "n1"]) < 1 - 1e-9, [False, True])

@@ -6,9 +6,14 @@ import torch
 from scipy import sparse
 from sklearn.base import clone
 
+from graphsel.models import channels as channels_room
+from graphsel.models import intervals as intervals_room
 from graphsel.core import identity as identity_room
 from graphsel.core import errors as core
-from graphsel import likelihood, models, networks, response
+from graphsel.models import likelihood
+from graphsel.models import gnn as models
+from graphsel.models import gnn_networks as networks
+from graphsel.models import base as response
 from graphsel.core.errors import GraphselError
 from graphsel.screens.screen import check_screen, make_screen
 from graphsel.screens.read import read_screen
@@ -19,10 +24,13 @@ from graphsel.graphs.priors import make_prior
 from graphsel.graphs.disturb import perturb
 from graphsel.graphs.operators import propagation
 from graphsel.graphs.kernels import spectral_features
-from graphsel.models import GNN, MODELS, load_model, make_model, measured_neighbors, rank_unmeasured
+from graphsel.models.gnn import GNN
+from graphsel.models.registry import MODELS, load_model, make_model, measured_neighbors, rank_unmeasured
 from graphsel.core.outputs import sealed
-from graphsel.response import Channels, GaussianProcess, Ridge, channels
-from graphsel.likelihood import best_noise
+from graphsel.models.channels import Channels, channels
+from graphsel.models.gp import GaussianProcess
+from graphsel.models.ridge import Ridge
+from graphsel.models.likelihood import best_noise
 from graphsel.graphs.readers.read import read_graph
 
 GENES = [f"g{i:02}" for i in range(40)]
@@ -254,7 +262,7 @@ def test_channels_whole_and_by_rows_agree(monkeypatch):
     for directed in (False, True):
         graph = toy(directed=directed)[1]
         whole = channels(graph, (1, 2, 3))
-        monkeypatch.setattr(response, "DENSE_GENES", 10)
+        monkeypatch.setattr(channels_room, "DENSE_GENES", 10)
         rows = Channels(graph, (1, 2, 3))
         monkeypatch.undo()
         assert rows.dense is None and whole.dense is not None
@@ -268,7 +276,7 @@ def test_channels_whole_and_by_rows_agree(monkeypatch):
 def test_large_graphs_take_the_other_road_to_the_same_place(name, monkeypatch):
     p = fitted(name).predict(REST).X
     identity_room._kept.clear()
-    monkeypatch.setattr(response, "DENSE_GENES", 10)
+    monkeypatch.setattr(channels_room, "DENSE_GENES", 10)
     q = fitted(name).predict(REST).X
     identity_room._kept.clear()
     np.testing.assert_allclose(p, q, atol=1e-3 if name == "gnn" else 1e-6)
@@ -575,10 +583,10 @@ def test_the_factor_makes_the_interval_hold_what_it_says():
             shares = []
             for _ in range(200):
                 picks, scale = draw(n)*[1, 5, 1e-7, 1e7], np.array([1, 5, 1e-7, 1e7])
-                factor = likelihood.interval_factor(picks, np.full((n, 1), 3.0))
+                factor = intervals_room.interval_factor(picks, np.full((n, 1), 3.0))
                 shares.append((np.abs(draw(100)*scale) < 1.96*np.sqrt(3*factor)).mean())
             assert 0.92 < np.mean(shares) < 0.99, n
-    assert np.array_equal(likelihood.interval_factor(np.zeros((5, 2)), np.zeros((5, 2))), [0, 0])
+    assert np.array_equal(intervals_room.interval_factor(np.zeros((5, 2)), np.zeros((5, 2))), [0, 0])
 
 
 @pytest.fixture(scope="module")

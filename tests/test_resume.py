@@ -28,8 +28,8 @@ from graphsel.datasets.simulate import simulated_screen
 from graphsel.graphs.graph import combine
 from graphsel.graphs.priors import make_prior
 from graphsel.grid import Remaining, claimed, identity, open_folder, run_all, watch
-from graphsel.models import MODELS
-from graphsel.response import MeanModel
+from graphsel.models.registry import MODELS
+from graphsel.models.base import MeanModel
 from graphsel.protocol import Task
 from graphsel.select import STRATEGIES, ranked, strategy
 

@@ -18,7 +18,7 @@ from graphsel.explain import explain, why
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.graph import neighbor_agreement
 from graphsel.metrics import evaluate, row_correlation
-from graphsel.moments import nonzero_genes
+from graphsel.models.gears.moments import nonzero_genes
 from graphsel.optimize import METHODS, greedy
 from graphsel.select import select, typicality
 from graphsel.graphs.readers.coexpression import correlation_blocks

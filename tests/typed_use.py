@@ -13,10 +13,10 @@ from graphsel.datasets.simulate import simulated_screen
 from graphsel.explain import why
 from graphsel.graphs.graph import AlignReport, GeneGraph, Graphs, align, combine
 from graphsel.graphs.build import from_edges
-from graphsel.models import load_model, make_model
+from graphsel.models.registry import load_model, make_model
 from graphsel.optimize import greedy
 from graphsel.criteria.registry import make_criterion
-from graphsel.response import ResponseModel
+from graphsel.models.base import ResponseModel
 from graphsel.select import select
 from graphsel.selection import Selection
 from graphsel.graphs.readers.read import read_graph
