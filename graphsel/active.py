@@ -15,7 +15,7 @@ import numpy as np
 
 from . import diversity, uncertainty  # noqa: F401 - their learners register themselves
 from .core.errors import GraphselError, check_positive_int
-from .select import Problem, Strategy, get_strategy
+from .selection.strategies import Problem, Strategy, get_strategy
 
 # %% ../nbs/08_active.ipynb #5f3306fb
 NAME = re.compile(r"(?:(?P<start>.+)\+)?(?P<rule>active:[^@+]+)(?:@(?P<cut>.+):(?P<m>\d+))?") # START+active:RULE@CUT:M

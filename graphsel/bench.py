@@ -36,7 +36,7 @@ from .protocol import Plan, Task, own_params
 from .querying import RULES, hidden, wide_hidden
 from .models.base import ResponseModel, picked_rows
 from .screens.screen import check_screen, split_perturbations
-from .select import Problem, get_strategy
+from .selection.strategies import Problem, get_strategy
 
 if TYPE_CHECKING:
     import anndata as ad

@@ -109,12 +109,12 @@ def split_list(text:str, # "a,b,c"
 _MODELS = ("additive", "gears", "gnn", "gp", "knn", "mean", "nochange", "ridge", "transfer")
 
 def _one_shot_names():
-    from graphsel.select import STRATEGIES
+    from graphsel.selection.strategies import STRATEGIES
     return [n for n, s in STRATEGIES.items() if s.kind != "active"]
 
 def _all_strategies():
     from graphsel import active  # noqa: F401  (it registers the learners)
-    from graphsel.select import STRATEGIES
+    from graphsel.selection.strategies import STRATEGIES
     return list(STRATEGIES)
 
 def _presets(): return ("small", "paper", "iterpert", "genome-wide")
@@ -199,7 +199,7 @@ def read_lab(text:str # NAME=VALUE, separated by commas
 
 def _write_papers(plan, page, lab, curve, graphs, must):
     "The page and the curve, each whole or not at all."
-    from graphsel.budget import budget_curve
+    from graphsel.selection.budget import budget_curve
     from graphsel.planview import plan_page
     if curve: write_table(budget_curve(plan), curve)
     if page:
@@ -261,7 +261,7 @@ def select_command(graphs, priors, top_k, directed, budget, criterion, seed, out
       nearest, similarity      the earlier pick or measured gene with the most similar neighborhood (1: the same)
       cost, group, plate       by --costs, --groups, --plate-size
     """
-    from graphsel.select import select
+    from graphsel.selection.select import select
     _check_outputs(out, page, curve, as_json, _inputs(graph=graphs, prior=priors, aliases=aliases, **options))
     if not options["costs"] and not budget.is_integer(): raise GraphselError(f"budget is {budget:g}; without --costs give a whole number")
     if (options["groups"] is None) != (options["cap"] is None): raise GraphselError("--groups and --cap belong together; give both or neither")
@@ -289,7 +289,7 @@ def _read_lists(options):
 
 def _in_known_names(lists, graph, aliases=None):
     "Lists in the names the graph knows, and why a name is unknown where that can be told; what was renamed is told on standard error."
-    from graphsel.select import in_known_names
+    from graphsel.selection.select import in_known_names
     named, found = in_known_names(graph, lists, _alias_table(aliases))
     for what, how in found.items():
         if how.changed: click.echo(f"graphsel: {what}: {how}", err=True)
@@ -316,7 +316,7 @@ def _alias_hint(found):
 
 def _on_plates(plan, size):
     "The plan spread over plates; a strategy without an objective is cut by rank, which is all there is to say about it."
-    from graphsel.budget import plates
+    from graphsel.selection.budget import plates
     if plan.criterion is None: raise GraphselError(f"--plate-size: '{plan.strategy}' has no objective that says which plates are representative; choose a criterion")
     return plates(plan, size)
 
@@ -363,7 +363,7 @@ def plan_json(plan # a Selection
 
 def _show_plan(plan, out, as_json, reasons):
     "Write, print or show a plan."
-    from graphsel.selection import describe
+    from graphsel.selection.plan import describe
     if out is not None: plan.to_csv(out)
     if as_json: click.echo(json.dumps(plan_json(plan)))
     elif out is None: click.echo(table_text(plan.to_frame()), nl=False)
@@ -540,7 +540,7 @@ def fit_command(screen, graphs, priors, top_k, directed, model, settings, genes,
       predictions.h5ad all of it for Python
     """
     from graphsel.models.registry import rank_unmeasured
-    from graphsel.select import known_to
+    from graphsel.selection.select import known_to
     untrained = _model_with(model, settings) # refuse nonsense before any file is read
     _check_folder(out, _FIT_FILES, _inputs(screen=screen, graph=graphs, prior=priors, genes=genes))
     trained, graph, report = load_screen(screen, cells), load_graph(graphs, priors, directed, top_k), {}
@@ -603,7 +603,7 @@ def list_command(what):
     """
     if what == "datasets": return _show_datasets()
     from graphsel.criteria import registry as criteria
-    from graphsel import select
+    from graphsel.selection import select
     if what == "criteria": found = {n: c.__doc__ for n, c in criteria.CRITERIA.items()}
     elif what == "models":
         from graphsel.models.registry import MODELS as found
@@ -646,7 +646,7 @@ def demo_command(out, seed):
     """
     from graphsel.compare import compare
     from graphsel.datasets.simulate import simulated_screen
-    from graphsel.select import select
+    from graphsel.selection.select import select
     out = Path(out)
     _check_demo(out, seed)
     sim = simulated_screen(random_state=seed)

@@ -19,7 +19,8 @@ from .graphs.operators import inner_products
 from .graphs.graph import kernel_factor
 from .graphs.kernels import hop_range
 from .querying import View, hidden, leading, posterior, query, shift, top, trained, view, wide_hidden
-from .select import Problem, clusters, squared_distances, typicality
+from .selection.strategies import Problem
+from .selection.baselines import clusters, squared_distances, typicality
 
 # %% ../nbs/08c_diversity.ipynb #ff3eae0a
 def squares(X) -> np.ndarray:

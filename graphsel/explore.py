@@ -25,11 +25,13 @@ from .datasets.registry import data_folders, list_datasets
 from .datasets.load import load_graph
 from .graphs.graph import Graphs, combine
 from .genes.lists import parse_costs, parse_genes, read_costs, read_gene_list
-from .planner import PlanState, Wishes, compare_plans, in_words, missing_genes, most_affordable, picks_csv, why_gene
+from .planner import PlanState, Wishes, compare_plans, most_affordable, why_gene
+from .selection.report import in_words, missing_genes, picks_csv
 from .planview import Lab, budget_figure, comparison_figure, draw_map, horizon, html_table, picture_of, plan_map, plan_page, plan_table
 from .resultview import Comparison, read_comparison, result_figures, run_facts, saved_table, stability_table
-from .select import STRATEGIES, in_known_names
-from .selection import Selection
+from .selection.strategies import STRATEGIES
+from .selection.select import in_known_names
+from .selection.plan import Selection
 from .graphs.readers.read import read_graph
 
 # %% ../nbs/12_explore.ipynb #135a1b52

@@ -38,7 +38,7 @@ from .criteria.mixture import is_mixture, parse_mixture
 from .metrics import LOWER_IS_BETTER, evaluate
 from .models.registry import MODELS
 from .protocol import Plan, Task, parts_of, tasks
-from .select import STRATEGIES, get_strategy
+from .selection.strategies import STRATEGIES, get_strategy
 
 # %% ../nbs/10c_grid.ipynb #03c8f38a
 KEY = ["strategy", "model", "graph", "noise_kind", "noise", "seed", "budget"]

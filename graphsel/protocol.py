@@ -16,7 +16,7 @@ from .core.identity import fingerprint, sha1
 from .criteria.base import CRITERIA
 from .models.gears import model as gears  # noqa: F401 - its model registers itself
 from .models.registry import MODELS, make_model
-from .select import get_strategy
+from .selection.strategies import get_strategy
 
 # %% ../nbs/10a_protocol.ipynb #6e5ec521
 @dataclass(frozen=True)

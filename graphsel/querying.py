@@ -14,9 +14,9 @@ import numpy as np
 import scipy.linalg as sl
 import scipy.sparse as sp
 
-from .bounds import check_budget
+from .selection.limits import check_budget
 from .core.errors import GraphselError, name_some
-from .select import Problem, ranked, strategy
+from .selection.strategies import Problem, ranked, strategy
 
 # %% ../nbs/08a_querying.ipynb #fdb62fbe
 @dataclass(frozen=True)

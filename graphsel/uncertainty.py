@@ -15,8 +15,8 @@ import scipy.linalg as sl
 
 from .core.errors import GraphselError
 from .querying import SIGMA, check_query, hidden, leading, posterior, query, scaled, top, trained
-from .select import Problem, ranked, strategy
-from .selection import Selection
+from .selection.strategies import Problem, ranked, strategy
+from .selection.plan import Selection
 
 # %% ../nbs/08b_uncertainty.ipynb #e139e5a8
 def by_score(problem:Problem, names:Sequence[str], score:np.ndarray, budget:int, name:str) -> Selection:

@@ -24,7 +24,8 @@ from graphsel.graphs.build import from_edges
 from graphsel.graphs.priors import make_prior
 from graphsel.models.registry import make_model
 from graphsel.querying import RULES, SIGMA, leading, narrow, posterior, query, scaled, top
-from graphsel.select import STRATEGIES, Problem, get_strategy, squared_distances
+from graphsel.selection.strategies import STRATEGIES, Problem, get_strategy
+from graphsel.selection.baselines import squared_distances
 from graphsel.uncertainty import forward_bait, frank_wolfe, likelihood_points, max_determinant
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -448,7 +449,7 @@ def test_a_model_that_diverged():
 
 
 def test_own_rules(monkeypatch):
-    monkeypatch.setattr("graphsel.select.STRATEGIES", own := {**STRATEGIES}); monkeypatch.setattr("graphsel.querying.RULES", {**RULES})
+    monkeypatch.setattr("graphsel.selection.strategies.STRATEGIES", own := {**STRATEGIES}); monkeypatch.setattr("graphsel.querying.RULES", {**RULES})
     query("active:last", RULES["active:kmeans"].points)(lambda X, L, n, rng: list(range(len(X)))[::-1][:n])
     problem = ask("gp")
     assert own["active:last"].pick(problem, 2, None).genes == sorted(problem.candidates)[::-1][:2]

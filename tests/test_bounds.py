@@ -8,7 +8,8 @@ from test_criteria import facility_instance, instance, reach_instance
 from test_graph import random_graphs
 from test_optimize import optimum, random_limits
 
-from graphsel.bounds import Limits, best_feasible, best_sum, check_budget, cost_array, dual_bound, exact_plan, has_dual, largest_sum, make_limits, within_caps
+from graphsel.selection.limits import Limits, check_budget, cost_array, make_limits, within_caps
+from graphsel.selection.bounds import best_feasible, best_sum, dual_bound, exact_plan, has_dual, largest_sum
 from graphsel.core.errors import GraphselError
 from graphsel.criteria.coverage import GraphReach
 from graphsel.criteria.base import CRITERIA

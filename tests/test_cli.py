@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from graphsel.cli import main
 from graphsel.datasets.simulate import simulated_screen
 from graphsel.genes.symbols import make_aliases
-from graphsel.select import STRATEGIES, ranked, strategy
+from graphsel.selection.strategies import STRATEGIES, ranked, strategy
 
 
 def run(*args):
@@ -545,7 +545,7 @@ def complete(command, option, text):
 
 def test_values_are_completed():
     from graphsel.models.registry import MODELS
-    from graphsel.optimize import METHODS
+    from graphsel.selection.greedy import METHODS
     from graphsel.protocol import NOISE_KINDS, PRESETS
     assert complete("select", "--criterion", "var") == ["variance"] and not complete("select", "--criterion", "active")
     assert complete("compare", "--strategies", "random,variance,active:ba") == [f"random,variance,active:{n}" for n in ("bald", "batchbald", "bait", "badge")]

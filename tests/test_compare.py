@@ -19,7 +19,7 @@ from graphsel.metrics import LOWER_IS_BETTER
 from graphsel.models.registry import MODELS
 from graphsel.models.base import MeanModel
 from graphsel.protocol import NOISE_KINDS
-from graphsel.select import STRATEGIES
+from graphsel.selection.strategies import STRATEGIES
 
 TIMES = ["select_seconds", "fit_seconds"]
 ASK = dict(strategies=["random", "variance", "active:bald"], budgets=[6, 12, 18], models=("gp",), seeds=2, initial=6, random_draws=2)

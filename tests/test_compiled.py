@@ -5,10 +5,10 @@ import scipy.sparse as sp
 from hypothesis import given, settings, strategies as st
 from test_graph import gene_names, random_graph
 
-from graphsel.bounds import make_limits
+from graphsel.selection.limits import make_limits
 from graphsel.criteria.loops import FORMS, buyers, hard_gain, hard_gains, join, make_buffer, make_rows, next_state, gene_gains, loosen, pick_some, priced_gains, row_of, soft_gain, soft_gains, soft_part
 from graphsel.criteria.coverage import GraphReach, SoftReach
-from graphsel.optimize import Draft, bundle
+from graphsel.selection.greedy import Draft, bundle
 
 SEEDS = st.integers(0, 2**32 - 1)
 

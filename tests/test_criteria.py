@@ -20,7 +20,7 @@ from graphsel.genes.perturbations import perturbed_genes
 from graphsel.graphs.graph import combine
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.priors import make_prior
-from graphsel.optimize import greedy
+from graphsel.selection.greedy import greedy
 
 SEEDS = st.integers(0, 2**32 - 1)
 PATH10 = from_edges(list("000045558"), list("123456789")) # 0-1, 0-2, 0-3, 0-4, 4-5, 5-6, 5-7, 5-8, 8-9

@@ -36,8 +36,8 @@ from graphsel.models.registry import load_model, make_model
 from graphsel.genes.symbols import read_aliases
 from graphsel.protocol import make_plan
 from graphsel.resultview import read_comparison, run_facts, saved_table
-from graphsel.select import select
-from graphsel.selection import Selection
+from graphsel.selection.select import select
+from graphsel.selection.plan import Selection
 from graphsel.graphs.readers.coexpression import from_coexpression
 from graphsel.graphs.readers.embedding import from_embedding
 from graphsel.graphs.readers.read import read_graph

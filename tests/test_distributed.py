@@ -13,10 +13,10 @@ from test_graph import gene_names, random_graph, random_graphs
 from graphsel.core.errors import GraphselError
 from graphsel.criteria.base import CRITERIA
 from graphsel.criteria.registry import make_criterion
-from graphsel.distributed import default_parts, greedi, moments, part_of
+from graphsel.selection.distributed import default_parts, greedi, moments, part_of
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.priors import make_prior
-from graphsel.optimize import greedy
+from graphsel.selection.greedy import greedy
 
 SEEDS = st.integers(0, 2**32 - 1)
 SUBMODULAR = [n for n, c in CRITERIA.items() if c.submodular and c.monotone]

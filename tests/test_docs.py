@@ -280,7 +280,7 @@ def test_code_in_prose_names_the_api():
     def entry(kind, anchor):
         return SimpleNamespace(objtype=kind, docname="api", node_id=anchor)
     names = {"as_seed": [("graphsel.core.randomness.as_seed", entry("function", "seed"))],
-             "select": [("graphsel.select.select", entry("function", "pick"))],
+             "select": [("graphsel.selection.select.select", entry("function", "pick"))],
              "save": [("graphsel.a.P.save", entry("method", "P")), ("graphsel.b.Q.save", entry("method", "Q"))]}
     expected = {"as_seed": "seed", "core.as_seed": "seed", "graphsel.core.randomness.as_seed": "seed", "other.as_seed": None,
                 "select": None, "select(graph, 20)": "pick", "gs.select": "pick",

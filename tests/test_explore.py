@@ -16,7 +16,7 @@ from test_graph import random_graph, random_graphs
 
 from graphsel.cli import main
 from graphsel.compare import write_results
-from graphsel.budget import bounds_of_prefixes, budget_curve, budget_for, curve_budgets
+from graphsel.selection.budget import bounds_of_prefixes, budget_curve, budget_for, curve_budgets
 from graphsel.core.errors import GraphselError
 from graphsel.criteria.coverage import GraphReach
 from graphsel.criteria.base import CRITERIA
@@ -24,12 +24,14 @@ from graphsel.criteria.registry import make_criterion
 from graphsel.explore import PlanExplorer, ResultExplorer, explore, graph_choices, uploaded
 from graphsel.graphs.build import from_edges
 from graphsel.genes.lists import parse_costs, parse_genes
-from graphsel.optimize import greedy
-from graphsel.planner import PlanState, Wishes, compare_plans, first_picks, in_words, missing_genes, picks_csv, values_of, why_gene
+from graphsel.selection.greedy import greedy
+from graphsel.planner import PlanState, Wishes, compare_plans, first_picks, values_of, why_gene
+from graphsel.selection.report import in_words, missing_genes, picks_csv
 from graphsel.planview import Lab, PlanMap, budget_figure, draw_map, html_table, newly_reached, pack_discs, picture_of, plan_map, plan_page
 from graphsel.resultview import advantage, read_comparison, run_facts, saved_table, stability_table
-from graphsel.select import STRATEGIES, select
-from graphsel.selection import Selection
+from graphsel.selection.strategies import STRATEGIES
+from graphsel.selection.select import select
+from graphsel.selection.plan import Selection
 from graphsel.graphs.readers.read import read_graph
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -29,7 +29,7 @@ from graphsel.models.additive import Additive
 from graphsel.models.gp import GaussianProcess
 from graphsel.models.base import MeanModel
 from graphsel.querying import hidden, query
-from graphsel.select import STRATEGIES
+from graphsel.selection.strategies import STRATEGIES
 
 BIG = np.arange(5000.0)
 

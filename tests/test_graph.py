@@ -364,7 +364,7 @@ def test_gp_variance_at_the_mean_is_the_prior_variance():
 
 @pytest.mark.parametrize("criterion", ["graphreach", "softreach", "facility", "maxspec", "variance"])
 def test_criteria_know_attached_genes(criterion):
-    from graphsel.select import select
+    from graphsel.selection.select import select
     graph, _, _ = attached_example(np.random.default_rng(2))
     plan = select(graph, len(graph), criterion)
     assert sorted(plan.genes) == sorted(graph.genes), "every gene can be picked"
@@ -375,7 +375,7 @@ def test_criteria_know_attached_genes(criterion):
 
 
 def test_a_gene_at_the_mean_gains_by_itself_only():
-    from graphsel.select import select
+    from graphsel.selection.select import select
     graph, _, _ = attached_example(np.random.default_rng(3))
     for criterion, own in (("graphreach", 1), ("variance", 0.5), ("maxspec", 0)): # itself; K^2/(K + noise) with K = noise = 1; nothing
         plan = select(graph, len(graph), criterion)

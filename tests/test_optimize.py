@@ -8,8 +8,9 @@ from hypothesis import example, given, settings, strategies as st
 from test_criteria import INSTANCES, facility_instance, instance, random_lists, reach_instance, soft_instance, touched, weigh
 from test_graph import dense_operator, gene_names, random_graph, random_graphs
 
-from graphsel.bounds import LOOKS, largest_sum, make_limits
-from graphsel.budget import bounds_of_prefixes
+from graphsel.selection.bounds import LOOKS, largest_sum
+from graphsel.selection.limits import make_limits
+from graphsel.selection.budget import bounds_of_prefixes
 from graphsel.core.errors import GraphselError
 from graphsel.criteria.base import Criterion
 from graphsel.criteria.coverage import GraphReach, RowCriterion, SoftReach
@@ -17,9 +18,9 @@ from graphsel.criteria.base import CRITERIA
 from graphsel.criteria.similarity import FacilityLocation
 from graphsel.criteria.registry import make_criterion
 from graphsel.criteria.design import MaxSpec, SupervisionVariance
-from graphsel.distributed import greedi
+from graphsel.selection.distributed import greedi
 from graphsel.graphs.build import from_edges
-from graphsel.optimize import BOUNDS, METHODS, TIES, greedy
+from graphsel.selection.greedy import BOUNDS, METHODS, TIES, greedy
 from graphsel.graphs.readers.read import read_graph
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -26,8 +26,8 @@ from graphsel.graphs.build import from_edges
 from graphsel.genes.lists import parse_genes, read_gene_list
 from graphsel.core.outputs import bare_cell, check_ending, check_outputs, safe_cell, safe_table, sealed, table_text, unsealed, write_table
 from graphsel.plot import save_panels
-from graphsel.select import select
-from graphsel.selection import Selection
+from graphsel.selection.select import select
+from graphsel.selection.plan import Selection
 from graphsel.graphs.readers.read import read_graph
 from graphsel.screens.tables import read_table
 

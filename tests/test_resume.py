@@ -31,7 +31,7 @@ from graphsel.grid import Remaining, claimed, identity, open_folder, run_all, wa
 from graphsel.models.registry import MODELS
 from graphsel.models.base import MeanModel
 from graphsel.protocol import Task
-from graphsel.select import STRATEGIES, ranked, strategy
+from graphsel.selection.strategies import STRATEGIES, ranked, strategy
 
 TIMES = ["select_seconds", "fit_seconds"]
 ASK = dict(strategies=["random", "variance", "active:bald"], budgets=[6, 12, 18], models=("gp",), seeds=3, initial=6, random_draws=2)

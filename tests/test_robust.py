@@ -14,8 +14,8 @@ from graphsel.criteria.registry import check_criterion, make_criterion
 from graphsel.graphs.graph import combine
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.disturb import perturb
-from graphsel.optimize import greedy
-from graphsel.robust import AcrossGraphs, known_everywhere, robust_select, scenarios, shares_along, stability
+from graphsel.selection.greedy import greedy
+from graphsel.selection.robust import AcrossGraphs, known_everywhere, robust_select, scenarios, shares_along, stability
 
 SEEDS = st.integers(0, 2**32 - 1)
 SUBMODULAR = ["graphreach", "softreach", "facility", "maxspec"]

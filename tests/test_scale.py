@@ -7,20 +7,21 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from test_models import GENES, GRAPH, NAMES, REST, SCREEN, fitted
 
-from graphsel.budget import plates
+from graphsel.selection.budget import plates
 from graphsel.core.errors import nine_digits, power_of_two
 from graphsel.criteria.base import Criterion
 from graphsel.criteria.coverage import GraphReach, SoftReach
 from graphsel.screens.screen import make_screen
 from graphsel.criteria.design import MaxSpec, SupervisionVariance, TopEigenvalue
-from graphsel.distributed import greedi
-from graphsel.explain import explain, why
+from graphsel.selection.distributed import greedi
+from graphsel.selection.explain import explain, why
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.graph import neighbor_agreement
 from graphsel.metrics import evaluate, row_correlation
 from graphsel.models.gears.moments import nonzero_genes
-from graphsel.optimize import METHODS, greedy
-from graphsel.select import select, typicality
+from graphsel.selection.greedy import METHODS, greedy
+from graphsel.selection.select import select
+from graphsel.selection.baselines import typicality
 from graphsel.graphs.readers.coexpression import correlation_blocks
 
 TIMES = st.sampled_from([1e-30, 1e-12, 3e-8, 1e-7, 1/3, 1e9, 7e12, 1e30])

@@ -18,9 +18,11 @@ from graphsel.criteria.registry import make_criterion
 from graphsel.genes.perturbations import perturbed_genes
 from graphsel.graphs.graph import combine
 from graphsel.graphs.build import from_edges
-from graphsel.selection import Selection
-from graphsel.optimize import greedy
-from graphsel.select import STRATEGIES, Problem, Strategy, in_known_names, make_problem, pick_kcenter, pick_typiclust, ranked, select, squared_distances, strategy, typicality
+from graphsel.selection.plan import Selection
+from graphsel.selection.greedy import greedy
+from graphsel.selection.strategies import STRATEGIES, Problem, Strategy, ranked, strategy
+from graphsel.selection.select import in_known_names, make_problem, select
+from graphsel.selection.baselines import pick_kcenter, pick_typiclust, squared_distances, typicality
 from graphsel.graphs.graph import fill_layers
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -173,7 +175,7 @@ def test_unknown_and_active_names(monkeypatch):
 
 
 def test_registering_a_strategy(monkeypatch):
-    monkeypatch.setattr("graphsel.select.STRATEGIES", own := dict(STRATEGIES))
+    monkeypatch.setattr("graphsel.selection.strategies.STRATEGIES", own := dict(STRATEGIES))
     @strategy("last")
     def pick_last(problem, budget, rng):
         "Last names first."

@@ -12,9 +12,9 @@ from graphsel.criteria.similarity import FacilityLocation
 from graphsel.criteria.registry import make_criterion
 from graphsel.criteria.design import MaxSpec, SupervisionVariance
 from graphsel.graphs.build import from_edges
-from graphsel.optimize import greedy
-from graphsel.planner import in_words
-from graphsel.selection import Selection, as_saved, describe, exhausted, productive_picks
+from graphsel.selection.greedy import greedy
+from graphsel.selection.report import in_words
+from graphsel.selection.plan import Selection, as_saved, describe, exhausted, productive_picks
 
 PATH10 = from_edges(list("000045558"), list("123456789"))
 
@@ -126,7 +126,7 @@ def test_plan_files_are_json_for_everyone(tmp_path):
 def forged(path, **entries):
     "A plan file with other entries, and a checksum that fits."
     from graphsel.core.outputs import sealed, unsealed
-    from graphsel.selection import _SEAL
+    from graphsel.selection.plan import _SEAL
     plan = json.loads(unsealed(path, "a plan", *_SEAL) + b"\n}")
     body = json.dumps({**plan, **entries}, indent=1).encode().removesuffix(b"\n}")
     path.write_bytes(sealed(body, *_SEAL))
@@ -143,7 +143,7 @@ def test_entries_of_the_wrong_kind(entries, tmp_path):
 
 def test_a_deep_plan_file(tmp_path):
     from graphsel.core.outputs import sealed
-    from graphsel.selection import _SEAL
+    from graphsel.selection.plan import _SEAL
     for body in (b'{"genes": ' + b"["*100_000, b"[1", b'{"genes": ' + b"1"*5000, b"\xff"):
         (tmp_path/"plan.json").write_bytes(sealed(body, *_SEAL))
         with pytest.raises(GraphselError, match="plan.json is not a saved plan"): Selection.load(tmp_path/"plan.json")
