@@ -16,7 +16,7 @@ import time
 
 import numpy as np
 
-from .active import learner_parts, round_sizes, rounds
+from .active.loop import learner_parts, round_sizes, rounds
 from .models.additive import Additive
 from .models.transfer import sources_of
 from .core.errors import GraphselError, log, name_some, shorten
@@ -25,7 +25,7 @@ from .core.randomness import child_rng
 from .criteria.base import CRITERIA
 from .criteria.mixture import is_mixture
 from .criteria.registry import make_criterion
-from .diversity import priors_only
+from .active.diversity import priors_only
 from .models.gears.model import GEARS, _check_settings
 from .genes.perturbations import perturbed_genes
 from .graphs.disturb import disturb
@@ -33,7 +33,7 @@ from .graphs.graph import Graphs
 from .models.gnn import GNN, check_network
 from .models.registry import MODELS, make_model
 from .protocol import Plan, Task, own_params
-from .querying import RULES, hidden, wide_hidden
+from .active.queries import RULES, hidden, wide_hidden
 from .models.base import ResponseModel, picked_rows
 from .screens.screen import check_screen, split_perturbations
 from .selection.strategies import Problem, get_strategy

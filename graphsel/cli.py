@@ -113,7 +113,7 @@ def _one_shot_names():
     return [n for n, s in STRATEGIES.items() if s.kind != "active"]
 
 def _all_strategies():
-    from graphsel import active  # noqa: F401  (it registers the learners)
+    from graphsel.active import loop as active  # noqa: F401  (it registers the learners)
     from graphsel.selection.strategies import STRATEGIES
     return list(STRATEGIES)
 
@@ -609,7 +609,7 @@ def list_command(what):
         from graphsel.models.registry import MODELS as found
         found = {n: c.__doc__ for n, c in found.items()}
     else:
-        from graphsel import active # noqa: F401  (it registers the learners)
+        from graphsel.active import loop as active # noqa: F401  (it registers the learners)
         found = {n: s.about for n, s in select.STRATEGIES.items()}
     for name, about in found.items(): click.echo(f"{name:18} {(about or '').strip().splitlines()[0]}")
     if what == "strategies": click.echo("graphsel: recommended is variance, best in measurements (README); graphreach is the paper's, and the default. What begins with active: learns round by round, for compare only", err=True)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from .active import OPTIONS, learner, learner_parts, round_sizes
+from .active.loop import OPTIONS, learner, learner_parts, round_sizes
 from .core.errors import GraphselError, check_positive_int, unknown_name, unknown_parameter
 from .core.identity import fingerprint, sha1
 from .criteria.base import CRITERIA

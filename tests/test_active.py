@@ -13,20 +13,20 @@ from hypothesis import given, settings, strategies as st
 from sklearn.cluster import KMeans
 from test_graph import gene_names, random_graphs
 
-from graphsel.active import learner, learner_parts, round_sizes, rounds
+from graphsel.active.loop import learner, learner_parts, round_sizes, rounds
 from graphsel.core.errors import GraphselError
 from graphsel.core.randomness import as_rng, as_seed
 from graphsel.screens.screen import make_screen
 from graphsel.genes.perturbations import perturbed_genes
-from graphsel.diversity import averaged, farthest_first, largest_cluster, plus_plus, sketch, sources
+from graphsel.active.diversity import averaged, farthest_first, largest_cluster, plus_plus, sketch, sources
 from graphsel.graphs.graph import combine
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.priors import make_prior
 from graphsel.models.registry import make_model
-from graphsel.querying import RULES, SIGMA, leading, narrow, posterior, query, scaled, top
+from graphsel.active.queries import RULES, SIGMA, leading, narrow, posterior, query, scaled, top
 from graphsel.selection.strategies import STRATEGIES, Problem, get_strategy
 from graphsel.selection.baselines import squared_distances
-from graphsel.uncertainty import forward_bait, frank_wolfe, likelihood_points, max_determinant
+from graphsel.active.uncertainty import forward_bait, frank_wolfe, likelihood_points, max_determinant
 
 SEEDS = st.integers(0, 2**32 - 1)
 LEARNERS = sorted(n for n, s in STRATEGIES.items() if s.kind == "active")
@@ -449,7 +449,7 @@ def test_a_model_that_diverged():
 
 
 def test_own_rules(monkeypatch):
-    monkeypatch.setattr("graphsel.selection.strategies.STRATEGIES", own := {**STRATEGIES}); monkeypatch.setattr("graphsel.querying.RULES", {**RULES})
+    monkeypatch.setattr("graphsel.selection.strategies.STRATEGIES", own := {**STRATEGIES}); monkeypatch.setattr("graphsel.active.queries.RULES", {**RULES})
     query("active:last", RULES["active:kmeans"].points)(lambda X, L, n, rng: list(range(len(X)))[::-1][:n])
     problem = ask("gp")
     assert own["active:last"].pick(problem, 2, None).genes == sorted(problem.candidates)[::-1][:2]

@@ -28,7 +28,7 @@ from graphsel.models.registry import MODELS
 from graphsel.models.additive import Additive
 from graphsel.models.gp import GaussianProcess
 from graphsel.models.base import MeanModel
-from graphsel.querying import hidden, query
+from graphsel.active.queries import hidden, query
 from graphsel.selection.strategies import STRATEGIES
 
 BIG = np.arange(5000.0)

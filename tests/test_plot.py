@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import graphsel.active  # noqa: F401 - the learners register themselves
+import graphsel.active.loop  # noqa: F401 - the learners register themselves
 from graphsel import plot
 from graphsel.core.errors import GraphselError
 from graphsel.selection.strategies import STRATEGIES

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 
-from graphsel.active import rounds
+from graphsel.active.loop import rounds
 from graphsel.selection.budget import budget_curve, plates
 from graphsel.compare import compare
 from graphsel.statistics import summarize
