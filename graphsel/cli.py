@@ -450,8 +450,8 @@ def compare_command(screen, graphs, priors, top_k, directed, perturbation_key, c
       graphsel compare --screen k562.tsv --graph string.tsv.gz --prior rpe1.csv --strategies random,variance,active:iterpert --preset paper --jobs 2 --out results
       graphsel compare --screen screen.h5ad --graph string.tsv.gz --strategies random,variance --budgets 50,100 --noise 0,0.2,0.5 --noise-kind deleted --out results
     """
-    from graphsel.compare import RESULT_FILES, compare
-    from graphsel.protocol import make_plan
+    from graphsel.benchmark.compare import RESULT_FILES, compare
+    from graphsel.benchmark.protocol import make_plan
     models = tuple(split_list(model))
     params, of_models = read_settings(settings, models)
     options |= dict(models=models, params=params, model_params=of_models, noise=tuple(split_list(noise, float, "noise")), noise_kinds=tuple(split_list(noise_kinds)))
@@ -491,7 +491,7 @@ def _write_origin(plan, out, files):
 def _show_results(results, out, metric="mse", weeks=(6.0, 4.0), again="with --resume"):
     "Draw the figures and show a table of means and ratios on standard error. Raises `GraphselError` in the end where rows failed."
     from graphsel.plot import save_figures
-    from graphsel.statistics import few_splits, summarize
+    from graphsel.benchmark.statistics import few_splits, summarize
     failed = results[results["status"] != "ok"]
     if len(failed) < len(results):
         save_figures(results, out, metric, *weeks)
@@ -568,7 +568,7 @@ def _model_with(name, settings):
 def _write_predictions(prediction, report, out, ranked, train):
     "predictions.h5ad, ranked.csv, predicted.csv (means), uncertainty.csv (standard deviations of a measurement), measured.csv and missing.csv."
     import numpy as np, pandas as pd
-    from graphsel.metrics import predicted_sd
+    from graphsel.benchmark.metrics import predicted_sd
     tables = {"predicted": prediction.to_df(), "missing": pd.DataFrame({"reason": report}), "measured": pd.DataFrame(index=train)}
     if "variance" in prediction.layers: tables["uncertainty"] = pd.DataFrame(predicted_sd(prediction), prediction.obs_names, prediction.var_names)
     with atomic_path(Path(out)/"predictions.h5ad") as t: prediction.write_h5ad(t)
@@ -625,7 +625,7 @@ _DEMO_DATA = ("cells.h5ad", "screen.h5ad", "edges.tsv", "gene_sets.gmt", "librar
 
 def _check_demo(out, seed):
     "Refuse a folder that holds another comparison before its data are written over."
-    from graphsel.compare import RESULT_FILES
+    from graphsel.benchmark.compare import RESULT_FILES
     from graphsel.core.files import read_text
     _check_folder(out, (*RESULT_FILES, "picks.csv", *(f"data/{o}" for o in _DEMO_DATA)), ())
     if not (out/"run.json").exists(): return
@@ -644,7 +644,7 @@ def demo_command(out, seed):
     \b
     Example: graphsel demo --out demo --seed 1
     """
-    from graphsel.compare import compare
+    from graphsel.benchmark.compare import compare
     from graphsel.datasets.simulate import simulated_screen
     from graphsel.selection.select import select
     out = Path(out)

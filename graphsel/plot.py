@@ -16,10 +16,10 @@ import numpy as np
 
 from .core.errors import GraphselError, unknown_name
 from .core.files import atomic_path
-from .metrics import LOWER_IS_BETTER, coverage
+from .benchmark.metrics import LOWER_IS_BETTER, coverage
 from .core.outputs import check_ending
 from .selection.plan import Selection
-from .statistics import CURVE, FEW_SPLITS, SET_UP_WEEKS, WEEKS_PER_ROUND, by_split, completed, laboratory_time, mean_interval, one_curve, overlap_of, pick_overlap, split_differences, summarize
+from .benchmark.statistics import CURVE, FEW_SPLITS, SET_UP_WEEKS, WEEKS_PER_ROUND, by_split, completed, laboratory_time, mean_interval, one_curve, overlap_of, pick_overlap, split_differences, summarize
 
 if TYPE_CHECKING:
     import anndata as ad

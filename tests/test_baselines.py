@@ -354,7 +354,7 @@ def test_coverage_counts_what_it_says():
     from scipy import sparse
     from scipy.stats import norm
 
-    from graphsel.metrics import coverage
+    from graphsel.benchmark.metrics import coverage
     p = GaussianProcess().fit(SCREEN, GRAPH, perturbations=PICKS).predict(REST)
     sd = np.sqrt(p.layers["predictive_variance"].astype(float))
     error = np.abs(p.X.astype(float) - SCREEN[REST].X)
@@ -369,7 +369,7 @@ def test_coverage_counts_what_it_says():
 
 
 def test_coverage_refuses():
-    from graphsel.metrics import coverage
+    from graphsel.benchmark.metrics import coverage
     p = GaussianProcess().fit(SCREEN, GRAPH, perturbations=PICKS).predict([*REST, "nobody"])
     with pytest.raises(GraphselError, match="no truth for nobody"): coverage(p, SCREEN)
     with pytest.raises(GraphselError, match="level 1 is not"): coverage(p[:-1], SCREEN, (1,))
@@ -391,7 +391,7 @@ def test_calibration_curve_draws_a_line_for_each():
     ax = plt.subplots()[1]
     assert calibration_curve(p, SCREEN, ax=ax) is ax and len(ax.get_lines()) == 3
     with pytest.raises(GraphselError, match="no prediction to draw"): calibration_curve({}, SCREEN)
-    from graphsel.metrics import coverage
+    from graphsel.benchmark.metrics import coverage
     for layer in ("variance", "predictive_variance"):
         drawn = calibration_curve({"gp": p["gp"]}, SCREEN, layer=layer, ax=plt.subplots()[1]).get_lines()[1].get_ydata()
         np.testing.assert_allclose(drawn, coverage(p["gp"], SCREEN, layer=layer)["covered"])

@@ -533,7 +533,7 @@ def test_strategies_can_be_added_to_a_comparison(files, tmp_path):
 
 def test_interrupted_is_exit_code_130(files, tmp_path, monkeypatch):
     def stop(*args): raise KeyboardInterrupt
-    monkeypatch.setattr("graphsel.compare.run_all", stop)
+    monkeypatch.setattr("graphsel.benchmark.compare.run_all", stop)
     r = run("compare", "--screen", files["screen"], "--graph", files["edges"], "--strategies", "random", "--budgets", "6", "--model", "gp", "--jobs", 1, "--out", tmp_path/"o")
     assert r.exit_code == 130 and "Aborted" not in r.stderr and "nothing was done yet; go on with --resume" in r.stderr and "kept" not in r.stderr
 
@@ -546,7 +546,7 @@ def complete(command, option, text):
 def test_values_are_completed():
     from graphsel.models.registry import MODELS
     from graphsel.selection.greedy import METHODS
-    from graphsel.protocol import NOISE_KINDS, PRESETS
+    from graphsel.benchmark.protocol import NOISE_KINDS, PRESETS
     assert complete("select", "--criterion", "var") == ["variance"] and not complete("select", "--criterion", "active")
     assert complete("compare", "--strategies", "random,variance,active:ba") == [f"random,variance,active:{n}" for n in ("bald", "batchbald", "bait", "badge")]
     assert complete("compare", "--strategies", "variance,var") == []

@@ -3,22 +3,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graphsel.bench import check_inputs, picks_of
+from graphsel.benchmark.setting import check_inputs, picks_of
 from graphsel.graphs.disturb import disturb
-from graphsel.grid import KEY, run_task
-from graphsel.protocol import PRESETS, Task, make_plan, tasks
-from graphsel.compare import compare, read_results
-from graphsel.bench import make_bench, set_up
-from graphsel.statistics import summarize
+from graphsel.benchmark.tasks import KEY, run_task
+from graphsel.benchmark.protocol import PRESETS, Task, make_plan, tasks
+from graphsel.benchmark.compare import compare
+from graphsel.benchmark.store import read_results
+from graphsel.benchmark.setting import make_bench, set_up
+from graphsel.benchmark.statistics import summarize
 from graphsel.core.errors import GraphselError
 from graphsel.core.randomness import child_rng
 from graphsel.datasets.simulate import simulated_screen
 from graphsel.graphs.graph import combine
 from graphsel.graphs.priors import make_prior
-from graphsel.metrics import LOWER_IS_BETTER
+from graphsel.benchmark.metrics import LOWER_IS_BETTER
 from graphsel.models.registry import MODELS
 from graphsel.models.base import MeanModel
-from graphsel.protocol import NOISE_KINDS
+from graphsel.benchmark.protocol import NOISE_KINDS
 from graphsel.selection.strategies import STRATEGIES
 
 TIMES = ["select_seconds", "fit_seconds"]
@@ -300,7 +301,7 @@ def test_presets_exist_and_are_small_enough_to_see_the_saving():
 
 
 def test_results_are_read_back(sim, reference, tmp_path):
-    from graphsel.compare import write_results
+    from graphsel.benchmark.store import write_results
     write_results(reference, tmp_path)
     for path in (tmp_path, tmp_path/"results.parquet"): pd.testing.assert_frame_equal(read_results(path), reference)
     read = read_results(tmp_path/"results.csv")

@@ -20,8 +20,8 @@ from scipy import sparse
 
 from graphsel.graphs.readers.annotations import read_obo
 from graphsel.screens.cells import open_cells
-from graphsel.compare import read_results
-from graphsel.statistics import summarize
+from graphsel.benchmark.store import read_results
+from graphsel.benchmark.statistics import summarize
 from graphsel.core.errors import GraphselError
 from graphsel.core.identity import sha1
 from graphsel.screens.screen import make_screen
@@ -30,12 +30,13 @@ from graphsel.screens.from_cells import screen_from_cells
 from graphsel.models.gears.training import read_checkpoint
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.priors import read_prior
-from graphsel.grid import open_folder, read_task
+from graphsel.benchmark.store import open_folder, read_task
 from graphsel.genes.lists import read_costs, read_gene_list, read_pairs
 from graphsel.models.registry import load_model, make_model
 from graphsel.genes.symbols import read_aliases
-from graphsel.protocol import make_plan
-from graphsel.resultview import read_comparison, run_facts, saved_table
+from graphsel.benchmark.protocol import make_plan
+from graphsel.benchmark.store import read_comparison
+from graphsel.resultview import run_facts, saved_table
 from graphsel.selection.select import select
 from graphsel.selection.plan import Selection
 from graphsel.graphs.readers.coexpression import from_coexpression

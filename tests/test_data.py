@@ -10,7 +10,8 @@ from hypothesis import given, settings, strategies as st
 from scipy.stats import ttest_ind
 
 from graphsel.core.errors import GraphselError
-from graphsel.screens.screen import check_screen, make_screen, split_perturbations
+from graphsel.screens.screen import check_screen, make_screen
+from graphsel.benchmark.setting import split_perturbations
 from graphsel.screens.read import read_screen, write_screen
 from graphsel.screens.from_cells import screen_from_cells, top_de_genes
 from graphsel.screens.from_tables import screen_from_table

@@ -15,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 from test_graph import random_graph, random_graphs
 
 from graphsel.cli import main
-from graphsel.compare import write_results
+from graphsel.benchmark.store import write_results
 from graphsel.selection.budget import bounds_of_prefixes, budget_curve, budget_for, curve_budgets
 from graphsel.core.errors import GraphselError
 from graphsel.criteria.coverage import GraphReach
@@ -28,7 +28,9 @@ from graphsel.selection.greedy import greedy
 from graphsel.planner import PlanState, Wishes, compare_plans, first_picks, values_of, why_gene
 from graphsel.selection.report import in_words, missing_genes, picks_csv
 from graphsel.planview import Lab, PlanMap, budget_figure, draw_map, html_table, newly_reached, pack_discs, picture_of, plan_map, plan_page
-from graphsel.resultview import advantage, read_comparison, run_facts, saved_table, stability_table
+from graphsel.benchmark.statistics import advantage, stability_table
+from graphsel.benchmark.store import read_comparison
+from graphsel.resultview import run_facts, saved_table
 from graphsel.selection.strategies import STRATEGIES
 from graphsel.selection.select import select
 from graphsel.selection.plan import Selection

@@ -6,7 +6,7 @@ from scipy import sparse
 
 from graphsel.core.errors import GraphselError
 from graphsel.screens.screen import make_screen
-from graphsel.metrics import coverage, evaluate, truth_for
+from graphsel.benchmark.metrics import coverage, evaluate, truth_for
 
 RNG = np.random.default_rng(0)
 NAMES, COLUMNS = [f"g{i}" for i in range(9)] + ["A+B"], [f"r{i}" for i in range(6)]

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphsel.cli import main
-from graphsel.compare import read_results, write_results
+from graphsel.benchmark.store import read_results, write_results
 from graphsel.core.errors import GraphselError
 from graphsel.core.files import atomic_path, is_stream
 from graphsel.screens.read import read_screen
@@ -409,7 +409,7 @@ def test_a_name_is_no_formula_of_a_figure():
 # ---- what begins with a dot and is not ours ----
 
 def test_a_comparison_clears_away_its_own_halves_only(tmp_path):
-    from graphsel.compare import compare
+    from graphsel.benchmark.compare import compare
     from graphsel.datasets.simulate import simulated_screen
     sim = simulated_screen(random_state=0)
     kept, halves = [".git-credentials", ".my-notes.csv", ".results-mine.csv"], [".results-ab12_cd9.csv", ".run-abcdefgh.json"]

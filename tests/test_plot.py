@@ -8,7 +8,7 @@ import graphsel.active.loop  # noqa: F401 - the learners register themselves
 from graphsel import plot
 from graphsel.core.errors import GraphselError
 from graphsel.selection.strategies import STRATEGIES
-from graphsel.statistics import summarize
+from graphsel.benchmark.statistics import summarize
 
 LEVELS = {"random": 1.0, "variance": 0.8, "degree": 1.3, "active:bald": 0.95}
 

@@ -19,18 +19,21 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from graphsel.bench import make_bench
-from graphsel.compare import compare, read_results
-from graphsel.protocol import make_plan, tasks
+from graphsel.benchmark.setting import make_bench
+from graphsel.benchmark.compare import compare
+from graphsel.benchmark.store import read_results
+from graphsel.benchmark.protocol import make_plan, tasks
 from graphsel.core.errors import GraphselError
 from graphsel.core.files import atomic_path, signature
 from graphsel.datasets.simulate import simulated_screen
 from graphsel.graphs.graph import combine
 from graphsel.graphs.priors import make_prior
-from graphsel.grid import Remaining, claimed, identity, open_folder, run_all, watch
+from graphsel.benchmark.execute import Remaining, run_all, watch
+from graphsel.benchmark.tasks import claimed
+from graphsel.benchmark.store import identity, open_folder
 from graphsel.models.registry import MODELS
 from graphsel.models.base import MeanModel
-from graphsel.protocol import Task
+from graphsel.benchmark.protocol import Task
 from graphsel.selection.strategies import STRATEGIES, ranked, strategy
 
 TIMES = ["select_seconds", "fit_seconds"]
@@ -62,7 +65,7 @@ def done(sim, tmp_path):
 
 def test_a_finished_comparison_runs_nothing_again(sim, reference, done, monkeypatch):
     before = {f.name: f.stat().st_mtime_ns for f in task_files(done)}
-    monkeypatch.setattr("graphsel.grid.run_task", lambda *a: pytest.fail("was run again"))
+    monkeypatch.setattr("graphsel.benchmark.tasks.run_task", lambda *a: pytest.fail("was run again"))
     same(compare(sim.screen, sim.graph, out=done, resume=True, **ASK), reference)
     assert {f.name: f.stat().st_mtime_ns for f in task_files(done)} == before
 
@@ -176,8 +179,8 @@ def test_tables_are_written_as_it_goes(sim, reference, tmp_path, monkeypatch):
         for i, one in enumerate(found):
             if i > 1: seen.append(len(read_results(tmp_path/"c"/"results.csv")))
             yield one
-    monkeypatch.setattr("graphsel.compare.TABLES_EVERY", 0.0)
-    monkeypatch.setattr("graphsel.compare.watch", looking)
+    monkeypatch.setattr("graphsel.benchmark.compare.TABLES_EVERY", 0.0)
+    monkeypatch.setattr("graphsel.benchmark.compare.watch", looking)
     compare(sim.screen, sim.graph, out=tmp_path/"c", **ASK)
     assert seen == [3*i for i in range(2, 12)]
 
@@ -240,7 +243,7 @@ def test_interrupted_says_how_to_go_on(sim, reference, tmp_path, monkeypatch, ca
             yield one
             if i == 3: raise KeyboardInterrupt
     with monkeypatch.context() as m:
-        m.setattr("graphsel.compare.watch", interrupted)
+        m.setattr("graphsel.benchmark.compare.watch", interrupted)
         with pytest.raises(KeyboardInterrupt): compare(sim.screen, sim.graph, out=tmp_path, resume=True, **ASK)
     assert "--resume" in caplog.text and len(task_files(tmp_path)) == 4
     same(compare(sim.screen, sim.graph, out=tmp_path, resume=True, **ASK), reference)
@@ -285,7 +288,8 @@ def test_a_killed_worker_is_said_in_one_sentence(sim, tmp_path):
 def test_the_bench_is_sent_once_not_with_every_task(sim):
     "What travels with a task is its name; screen and graphs lie in one file."
     import pickle
-    from graphsel.grid import _numbered, registered_elsewhere
+    from graphsel.benchmark.execute import _numbered
+    from graphsel.benchmark.tasks import registered_elsewhere
     bench, plan = make_bench(sim.screen, sim.graph), make_plan(**{**ASK, "strategies": ASK["strategies"]})
     list(run_all(plan, bench, tasks(plan, bench.graphs)[:2]))
     assert bench.shelves and not pickle.loads(pickle.dumps(bench)).shelves # what was computed stays behind

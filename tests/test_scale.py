@@ -17,7 +17,7 @@ from graphsel.selection.distributed import greedi
 from graphsel.selection.explain import explain, why
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.graph import neighbor_agreement
-from graphsel.metrics import evaluate, row_correlation
+from graphsel.benchmark.metrics import evaluate, row_correlation
 from graphsel.models.gears.moments import nonzero_genes
 from graphsel.selection.greedy import METHODS, greedy
 from graphsel.selection.select import select

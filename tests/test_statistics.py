@@ -3,14 +3,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graphsel.statistics import SUMMARY_COLUMNS, holm, summarize
-from graphsel.compare import compare
+from graphsel.benchmark.statistics import SUMMARY_COLUMNS, holm, summarize
+from graphsel.benchmark.compare import compare
 from graphsel.core.errors import GraphselError
 from graphsel.datasets.simulate import simulated_screen
-from graphsel.metrics import budget_saved
-from graphsel.statistics import (OVERLAP, bootstrap_interval, bootstrap_weights, by_split, corrected_p, few_splits, half_width, initial_risk, interval,
-                                 jaccard, laboratory_time, mean_interval, noise_stability, overlap_of, pick_overlap, ratio_interval, saved_in_draws,
-                                 split_differences, tail, weighted_means, widened)
+from graphsel.benchmark.metrics import budget_saved
+from graphsel.benchmark.statistics import OVERLAP, bootstrap_interval, bootstrap_weights, by_split, corrected_p, few_splits, half_width, initial_risk, interval, jaccard, laboratory_time, mean_interval, noise_stability, overlap_of, pick_overlap, ratio_interval, saved_in_draws, split_differences, tail, weighted_means, widened
 
 
 def made_up(levels, splits=12, budgets=(10, 20), seed=0, draws=1, scatter=0.1):

@@ -5,8 +5,8 @@ import numpy as np
 
 from graphsel.active.loop import rounds
 from graphsel.selection.budget import budget_curve, plates
-from graphsel.compare import compare
-from graphsel.statistics import summarize
+from graphsel.benchmark.compare import compare
+from graphsel.benchmark.statistics import summarize
 from graphsel.screens.read import read_screen
 from graphsel.datasets.load import load_graph, load_screen
 from graphsel.datasets.simulate import simulated_screen
