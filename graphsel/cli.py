@@ -490,7 +490,7 @@ def _write_origin(plan, out, files):
 # %% ../nbs/13_cli.ipynb #abd08dfd
 def _show_results(results, out, metric="mse", weeks=(6.0, 4.0), again="with --resume"):
     "Draw the figures and show a table of means and ratios on standard error. Raises `GraphselError` in the end where rows failed."
-    from graphsel.plot import save_figures
+    from graphsel.plotting.curves import save_figures
     from graphsel.benchmark.statistics import few_splits, summarize
     failed = results[results["status"] != "ok"]
     if len(failed) < len(results):

@@ -27,9 +27,10 @@ from .graphs.graph import Graphs, combine
 from .genes.lists import parse_costs, parse_genes, read_costs, read_gene_list
 from .planner import PlanState, Wishes, compare_plans, most_affordable, why_gene
 from .selection.report import in_words, missing_genes, picks_csv
-from .planview import Lab, budget_figure, comparison_figure, draw_map, horizon, html_table, picture_of, plan_map, plan_page, plan_table
+from .planview import Lab, html_table, plan_page, plan_table
+from .plotting.plans import budget_figure, comparison_figure, draw_map, horizon, picture_of, plan_map
 from .benchmark.store import Comparison, read_comparison
-from .resultview import result_figures, run_facts, saved_table
+from .plotting.results import result_figures, run_facts, saved_table
 from .benchmark.statistics import stability_table
 from .selection.strategies import STRATEGIES
 from .selection.select import in_known_names

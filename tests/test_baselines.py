@@ -386,7 +386,7 @@ def test_calibration_curve_draws_a_line_for_each():
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from graphsel.plot import calibration_curve
+    from graphsel.plotting.curves import calibration_curve
     p = {n: make_model(n).fit(SCREEN, GRAPH, perturbations=PICKS).predict(REST) for n in ("gp", "knn")}
     ax = plt.subplots()[1]
     assert calibration_curve(p, SCREEN, ax=ax) is ax and len(ax.get_lines()) == 3

@@ -16,7 +16,8 @@ from graphsel.screens.from_cells import screen_from_cells, screens_from_cells
 from graphsel.screens.from_tables import screen_from_lists, screen_from_table
 from graphsel.genes.perturbations import perturbation_name
 from graphsel.screens.labels import find_spelling, read_labels, split_labels
-from graphsel.screens.qc import de_genes, expressed_candidates, knockdown, plot_cells, plot_knockdown, top_non_dropout, variable_genes
+from graphsel.screens.qc import de_genes, expressed_candidates, knockdown, top_non_dropout, variable_genes
+from graphsel.plotting.screens import plot_cells, plot_knockdown
 from graphsel.screens.tables import as_numbers, average_replicates, ranked_responses, read_rows
 
 SEEDS = st.integers(0, 2**32 - 1)

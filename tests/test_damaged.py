@@ -36,7 +36,7 @@ from graphsel.models.registry import load_model, make_model
 from graphsel.genes.symbols import read_aliases
 from graphsel.benchmark.protocol import make_plan
 from graphsel.benchmark.store import read_comparison
-from graphsel.resultview import run_facts, saved_table
+from graphsel.plotting.results import run_facts, saved_table
 from graphsel.selection.select import select
 from graphsel.selection.plan import Selection
 from graphsel.graphs.readers.coexpression import from_coexpression

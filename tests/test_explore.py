@@ -27,10 +27,11 @@ from graphsel.genes.lists import parse_costs, parse_genes
 from graphsel.selection.greedy import greedy
 from graphsel.planner import PlanState, Wishes, compare_plans, first_picks, values_of, why_gene
 from graphsel.selection.report import in_words, missing_genes, picks_csv
-from graphsel.planview import Lab, PlanMap, budget_figure, draw_map, html_table, newly_reached, pack_discs, picture_of, plan_map, plan_page
+from graphsel.planview import Lab, html_table, plan_page
+from graphsel.plotting.plans import PlanMap, budget_figure, draw_map, newly_reached, pack_discs, picture_of, plan_map
 from graphsel.benchmark.statistics import advantage, stability_table
 from graphsel.benchmark.store import read_comparison
-from graphsel.resultview import run_facts, saved_table
+from graphsel.plotting.results import run_facts, saved_table
 from graphsel.selection.strategies import STRATEGIES
 from graphsel.selection.select import select
 from graphsel.selection.plan import Selection

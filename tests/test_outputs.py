@@ -25,7 +25,7 @@ from graphsel.screens.read import read_screen
 from graphsel.graphs.build import from_edges
 from graphsel.genes.lists import parse_genes, read_gene_list
 from graphsel.core.outputs import bare_cell, check_ending, check_outputs, safe_cell, safe_table, sealed, table_text, unsealed, write_table
-from graphsel.plot import save_panels
+from graphsel.plotting.curves import save_panels
 from graphsel.selection.select import select
 from graphsel.selection.plan import Selection
 from graphsel.graphs.readers.read import read_graph
@@ -400,7 +400,7 @@ def test_results_are_escaped(tmp_path):
 
 def test_a_name_is_no_formula_of_a_figure():
     "matplotlib takes what stands between two dollars for mathematics, and stops at what it cannot read."
-    from graphsel.planview import draw_map, picture_of, plan_map
+    from graphsel.plotting.plans import draw_map, picture_of, plan_map
     graph = from_edges(["$\\bad{$"]*6, list("BCDEFG"))
     plan = select(graph, 1, "graphreach", candidates=["$\\bad{$"])
     assert picture_of(lambda fig: draw_map(plan_map(plan, graph), 1, fig.add_axes([0, 0, 1, 1])), 3, 3)[:4] == b"\x89PNG"

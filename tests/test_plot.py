@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from graphsel.plotting import style as style_room
 import graphsel.active.loop  # noqa: F401 - the learners register themselves
-from graphsel import plot
+from graphsel.plotting import curves as plot
 from graphsel.core.errors import GraphselError
 from graphsel.selection.strategies import STRATEGIES
 from graphsel.benchmark.statistics import summarize
@@ -55,7 +56,7 @@ BLINDNESS = {"protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.
              "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]}
 
 
-@pytest.mark.parametrize("color", [*plot.PALETTE, *plot.SECOND, plot.GREY])
+@pytest.mark.parametrize("color", [*style_room.PALETTE, *style_room.SECOND, style_room.GREY])
 def test_every_color_is_legible_on_light_and_dark(color):
     "A contrast of 3 to 1, what WCAG 2.1 asks of graphics, against white and against a dark page."
     on_white, on_dark = 1.05/(luminance(color) + 0.05), (luminance(color) + 0.05)/(luminance("#121212") + 0.05)
@@ -65,14 +66,14 @@ def test_every_color_is_legible_on_light_and_dark(color):
 @pytest.mark.parametrize("kind", BLINDNESS)
 def test_no_two_strategies_look_alike_to_the_color_blind(kind):
     "Either the colors stay apart (CIELAB distance of 10), or line or marker differ."
-    looks = {n: plot.style(n) for n in ["random", *STRATEGIES]}
+    looks = {n: style_room.style(n) for n in ["random", *STRATEGIES]}
     seen = {n: lab(np.clip(np.array(BLINDNESS[kind]) @ linear(rgb(o["color"])), 0, 1)) for n, o in looks.items()}
     alike = [(a, b) for i, a in enumerate(looks) for b in list(looks)[:i] if np.linalg.norm(seen[a] - seen[b]) < 10 and (looks[a]["linestyle"], looks[a]["marker"]) == (looks[b]["linestyle"], looks[b]["marker"])]
     assert not alike
 
 
 def test_strategies_of_one_family_differ_in_color_or_marker():
-    looks = [tuple(map(str, plot.style(n).values())) for n in STRATEGIES]
+    looks = [tuple(map(str, style_room.style(n).values())) for n in STRATEGIES]
     assert len(set(looks)) == len(looks)
 
 
@@ -80,8 +81,8 @@ def test_style_is_the_same_in_every_figure(noisy):
     axes = [plot.learning_curves(made_up()), plot.error_against_time(made_up()), plot.noise_curves(noisy)]
     for ax in axes:
         for line in ax.get_lines():
-            if line.get_label() in LEVELS: assert line.get_color() == plot.style(line.get_label())["color"]
-    assert plot.style("variance+active:bald")["color"] == plot.style("active:bald")["color"] and plot.style("mine") == plot.style("mine")
+            if line.get_label() in LEVELS: assert line.get_color() == style_room.style(line.get_label())["color"]
+    assert style_room.style("variance+active:bald")["color"] == style_room.style("active:bald")["color"] and style_room.style("mine") == style_room.style("mine")
 
 
 # ---- figures ----
