@@ -187,7 +187,7 @@ _paper_options = [
 def read_lab(text:str # NAME=VALUE, separated by commas
             ): # a Lab
     "What the `--lab` option says. Raises `GraphselError` for a name that it has not, or a value that is no number."
-    from graphsel.planview import Lab
+    from graphsel.apps.page import Lab
     known, found = [f.name for f in fields(Lab)], {}
     for part in split_list(text):
         name, _, value = (o.strip() for o in part.partition("="))
@@ -200,7 +200,7 @@ def read_lab(text:str # NAME=VALUE, separated by commas
 def _write_papers(plan, page, lab, curve, graphs, must):
     "The page and the curve, each whole or not at all."
     from graphsel.selection.budget import budget_curve
-    from graphsel.planview import plan_page
+    from graphsel.apps.page import plan_page
     if curve: write_table(budget_curve(plan), curve)
     if page:
         html = plan_page(plan, lab, graph=", ".join(Path(g).name for g in graphs), must=must or ())

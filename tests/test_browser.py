@@ -22,7 +22,7 @@ from conftest import ROOT
 
 from graphsel.cli import main
 from graphsel.datasets.simulate import simulated_screen
-from graphsel.planview import plan_page
+from graphsel.apps.page import plan_page
 from graphsel.selection.plan import Selection
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -21,13 +21,15 @@ from graphsel.core.errors import GraphselError
 from graphsel.criteria.coverage import GraphReach
 from graphsel.criteria.base import CRITERIA
 from graphsel.criteria.registry import make_criterion
-from graphsel.explore import PlanExplorer, ResultExplorer, explore, graph_choices, uploaded
+from graphsel.apps.plan import PlanExplorer, explore, graph_choices
+from graphsel.apps.results import ResultExplorer
+from graphsel.apps.widgets import uploaded
 from graphsel.graphs.build import from_edges
 from graphsel.genes.lists import parse_costs, parse_genes
 from graphsel.selection.greedy import greedy
-from graphsel.planner import PlanState, Wishes, compare_plans, first_picks, values_of, why_gene
+from graphsel.apps.planner import PlanState, Wishes, compare_plans, first_picks, values_of, why_gene
 from graphsel.selection.report import in_words, missing_genes, picks_csv
-from graphsel.planview import Lab, html_table, plan_page
+from graphsel.apps.page import Lab, html_table, plan_page
 from graphsel.plotting.plans import PlanMap, budget_figure, draw_map, newly_reached, pack_discs, picture_of, plan_map
 from graphsel.benchmark.statistics import advantage, stability_table
 from graphsel.benchmark.store import read_comparison
@@ -215,7 +217,7 @@ def test_a_slip_loses_nothing():
 
 def test_plans_are_made_once_and_some_are_kept(monkeypatch):
     made, s = [], PlanState(keep=2)
-    monkeypatch.setattr("graphsel.planner.select", lambda *a, **k: (made.append(a[1:3]), select(*a, **k))[1])
+    monkeypatch.setattr("graphsel.apps.planner.select", lambda *a, **k: (made.append(a[1:3]), select(*a, **k))[1])
     for b in (5, 10, 20, 3): s.ask(Wishes(G), b)
     assert made == [(40, "graphreach")]
     for name in ("variance", "graphreach", "degree", "variance"): s.ask(Wishes(G, name), 5)

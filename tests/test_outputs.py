@@ -365,13 +365,14 @@ def test_plans_and_graphs_in_a_notebook_are_escaped(evil):
 
 
 def test_pages_are_escaped(evil):
-    from graphsel.planview import Lab, html_table, plan_page, plan_table
+    from graphsel.apps.page import Lab, html_table, plan_page, plan_table
     plan, _ = evil
     for html in (plan_page(plan, Lab(currency=EVIL), graph=EVIL, must=[EVIL], title=EVIL), plan_table(plan, [EVIL]), html_table([EVIL], [[EVIL]])): held(html)
 
 
 def test_the_explorer_is_escaped(evil):
-    from graphsel.explore import PlanExplorer, download_link, missing_report
+    from graphsel.apps.plan import PlanExplorer, missing_report
+    from graphsel.apps.widgets import download_link
     plan, graph = evil
     held(missing_report(plan, graph))
     held(download_link(EVIL, "", EVIL))
@@ -387,7 +388,7 @@ def test_the_explorer_is_escaped(evil):
 
 
 def test_results_are_escaped(tmp_path):
-    from graphsel.explore import ResultExplorer
+    from graphsel.apps.results import ResultExplorer
     rows = [dict(strategy=s, kind="baseline", model=EVIL, graph=EVIL, noise=0.0, noise_kind="none", targets="all", seed=k, split=k, round=0, budget=b, mse=1.0 + k + b, picks="A", status="ok", error="", repeat=0)
             for s in ("random", EVIL) for k in range(2) for b in (5, 10)]
     pd.DataFrame(rows).to_parquet(tmp_path/"results.parquet")

@@ -21,7 +21,7 @@ from ..criteria.base import incidence
 from ..criteria.coverage import reach_matrix
 from ..genes.symbols import genes_in
 from ..graphs.graph import Graphs
-from ..planview import tidy
+from ..selection.report import tidy
 from .style import style
 from ..selection.explain import nearest_before
 from ..selection.plan import Selection
