@@ -20,7 +20,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import ROOT
 
-from graphsel.cli import main
+from graphsel.cli.main import main
 from graphsel.datasets.simulate import simulated_screen
 from graphsel.apps.page import plan_page
 from graphsel.selection.plan import Selection

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from graphsel.cli import main
+from graphsel.cli.main import main
 from graphsel.datasets.simulate import simulated_screen
 from graphsel.genes.symbols import make_aliases
 from graphsel.selection.strategies import STRATEGIES, ranked, strategy

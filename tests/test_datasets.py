@@ -24,7 +24,7 @@ from click.testing import CliRunner
 from graphsel.datasets import registry as registry_room
 import graphsel.datasets.load as datasets
 import graphsel.datasets.download as downloads
-from graphsel.cli import main
+from graphsel.cli.main import main
 from graphsel.core.errors import GraphselError
 from graphsel.datasets.registry import GRAPHS, SCREENS, Dataset, data_folders, find_dataset, find_file, list_datasets
 from graphsel.datasets.load import fetch, load_graph, load_names, load_screen, read_pseudobulk

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings, strategies as st
 from test_graph import random_graph, random_graphs
 
-from graphsel.cli import main
+from graphsel.cli.main import main
 from graphsel.benchmark.store import write_results
 from graphsel.selection.budget import bounds_of_prefixes, budget_curve, budget_for, curve_budgets
 from graphsel.core.errors import GraphselError

@@ -566,7 +566,7 @@ def test_one_perturbation_says_nothing_of_the_uncertainty(name, caplog, tmp_path
 def test_fit_on_one_perturbation_writes_an_unknown_uncertainty(tmp_path):
     from click.testing import CliRunner
 
-    from graphsel.cli import main
+    from graphsel.cli.main import main
     SCREEN[PICKS[:1]].to_df().rename_axis("perturbation").to_csv(tmp_path/"one.csv")
     A = GRAPH.layers[0].adjacency.tocoo()
     pd.DataFrame({"source": np.array(GENES)[A.col], "target": np.array(GENES)[A.row]}).to_csv(tmp_path/"net.csv", index=False)

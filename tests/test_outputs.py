@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphsel.cli import main
+from graphsel.cli.main import main
 from graphsel.benchmark.store import read_results, write_results
 from graphsel.core.errors import GraphselError
 from graphsel.core.files import atomic_path, is_stream

@@ -629,7 +629,7 @@ def test_renaming_merges_and_says_so():
 
 def test_command_line_reads_annotations_and_cells(tmp_path):
     from click.testing import CliRunner
-    from graphsel.cli import main
+    from graphsel.cli.main import main
     gaf = write(tmp_path, "goa.gaf.gz", gzip.compress((GAF + gaf_line("A", "GO:2") + "\n" + gaf_line("E", "GO:4") + "\n").encode()))
     some_cells(np.random.default_rng(0)).write_h5ad(tmp_path/"cells.h5ad")
     done = CliRunner().invoke(main, ["select", "--graph", str(gaf), "--graph", str(tmp_path/"cells.h5ad"), "--budget", "3", "--out", str(tmp_path/"picks.csv")])
