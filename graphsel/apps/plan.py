@@ -54,7 +54,7 @@ def plan_inputs(choices:Iterable[str], # labels of graphs
                 budget:int, lab:Lab # to begin with
                ) -> SimpleNamespace: # of widgets
     "Everything a user can set."
-    one_shot = [n for n, s in STRATEGIES.items() if s.kind in ("criterion", "baseline")]
+    one_shot = [n for n in STRATEGIES if not n.startswith("active:")]
     wide, numbers = w.Layout(width="auto"), [f for f in fields(Lab) if f.name != "currency"]
     return _named({
         "genes": _text("One symbol a line. Empty: every gene of the graph.", 10), "genes_file": _file("from a file"),

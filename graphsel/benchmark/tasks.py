@@ -78,16 +78,14 @@ def _judge(plan, bench, task, problem, p:Picks):
 # %% ../../nbs/09_benchmark/04_tasks.ipynb #0c1ba470
 def registered_elsewhere() -> dict: # registry -> name -> what is registered
     "Criteria, strategies and models from outside this package: other processes have to be told of them."
-    ours = lambda o: (getattr(o, "__module__", None) or "").startswith("graphsel.")
-    return {"criteria": {n: c for n, c in CRITERIA.items() if not ours(c)}, "models": {n: m for n, m in MODELS.items() if not ours(m)},
-            "strategies": {n: s for n, s in STRATEGIES.items() if not ours(s.pick)}}
+    return {"criteria": CRITERIA.own(), "models": MODELS.own(), "strategies": STRATEGIES.own()}
 
 # %% ../../nbs/09_benchmark/04_tasks.ipynb #c705f73d
 @contextlib.contextmanager
 def _registered(elsewhere):
     "With these registered; a process that serves several comparisons keeps nothing of one for the next."
     known = {"criteria": CRITERIA, "models": MODELS, "strategies": STRATEGIES}
-    before = {kind: {n: known[kind].get(n) for n in named} for kind, named in elsewhere.items()}
+    before = {kind: {n: known[kind].added.get(n) for n in named} for kind, named in elsewhere.items()}
     for kind, named in elsewhere.items(): known[kind].update(named)
     try: yield
     finally:

@@ -74,7 +74,6 @@ def fit_command(screen, graphs, priors, top_k, directed, model, settings, genes,
 # %% ../../nbs/12_cli/04_fit.ipynb #abe66578
 def _model_with(name, settings):
     "The model with the parameters of `--set`; those without NAME. are the model's."
-    from graphsel.models.gears import model as gears  # noqa: F401 - its model registers itself
     from graphsel.models.registry import make_model
     of_others, own = read_settings([o if "." in o.partition("=")[0] else f"{name}.{o}" for o in settings], (name,))
     if of_others: raise unknown_name("model with parameters", next(iter(of_others)), (name,))

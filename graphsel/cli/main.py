@@ -99,17 +99,18 @@ def list_command(what):
     Example: graphsel list strategies
     """
     if what == "datasets": return _show_datasets()
-    from graphsel.criteria import registry as criteria
-    from graphsel.selection import select
-    if what == "criteria": found = {n: c.__doc__ for n, c in criteria.CRITERIA.items()}
-    elif what == "models":
-        from graphsel.models.registry import MODELS as found
-        found = {n: c.__doc__ for n, c in found.items()}
-    else:
-        from graphsel.active import loop as active # noqa: F401  (it registers the learners)
-        found = {n: s.about for n, s in select.STRATEGIES.items()}
-    for name, about in found.items(): click.echo(f"{name:18} {(about or '').strip().splitlines()[0]}")
+    for name, about in _told(what).items():
+        click.echo(f"{name:18} {(about or '').strip().splitlines()[0]}")
     if what == "strategies": click.echo("graphsel: recommended is variance, best in measurements (README); graphreach is the paper's, and the default. What begins with active: learns round by round, for compare only", err=True)
+
+def _told(what):
+    "Name -> what is said about it."
+    from graphsel.criteria.base import CRITERIA
+    from graphsel.models.base import MODELS
+    from graphsel.selection.strategies import STRATEGIES
+    if what == "strategies":
+        return {name: found.about for name, found in STRATEGIES.items()}
+    return {name: found.__doc__ for name, found in (CRITERIA if what == "criteria" else MODELS).items()}
 
 def _show_datasets():
     from graphsel.datasets.registry import data_folders, list_datasets

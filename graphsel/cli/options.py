@@ -34,10 +34,9 @@ _MODELS = ("additive", "gears", "gnn", "gp", "knn", "mean", "nochange", "ridge",
 
 def _one_shot_names():
     from graphsel.selection.strategies import STRATEGIES
-    return [n for n, s in STRATEGIES.items() if s.kind != "active"]
+    return [name for name in STRATEGIES if not name.startswith("active:")]
 
 def _all_strategies():
-    from graphsel.active import loop as active  # noqa: F401  (it registers the learners)
     from graphsel.selection.strategies import STRATEGIES
     return list(STRATEGIES)
 

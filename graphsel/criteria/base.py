@@ -15,6 +15,7 @@ import copy
 import numpy as np
 import scipy.sparse as sp
 
+from ..core.registry import Registry
 from ..core.errors import GraphselError, name_some, power_of_two
 from ..genes.perturbations import gene_incidence, perturbation_name, perturbed_genes
 from ..graphs.graph import Graphs
@@ -126,12 +127,16 @@ class Criterion(SetFunction):
     def contributions(self, j:int) -> np.ndarray|None: return None # the gain of j, split over the targets; None: it has no such parts
 
 # %% ../../nbs/05_criteria/01_base.ipynb #8e773081
-CRITERIA: dict[str, type[Criterion]] = {} # name -> class
+CRITERIA = Registry({ # name -> class
+    "graphreach": "graphsel.criteria.coverage", "softreach": "graphsel.criteria.coverage",
+    "maxspec": "graphsel.criteria.design", "topeig": "graphsel.criteria.design", "variance": "graphsel.criteria.design",
+    "facility": "graphsel.criteria.similarity", "graphcut": "graphsel.criteria.similarity",
+})
 
 def register(criterion:type[Criterion] # subclass of `Criterion` with a `name` of its own
             ) -> type: # the same: use it as a decorator
     "Make a criterion known under its name. Raises `GraphselError` when another class has that name."
-    known = CRITERIA.setdefault(criterion.name, criterion)
+    known = CRITERIA.added.get(criterion.name, criterion)
     if f"{known.__module__}.{known.__qualname__}" != f"{criterion.__module__}.{criterion.__qualname__}":
         raise GraphselError(f"a criterion named '{criterion.name}' exists already; choose another name")
     CRITERIA[criterion.name] = criterion # the same class defined anew, as happens in notebooks

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.errors import unknown_name
 from ..genes.perturbations import gene_incidence, perturbed_genes
-from .base import MeanModel, NoChange, ResponseModel, as_prediction, asked_names
+from .base import register_model, MeanModel, NoChange, ResponseModel, as_prediction, asked_names
 from .gp import GaussianProcess
 from .neighbors import Neighbors
 from .ridge import Ridge
@@ -35,6 +35,7 @@ def singles_from(names:Sequence[str], # perturbations that were measured
 # %% ../../nbs/07_models/08_additive.ipynb #af6d071c
 BASES = {m.name: m for m in (GaussianProcess, Ridge, Neighbors, MeanModel, NoChange)}
 
+@register_model
 class Additive(ResponseModel):
     "Responses of combinations as sums of those of their genes; singles that were not measured by another model."
     name, centers = "additive", False

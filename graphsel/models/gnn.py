@@ -20,7 +20,7 @@ from ..core.errors import GraphselError, check_positive_int, unknown_name
 from ..core.progress import progress
 from ..core.randomness import as_seed
 from ..graphs.graph import Graphs
-from .base import ResponseModel, asked_names, check_numbers, unit_scale
+from .base import register_model, ResponseModel, asked_names, check_numbers, unit_scale
 from graphsel.models.channels import (
     Asked, Channels, Head, ask, ask_head, between_perturbations, channel_names, channels, features_of,
     leave_head, solve_head,
@@ -227,6 +227,7 @@ def hidden_points(members:Sequence[Member], channels:Channels, genes:Sequence[st
     return coordinates
 
 # %% ../../nbs/07_models/10_gnn.ipynb #5d29a0e1
+@register_model
 class GNN(ResponseModel):
     "Graph neural network: gated message passing, an exactly solved low-rank decoder, early stopping on held-out picks, an ensemble in one pass."
     name = "gnn"

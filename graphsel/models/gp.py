@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from .base import ResponseModel, asked_names, check_numbers
+from .base import register_model, ResponseModel, asked_names, check_numbers
 from graphsel.models.channels import (
     ask, ask_in_blocks, between_perturbations, channel_kernels, channels, features_of, leave_head, solve_head,
     spectral_points, weighted_points,
@@ -20,6 +20,7 @@ from .likelihood import best_noise, tune_mixture
 # %% ../../nbs/07_models/04_gp.ipynb #f84868fa
 TUNING_PICKS = TUNING_COLUMNS = 500 # beyond that many, a random part of picks and columns decides about weights and noise; all of them predict
 
+@register_model
 class GaussianProcess(ResponseModel):
     "Gaussian process with the graph kernel as prior covariance; exact (Rasmussen & Williams 2006, chapter 2)."
     name = "gp"

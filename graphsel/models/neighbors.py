@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from .base import ResponseModel, asked_names, check_counts, check_numbers, mean_shift, unit_scale
+from .base import register_model, ResponseModel, asked_names, check_counts, check_numbers, mean_shift, unit_scale
 from .channels import Asked, ask, channel_kernels, channels, features_of, spectral_points
 
 # %% ../../nbs/07_models/06_neighbors.ipynb #d1763980
@@ -76,6 +76,7 @@ def weighting_variance(W:sp.csr_matrix, # m x n, weights of the picks
     return np.maximum(prior - 2*across + own, 0)
 
 # %% ../../nbs/07_models/06_neighbors.ipynb #3e0c01ea
+@register_model
 class Neighbors(ResponseModel):
     "Weighted mean of the nearest measured graph neighbors; kernel, number and votes of the mean by leave-one-out error."
     name = "knn"

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ..core.errors import check_positive_int
-from .base import ResponseModel, asked_names, check_counts, check_numbers, unit_scale
+from .base import register_model, ResponseModel, asked_names, check_counts, check_numbers, unit_scale
 from .channels import features_of, spectral_points
 
 # %% ../../nbs/07_models/05_ridge.ipynb #12b2e5ad
+@register_model
 class Ridge(ResponseModel):
     "Ridge regression on spectral coordinates; the penalty by leave-one-out error, all columns scaled to unit variance for it."
     name, remembers = "ridge", False

@@ -18,7 +18,7 @@ from ..core.errors import GraphselError, check_positive_int, log
 from ..genes.perturbations import perturbation_name, perturbed_genes
 from ..graphs.graph import Graphs
 from ..graphs.priors import GenePrior
-from .base import ResponseModel, asked_names, check_numbers, mean_shift, unit_scale
+from .base import register_model, ResponseModel, asked_names, check_numbers, mean_shift, unit_scale
 from .channels import ask_head, leave_head, solve_head
 from ..screens.screen import check_screen
 
@@ -115,6 +115,7 @@ def sources_of(prior:"ad.AnnData|GenePrior|None", graph:Graphs, var_names:Sequen
     return [from_prior(prior) if isinstance(prior, GenePrior) else from_screen(prior, var_names)]
 
 # %% ../../nbs/07_models/07_transfer.ipynb #6074a3ba
+@register_model
 class Transfer(ResponseModel):
     "The same perturbation's response elsewhere, rescaled on the picks that both have."
     name, source = "transfer", "prior"

@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..core.registry import Registry
 from ..core.errors import unknown_name
 from ..criteria.base import CRITERIA, incidence
 from ..criteria.mixture import is_mixture, parse_mixture
@@ -56,7 +57,14 @@ class Strategy:
     seeded: bool = False # draws at random
     about: str = "" # one line
 
-STRATEGIES: dict[str, Strategy] = {}
+_HOMES = {
+    "graphsel.selection.baselines": ("random", "degree", "pagerank", "kcenter", "kmeans", "typiclust"),
+    "graphsel.selection.strategies": tuple(CRITERIA),
+    "graphsel.active.uncertainty": ("active:bald", "active:batchbald", "active:bait", "active:acs-fw", "active:ensemble"),
+    "graphsel.active.diversity": ("active:coreset", "active:badge", "active:lcmd", "active:kmeans", "active:typiclust",
+                                  "active:iterpert", "active:prior"),
+}
+STRATEGIES = Registry({name: home for home, names in _HOMES.items() for name in names}) # name -> Strategy
 
 def strategy(name:str, kind:str="baseline", nested:bool=True, seeded:bool=False) -> Callable:
     "Decorator: register a function `pick(problem, budget, rng)` under a name; its docstring is what `graphsel list` shows."
@@ -67,7 +75,7 @@ def strategy(name:str, kind:str="baseline", nested:bool=True, seeded:bool=False)
 
 def get_strategy(name:str) -> Strategy:
     "A strategy by name: registered, a criterion registered since, or a mixture of criteria. Raises `GraphselError` for an unknown one."
-    if name in STRATEGIES: return STRATEGIES[name]
+    if name in STRATEGIES: return STRATEGIES[name] # loads its room
     if name in CRITERIA or (is_mixture(name) and set(parse_mixture(name)) <= set(CRITERIA)): return Strategy(name, pick_by_criterion(name), "criterion", about="A weighted sum of criteria." if is_mixture(name) else CRITERIA[name].__doc__ or "")
     raise unknown_name("strategy", name, STRATEGIES)
 

@@ -18,20 +18,20 @@ from ...core.identity import fingerprint
 from ...core.randomness import RandomState, as_rng, as_seed
 from ...genes.perturbations import perturbed_genes
 from ...graphs.graph import Graphs, align
-from ..base import ResponseModel, asked_names, check_graph, picked_rows
+from ..base import register_model, ResponseModel, asked_names, check_graph, picked_rows
 from .moments import Cells, Moments, picked_moments, read_cells
 from .network import GearsNet, place_edges, positions
 from graphsel.models.gears.training import (
     CellBatches, MomentBatches, Task, in_blocks, pick_device, rate, train_members,
 )
 from ..gnn_networks import edge_tensors
-from ..registry import MODELS
 from ...screens.from_cells import screen_from_cells
 
 if TYPE_CHECKING:
     import anndata as ad
 
 # %% ../../../nbs/07_models/gears/04_model.ipynb #f2f72382
+@register_model
 class GEARS(ResponseModel):
     "The GEARS network (Roohani 2023), trained on the moments of the cells instead of on the cells."
     name = "gears"
@@ -160,4 +160,3 @@ def gears_features(model:GEARS, names:list) -> np.ndarray:
     return Z
 
 PUBLISHED = {"start": "published", "hide_own": 0.0, "batch_size": 32, "loss": "quartic", "learning_rate": 1e-3, "weight_decay": 5e-4, "schedule": "halving", "select": "mse_de"}
-MODELS[GEARS.name] = GEARS # from here on, `make_model` knows it
