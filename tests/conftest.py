@@ -1,9 +1,11 @@
 """What every test shares: one thread a process, no display, the folder of real data."""
+
 import os
 import secrets
 from pathlib import Path
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"): os.environ.setdefault(name, "1")
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 os.environ.setdefault("MPLBACKEND", "agg")
 
 import pytest  # noqa: E402  (the variables above count only if they are set before numpy is loaded)
@@ -15,7 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # what derandomized examples never meet (float faults, above all) is met sooner or later. The seed is told, and
 # `pytest --hypothesis-seed N` brings one back.
 settings.register_profile("graphsel", deadline=None, derandomize=True, print_blob=True)
-settings.register_profile("random", settings.get_profile("graphsel"), derandomize=False, database=None)
+settings.register_profile(
+    "random", settings.get_profile("graphsel"), derandomize=False, database=None
+)
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or "graphsel"
 settings.load_profile(PROFILE)
 
@@ -24,13 +28,16 @@ settings.load_profile(PROFILE)
 def pytest_configure(config):
     "A random run has a seed that can be told and given again; pytest-xdist hands it on to its workers."
     drawn = PROFILE == "random" and config.getoption("hypothesis_seed", None) is None
-    if drawn: config.option.hypothesis_seed = str(secrets.randbits(32))
+    if drawn:
+        config.option.hypothesis_seed = str(secrets.randbits(32))
 
 
 def pytest_report_header(config):
     "The profile and, where it is random, the seed that repeats the run."
     seed = config.getoption("hypothesis_seed", None)
-    return f"property tests: profile {PROFILE}" + (f"; repeat with --hypothesis-seed={seed}" if seed is not None else "")
+    return f"property tests: profile {PROFILE}" + (
+        f"; repeat with --hypothesis-seed={seed}" if seed is not None else ""
+    )
 
 
 def data_folder():
@@ -43,7 +50,8 @@ def data_folder():
 def shared_data():
     "The folder of real data; a test that asks for it is skipped where it is absent."
     folder = data_folder()
-    if folder is None: pytest.skip("no folder of real data: set GRAPHSEL_DATA, or put it at ../shared/data")
+    if folder is None:
+        pytest.skip("no folder of real data: set GRAPHSEL_DATA, or put it at ../shared/data")
     return folder
 
 

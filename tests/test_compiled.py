@@ -1,4 +1,5 @@
 """The compiled loops against the same sums with dense matrices."""
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -6,7 +7,24 @@ from hypothesis import given, settings, strategies as st
 from test_graph import gene_names, random_graph
 
 from graphsel.selection.limits import make_limits
-from graphsel.criteria.loops import FORMS, buyers, hard_gain, hard_gains, join, make_buffer, make_rows, next_state, gene_gains, loosen, pick_some, priced_gains, row_of, soft_gain, soft_gains, soft_part
+from graphsel.criteria.loops import (
+    FORMS,
+    buyers,
+    hard_gain,
+    hard_gains,
+    join,
+    make_buffer,
+    make_rows,
+    next_state,
+    gene_gains,
+    loosen,
+    pick_some,
+    priced_gains,
+    row_of,
+    soft_gain,
+    soft_gains,
+    soft_part,
+)
 from graphsel.criteria.coverage import GraphReach, SoftReach
 from graphsel.selection.greedy import Draft, bundle
 
@@ -18,13 +36,22 @@ def drawn(seed):
     rng = np.random.default_rng(seed)
     n, genes, targets = rng.integers(1, [9, 6, 8])
     members = np.zeros((n, genes))
-    for row in members: row[rng.choice(genes, rng.integers(1, min(genes, 3) + 1), replace=False)] = 1
-    reach = rng.normal(.3, .5, (genes, targets))*(rng.random((genes, targets)) < .5)
+    for row in members:
+        row[rng.choice(genes, rng.integers(1, min(genes, 3) + 1), replace=False)] = 1
+    reach = rng.normal(0.3, 0.5, (genes, targets)) * (rng.random((genes, targets)) < 0.5)
     return rng, members, reach, make_rows(sp.csr_matrix(members), sp.csr_matrix(reach))
 
 
-STATES = {"facility": lambda q: np.maximum(q, 0).max(axis=0, initial=0), "saturated": lambda q: np.maximum(q, 0).sum(axis=0), "noisyor": lambda q: np.prod(1 - np.clip(q, 0, 1), axis=0)}
-VALUES = {"facility": lambda q: np.maximum(q, 0).max(axis=0, initial=0), "saturated": lambda q: np.minimum(1, np.maximum(q, 0).sum(axis=0)), "noisyor": lambda q: 1 - np.prod(1 - np.clip(q, 0, 1), axis=0)}
+STATES = {
+    "facility": lambda q: np.maximum(q, 0).max(axis=0, initial=0),
+    "saturated": lambda q: np.maximum(q, 0).sum(axis=0),
+    "noisyor": lambda q: np.prod(1 - np.clip(q, 0, 1), axis=0),
+}
+VALUES = {
+    "facility": lambda q: np.maximum(q, 0).max(axis=0, initial=0),
+    "saturated": lambda q: np.minimum(1, np.maximum(q, 0).sum(axis=0)),
+    "noisyor": lambda q: 1 - np.prod(1 - np.clip(q, 0, 1), axis=0),
+}
 
 
 @given(seed=SEEDS)
@@ -32,9 +59,11 @@ VALUES = {"facility": lambda q: np.maximum(q, 0).max(axis=0, initial=0), "satura
 def test_rows(seed):
     rng, members, reach, rows = drawn(seed)
     buffer, dense = make_buffer(reach.shape[1]), members @ reach
-    for j in rng.integers(0, len(members), 20): # one buffer serves all rows, in any order
+    for j in rng.integers(0, len(members), 20):  # one buffer serves all rows, in any order
         targets, strength = row_of(rows, j, buffer)
-        assert len(set(targets.tolist())) == len(targets) and set(targets.tolist()) == set(np.flatnonzero(((members[j][:, None]*reach) != 0).any(axis=0)))
+        assert len(set(targets.tolist())) == len(targets) and set(targets.tolist()) == set(
+            np.flatnonzero(((members[j][:, None] * reach) != 0).any(axis=0))
+        )
         np.testing.assert_allclose(strength, dense[j][targets], atol=1e-12)
 
 
@@ -44,12 +73,20 @@ def test_rows(seed):
 def test_soft_gains_are_differences(form, seed):
     rng, members, reach, rows = drawn(seed)
     q, weight, at = members @ reach, rng.random(reach.shape[1]), np.arange(len(members))
-    state, count, S = np.full(reach.shape[1], float(form == "noisyor")), np.zeros(reach.shape[1], np.int32), []
+    state, count, S = (
+        np.full(reach.shape[1], float(form == "noisyor")),
+        np.zeros(reach.shape[1], np.int32),
+        [],
+    )
     for j in rng.permutation(len(members)):
         expected = [weight @ (VALUES[form](q[S + [i]]) - VALUES[form](q[S])) for i in at]
-        np.testing.assert_allclose(soft_gains(rows, at, FORMS[form], weight, state), expected, atol=1e-12)
+        np.testing.assert_allclose(
+            soft_gains(rows, at, FORMS[form], weight, state), expected, atol=1e-12
+        )
         targets, strength = row_of(rows, j, make_buffer(len(weight)))
-        assert soft_gain(FORMS[form], targets, strength, weight, state) == pytest.approx(expected[j], abs=1e-12)
+        assert soft_gain(FORMS[form], targets, strength, weight, state) == pytest.approx(
+            expected[j], abs=1e-12
+        )
         join(targets, strength, FORMS[form], count, state)
         S.append(j)
         np.testing.assert_allclose(state, STATES[form](q[S]), atol=1e-12)
@@ -69,12 +106,19 @@ def test_soft_parts_shrink_and_never_hurt(form, code, q, s, r):
 @settings(max_examples=50)
 def test_hard_gains(seed, level):
     rng, members, reach, rows = drawn(seed)
-    hit, count, at = members @ (reach != 0) > 0, rng.integers(0, 4, reach.shape[1]).astype(np.int32), rng.permutation(len(members))
+    hit, count, at = (
+        members @ (reach != 0) > 0,
+        rng.integers(0, 4, reach.shape[1]).astype(np.int32),
+        rng.permutation(len(members)),
+    )
     for weight in (rng.random(reach.shape[1]), rng.integers(0, 10**9, reach.shape[1])):
         gains = hard_gains(rows, at, weight, count, level)
-        np.testing.assert_allclose(gains, (hit @ (weight*(count < level)))[at], atol=1e-12)
+        np.testing.assert_allclose(gains, (hit @ (weight * (count < level)))[at], atol=1e-12)
         assert gains.dtype == weight.dtype, "whole numbers stay whole"
-        assert hard_gain(row_of(rows, at[0], make_buffer(len(weight)))[0], weight, count, level) == gains[0]
+        assert (
+            hard_gain(row_of(rows, at[0], make_buffer(len(weight)))[0], weight, count, level)
+            == gains[0]
+        )
 
 
 @given(seed=SEEDS, hard=st.booleans())
@@ -82,21 +126,39 @@ def test_hard_gains(seed, level):
 def test_prices(seed, hard):
     rng, members, reach, rows = drawn(seed)
     m, everyone = reach.shape[1], np.arange(len(members))
-    weight, count, state, price = rng.random(m), rng.integers(0, 2, m).astype(np.int32), rng.random(m)/2, rng.random(m)/2
+    weight, count, state, price = (
+        rng.random(m),
+        rng.integers(0, 2, m).astype(np.int32),
+        rng.random(m) / 2,
+        rng.random(m) / 2,
+    )
     present = members @ (reach != 0) > 0
-    worth = present*weight*(count < 1) if hard else present*weight*np.maximum(members @ reach - state, 0)
-    np.testing.assert_allclose(priced_gains(rows, everyone, hard, weight, count, state, price), np.maximum(worth - price, 0).sum(axis=1), atol=1e-12)
+    worth = (
+        present * weight * (count < 1)
+        if hard
+        else present * weight * np.maximum(members @ reach - state, 0)
+    )
+    np.testing.assert_allclose(
+        priced_gains(rows, everyone, hard, weight, count, state, price),
+        np.maximum(worth - price, 0).sum(axis=1),
+        atol=1e-12,
+    )
     some = np.flatnonzero(rng.integers(0, 2, len(members)))
-    np.testing.assert_array_equal(buyers(rows, some, hard, weight, count, state, price), (worth > price)[some].sum(axis=0))
+    np.testing.assert_array_equal(
+        buyers(rows, some, hard, weight, count, state, price), (worth > price)[some].sum(axis=0)
+    )
 
 
 # ---- a run ----
+
 
 def run_of(c, **limits):
     draft = Draft(c.start(), make_limits(c, len(c.elements), **limits))
     run = bundle(draft)
     run.bound[:] = np.inf
-    if c.hard: run.gain[:] = gene_gains(run.rows, run.units, run.count, 1); loosen(run, False)
+    if c.hard:
+        run.gain[:] = gene_gains(run.rows, run.units, run.count, 1)
+        loosen(run, False)
     return run
 
 
@@ -106,14 +168,24 @@ def test_running_gains_of_genes_stay_exact(seed):
     "After any number of picks, at any level: the gain kept for each gene is the one counted anew."
     rng = np.random.default_rng(seed)
     g = random_graph(rng, 10)
-    pairs = sorted({"+".join(sorted(rng.choice(gene_names(10), 2, replace=False))) for _ in range(8)})
-    c = GraphReach(g, list(g.genes[:6]) + pairs, g.genes, weights=dict(zip(g.genes, rng.integers(0, 4, 10)/4)))
+    pairs = sorted(
+        {"+".join(sorted(rng.choice(gene_names(10), 2, replace=False))) for _ in range(8)}
+    )
+    c = GraphReach(
+        g,
+        list(g.genes[:6]) + pairs,
+        g.genes,
+        weights=dict(zip(g.genes, rng.integers(0, 4, 10) / 4)),
+    )
     run = run_of(c)
     for _ in range(len(c.elements)):
         picks, _, _ = pick_some(run, 1, np.inf, True, 0, False, True, True)
         assert len(picks) == 1
         genes = make_rows(sp.identity(len(c.touched), format="csr"), c.reach)
-        np.testing.assert_array_equal(run.gain, hard_gains(genes, np.arange(len(c.touched)), c.units, run.count, run.number[0]))
+        np.testing.assert_array_equal(
+            run.gain,
+            hard_gains(genes, np.arange(len(c.touched)), c.units, run.count, run.number[0]),
+        )
     assert len(pick_some(run, 1, np.inf, True, 0, False, True, True)[0]) == 0, "nobody is left"
 
 
@@ -124,7 +196,8 @@ def test_a_run_can_stop_and_go_on(make):
     run, picks, told = run_of(c), [], []
     for n in (1, 2, 5, 12):
         p, t, _ = pick_some(run, n, np.inf, c.hard, FORMS[c.form], False, True, True)
-        picks += p.tolist(); told += t.tolist()
+        picks += p.tolist()
+        told += t.tolist()
     assert picks == whole[0].tolist() and told == whole[1].tolist()
 
 

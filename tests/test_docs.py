@@ -1,4 +1,5 @@
 """The site: what is ours beside Sphinx, a small site built whole, citations, parameters that can be injected."""
+
 import json
 import random
 import re
@@ -33,7 +34,9 @@ def name_of(path):
 
 
 def prose(path):
-    return "\n\n".join(o.source for o in nbformat.read(path, as_version=4).cells if o.cell_type == "markdown")
+    return "\n\n".join(
+        o.source for o in nbformat.read(path, as_version=4).cells if o.cell_type == "markdown"
+    )
 
 
 def code(source, *outputs):
@@ -54,12 +57,19 @@ def shown(*cells):
 
 # ---- nbdev's directives ----
 
+
 def test_every_notebook_is_a_page_once():
-    found = [o for o in NBS.rglob("*.ipynb") if not any(p.startswith((".", "_")) for p in o.relative_to(NBS).parts)]
+    found = [
+        o
+        for o in NBS.rglob("*.ipynb")
+        if not any(p.startswith((".", "_")) for p in o.relative_to(NBS).parts)
+    ]
     assert sorted(PAGES) == sorted(found)
 
 
-@pytest.mark.parametrize("line", ["hide", "default_exp core", "include: false", "hide_input", "echo: false"])
+@pytest.mark.parametrize(
+    "line", ["hide", "default_exp core", "include: false", "hide_input", "echo: false"]
+)
 def test_cells_that_are_not_shown(line):
     assert shown(code(f"#| {line}\nx = 1")) == []
 
@@ -69,25 +79,37 @@ def test_cells_for_the_author_are_not_shown():
     assert shown(heading, note, nbformat.v4.new_raw_cell("---")) == []
 
 
-@pytest.mark.parametrize("line,tags", [
-    ("hide_input", ["remove-input"]), ("echo: false", ["remove-input"]),
-    ("hide_output", ["remove-output"]), ("output: false", ["remove-output"]),
-    ("code-fold: true", ["hide-input"]), ("code-fold: show", []),
-    ("export", ["export"]), ("exporti", ["export"]), ("exports", ["export"]),
-    ("eval: false", []), ("slow", []), ("notest", []),
-])
+@pytest.mark.parametrize(
+    "line,tags",
+    [
+        ("hide_input", ["remove-input"]),
+        ("echo: false", ["remove-input"]),
+        ("hide_output", ["remove-output"]),
+        ("output: false", ["remove-output"]),
+        ("code-fold: true", ["hide-input"]),
+        ("code-fold: show", []),
+        ("export", ["export"]),
+        ("exporti", ["export"]),
+        ("exports", ["export"]),
+        ("eval: false", []),
+        ("slow", []),
+        ("notest", []),
+    ],
+)
 def test_directives_as_tags(line, tags):
-    cell, = shown(code(f"#| {line}\nx = 1", printed("1\n")))
-    assert cell.source == "x = 1" and cell.metadata["tags"] == tags and cell.outputs[0].text == "1\n"
+    (cell,) = shown(code(f"#| {line}\nx = 1", printed("1\n")))
+    assert (
+        cell.source == "x = 1" and cell.metadata["tags"] == tags and cell.outputs[0].text == "1\n"
+    )
 
 
 def test_several_directives_and_lines_left_out():
-    cell, = shown(code("#| export\n#| hide_output\n\nx = 1\nsecret() #| hide_line\ny = 2"))
+    (cell,) = shown(code("#| export\n#| hide_output\n\nx = 1\nsecret() #| hide_line\ny = 2"))
     assert cell.source == "x = 1\ny = 2" and cell.metadata["tags"] == ["remove-output", "export"]
 
 
 def test_exported_imports_are_folded():
-    cell, = shown(code("#| export\nimport re\nfrom pathlib import Path"))
+    (cell,) = shown(code("#| export\nimport re\nfrom pathlib import Path"))
     assert cell.metadata["tags"] == ["hide-input", "export"]
     assert cell.metadata["mystnb"]["code_prompt_show"] == "Imports"
 
@@ -101,45 +123,65 @@ def test_tags_of_the_cell_stay():
 def test_outputs_without_progress_and_widgets():
     widget = new_output("display_data", {notebooks.WIDGET: {}, "text/plain": "IntSlider()"})
     outputs = printed("3%", "stderr"), widget, printed("Warning: no\nyes\n")
-    cell, = shown(code("#| filter_stream Warning\nrun()", *outputs))
+    (cell,) = shown(code("#| filter_stream Warning\nrun()", *outputs))
     assert [o.text for o in cell.outputs] == ["yes\n"]
 
 
 def test_output_as_it_is():
-    cell, = shown(code("#| output: asis\nprint('**a**')", printed("**a**")))
+    (cell,) = shown(code("#| output: asis\nprint('**a**')", printed("**a**")))
     assert cell.outputs[0].data == {"text/markdown": "**a**"}
 
 
 def test_no_directive_of_ours_is_unknown_to_the_page():
     "A directive line never reaches a page, whatever it says and wherever it stands."
     for path in PAGES:
-        for cell in notebooks.shown_cells(notebooks.read_notebook(path.read_text(encoding="utf-8"))):
-            assert not re.search(r"^#\| ?\w", cell.source, re.MULTILINE), (name_of(path), cell.source)
+        for cell in notebooks.shown_cells(
+            notebooks.read_notebook(path.read_text(encoding="utf-8"))
+        ):
+            assert not re.search(r"^#\| ?\w", cell.source, re.MULTILINE), (
+                name_of(path),
+                cell.source,
+            )
 
 
 def test_figures_have_captions():
     said = "# T\n\nNot this.\n\nSome genes, like `A`, have [many](x.md) neighbors and most have few. No more is said."
-    cell, = shown(new_markdown_cell(said), code("plot()", drawn()))[1:]
-    assert cell.metadata["mystnb"]["image"]["alt"] == "Some genes, like A, have many neighbors and most have few."
+    (cell,) = shown(new_markdown_cell(said), code("plot()", drawn()))[1:]
+    assert (
+        cell.metadata["mystnb"]["image"]["alt"]
+        == "Some genes, like A, have many neighbors and most have few."
+    )
 
 
 def test_uncleaned_notebook():
     output = {"output_type": "stream", "name": "stdout", "text": ["1\n", "2"]}
-    cell = {"cell_type": "code", "id": "a", "execution_count": 3, "source": ["x\n", "y"], "outputs": [output]}
+    cell = {
+        "cell_type": "code",
+        "id": "a",
+        "execution_count": 3,
+        "source": ["x\n", "y"],
+        "outputs": [output],
+    }
     cell["metadata"] = {"scrolled": True, "tags": ["t"]}
     raw = json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
-    cell, = notebooks.read_notebook(raw).cells
-    assert cell.source == "x\ny" and cell.metadata == {"tags": ["t"]} and cell.outputs[0].text == "1\n2"
+    (cell,) = notebooks.read_notebook(raw).cells
+    assert (
+        cell.source == "x\ny"
+        and cell.metadata == {"tags": ["t"]}
+        and cell.outputs[0].text == "1\n2"
+    )
 
 
 # ---- docments as parameters ----
 
-def documented(genes:list, # what may be picked
-               budget:int|None=None, # how many
-               *names,
-               seed:random.Random="x",
-               **more # passed on
-              ) -> dict: # gene to gain
+
+def documented(
+    genes: list,  # what may be picked
+    budget: int | None = None,  # how many
+    *names,
+    seed: random.Random = "x",
+    **more,  # passed on
+) -> dict:  # gene to gain
     """Pick.
 
     Second paragraph.
@@ -153,14 +195,15 @@ def bare(a, b=1):
 @dataclass
 class Fields:
     "A row."
-    name: str # of the gene
-    values: list = field(default_factory=list) # one per round
 
-    def method(self, n:int=2): # rounds
+    name: str  # of the gene
+    values: list = field(default_factory=list)  # one per round
+
+    def method(self, n: int = 2):  # rounds
         "Do it."
 
 
-def written_out(a:int): # not used
+def written_out(a: int):  # not used
     """Sections of its own.
 
     Parameters
@@ -171,7 +214,9 @@ def written_out(a:int): # not used
 
 
 def test_parameters_from_docments():
-    assert with_parameters(documented) == """Pick.
+    assert (
+        with_parameters(documented)
+        == """Pick.
 
 Second paragraph.
 
@@ -190,11 +235,15 @@ Returns
 -------
 dict
     gene to gain"""
+    )
 
 
 def test_parameters_only_where_there_are_comments():
     assert with_parameters(bare) == "No comments."
-    assert with_parameters(written_out).endswith("    Kept.") and with_parameters(written_out).count("Parameters") == 1
+    assert (
+        with_parameters(written_out).endswith("    Kept.")
+        and with_parameters(written_out).count("Parameters") == 1
+    )
     assert with_parameters(lambda x: x) == ""
 
 
@@ -205,10 +254,15 @@ def test_parameters_of_a_class_are_its_fields():
     assert "self" not in with_parameters(Fields.method)
 
 
-@pytest.mark.parametrize("text,found", [
-    ("The *screen*: `x`", "The *screen*: ``x``"), ("a*b and *args", r"a\*b and \*args"),
-    ("`name`s of a_", r"``name``\ s of a\_"), ("**bold** | x", r"**bold** \| x"),
-])
+@pytest.mark.parametrize(
+    "text,found",
+    [
+        ("The *screen*: `x`", "The *screen*: ``x``"),
+        ("a*b and *args", r"a\*b and \*args"),
+        ("`name`s of a_", r"``name``\ s of a\_"),
+        ("**bold** | x", r"**bold** \| x"),
+    ],
+)
 def test_docstrings_as_restructured_text(text, found):
     assert api.escaped(text) == found
 
@@ -224,15 +278,20 @@ def test_every_public_function_says_what_it_does():
     for module in filter(None, map(api.module_of, PAGES)):
         names = [name for name, kind, _ in api.members(module) if kind == "autofunction"]
         things = {name: getattr(sys.modules[module], name) for name in names}
-        silent += [f"{module}.{name}" for name, o in things.items() if not with_parameters(o).strip()]
+        silent += [
+            f"{module}.{name}" for name, o in things.items() if not with_parameters(o).strip()
+        ]
     assert not silent
 
 
 # ---- contents and front door ----
 
+
 def page_at(path, title="A page", *cells):
     path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(new_notebook(cells=[new_markdown_cell(f"# {title}\n\n> About {title}."), *cells]), path)
+    nbformat.write(
+        new_notebook(cells=[new_markdown_cell(f"# {title}\n\n> About {title}."), *cells]), path
+    )
 
 
 @pytest.fixture
@@ -259,8 +318,13 @@ def test_contents_follow_the_folders(tree):
 
 def test_an_overview_lists_its_chapter(tree):
     chapter = contents.chapter(tree / "02_models")
-    names = {o.path: o.path.relative_to(tree).with_suffix("").as_posix() for o in contents.pages([chapter])}
-    assert "* [01_ridge](/02_models/01_ridge.ipynb): About 01_ridge." in notebooks.chapter_list(chapter.below, names)
+    names = {
+        o.path: o.path.relative_to(tree).with_suffix("").as_posix()
+        for o in contents.pages([chapter])
+    }
+    assert "* [01_ridge](/02_models/01_ridge.ipynb): About 01_ridge." in notebooks.chapter_list(
+        chapter.below, names
+    )
     toctree = notebooks.toctree(chapter.below, names)
     assert toctree.split("\n") == ["```{toctree}", ":hidden:", "/02_models/01_ridge", "```"]
 
@@ -268,31 +332,54 @@ def test_an_overview_lists_its_chapter(tree):
 def test_front_door_by_task():
     def select():
         "Pick."
+
     select.__module__, select.__qualname__ = "toy.selection.select", "select"
     package = ModuleType("toy")
     package.select, package.sys, package.__version__ = select, sys, "1"
     package.__all__ = ["select", "sys", "__version__"]
-    assert api.front_door(package, {"selection": "Choose"}) == [("Choose", ["~toy.selection.select.select"])]
+    assert api.front_door(package, {"selection": "Choose"}) == [
+        ("Choose", ["~toy.selection.select.select"])
+    ]
     assert api.front_door(ModuleType("empty"), {}) == []
 
 
 def test_code_in_prose_names_the_api():
     def entry(kind, anchor):
         return SimpleNamespace(objtype=kind, docname="api", node_id=anchor)
-    names = {"as_seed": [("graphsel.core.randomness.as_seed", entry("function", "seed"))],
-             "select": [("graphsel.selection.select.select", entry("function", "pick"))],
-             "save": [("graphsel.a.P.save", entry("method", "P")), ("graphsel.b.Q.save", entry("method", "Q"))]}
-    expected = {"as_seed": "seed", "core.as_seed": "seed", "graphsel.core.randomness.as_seed": "seed", "other.as_seed": None,
-                "select": None, "select(graph, 20)": "pick", "gs.select": "pick",
-                "save": None, "P.save": "P", "x + y": None}
+
+    names = {
+        "as_seed": [("graphsel.core.randomness.as_seed", entry("function", "seed"))],
+        "select": [("graphsel.selection.select.select", entry("function", "pick"))],
+        "save": [
+            ("graphsel.a.P.save", entry("method", "P")),
+            ("graphsel.b.Q.save", entry("method", "Q")),
+        ],
+    }
+    expected = {
+        "as_seed": "seed",
+        "core.as_seed": "seed",
+        "graphsel.core.randomness.as_seed": "seed",
+        "other.as_seed": None,
+        "select": None,
+        "select(graph, 20)": "pick",
+        "gs.select": "pick",
+        "save": None,
+        "P.save": "P",
+        "x + y": None,
+    }
     assert {o: getattr(book_site.entry_of(o, names), "node_id", None) for o in expected} == expected
 
 
 # ---- a site ----
 
+
 def a_site(folder, link="../index.ipynb"):
     "Sources of a small site: a start page, and a chapter with one module of the package."
-    shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("api", "gallery", "__pycache__"))
+    shutil.copytree(
+        ROOT / "docs",
+        folder / "docs",
+        ignore=shutil.ignore_patterns("api", "gallery", "__pycache__"),
+    )
     (folder / "tools").mkdir()
     for o in ("settings.ini", "tools/render_readme.py"):
         shutil.copy(ROOT / o, folder / o)
@@ -302,15 +389,39 @@ def a_site(folder, link="../index.ipynb"):
     shutil.copy(NBS / "references.bib", folder / "nbs")
     page_at(folder / "nbs/01_chapter/00_overview.ipynb", "Chapter", code("#| hide\nsecret()"))
     said = new_markdown_cell(f"As Ash et al. 2020 say, $x^2$. Back to the [start]({link}).")
-    page_at(folder / "nbs/01_chapter/01_page.ipynb", "Page", exported, said,
-            code("#| echo: false\nplot(hidden)", drawn()), code("#| export\ndef f(): pass"))
+    page_at(
+        folder / "nbs/01_chapter/01_page.ipynb",
+        "Page",
+        exported,
+        said,
+        code("#| echo: false\nplot(hidden)", drawn()),
+        code("#| export\ndef f(): pass"),
+    )
     return module
 
 
 def build(folder):
     "Build it, not nitpicky: the package names things of modules that this site leaves out."
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-D", "nitpicky=0", "-c", "docs", "."]
-    return subprocess.run([*command, "_docs/html"], cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-D",
+        "nitpicky=0",
+        "-c",
+        "docs",
+        ".",
+    ]
+    return subprocess.run(
+        [*command, "_docs/html"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -324,18 +435,29 @@ def built(tmp_path_factory):
 
 def test_pages(built):
     out, _ = built
-    page, overview = ((out / f"nbs/01_chapter/{o}.html").read_text() for o in ("01_page", "00_overview"))
+    page, overview = (
+        (out / f"nbs/01_chapter/{o}.html").read_text() for o in ("01_page", "00_overview")
+    )
     assert "#|" not in page and "plot(hidden)" not in page and "tag_export" in page
     script = re.search(r'src="([^"?]*mathjax[^"?]*)', page)
-    assert r"\(x^2\)" in page and (out / "nbs/01_chapter" / script[1]).is_file() and "mathjax/tex" not in overview
-    assert "secret" not in overview and 'href="01_page.html"' in overview and "About Page." in overview
+    assert (
+        r"\(x^2\)" in page
+        and (out / "nbs/01_chapter" / script[1]).is_file()
+        and "mathjax/tex" not in overview
+    )
+    assert (
+        "secret" not in overview and 'href="01_page.html"' in overview and "About Page." in overview
+    )
     assert "nbs/index.html" in (out / "index.html").read_text()
 
 
 def test_citation_leads_to_the_list(built):
     out, _ = built
     page = (out / "nbs/01_chapter/01_page.html").read_text()
-    link = re.search(r'Ash et al. <span [^>]*><a [^>]*href="../../docs/references.html#([^"]+)"[^>]*>2020</a>', page)
+    link = re.search(
+        r'Ash et al. <span [^>]*><a [^>]*href="../../docs/references.html#([^"]+)"[^>]*>2020</a>',
+        page,
+    )
     assert link and f'id="{link[1]}"' in (out / "docs/references.html").read_text()
 
 
@@ -344,12 +466,19 @@ def test_api_page(built):
     page = (out / f"docs/api/{module}.html").read_text()
     names = [name for name, _, _ in api.members(module)]
     assert names and all(f'id="{module}.{o}"' in page for o in names)
-    assert "Parameters" in page and 'class="classifier"' in page and 'href="../../nbs/01_chapter/01_page.html"' in page
+    assert (
+        "Parameters" in page
+        and 'class="classifier"' in page
+        and 'href="../../nbs/01_chapter/01_page.html"' in page
+    )
 
 
 def test_gallery_leads_to_its_cells(built):
     out, _ = built
-    links = re.findall(r'href="\.\./\.\./(nbs/[^"#]+)#(figure-[^"]+)"', (out / "docs/gallery/index.html").read_text())
+    links = re.findall(
+        r'href="\.\./\.\./(nbs/[^"#]+)#(figure-[^"]+)"',
+        (out / "docs/gallery/index.html").read_text(),
+    )
     assert {o for o, _ in links} == {"nbs/index.html", "nbs/01_chapter/01_page.html"}
     assert all(f'id="{anchor}"' in (out / page).read_text() for page, anchor in links)
 
@@ -357,7 +486,9 @@ def test_gallery_leads_to_its_cells(built):
 def test_no_page_asks_another_server(built):
     out, _ = built
     for path in out.rglob("*.html"):
-        tags = re.findall(r"<(?:script|link|img)\b[^>]*(?:src|href)=[\"'](https?://[^\"']+)", path.read_text())
+        tags = re.findall(
+            r"<(?:script|link|img)\b[^>]*(?:src|href)=[\"'](https?://[^\"']+)", path.read_text()
+        )
         assert not tags, (path.name, tags)
 
 
@@ -373,36 +504,51 @@ def test_links_of_all_notebooks():
     for path in PAGES:
         text = re.sub(r"```.*?```|`[^`\n]*`", "", prose(path), flags=re.DOTALL)
         links = [m[2] for m in render_readme.LINK.finditer(text)]
-        bad += [f"{name_of(path)}: {o}" for o in links if not (path.parent / o.split("#")[0]).exists()]
+        bad += [
+            f"{name_of(path)}: {o}" for o in links if not (path.parent / o.split("#")[0]).exists()
+        ]
     assert not bad, f"links that lead nowhere: {bad}"
 
 
 def test_badges_need_an_address():
     name, page = "nbs/tutorials/01_plan_a_screen.ipynb", "# graphsel\n\n> You.\n\nText.\n"
     assert render_readme.badges(name, "") == [] and render_readme.with_badges(page, "") == page
-    assert [o[2] for o in render_readme.badges(name, "a/b")] == [f"https://mybinder.org/v2/gh/a/b/HEAD?labpath={name}", f"https://colab.research.google.com/github/a/b/blob/main/{name}"]
+    assert [o[2] for o in render_readme.badges(name, "a/b")] == [
+        f"https://mybinder.org/v2/gh/a/b/HEAD?labpath={name}",
+        f"https://colab.research.google.com/github/a/b/blob/main/{name}",
+    ]
     shown = render_readme.with_badges(page, "a/b").split("\n")
-    assert shown[2] == "> You." and shown[4].startswith("[![Open in Binder]") and shown[6] == "Text."
-    assert (ROOT / "binder/environment.yml").is_file() and "pip install" in (ROOT / "binder/postBuild").read_text()
+    assert (
+        shown[2] == "> You." and shown[4].startswith("[![Open in Binder]") and shown[6] == "Text."
+    )
+    assert (ROOT / "binder/environment.yml").is_file() and "pip install" in (
+        ROOT / "binder/postBuild"
+    ).read_text()
 
 
 # ---- citations ----
 
+
 def test_reading_citations():
-    text = ("See Nemhauser, Wolsey & Fisher 1978; Ash et al. (2020), Ash 2021 and GRAIN, Zhang et al. 2021. "
-            "Kirsch, van Amersfoort & Gal 2019 too. In 2020 nothing. "
-            "Krause, Singh & Guestrin (2008) first, then Krause et al. 2008. Nobody et al. 2001.")
+    text = (
+        "See Nemhauser, Wolsey & Fisher 1978; Ash et al. (2020), Ash 2021 and GRAIN, Zhang et al. 2021. "
+        "Kirsch, van Amersfoort & Gal 2019 too. In 2020 nothing. "
+        "Krause, Singh & Guestrin (2008) first, then Krause et al. 2008. Nobody et al. 2001."
+    )
     found = list(citations.citations(text, WORKS))
     keys = "nemhauser1978 ash2020 ash2021 zhang2021 kirsch2019 krause2008sensor krause2008sensor"
     assert [o.keys for o in found] == [*((o,) for o in keys.split()), ()]
-    assert found[1].text == "Ash et al. (2020" and text[found[1].year_at:][:4] == "2020"
+    assert found[1].text == "Ash et al. (2020" and text[found[1].year_at :][:4] == "2020"
     assert len(next(citations.citations("Krause et al. 2008", WORKS)).keys) == 2
 
 
 def test_citing_changes_the_year_only():
     text = "Ash et al. (2020), and `Ash 2021`; [there](x.md#Ash 2021)"
     assert citations.cite(text, WORKS) == text.replace("(2020", "({cite:year}`ash2020`")
-    assert citations.cite("Nobody et al. 2001, Krause et al. 2008.", WORKS) == "Nobody et al. 2001, Krause et al. 2008."
+    assert (
+        citations.cite("Nobody et al. 2001, Krause et al. 2008.", WORKS)
+        == "Nobody et al. 2001, Krause et al. 2008."
+    )
 
 
 def test_a_work_named_in_full_is_meant_further_down():
@@ -415,13 +561,17 @@ def test_a_work_named_in_full_is_meant_further_down():
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_citations_are_listed(path):
     missing = citations.unlisted(prose(path), WORKS)
-    assert not missing, f"{name_of(path)} cites works that nbs/references.bib lacks, or that it has twice: {missing}"
+    assert not missing, (
+        f"{name_of(path)} cites works that nbs/references.bib lacks, or that it has twice: {missing}"
+    )
 
 
 def test_works_say_where_they_are():
     places = {"journal", "booktitle", "publisher", "institution", "howpublished", "eprint", "url"}
     for key, entry in citations.parse_file(str(citations.BIB), bib_format="bibtex").entries.items():
-        assert entry.persons.get("author") and entry.fields.get("title") and entry.fields.get("year"), key
+        assert (
+            entry.persons.get("author") and entry.fields.get("title") and entry.fields.get("year")
+        ), key
         assert any(o in entry.fields for o in places), key
         assert entry.fields.get("doi", "10.").startswith("10."), key
 
@@ -433,18 +583,43 @@ RERUN = [o for o in PAGES if o.relative_to(NBS).parts[0] in ("tutorials", "bench
 
 @pytest.mark.parametrize("path", RERUN, ids=name_of)
 def test_parameters_in_one_cell(path):
-    tagged = [c for c in nbformat.read(path, as_version=4).cells if "parameters" in c.metadata.get("tags", [])]
-    assert len(tagged) == 1 and tagged[0].cell_type == "code", "keep what a reader may change in one cell with the tag `parameters`"
+    tagged = [
+        c
+        for c in nbformat.read(path, as_version=4).cells
+        if "parameters" in c.metadata.get("tags", [])
+    ]
+    assert len(tagged) == 1 and tagged[0].cell_type == "code", (
+        "keep what a reader may change in one cell with the tag `parameters`"
+    )
 
 
 def test_papermill_injects_a_parameter(tmp_path):
     out = tmp_path / "mine.ipynb"
-    done = subprocess.run([sys.executable, "-m", "papermill", str(NBS / "tutorials/01_plan_a_screen.ipynb"), str(out), "-p", "budget", "7", "-k", "python3", "--no-progress-bar"],
-                          cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "papermill",
+            str(NBS / "tutorials/01_plan_a_screen.ipynb"),
+            str(out),
+            "-p",
+            "budget",
+            "7",
+            "-k",
+            "python3",
+            "--no-progress-bar",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "no plan of 7 genes reaches more" in out.read_text()
 
 
 # ---- types ----
 
-def test_types_are_shipped(): assert (ROOT / "graphsel/py.typed").is_file() and "py.typed" in (ROOT / "setup.py").read_text()
+
+def test_types_are_shipped():
+    assert (ROOT / "graphsel/py.typed").is_file() and "py.typed" in (ROOT / "setup.py").read_text()

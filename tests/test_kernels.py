@@ -1,4 +1,5 @@
 """Graph kernels against dense brute force (expm, inv, eigh); truncation, given similarities, products, hostile inputs."""
+
 import pickle
 
 import numpy as np
@@ -9,21 +10,34 @@ from hypothesis import given, settings, strategies as st
 from scipy.linalg import expm
 
 from graphsel.core import identity as identity_room
-from graphsel.core import errors as core
 from graphsel.graphs import kernels
 from graphsel.core.errors import GraphselError
 from graphsel.graphs.graph import combine
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.priors import make_prior
-from graphsel.graphs.kernels import KernelProduct, hop_range, kernel_of, kernel_product, similarity_factor, spectral_factor, spectrum, squared_sums, stands_alone
+from graphsel.graphs.kernels import (
+    KernelProduct,
+    hop_range,
+    kernel_of,
+    kernel_product,
+    similarity_factor,
+    spectral_factor,
+    spectrum,
+    squared_sums,
+    stands_alone,
+)
 
 SEEDS = st.integers(0, 2**32 - 1)
-PATH10 = from_edges(list("000045558"), list("123456789")) # 0-1, 0-2, 0-3, 0-4, 4-5, 5-6, 5-7, 5-8, 8-9
+PATH10 = from_edges(
+    list("000045558"), list("123456789")
+)  # 0-1, 0-2, 0-3, 0-4, 4-5, 5-6, 5-7, 5-8, 8-9
 
 
 # ---- random graphs, and the formulas written with dense matrices ----
 
-def gene_names(n): return [f"g{i:02}" for i in range(n)]
+
+def gene_names(n):
+    return [f"g{i:02}" for i in range(n)]
 
 
 def random_layer(rng, n):
@@ -31,35 +45,42 @@ def random_layer(rng, n):
     names, p = gene_names(n), rng.choice([0.05, 0.15, 0.4])
     s, t = np.nonzero(rng.random((n, n)) < p)
     s, t = np.r_[0, s], np.r_[1, t]
-    weight = rng.integers(1, 8, len(s))/4 if rng.integers(2) else None
-    return from_edges([names[i] for i in s], [names[i] for i in t], weight, directed=bool(rng.integers(2))).align(names)[0]
+    weight = rng.integers(1, 8, len(s)) / 4 if rng.integers(2) else None
+    return from_edges(
+        [names[i] for i in s], [names[i] for i in t], weight, directed=bool(rng.integers(2))
+    ).align(names)[0]
 
 
-def random_prior(rng, n): return make_prior(pd.DataFrame(rng.normal(size=(n - 2, 3)), index=gene_names(n)[2:]))
+def random_prior(rng, n):
+    return make_prior(pd.DataFrame(rng.normal(size=(n - 2, 3)), index=gene_names(n)[2:]))
 
 
 def random_graphs(rng, n=None):
     "One to three graphs, with up to two priors."
     n = int(rng.integers(5, 14)) if n is None else n
-    return combine([random_layer(rng, n) for _ in range(rng.integers(1, 4))], [random_prior(rng, n) for _ in range(rng.choice([0, 0, 1, 2]))])
+    return combine(
+        [random_layer(rng, n) for _ in range(rng.integers(1, 4))],
+        [random_prior(rng, n) for _ in range(rng.choice([0, 0, 1, 2]))],
+    )
 
 
-def gram(F): return (F @ F.T).toarray()
+def gram(F):
+    return (F @ F.T).toarray()
 
 
 def unit(K):
     "The kernel divided by the roots of its diagonal; empty rows stay empty."
     d = np.sqrt(np.diag(K))
     d = np.where(d > 1e-9, d, np.inf)
-    return K/np.outer(d, d)
+    return K / np.outer(d, d)
 
 
 def dense_step(layer, symmetric):
     A = layer.adjacency.toarray().astype(float)
-    W = (A + A.T)/2 if symmetric else A
+    W = (A + A.T) / 2 if symmetric else A
     W = W + np.eye(len(W))
     d = W.sum(axis=1)
-    return W/np.sqrt(np.outer(d, d))
+    return W / np.sqrt(np.outer(d, d))
 
 
 def dense_band(layer, m):
@@ -74,40 +95,67 @@ def dense_band(layer, m):
 
 def dense_layer(layer, name, beta=4.0, alpha=0.1, m=100):
     L = np.eye(len(layer)) - dense_step(layer, True)
-    return {"heat": lambda: expm(-beta*L), "laplacian": lambda: np.linalg.inv(L + alpha*np.eye(len(L))), "band": lambda: dense_band(layer, m)}[name]()
+    return {
+        "heat": lambda: expm(-beta * L),
+        "laplacian": lambda: np.linalg.inv(L + alpha * np.eye(len(L))),
+        "band": lambda: dense_band(layer, m),
+    }[name]()
 
 
-def dense_prior(p): return unit(p.features @ p.features.T)
+def dense_prior(p):
+    return unit(p.features @ p.features.T)
 
 
-def with_priors(K, graph): return (K + sum(dense_prior(p) for p in graph.priors))/(1 + len(graph.priors))
+def with_priors(K, graph):
+    return (K + sum(dense_prior(p) for p in graph.priors)) / (1 + len(graph.priors))
 
 
 def dense_named(graph, name, hops=2, normalize=True, **params):
     "The kernel by its definition."
     if name == "operator" and not normalize:
-        P = np.mean([np.linalg.matrix_power(dense_step(o, False), hops) for o in graph.graphs], axis=0)
+        P = np.mean(
+            [np.linalg.matrix_power(dense_step(o, False), hops) for o in graph.graphs], axis=0
+        )
         return P @ P.T
     layers = []
     for o in graph.graphs:
         if name in ("cosine", "operator"):
-            powers = [np.linalg.matrix_power(dense_step(o, False), h) for h in (range(1, hops + 1) if name == "cosine" else [hops])]
+            powers = [
+                np.linalg.matrix_power(dense_step(o, False), h)
+                for h in (range(1, hops + 1) if name == "cosine" else [hops])
+            ]
             layers.append(np.mean([unit(P @ P.T) for P in powers], axis=0))
-        else: layers.append(unit(dense_layer(o, name, **params)) if normalize else dense_layer(o, name, **params))
+        else:
+            layers.append(
+                unit(dense_layer(o, name, **params))
+                if normalize
+                else dense_layer(o, name, **params)
+            )
     return with_priors(np.mean(layers, axis=0), graph)
 
 
-def random_params(rng, name): return {"heat": {"beta": float(rng.uniform(.1, 6))}, "laplacian": {"alpha": float(rng.uniform(.02, 2))}, "band": {"m": int(rng.integers(1, 8))}}.get(name, {})
+def random_params(rng, name):
+    return {
+        "heat": {"beta": float(rng.uniform(0.1, 6))},
+        "laplacian": {"alpha": float(rng.uniform(0.02, 2))},
+        "band": {"m": int(rng.integers(1, 8))},
+    }.get(name, {})
 
 
 # ---- every kernel is its formula ----
+
 
 @pytest.mark.parametrize("name", kernels.DEFAULTS)
 @given(seed=SEEDS)
 @settings(max_examples=40)
 def test_kernel_is_the_formula(name, seed):
     rng = np.random.default_rng(seed)
-    g, hops, normalize, params = random_graphs(rng), int(rng.integers(1, 4)), bool(rng.integers(2)), random_params(rng, name)
+    g, hops, normalize, params = (
+        random_graphs(rng),
+        int(rng.integers(1, 4)),
+        bool(rng.integers(2)),
+        random_params(rng, name),
+    )
     F = kernel_of(g, name, hops, normalize, **params)
     assert sp.issparse(F) and F.format == "csr" and F.dtype == np.float64 and F.shape[0] == len(g)
     np.testing.assert_allclose(gram(F), dense_named(g, name, hops, normalize, **params), atol=1e-9)
@@ -127,30 +175,43 @@ def test_cosine_is_the_default_and_the_kernel_of_the_graph():
 
 def test_direction_of_an_edge_does_not_matter_to_the_laplacian():
     source, target = list("AABC"), list("BCDD")
-    one, other = from_edges(source, target, directed=True), from_edges(target, source, directed=True)
-    for name in ("heat", "laplacian", "band"): np.testing.assert_allclose(gram(kernel_of(one, name)), gram(kernel_of(other, name)), atol=1e-12)
+    one, other = (
+        from_edges(source, target, directed=True),
+        from_edges(target, source, directed=True),
+    )
+    for name in ("heat", "laplacian", "band"):
+        np.testing.assert_allclose(
+            gram(kernel_of(one, name)), gram(kernel_of(other, name)), atol=1e-12
+        )
 
 
 @pytest.mark.parametrize("name", ["heat", "laplacian", "band"])
 def test_genes_without_edges(name):
     g = from_edges(["A"], ["B"]).align(["A", "B", "X", "Y"])[0]
-    K = gram(kernel_of(g, name, normalize=False, **({"alpha": .5} if name == "laplacian" else {})))
+    K = gram(kernel_of(g, name, normalize=False, **({"alpha": 0.5} if name == "laplacian" else {})))
     assert np.all(K[2:, :2] == 0) and K[2, 3] == 0
     np.testing.assert_allclose(np.diag(K)[2:], {"heat": 1, "laplacian": 2, "band": 0}[name])
 
 
 def test_graph_without_any_edge():
     g = from_edges(["A"], ["B"]).align(["X", "Y"])[0]
-    for name in kernels.DEFAULTS: np.testing.assert_allclose(gram(kernel_of(g, name)), np.eye(2) if name != "band" else np.zeros((2, 2)), atol=1e-12)
+    for name in kernels.DEFAULTS:
+        np.testing.assert_allclose(
+            gram(kernel_of(g, name)), np.eye(2) if name != "band" else np.zeros((2, 2)), atol=1e-12
+        )
 
 
 def test_band_takes_tied_patterns_together():
     "Three leaves of one hub: a pattern that is repeated cannot be cut in two."
-    sizes = [round(gram(kernel_of(PATH10, "band", normalize=False, m=m)).trace()) for m in (1, 2, 3, 4, 5, 6, 7)]
+    sizes = [
+        round(gram(kernel_of(PATH10, "band", normalize=False, m=m)).trace())
+        for m in (1, 2, 3, 4, 5, 6, 7)
+    ]
     assert sizes == [1, 2, 3, 6, 6, 6, 7]
 
 
 # ---- large graphs: truncated, and said so ----
+
 
 @pytest.fixture
 def small_limit(monkeypatch):
@@ -164,12 +225,15 @@ def small_limit(monkeypatch):
 def two_parts(n=40):
     "A large connected part, a small one, and two genes without edges."
     rng, names = np.random.default_rng(0), gene_names(n)
-    s, t = np.nonzero(rng.random((n, n)) < 4/n)
-    g = from_edges([names[i] for i in s] + names[:-1] + ["x1", "x2"], [names[i] for i in t] + names[1:] + ["x2", "x3"])
+    s, t = np.nonzero(rng.random((n, n)) < 4 / n)
+    g = from_edges(
+        [names[i] for i in s] + names[:-1] + ["x1", "x2"],
+        [names[i] for i in t] + names[1:] + ["x2", "x3"],
+    )
     return g.align([*g.genes, "y1", "y2"])[0]
 
 
-@pytest.mark.parametrize("name,params", [("heat", {"beta": 2.0}), ("laplacian", {"alpha": .5})])
+@pytest.mark.parametrize("name,params", [("heat", {"beta": 2.0}), ("laplacian", {"alpha": 0.5})])
 def test_truncated_kernel_is_the_best_of_its_rank(small_limit, caplog, name, params):
     g, rank = two_parts(), 8
     K = gram(kernel_of(g, name, normalize=False, rank=rank, **params))
@@ -178,14 +242,20 @@ def test_truncated_kernel_is_the_best_of_its_rank(small_limit, caplog, name, par
     full = dense_layer(g, name, **params)
     large = np.arange(40)
     value, U = np.linalg.eigh(full[np.ix_(large, large)])
-    np.testing.assert_allclose(K[np.ix_(large, large)], (U[:, -rank:]*value[-rank:]) @ U[:, -rank:].T, atol=1e-7)
-    np.testing.assert_allclose(K[40:], full[40:], atol=1e-9) # small parts and isolated genes are exact
+    np.testing.assert_allclose(
+        K[np.ix_(large, large)], (U[:, -rank:] * value[-rank:]) @ U[:, -rank:].T, atol=1e-7
+    )
+    np.testing.assert_allclose(
+        K[40:], full[40:], atol=1e-9
+    )  # small parts and isolated genes are exact
     assert abs(K - full).max() <= bound + 1e-9
 
 
 def test_truncated_band_is_exact(small_limit, caplog):
     g = two_parts()
-    np.testing.assert_allclose(gram(kernel_of(g, "band", normalize=False, m=6)), dense_band(g, 6), atol=1e-7)
+    np.testing.assert_allclose(
+        gram(kernel_of(g, "band", normalize=False, m=6)), dense_band(g, 6), atol=1e-7
+    )
     assert not caplog.text
 
 
@@ -196,12 +266,18 @@ def test_truncation_is_the_same_every_time(small_limit):
 
 
 def test_large_given_similarity(small_limit, caplog):
-    X = np.random.default_rng(0).normal(size=(30, 30))*np.linspace(3, .01, 30)
+    X = np.random.default_rng(0).normal(size=(30, 30)) * np.linspace(3, 0.01, 30)
     K = X @ X.T
     value, U = np.linalg.eigh(K)
-    for given_as in (K, sp.csr_matrix(K)): np.testing.assert_allclose(gram(similarity_factor(given_as, 30, rank=9)), (U[:, -9:]*value[-9:]) @ U[:, -9:].T, atol=1e-8)
-    assert f"{100*value[-9:].sum()/value.sum():.1f}% of the trace" in caplog.text
-    with pytest.raises(GraphselError, match="not positive semi-definite"): similarity_factor(K - 20*np.eye(30), 30, rank=9)
+    for given_as in (K, sp.csr_matrix(K)):
+        np.testing.assert_allclose(
+            gram(similarity_factor(given_as, 30, rank=9)),
+            (U[:, -9:] * value[-9:]) @ U[:, -9:].T,
+            atol=1e-8,
+        )
+    assert f"{100 * value[-9:].sum() / value.sum():.1f}% of the trace" in caplog.text
+    with pytest.raises(GraphselError, match="not positive semi-definite"):
+        similarity_factor(K - 20 * np.eye(30), 30, rank=9)
 
 
 def test_small_graphs_are_never_truncated(caplog):
@@ -211,6 +287,7 @@ def test_small_graphs_are_never_truncated(caplog):
 
 # ---- given similarities and means ----
 
+
 @given(seed=SEEDS)
 @settings(max_examples=25)
 def test_given_similarities_and_lists(seed):
@@ -218,66 +295,102 @@ def test_given_similarities_and_lists(seed):
     g = random_graphs(rng)
     X = rng.normal(size=(len(g), 4))
     prior, normalize = random_prior(rng, len(g)), bool(rng.integers(2))
-    array, sparse = X @ X.T, sp.csr_matrix(np.diag(rng.uniform(.5, 2, len(g))))
+    array, sparse = X @ X.T, sp.csr_matrix(np.diag(rng.uniform(0.5, 2, len(g))))
     scaled = unit if normalize else lambda K: K
-    parts = [(array, scaled(array)), (sparse, scaled(sparse.toarray())), (prior, dense_prior(prior.subgraph(g.genes))), ("heat", dense_named(g, "heat", normalize=normalize, beta=2.0))]
-    chosen = [parts[i] for i in rng.permutation(4)[:rng.integers(1, 5)]]
+    parts = [
+        (array, scaled(array)),
+        (sparse, scaled(sparse.toarray())),
+        (prior, dense_prior(prior.subgraph(g.genes))),
+        ("heat", dense_named(g, "heat", normalize=normalize, beta=2.0)),
+    ]
+    chosen = [parts[i] for i in rng.permutation(4)[: rng.integers(1, 5)]]
     params = {"beta": 2.0} if any(isinstance(k, str) for k, _ in chosen) else {}
     K = gram(kernel_of(g, [k for k, _ in chosen], normalize=normalize, **params))
     np.testing.assert_allclose(K, np.mean([dense for _, dense in chosen], axis=0), atol=1e-8)
-    if len(chosen) == 1: np.testing.assert_allclose(gram(kernel_of(g, chosen[0][0], normalize=normalize, **params)), K)
+    if len(chosen) == 1:
+        np.testing.assert_allclose(
+            gram(kernel_of(g, chosen[0][0], normalize=normalize, **params)), K
+        )
 
 
 def test_a_prior_is_aligned_with_the_graph():
     prior = make_prior(pd.DataFrame({"f": [1.0, 2.0, 4.0]}, index=["3", "7", "no gene here"]))
     K = gram(kernel_of(PATH10, prior))
     assert K[3, 3] == pytest.approx(1) and K[3, 7] == pytest.approx(1) and K[0, 0] == 0
-    with pytest.raises(GraphselError, match="knows none of the graph's genes"): kernel_of(PATH10, make_prior(pd.DataFrame({"f": [1.0, 2.0]}, index=["X", "Y"])))
+    with pytest.raises(GraphselError, match="knows none of the graph's genes"):
+        kernel_of(PATH10, make_prior(pd.DataFrame({"f": [1.0, 2.0]}, index=["X", "Y"])))
 
 
 def test_the_cache_tells_kernels_apart():
-    A, B = np.eye(10), np.eye(10) + .5
+    A, B = np.eye(10), np.eye(10) + 0.5
     assert not np.allclose(gram(kernel_of(PATH10, A)), gram(kernel_of(PATH10, B)))
-    assert not np.allclose(gram(kernel_of(PATH10, "heat", beta=1)), gram(kernel_of(PATH10, "heat", beta=2)))
-    assert not np.allclose(gram(kernel_of(PATH10, sp.csr_matrix(A))), gram(kernel_of(PATH10, sp.csr_matrix(B))))
+    assert not np.allclose(
+        gram(kernel_of(PATH10, "heat", beta=1)), gram(kernel_of(PATH10, "heat", beta=2))
+    )
+    assert not np.allclose(
+        gram(kernel_of(PATH10, sp.csr_matrix(A))), gram(kernel_of(PATH10, sp.csr_matrix(B)))
+    )
     assert kernel_of(PATH10, B) is kernel_of(PATH10, B.copy())
 
 
 # ---- genes that stand alone ----
 
+
 @given(seed=SEEDS)
 @settings(max_examples=40)
 def test_stands_alone_is_a_kernel_row_without_others(seed):
     rng = np.random.default_rng(seed)
-    g, name, normalize = random_graphs(rng), rng.choice(["cosine", "operator", "heat", "laplacian"]), bool(rng.integers(2))
+    g, name, normalize = (
+        random_graphs(rng),
+        rng.choice(["cosine", "operator", "heat", "laplacian"]),
+        bool(rng.integers(2)),
+    )
     K = dense_named(g, name, 2, normalize)
-    np.testing.assert_array_equal(stands_alone(g, name, normalize), (abs(K - np.diag(np.diag(K))) > 1e-12).sum(axis=1) == 0)
+    np.testing.assert_array_equal(
+        stands_alone(g, name, normalize), (abs(K - np.diag(np.diag(K))) > 1e-12).sum(axis=1) == 0
+    )
 
 
 def test_stands_alone_for_given_similarities():
     K = np.eye(10)
-    K[2, 5] = K[5, 2] = .3
+    K[2, 5] = K[5, 2] = 0.3
     expected = [i not in (2, 5) for i in range(10)]
-    for k in (K, sp.csr_matrix(K)): np.testing.assert_array_equal(stands_alone(PATH10, k), expected)
+    for k in (K, sp.csr_matrix(K)):
+        np.testing.assert_array_equal(stands_alone(PATH10, k), expected)
     assert not stands_alone(PATH10, [K, "cosine"]).any()
 
 
 # ---- products and sums of squares ----
 
+
 @given(seed=SEEDS)
 @settings(max_examples=40)
 def test_products(seed):
     rng = np.random.default_rng(seed)
-    g, hops, name = random_graphs(rng, 12), int(rng.integers(1, 4)), rng.choice(list(kernels.DEFAULTS))
+    g, hops, name = (
+        random_graphs(rng, 12),
+        int(rng.integers(1, 4)),
+        rng.choice(list(kernels.DEFAULTS)),
+    )
     y = rng.normal(size=len(g))
-    np.testing.assert_allclose(kernel_product(g, name, hops)(y), gram(kernel_of(g, name, hops)) @ y, atol=1e-9)
+    np.testing.assert_allclose(
+        kernel_product(g, name, hops)(y), gram(kernel_of(g, name, hops)) @ y, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("directed", [True, False])
 def test_short_products(directed):
     "Where powers of the step are shorter than the factor, they are taken, and give the same."
     rng, names = np.random.default_rng(0), gene_names(60)
-    layers = [from_edges(["g00"]*59 + names[:9], names[1:] + names[1:10], rng.uniform(.1, 1, 68), directed=directed), from_edges(names[:-1], ["g59"]*59)]
+    layers = [
+        from_edges(
+            ["g00"] * 59 + names[:9],
+            names[1:] + names[1:10],
+            rng.uniform(0.1, 1, 68),
+            directed=directed,
+        ),
+        from_edges(names[:-1], ["g59"] * 59),
+    ]
     for g in (combine(layers), combine(layers, [random_prior(rng, 60)])):
         product, y = kernel_product(g, hops=3), rng.normal(size=60)
         assert len(product.steps) == 6
@@ -290,59 +403,87 @@ def test_short_products(directed):
 def test_squared_sums(seed):
     rng = np.random.default_rng(seed)
     n, m, r = rng.integers(1, 12, 3)
-    F, T = (sp.random(k, r, rng.uniform(0, 1), format="csr", random_state=rng, data_rvs=lambda k: rng.normal(size=k)) for k in (n, m))
+    F, T = (
+        sp.random(
+            k,
+            r,
+            rng.uniform(0, 1),
+            format="csr",
+            random_state=rng,
+            data_rvs=lambda k: rng.normal(size=k),
+        )
+        for k in (n, m)
+    )
     w = rng.uniform(0, 2, n)
-    np.testing.assert_allclose(squared_sums(F, F, w), w @ gram(F)**2, atol=1e-10)
+    np.testing.assert_allclose(squared_sums(F, F, w), w @ gram(F) ** 2, atol=1e-10)
     w = rng.uniform(0, 2, m)
-    np.testing.assert_allclose(squared_sums(F, T, w), w @ (T @ F.T).toarray()**2, atol=1e-10)
+    np.testing.assert_allclose(squared_sums(F, T, w), w @ (T @ F.T).toarray() ** 2, atol=1e-10)
 
 
 def test_products_of_a_wide_factor():
-    F = sp.random(5, 30, .2, format="csr", random_state=np.random.default_rng(0))
+    F = sp.random(5, 30, 0.2, format="csr", random_state=np.random.default_rng(0))
     np.testing.assert_allclose(KernelProduct(F)(np.arange(5.0)), gram(F) @ np.arange(5.0))
 
 
 # ---- hostile inputs ----
 
-@pytest.mark.parametrize("call,message", [
-    (lambda: kernel_of(PATH10, "heet"), "did you mean 'heat'"),
-    (lambda: kernel_of(PATH10, None), "kernel is NoneType"),
-    (lambda: kernel_of(PATH10, []), "empty list"),
-    (lambda: kernel_of(PATH10, [[1.0, 0.0], [0.0, 1.0]]), "kernel is list"),
-    (lambda: kernel_of(PATH10, ["cosine", 3]), "kernel is int"),
-    (lambda: kernel_of(PATH10, hops=0), "hops is 0"),
-    (lambda: kernel_of(PATH10, "operator", hops=1.5), "hops is 1.5"),
-    (lambda: kernel_of(PATH10, "heat", alpha=1), "takes no parameter 'alpha'.*beta, rank"),
-    (lambda: kernel_of(PATH10, beta=1), "takes no parameter 'beta'.*it has none"),
-    (lambda: kernel_of(PATH10, "heat", beta=0), "beta is 0"),
-    (lambda: kernel_of(PATH10, "heat", beta=float("nan")), "beta is nan"),
-    (lambda: kernel_of(PATH10, "heat", beta="4"), "beta is '4'"),
-    (lambda: kernel_of(PATH10, "laplacian", alpha=-.1), "alpha is -0.1"),
-    (lambda: kernel_of(PATH10, "laplacian", alpha=float("inf")), "alpha is inf"),
-    (lambda: kernel_of(PATH10, "band", m=0), "m is 0"),
-    (lambda: kernel_of(PATH10, "band", m=2.5), "m is 2.5"),
-    (lambda: kernel_of(PATH10, "heat", rank=0), "rank is 0"),
-    (lambda: kernel_of(PATH10, np.eye(9)), "shape \\(9, 9\\) for 10 genes"),
-    (lambda: kernel_of(PATH10, np.ones(10)), "shape"),
-    (lambda: kernel_of(PATH10, np.full((10, 10), "a")), "not a number"),
-    (lambda: kernel_of(PATH10, np.full((10, 10), np.nan)), "100 entries are NaN"),
-    (lambda: kernel_of(PATH10, sp.csr_matrix(np.diag([np.inf]*10))), "10 entries are NaN or infinite"),
-    (lambda: kernel_of(PATH10, np.triu(np.ones((10, 10)))), "not symmetric"),
-    (lambda: kernel_of(PATH10, sp.csr_matrix(np.triu(np.ones((10, 10))))), "not symmetric"),
-    (lambda: kernel_of(PATH10, np.ones((10, 10)) - 2*np.eye(10)), "not positive semi-definite"),
-    (lambda: stands_alone(PATH10, "heet"), "did you mean"),
-    (lambda: spectrum(PATH10, 0), "rank is 0")])
+
+@pytest.mark.parametrize(
+    "call,message",
+    [
+        (lambda: kernel_of(PATH10, "heet"), "did you mean 'heat'"),
+        (lambda: kernel_of(PATH10, None), "kernel is NoneType"),
+        (lambda: kernel_of(PATH10, []), "empty list"),
+        (lambda: kernel_of(PATH10, [[1.0, 0.0], [0.0, 1.0]]), "kernel is list"),
+        (lambda: kernel_of(PATH10, ["cosine", 3]), "kernel is int"),
+        (lambda: kernel_of(PATH10, hops=0), "hops is 0"),
+        (lambda: kernel_of(PATH10, "operator", hops=1.5), "hops is 1.5"),
+        (lambda: kernel_of(PATH10, "heat", alpha=1), "takes no parameter 'alpha'.*beta, rank"),
+        (lambda: kernel_of(PATH10, beta=1), "takes no parameter 'beta'.*it has none"),
+        (lambda: kernel_of(PATH10, "heat", beta=0), "beta is 0"),
+        (lambda: kernel_of(PATH10, "heat", beta=float("nan")), "beta is nan"),
+        (lambda: kernel_of(PATH10, "heat", beta="4"), "beta is '4'"),
+        (lambda: kernel_of(PATH10, "laplacian", alpha=-0.1), "alpha is -0.1"),
+        (lambda: kernel_of(PATH10, "laplacian", alpha=float("inf")), "alpha is inf"),
+        (lambda: kernel_of(PATH10, "band", m=0), "m is 0"),
+        (lambda: kernel_of(PATH10, "band", m=2.5), "m is 2.5"),
+        (lambda: kernel_of(PATH10, "heat", rank=0), "rank is 0"),
+        (lambda: kernel_of(PATH10, np.eye(9)), "shape \\(9, 9\\) for 10 genes"),
+        (lambda: kernel_of(PATH10, np.ones(10)), "shape"),
+        (lambda: kernel_of(PATH10, np.full((10, 10), "a")), "not a number"),
+        (lambda: kernel_of(PATH10, np.full((10, 10), np.nan)), "100 entries are NaN"),
+        (
+            lambda: kernel_of(PATH10, sp.csr_matrix(np.diag([np.inf] * 10))),
+            "10 entries are NaN or infinite",
+        ),
+        (lambda: kernel_of(PATH10, np.triu(np.ones((10, 10)))), "not symmetric"),
+        (lambda: kernel_of(PATH10, sp.csr_matrix(np.triu(np.ones((10, 10))))), "not symmetric"),
+        (
+            lambda: kernel_of(PATH10, np.ones((10, 10)) - 2 * np.eye(10)),
+            "not positive semi-definite",
+        ),
+        (lambda: stands_alone(PATH10, "heet"), "did you mean"),
+        (lambda: spectrum(PATH10, 0), "rank is 0"),
+    ],
+)
 def test_hostile_inputs(call, message):
-    with pytest.raises(GraphselError, match=message): call()
+    with pytest.raises(GraphselError, match=message):
+        call()
 
 
-def test_a_similarity_of_zeros_is_allowed(): assert kernel_of(PATH10, np.zeros((10, 10))).shape == (10, 0)
+def test_a_similarity_of_zeros_is_allowed():
+    assert kernel_of(PATH10, np.zeros((10, 10))).shape == (10, 0)
 
 
 def test_rounding_is_no_negative_eigenvalue():
     x = np.random.default_rng(0).normal(size=(10, 2))
     K = x @ x.T
-    np.testing.assert_allclose(gram(similarity_factor(K + 1e-13*np.eye(10)[::-1], 10)), K, atol=1e-6)
+    np.testing.assert_allclose(
+        gram(similarity_factor(K + 1e-13 * np.eye(10)[::-1], 10)), K, atol=1e-6
+    )
 
 
-def test_spectral_factor_takes_its_defaults(): np.testing.assert_allclose(gram(spectral_factor(PATH10, "heat")), dense_layer(PATH10, "heat"), atol=1e-10)
+def test_spectral_factor_takes_its_defaults():
+    np.testing.assert_allclose(
+        gram(spectral_factor(PATH10, "heat")), dense_layer(PATH10, "heat"), atol=1e-10
+    )

@@ -1,4 +1,5 @@
 """Metrics match the prediction and the truth by name, or say what is missing."""
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,20 +29,28 @@ SCALE, REFERENCE = RNG.uniform(1, 2, 6), RNG.normal(size=6)
 def test_the_order_of_the_truth_does_not_matter(rows, columns):
     p = PREDICTION[2:]
     expected = evaluate(p, TRUTH[2:], scale=SCALE, reference=REFERENCE)
-    assert evaluate(p, TRUTH[rows, columns], scale=SCALE, reference=REFERENCE) == pytest.approx(expected, nan_ok=True)
+    assert evaluate(p, TRUTH[rows, columns], scale=SCALE, reference=REFERENCE) == pytest.approx(
+        expected, nan_ok=True
+    )
     pd.testing.assert_frame_equal(coverage(p, TRUTH[rows, columns]), coverage(p, TRUTH[2:]))
 
 
 def test_a_truth_with_more_columns_is_cut_and_one_with_fewer_is_refused():
     few = PREDICTION[:, [4, 1]]
-    assert evaluate(few, TRUTH)["mse"] == pytest.approx(((few.X - TRUTH[:, [4, 1]].X)**2).mean())
+    assert evaluate(few, TRUTH)["mse"] == pytest.approx(((few.X - TRUTH[:, [4, 1]].X) ** 2).mean())
     for score in (evaluate, coverage):
-        with pytest.raises(GraphselError, match="lacks 4 predicted responses: r0, r2, r3, r5"): score(PREDICTION, TRUTH[:, ["r1", "r4"]])
-        with pytest.raises(GraphselError, match="no truth for g0, A.B;"): score(PREDICTION, TRUTH[1:-1])
-        with pytest.raises(GraphselError, match="DataFrame is no screen"): score(PREDICTION, TRUTH.to_df())
-        with pytest.raises(GraphselError, match="stands twice"): score(PREDICTION, TRUTH[[0, 0, 1]])
-    with pytest.raises(GraphselError, match="scale has shape"): evaluate(few, TRUTH, scale=SCALE)
-    with pytest.raises(GraphselError, match="reference has shape"): evaluate(few, TRUTH, reference=REFERENCE)
+        with pytest.raises(GraphselError, match="lacks 4 predicted responses: r0, r2, r3, r5"):
+            score(PREDICTION, TRUTH[:, ["r1", "r4"]])
+        with pytest.raises(GraphselError, match="no truth for g0, A.B;"):
+            score(PREDICTION, TRUTH[1:-1])
+        with pytest.raises(GraphselError, match="DataFrame is no screen"):
+            score(PREDICTION, TRUTH.to_df())
+        with pytest.raises(GraphselError, match="stands twice"):
+            score(PREDICTION, TRUTH[[0, 0, 1]])
+    with pytest.raises(GraphselError, match="scale has shape"):
+        evaluate(few, TRUTH, scale=SCALE)
+    with pytest.raises(GraphselError, match="reference has shape"):
+        evaluate(few, TRUTH, reference=REFERENCE)
 
 
 def test_other_spellings_and_sparse_truths():

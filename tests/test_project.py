@@ -1,4 +1,5 @@
 """The house rules: notebooks and modules in step, imports one way, small cells, nothing of one machine in any file."""
+
 import ast
 import configparser
 import filecmp
@@ -22,39 +23,72 @@ import graphsel
 NBS, LIB = ROOT / "nbs", ROOT / "graphsel"
 ROOMS = graphsel._rooms
 NOTEBOOKS = sorted(NBS.glob("*.ipynb"))
-ALL_NOTEBOOKS = [o for o in sorted(NBS.rglob("*.ipynb")) if not any(p.startswith((".", "_")) for p in o.relative_to(NBS).parts)]
+ALL_NOTEBOOKS = [
+    o
+    for o in sorted(NBS.rglob("*.ipynb"))
+    if not any(p.startswith((".", "_")) for p in o.relative_to(NBS).parts)
+]
 MODULES = {o.stem: o for o in sorted(LIB.glob("*.py")) if not o.name.startswith("_")}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
-LIGHT = [o for o in ROOMS[:ROOMS.index("select") + 1] if o in MODULES]
-HEAVY = ("torch", "torch_geometric", "scanpy", "anndata", "matplotlib", "seaborn", "pandas", "sklearn", "pyarrow", "IPython", "fastcore")
+LIGHT = [o for o in ROOMS[: ROOMS.index("select") + 1] if o in MODULES]
+HEAVY = (
+    "torch",
+    "torch_geometric",
+    "scanpy",
+    "anndata",
+    "matplotlib",
+    "seaborn",
+    "pandas",
+    "sklearn",
+    "pyarrow",
+    "IPython",
+    "fastcore",
+)
 
 
-def name_of(path): return path.relative_to(ROOT).as_posix()
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
 
 
-def read(path): return path.read_text(encoding="utf-8")
+def read(path):
+    return path.read_text(encoding="utf-8")
 
 
 # ---- notebooks and their cells ----
 
-def cells(path): return nbformat.read(path, as_version=4).cells
+
+def cells(path):
+    return nbformat.read(path, as_version=4).cells
 
 
-def directives(cell): return render_readme.split_directives(cell.source)[0]
+def directives(cell):
+    return render_readme.split_directives(cell.source)[0]
 
 
-def is_exported(cell): return cell.cell_type == "code" and any(o in directives(cell) for o in ("export", "exports", "exporti"))
+def is_exported(cell):
+    return cell.cell_type == "code" and any(
+        o in directives(cell) for o in ("export", "exports", "exporti")
+    )
 
 
-def code_lines(cell): return [o for o in render_readme.split_directives(cell.source)[1].split("\n") if o.strip()]
+def code_lines(cell):
+    return [o for o in render_readme.split_directives(cell.source)[1].split("\n") if o.strip()]
 
 
 def module_of(path):
     "The module that a notebook exports, or None."
-    return next((d["default_exp"] for c in cells(path) if c.cell_type == "code" and "default_exp" in (d := directives(c))), None)
+    return next(
+        (
+            d["default_exp"]
+            for c in cells(path)
+            if c.cell_type == "code" and "default_exp" in (d := directives(c))
+        ),
+        None,
+    )
 
 
-def is_hidden(cell): return "hide" in directives(cell)
+def is_hidden(cell):
+    return "hide" in directives(cell)
 
 
 EXPORTING = {m: o for o in ALL_NOTEBOOKS if (m := module_of(o))}
@@ -62,48 +96,90 @@ EXPORTING = {m: o for o in ALL_NOTEBOOKS if (m := module_of(o))}
 
 # ---- in step ----
 
-COPIED = shutil.ignore_patterns(".venv", ".git", "__pycache__", ".*_cache", ".hypothesis", ".ipynb_checkpoints", "*.egg-info", "build", "dist",
-                                "demo", "_docs", "_proc")
+COPIED = shutil.ignore_patterns(
+    ".venv",
+    ".git",
+    "__pycache__",
+    ".*_cache",
+    ".hypothesis",
+    ".ipynb_checkpoints",
+    "*.egg-info",
+    "build",
+    "dist",
+    "demo",
+    "_docs",
+    "_proc",
+)
 
 
 def changed(one, other):
     "Files that two folders do not share byte for byte."
-    paths = {o.relative_to(top) for top in (one, other) for o in top.rglob("*") if o.is_file() and "__pycache__" not in o.parts}
-    return sorted(o.as_posix() for o in paths if not ((one / o).exists() and (other / o).exists() and filecmp.cmp(one / o, other / o, shallow=False)))
+    paths = {
+        o.relative_to(top)
+        for top in (one, other)
+        for o in top.rglob("*")
+        if o.is_file() and "__pycache__" not in o.parts
+    }
+    return sorted(
+        o.as_posix()
+        for o in paths
+        if not (
+            (one / o).exists()
+            and (other / o).exists()
+            and filecmp.cmp(one / o, other / o, shallow=False)
+        )
+    )
 
 
-@pytest.mark.parametrize("command,mend", [("nbdev_export", "make export"), ("nbdev_clean", "make clean-nbs")])
+@pytest.mark.parametrize(
+    "command,mend", [("nbdev_export", "make export"), ("nbdev_clean", "make clean-nbs")]
+)
 def test_in_step(command, mend, tmp_path):
     before, after = tmp_path / "before", tmp_path / "after"
     shutil.copytree(ROOT, before, ignore=COPIED)
     shutil.copytree(before, after)
     where = "nbdev.doclinks" if command == "nbdev_export" else "nbdev.clean"
-    subprocess.run([sys.executable, "-c", f"from {where} import {command}; {command}()"], cwd=after, check=True, stdin=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-c", f"from {where} import {command}; {command}()"],
+        cwd=after,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
     assert not (diff := changed(before, after)), f"run `{mend}`: it changes {diff}"
 
 
 def test_each_module_has_its_notebook():
-    assert set(MODULES) == set(EXPORTING), "a module without a notebook, or a notebook that was not exported"
+    assert set(MODULES) == set(EXPORTING), (
+        "a module without a notebook, or a notebook that was not exported"
+    )
     for module, path in EXPORTING.items():
         assert re.sub(r"^\d+[a-z]?_", "", path.stem) == module, f"{name_of(path)} exports {module}"
-        assert f"../{name_of(path)}" in read(MODULES[module]), f"{module}.py was exported from another notebook than {name_of(path)}"
+        assert f"../{name_of(path)}" in read(MODULES[module]), (
+            f"{module}.py was exported from another notebook than {name_of(path)}"
+        )
 
 
 # ---- one way ----
+
 
 def rooms_imported(tree):
     "(room, line) of each import of a room of graphsel in a module, inside functions too."
     for node in ast.walk(tree):
         found = []
-        if isinstance(node, ast.Import): found = [o.name for o in node.names]
+        if isinstance(node, ast.Import):
+            found = [o.name for o in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(filter(None, ["graphsel" if node.level else "", node.module]))
             found = [f"{base}.{o.name}" for o in node.names] if base == "graphsel" else [base]
-        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in ("import_module", "__import__"):
-            if node.args and isinstance(node.args[0], ast.Constant): found = [re.sub(r"^\.", "graphsel.", str(node.args[0].value))]
+        elif isinstance(node, ast.Call) and getattr(
+            node.func, "attr", getattr(node.func, "id", "")
+        ) in ("import_module", "__import__"):
+            if node.args and isinstance(node.args[0], ast.Constant):
+                found = [re.sub(r"^\.", "graphsel.", str(node.args[0].value))]
         for o in found:
             package, _, rest = o.partition(".")
-            if package == "graphsel": yield rest.split(".")[0], node.lineno
+            if package == "graphsel":
+                yield rest.split(".")[0], node.lineno
 
 
 def outermost_imports(tree):
@@ -111,33 +187,48 @@ def outermost_imports(tree):
     todo = list(tree.body)
     while todo:
         node = todo.pop()
-        if isinstance(node, ast.Import): yield from (o.name.split(".")[0] for o in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level: yield node.module.split(".")[0]
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test): todo += node.orelse
-        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)): todo += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            yield from (o.name.split(".")[0] for o in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module.split(".")[0]
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            todo += node.orelse
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            todo += ast.iter_child_nodes(node)
 
 
 def test_reading_imports():
-    tree = ast.parse("import numpy\nfrom .core import x\nfrom . import plot\n"
-                     "def f():\n    from graphsel.cli import main\n    import graphsel.data as d\n    import_module('.models')\n    import torch")
+    tree = ast.parse(
+        "import numpy\nfrom .core import x\nfrom . import plot\n"
+        "def f():\n    from graphsel.cli import main\n    import graphsel.data as d\n    import_module('.models')\n    import torch"
+    )
     assert {o for o, _ in rooms_imported(tree)} == {"core", "plot", "cli", "data", "models"}
     assert set(outermost_imports(tree)) == {"numpy"}
 
 
-def test_every_room_is_listed(): assert set(MODULES) <= set(ROOMS), "add the module to _rooms of graphsel/__init__.py, in import order"
+def test_every_room_is_listed():
+    assert set(MODULES) <= set(ROOMS), (
+        "add the module to _rooms of graphsel/__init__.py, in import order"
+    )
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_run_one_way(module):
-    allowed = set(ROOMS[:ROOMS.index(module)]) | {"__version__"}
-    wrong = [f"line {line}: {room or 'the whole package'}" for room, line in rooms_imported(TREES[module]) if room not in allowed]
+    allowed = set(ROOMS[: ROOMS.index(module)]) | {"__version__"}
+    wrong = [
+        f"line {line}: {room or 'the whole package'}"
+        for room, line in rooms_imported(TREES[module])
+        if room not in allowed
+    ]
     assert not wrong, f"graphsel/{module}.py may import only the rooms before it: {wrong}"
 
 
 def loaded_by(statement):
     "Top-level packages in memory after `statement` in a fresh process."
     code = f"{statement}\nimport sys, json\nprint(json.dumps(sorted({{o.split('.')[0] for o in sys.modules}})))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     return set(json.loads(done.stdout))
 
 
@@ -149,16 +240,19 @@ def test_package_is_light():
 @pytest.mark.parametrize("module", LIGHT)
 def test_room_is_light(module):
     loaded = loaded_by(f"import graphsel.{module}")
-    assert not loaded & set(HEAVY), f"graphsel.{module} loads {loaded & set(HEAVY)}: import them where they are used"
+    assert not loaded & set(HEAVY), (
+        f"graphsel.{module} loads {loaded & set(HEAVY)}: import them where they are used"
+    )
     assert not set(outermost_imports(TREES[module])) & set(HEAVY)
 
 
 def test_select_is_light():
-    if "select" not in MODULES: pytest.skip("graphsel/select.py does not exist yet")
+    if "select" not in MODULES:
+        pytest.skip("graphsel/select.py does not exist yet")
     assert "select" in LIGHT
 
 
-@pytest.mark.parametrize("module", ROOMS[:ROOMS.index("networks")])
+@pytest.mark.parametrize("module", ROOMS[: ROOMS.index("networks")])
 def test_torch_comes_with_the_models(module):
     assert not loaded_by(f"import graphsel.{module}") & {"torch", "torch_geometric"}
 
@@ -167,12 +261,15 @@ def test_rooms_load_on_first_use():
     code = "import sys, graphsel as gs; assert 'graphsel.core' not in sys.modules; gs.core.GraphselError; assert 'graphsel.core' in sys.modules"
     assert "numpy" in loaded_by(code)
     assert {*ROOMS, "pl", "__version__"} <= set(dir(graphsel))
-    for module in LIGHT: assert getattr(graphsel, module) is importlib.import_module(f"graphsel.{module}")
+    for module in LIGHT:
+        assert getattr(graphsel, module) is importlib.import_module(f"graphsel.{module}")
     assert not hasattr(graphsel, "nothing")
-    if "plot" in MODULES: assert graphsel.pl is graphsel.plot
+    if "plot" in MODULES:
+        assert graphsel.pl is graphsel.plot
 
 
 # ---- metadata and README ----
+
 
 def test_one_version():
     settings = configparser.ConfigParser(delimiters=["="])
@@ -185,42 +282,72 @@ def test_render():
     new = nbformat.v4
     table = new.new_output("display_data", data={"text/html": "<b>1</b>", "text/plain": "one"})
     figure = new.new_output("display_data", data={"image/png": "AAAA", "text/plain": "<Figure>"})
-    page = [new.new_markdown_cell("# title\n\n[a](tutorials/a.ipynb) ![b](../b.png) [c](https://c.org) [d](#d)"),
-            new.new_code_cell("#| hide\nsecret = 1"), new.new_code_cell("#| eval: false\nshown = 1", outputs=[table, figure]),
-            new.new_code_cell("#| echo: false\nunseen = 1", outputs=[new.new_output("stream", name="stderr", text="3%")]),
-            new.new_code_cell("print(2)", outputs=[new.new_output("stream", name="stdout", text="two\n")])]
+    page = [
+        new.new_markdown_cell(
+            "# title\n\n[a](tutorials/a.ipynb) ![b](../b.png) [c](https://c.org) [d](#d)"
+        ),
+        new.new_code_cell("#| hide\nsecret = 1"),
+        new.new_code_cell("#| eval: false\nshown = 1", outputs=[table, figure]),
+        new.new_code_cell(
+            "#| echo: false\nunseen = 1",
+            outputs=[new.new_output("stream", name="stderr", text="3%")],
+        ),
+        new.new_code_cell(
+            "print(2)", outputs=[new.new_output("stream", name="stdout", text="two\n")]
+        ),
+    ]
     text = render_readme.render(io.StringIO(nbformat.writes(new.new_notebook(cells=page))))
     assert text.startswith(render_readme.NOTE + "# title\n")
-    for o in ("[a](nbs/tutorials/a.ipynb)", "![b](b.png)", "[c](https://c.org)", "[d](#d)", "```python\nshown = 1\n```", "    one\n", "    two\n"): assert o in text
-    for o in ("secret", "unseen", "#|", "<b>", "Figure", "3%"): assert o not in text
+    for o in (
+        "[a](nbs/tutorials/a.ipynb)",
+        "![b](b.png)",
+        "[c](https://c.org)",
+        "[d](#d)",
+        "```python\nshown = 1\n```",
+        "    one\n",
+        "    two\n",
+    ):
+        assert o in text
+    for o in ("secret", "unseen", "#|", "<b>", "Figure", "3%"):
+        assert o not in text
 
 
 @pytest.fixture
 def index():
     path = NBS / "index.ipynb"
-    if not path.exists(): pytest.skip("nbs/index.ipynb does not exist yet")
+    if not path.exists():
+        pytest.skip("nbs/index.ipynb does not exist yet")
     return path
 
 
-def test_readme_is_rendered_from_index(index): assert read(ROOT / "README.md") == render_readme.render(index), "run `make readme`"
+def test_readme_is_rendered_from_index(index):
+    assert read(ROOT / "README.md") == render_readme.render(index), "run `make readme`"
 
 
 def test_readme(index):
     text = read(ROOT / "README.md")
     assert "make demo" in text and "make test" in text
-    links = [m[2].split("#")[0] for m in render_readme.LINK.finditer(re.sub(r"```.*?```", "", text, flags=re.DOTALL))]
+    links = [
+        m[2].split("#")[0]
+        for m in render_readme.LINK.finditer(re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    ]
     missing = [o for o in links if not (ROOT / o).exists()]
     assert not missing, f"README links to files that do not exist: {missing}"
 
 
 # ---- how a notebook reads ----
 
+
 @pytest.mark.parametrize("path", ALL_NOTEBOOKS, ids=name_of)
 def test_notebook_is_small(path):
     page = cells(path)
     assert path.stat().st_size <= 300_000, "over 300 KB: save smaller figures"
     assert len(page) <= 70, "over 70 cells: split the notebook"
-    assert page[0].cell_type == "markdown" and page[0].source.startswith("# ") and "\n> " in page[0].source, "open with `# title` and a `>` line"
+    assert (
+        page[0].cell_type == "markdown"
+        and page[0].source.startswith("# ")
+        and "\n> " in page[0].source
+    ), "open with `# title` and a `>` line"
     long = {c.id: n for c in page if is_exported(c) and (n := statements(c)) > 60}
     assert not long, f"exported cells of more than 60 statements: {long}"
 
@@ -228,7 +355,11 @@ def test_notebook_is_small(path):
 def statements(cell):
     "How many statements a cell holds, docstrings aside: its measure, however long or short its lines."
     tree = ast.parse("\n".join(o for o in cell.source.splitlines() if not o.startswith(("%", "!"))))
-    return sum(isinstance(o, ast.stmt) and not (isinstance(o, ast.Expr) and isinstance(o.value, ast.Constant)) for o in ast.walk(tree))
+    return sum(
+        isinstance(o, ast.stmt)
+        and not (isinstance(o, ast.Expr) and isinstance(o.value, ast.Constant))
+        for o in ast.walk(tree)
+    )
 
 
 def test_rhythm():
@@ -237,12 +368,28 @@ def test_rhythm():
         page = cells(path)
         count[module] = [statements(c) for c in page if is_exported(c)]
         prose[module] = sum(c.cell_type == "markdown" for c in page)
-        shown[module] = sum(c.cell_type == "code" and not is_exported(c) and not is_hidden(c) and bool(code_lines(c)) for c in page)
+        shown[module] = sum(
+            c.cell_type == "code"
+            and not is_exported(c)
+            and not is_hidden(c)
+            and bool(code_lines(c))
+            for c in page
+        )
     exported = sum(map(len, count.values()))
-    each = {m: (round(sum(n) / len(n), 1), round(prose[m] / len(n), 2), round(shown[m] / len(n), 2)) for m, n in count.items() if n}
-    assert sum(map(sum, count.values())) <= 15 * exported, f"exported cells are too long; statements, prose cells and examples per exported cell: {each}"
-    assert sum(prose.values()) >= 0.8 * exported, f"too little prose; statements, prose cells and examples per exported cell: {each}"
-    assert sum(shown.values()) >= 0.6 * exported, f"too few examples; statements, prose cells and examples per exported cell: {each}"
+    each = {
+        m: (round(sum(n) / len(n), 1), round(prose[m] / len(n), 2), round(shown[m] / len(n), 2))
+        for m, n in count.items()
+        if n
+    }
+    assert sum(map(sum, count.values())) <= 15 * exported, (
+        f"exported cells are too long; statements, prose cells and examples per exported cell: {each}"
+    )
+    assert sum(prose.values()) >= 0.8 * exported, (
+        f"too little prose; statements, prose cells and examples per exported cell: {each}"
+    )
+    assert sum(shown.values()) >= 0.6 * exported, (
+        f"too few examples; statements, prose cells and examples per exported cell: {each}"
+    )
 
 
 # ---- nothing of one machine ----
@@ -266,41 +413,88 @@ def test_notebook_names_no_machine(path):
         for o in c.get("outputs", []):
             text = output_text(o)
             found = ONE_MACHINE.search(text) or TEMPORARY.search(text)
-            assert not found, f"the output of cell {c.id} holds a path of one machine: …{text[max(found.start() - 30, 0):found.end() + 30]}…"
+            assert not found, (
+                f"the output of cell {c.id} holds a path of one machine: …{text[max(found.start() - 30, 0) : found.end() + 30]}…"
+            )
 
 
 def tracked():
     "Text files of the project, notebooks aside."
-    skip = {".venv", ".git", "__pycache__", ".hypothesis", "build", "dist", "demo", "_docs", "_proc", ".ipynb_checkpoints"}
+    skip = {
+        ".venv",
+        ".git",
+        "__pycache__",
+        ".hypothesis",
+        "build",
+        "dist",
+        "demo",
+        "_docs",
+        "_proc",
+        ".ipynb_checkpoints",
+    }
     for top, folders, names in os.walk(ROOT):
-        folders[:] = [o for o in folders if o not in skip and not o.endswith(("_cache", ".egg-info"))]
+        folders[:] = [
+            o for o in folders if o not in skip and not o.endswith(("_cache", ".egg-info"))
+        ]
         yield from (p for n in names if (p := Path(top, n)).suffix not in BINARY | {".ipynb"})
 
 
 def test_files_name_no_machine():
     bad = [name_of(o) for o in tracked() if ONE_MACHINE.search(read(o))]
     assert not bad, f"paths of one machine in {bad}"
-    set_up = [ROOT / o for o in ("Makefile", "constraints.txt", "settings.ini", "setup.py", "pyproject.toml", ".ci/run")]
-    bad = [name_of(o) for o in [*set_up, *(ROOT / "tools").glob("*.py"), *(ROOT / ".github").rglob("*.yml")] if REGISTRY.search(read(o))]
-    assert not bad, f"the address of a registry in {bad}: it belongs to the machine's own pip settings"
+    set_up = [
+        ROOT / o
+        for o in (
+            "Makefile",
+            "constraints.txt",
+            "settings.ini",
+            "setup.py",
+            "pyproject.toml",
+            ".ci/run",
+        )
+    ]
+    bad = [
+        name_of(o)
+        for o in [*set_up, *(ROOT / "tools").glob("*.py"), *(ROOT / ".github").rglob("*.yml")]
+        if REGISTRY.search(read(o))
+    ]
+    assert not bad, (
+        f"the address of a registry in {bad}: it belongs to the machine's own pip settings"
+    )
 
 
 # ---- how a module behaves ----
 
+
 def dotted(node):
     "`a.b.c` of a chain of attributes, or an empty string."
-    if isinstance(node, ast.Attribute): return f"{dotted(node.value)}.{node.attr}".lstrip(".")
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}".lstrip(".")
     return node.id if isinstance(node, ast.Name) else ""
 
 
 def calls(node, within=""):
     "(name, line, source of the enclosing function) of each call."
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Call): yield dotted(child.func), child.lineno, within
-        yield from calls(child, ast.unparse(child) if isinstance(child, ast.FunctionDef) and not within else within)
+        if isinstance(child, ast.Call):
+            yield dotted(child.func), child.lineno, within
+        yield from calls(
+            child,
+            ast.unparse(child) if isinstance(child, ast.FunctionDef) and not within else within,
+        )
 
 
-GENERATORS = {"default_rng", "Generator", "SeedSequence", "BitGenerator", "PCG64", "PCG64DXSM", "Philox", "SFC64", "MT19937"}
+GENERATORS = {
+    "default_rng",
+    "Generator",
+    "SeedSequence",
+    "BitGenerator",
+    "PCG64",
+    "PCG64DXSM",
+    "Philox",
+    "SFC64",
+    "MT19937",
+}
 
 
 def global_randomness(tree):
@@ -309,8 +503,19 @@ def global_randomness(tree):
         head, _, last = name.rpartition(".")
         numpy = head in ("np.random", "numpy.random") and last not in GENERATORS
         standard = head == "random" and last not in ("Random", "SystemRandom")
-        torch = last in ("manual_seed", "manual_seed_all", "set_rng_state", "seed_everything") and not (head and head.endswith(("gen", "generator", "rng")))
-        if numpy or standard or last == "seed_everything" or (torch and "Generator(" not in within and "fork_rng" not in within): yield f"line {line}: {name}"
+        torch = last in (
+            "manual_seed",
+            "manual_seed_all",
+            "set_rng_state",
+            "seed_everything",
+        ) and not (head and head.endswith(("gen", "generator", "rng")))
+        if (
+            numpy
+            or standard
+            or last == "seed_everything"
+            or (torch and "Generator(" not in within and "fork_rng" not in within)
+        ):
+            yield f"line {line}: {name}"
 
 
 def test_finding_global_randomness():
@@ -321,7 +526,8 @@ def test_finding_global_randomness():
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_no_global_randomness(module): assert not list(global_randomness(TREES[module]))
+def test_no_global_randomness(module):
+    assert not list(global_randomness(TREES[module]))
 
 
 @pytest.mark.parametrize("module", [o for o in MODULES if o != "cli"])
@@ -333,11 +539,22 @@ def test_modules_do_not_print(module):
 @pytest.mark.parametrize("module", MODULES)
 def test_public_names_are_documented(module):
     tree = TREES[module]
-    public = next((ast.literal_eval(o.value) for o in tree.body if isinstance(o, ast.Assign) and dotted(o.targets[0]) == "__all__"), [])
-    defined = [o for o in tree.body if isinstance(o, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))]
+    public = next(
+        (
+            ast.literal_eval(o.value)
+            for o in tree.body
+            if isinstance(o, ast.Assign) and dotted(o.targets[0]) == "__all__"
+        ),
+        [],
+    )
+    defined = [
+        o for o in tree.body if isinstance(o, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+    ]
     bare = [o.name for o in defined if o.name in public and not ast.get_docstring(o)]
     assert not bare, f"no docstring in graphsel/{module}.py: {bare}"
-    assert ast.get_docstring(tree), f"{module} has no title: open its notebook with `# title` and a `>` line"
+    assert ast.get_docstring(tree), (
+        f"{module} has no title: open its notebook with `# title` and a `>` line"
+    )
 
 
 PROPERTY = """
@@ -350,11 +567,31 @@ def test_drawn(n): print("drawn", n)
 
 def drawn_examples(folder, profile, *options):
     "The examples of one property in a run of its own, and the seed that its header tells."
-    (folder/"conftest.py").write_text(read(ROOT/"tests"/"conftest.py"))
-    (folder/"test_drawn.py").write_text(PROPERTY)
-    env = {k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"} | {"HYPOTHESIS_PROFILE": profile}
-    run = subprocess.run([sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".",
-                          *options, "."], cwd=folder, env=env, capture_output=True, text=True)
+    (folder / "conftest.py").write_text(read(ROOT / "tests" / "conftest.py"))
+    (folder / "test_drawn.py").write_text(PROPERTY)
+    env = {k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"} | {
+        "HYPOTHESIS_PROFILE": profile
+    }
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-s",
+            "-p",
+            "no:cacheprovider",
+            "-c",
+            os.devnull,
+            "--rootdir",
+            ".",
+            *options,
+            ".",
+        ],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stdout + run.stderr
     told = re.search(r"--hypothesis-seed=(\d+)", run.stdout)
     return re.findall(r"drawn (\d+)", run.stdout), told and told[1]
@@ -363,7 +600,11 @@ def drawn_examples(folder, profile, *options):
 def test_property_tests_can_draw_anew(tmp_path):
     "The same examples in every run; others in each with HYPOTHESIS_PROFILE=random, whose seed is told and brings them back."
     fixed, no_seed = drawn_examples(tmp_path, "")
-    assert len(set(fixed)) > 50 and no_seed is None and drawn_examples(tmp_path, "graphsel")[0] == fixed
+    assert (
+        len(set(fixed)) > 50
+        and no_seed is None
+        and drawn_examples(tmp_path, "graphsel")[0] == fixed
+    )
     first, seed = drawn_examples(tmp_path, "random")
     other, _ = drawn_examples(tmp_path, "random")
     assert seed and first != fixed and first != other

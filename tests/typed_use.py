@@ -1,4 +1,5 @@
 """The public interface as a typed program uses it. Never run: mypy reads it (`make lint`), and says so when an annotation no longer fits."""
+
 from pathlib import Path
 
 import numpy as np
@@ -23,28 +24,43 @@ from graphsel.graphs.readers.read import read_graph
 
 
 def plan_a_screen(folder: Path) -> list[str]:
-    graph: Graphs = combine([read_graph(folder/"string.tsv.gz"), from_edges(["A"], ["B"], name="mine")])
+    graph: Graphs = combine(
+        [read_graph(folder / "string.tsv.gz"), from_edges(["A"], ["B"], name="mine")]
+    )
     aligned, report = align(graph, ["A", "B"], missing="report")
     lacking: AlignReport = report
-    plan: Selection = select(aligned, 20, "variance", candidates=["A", "B"], measured=("A",), costs={"B": 2.0}, random_state=np.random.default_rng(0))
+    plan: Selection = select(
+        aligned,
+        20,
+        "variance",
+        candidates=["A", "B"],
+        measured=("A",),
+        costs={"B": 2.0},
+        random_state=np.random.default_rng(0),
+    )
     share: float | None = plan.certificate
     text: str = why(plan, "B")
     table = budget_curve(plan, [1, 2]).merge(plates(plan, 1).to_frame())
-    plan.to_csv(folder/"picks.csv")
+    plan.to_csv(folder / "picks.csv")
     return [str(share), text, str(lacking), str(table.shape), *plan.genes]
 
 
-def by_hand(graph: GeneGraph) -> Selection: return greedy(make_criterion("graphreach", graph, hops=1), 10)
+def by_hand(graph: GeneGraph) -> Selection:
+    return greedy(make_criterion("graphreach", graph, hops=1), 10)
 
 
 def learn(folder: Path) -> ResponseModel:
     sim = simulated_screen(random_state=0)
-    screen = read_screen(folder/"screen.h5ad")
-    model: ResponseModel = make_model("gp").fit(screen, sim.graph, perturbations=["A"], random_state=0)
+    screen = read_screen(folder / "screen.h5ad")
+    model: ResponseModel = make_model("gp").fit(
+        screen, sim.graph, perturbations=["A"], random_state=0
+    )
     model.predict(["B"])
-    return load_model(folder/"model.pkl")
+    return load_model(folder / "model.pkl")
 
 
 def contest() -> object:
     screen, graph = load_screen("norman"), load_graph("string-human")
-    return rounds, summarize(compare(screen, graph, ["random", "variance"], [10, 20], models=("gp",), seeds=2), ["mse"])
+    return rounds, summarize(
+        compare(screen, graph, ["random", "variance"], [10, 20], models=("gp",), seeds=2), ["mse"]
+    )

@@ -2,6 +2,7 @@
 
 usage: python tools/render_readme.py [NOTEBOOK [README]]
 """
+
 import configparser
 import posixpath
 import re
@@ -12,9 +13,13 @@ import nbformat
 from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).resolve().parent.parent
-NOTE = "<!-- Rendered from nbs/index.ipynb by `make readme`: edit the notebook, not this file. -->\n\n"
+NOTE = (
+    "<!-- Rendered from nbs/index.ipynb by `make readme`: edit the notebook, not this file. -->\n\n"
+)
 KEPT = "text/markdown", "text/plain"  # the first that an output has is the one shown
-LINK = re.compile(r"""(\]\(|(?:src|href)=["'])(?![a-z][a-z0-9+.-]*:|[/#])([^)\s"']+)""", re.IGNORECASE)
+LINK = re.compile(
+    r"""(\]\(|(?:src|href)=["'])(?![a-z][a-z0-9+.-]*:|[/#])([^)\s"']+)""", re.IGNORECASE
+)
 
 
 def split_directives(source):
@@ -22,33 +27,46 @@ def split_directives(source):
     lines, found = source.split("\n"), {}
     while lines and (lines[0].startswith("#|") or (found and not lines[0].strip())):
         name, _, value = lines.pop(0)[2:].strip().partition(" ")
-        if name: found[name.rstrip(":")] = value.strip()
+        if name:
+            found[name.rstrip(":")] = value.strip()
     return found, "\n".join(lines)
 
 
 def relocate(text, folder):
     "Relative links of a page in `folder`, as seen from the project's root. Fenced code is left alone."
     parts = re.split(r"(^```.*?^```)", text, flags=re.MULTILINE | re.DOTALL)
-    moved = [LINK.sub(lambda m: m[1] + posixpath.normpath(posixpath.join(folder, m[2])), o) for o in parts[::2]]
+    moved = [
+        LINK.sub(lambda m: m[1] + posixpath.normpath(posixpath.join(folder, m[2])), o)
+        for o in parts[::2]
+    ]
     parts[::2] = moved
     return "".join(parts)
 
 
 def text_output(output):
     "`output` reduced to its text, or None where there is none (a figure, progress on stderr)."
-    if output.output_type == "stream": return output if output.name == "stdout" else None
+    if output.output_type == "stream":
+        return output if output.name == "stdout" else None
     mime = next((o for o in KEPT if o in output.get("data", {})), None)
-    if mime is None or any(o.startswith("image/") for o in output.data): return None
+    if mime is None or any(o.startswith("image/") for o in output.data):
+        return None
     return nbformat.v4.new_output("display_data", data={mime: output.data[mime]})
 
 
 def visible(cell, folder):
     "The cell as README shows it, or None."
     found, source = split_directives(cell.source)
-    if cell.cell_type == "raw" or "hide" in found or found.get("include") == "false": return None
-    if cell.cell_type == "markdown": return nbformat.v4.new_markdown_cell(relocate(source, folder))
-    if found.get("echo") == "false": source = ""
-    shown = [] if found.get("output") == "false" else [o for o in map(text_output, cell.outputs) if o is not None]
+    if cell.cell_type == "raw" or "hide" in found or found.get("include") == "false":
+        return None
+    if cell.cell_type == "markdown":
+        return nbformat.v4.new_markdown_cell(relocate(source, folder))
+    if found.get("echo") == "false":
+        source = ""
+    shown = (
+        []
+        if found.get("output") == "false"
+        else [o for o in map(text_output, cell.outputs) if o is not None]
+    )
     return nbformat.v4.new_code_cell(source, outputs=shown) if source.strip() or shown else None
 
 
@@ -61,15 +79,31 @@ def repository(settings=ROOT / "settings.ini"):
 
 def badges(name, where):
     "(text, image, address) of the services that open the notebook `name` of the repository `where` in a browser; none without a repository."
-    if not where: return []
-    return [("Open in Binder", "https://mybinder.org/badge_logo.svg", f"https://mybinder.org/v2/gh/{where}/HEAD?labpath={name}"),
-            ("Open in Colab", "https://colab.research.google.com/assets/colab-badge.svg", f"https://colab.research.google.com/github/{where}/blob/main/{name}")]
+    if not where:
+        return []
+    return [
+        (
+            "Open in Binder",
+            "https://mybinder.org/badge_logo.svg",
+            f"https://mybinder.org/v2/gh/{where}/HEAD?labpath={name}",
+        ),
+        (
+            "Open in Colab",
+            "https://colab.research.google.com/assets/colab-badge.svg",
+            f"https://colab.research.google.com/github/{where}/blob/main/{name}",
+        ),
+    ]
 
 
 def with_badges(text, where):
     "The badges of the first tutorial below the `>` line."
-    shown = " ".join(f"[![{t}]({image})]({url})" for t, image, url in badges("nbs/tutorials/01_plan_a_screen.ipynb", where))
-    return re.sub(r"(\n> [^\n]*\n)", lambda m: f"{m[1]}\n{shown}\n", text, count=1) if shown else text
+    shown = " ".join(
+        f"[![{t}]({image})]({url})"
+        for t, image, url in badges("nbs/tutorials/01_plan_a_screen.ipynb", where)
+    )
+    return (
+        re.sub(r"(\n> [^\n]*\n)", lambda m: f"{m[1]}\n{shown}\n", text, count=1) if shown else text
+    )
 
 
 def render(notebook=ROOT / "nbs/index.ipynb", folder="nbs"):

@@ -1,4 +1,5 @@
 """The pages of the API: the front door by task, then every module in the order of the notebooks; autodoc fills them."""
+
 import inspect
 import re
 from importlib import import_module
@@ -13,16 +14,22 @@ PACKAGE = "graphsel"
 ROLE = ":cite:year:`%s`"
 
 
-def module_of(path:Path # a notebook
-             ) -> str: # dotted name; "" for a page that exports nothing
+def module_of(
+    path: Path,  # a notebook
+) -> str:  # dotted name; "" for a page that exports nothing
     "The module that a notebook writes."
     cells = nbformat.read(path, as_version=4).cells
-    found = [re.search(r"^#\|\s*default_exp\s+(\S+)", o.source, re.MULTILINE) for o in cells if o.cell_type == "code"]
+    found = [
+        re.search(r"^#\|\s*default_exp\s+(\S+)", o.source, re.MULTILINE)
+        for o in cells
+        if o.cell_type == "code"
+    ]
     return next((f"{PACKAGE}.{o[1]}" for o in found if o), "")
 
 
-def chapters(book:list # of `Node`
-            ) -> list: # (title, modules): a chapter with an overview is one, and so is a folder without
+def chapters(
+    book: list,  # of `Node`
+) -> list:  # (title, modules): a chapter with an overview is one, and so is a folder without
     "The modules by chapter."
     out = []
     for part in book:
@@ -34,9 +41,10 @@ def chapters(book:list # of `Node`
     return out
 
 
-def front_door(package,
-               titles:dict # {wing: title}
-              ) -> list: # (title, names); names as autosummary takes them
+def front_door(
+    package,
+    titles: dict,  # {wing: title}
+) -> list:  # (title, names); names as autosummary takes them
     "What the package itself offers in `__all__`, by the wing that it comes from."
     tasks = {}
     for name in getattr(package, "__all__", ()):
@@ -45,7 +53,9 @@ def front_door(package,
         if inspect.ismodule(thing) or not home or not home.startswith(f"{package.__name__}."):
             continue
         wing = home.split(".")[1]
-        tasks.setdefault(titles.get(wing, wing.capitalize()), []).append(f"~{home}.{thing.__qualname__}")
+        tasks.setdefault(titles.get(wing, wing.capitalize()), []).append(
+            f"~{home}.{thing.__qualname__}"
+        )
     return list(tasks.items())
 
 
@@ -59,18 +69,23 @@ def heading(text, line):
     return f"{text}\n{line * len(text)}"
 
 
-def api_index(book:list, package) -> str: # reStructuredText
+def api_index(book: list, package) -> str:  # reStructuredText
     "The page that opens the API."
     parts = [heading("API", "="), "Every public name, with its parameters."]
     groups = chapters(book)
-    titles = {m[0].split(".")[1]: title for title, m in groups if all(len(o.split(".")) > 2 for o in m)}
+    titles = {
+        m[0].split(".")[1]: title for title, m in groups if all(len(o.split(".")) > 2 for o in m)
+    }
     if tasks := front_door(package, titles):
         parts += [heading("By task", "-"), f"What ``import {PACKAGE} as gs`` gives."]
         for title, names in tasks:
             parts += [heading(title, "~"), table(names)]
         parts.append(heading("Modules", "-"))
     for title, modules in groups:
-        parts += [heading(title, "~" if tasks else "-"), table(modules, ":toctree: .", ":template: module.rst")]
+        parts += [
+            heading(title, "~" if tasks else "-"),
+            table(modules, ":toctree: .", ":template: module.rst"),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -89,8 +104,9 @@ def options_of(thing, directive):
     return [":no-value:"] if len(shown) > 300 or " at 0x" in shown or " object at " in shown else []
 
 
-def members(module:str # dotted name
-           ) -> list: # (name, directive, options)
+def members(
+    module: str,  # dotted name
+) -> list:  # (name, directive, options)
     "The public names of a module that are its own."
     found = import_module(module)
     out = []
@@ -108,7 +124,9 @@ def members(module:str # dotted name
 # ---- docstrings: Markdown with docments becomes reStructuredText with numpydoc's sections ----
 
 PARAMETER = re.compile(r"(\*{0,2}\w+)( : .*)?$")
-MARKUP = re.compile(r"(``[^`]+``|`[^`]+`|(?<![\w*])(?:\*\*(?=\S)[^*`]+(?<=\S)\*\*|\*(?=\S)[^*`]+(?<=\S)\*)(?![\w*]))")
+MARKUP = re.compile(
+    r"(``[^`]+``|`[^`]+`|(?<![\w*])(?:\*\*(?=\S)[^*`]+(?<=\S)\*\*|\*(?=\S)[^*`]+(?<=\S)\*)(?![\w*]))"
+)
 
 
 def escaped(text):
@@ -116,17 +134,25 @@ def escaped(text):
     parts = MARKUP.split(text)
     out = [o if o.startswith("*") else f"``{o.strip('`')}``" for o in parts]
     out[::2] = [re.sub(r"([\\*|]|_(?!\w)|`)", r"\\\1", o) for o in parts[::2]]
-    return "".join(o if i % 2 == 0 or re.match(r"[\W_]|$", out[i + 1]) else o + "\\ " for i, o in enumerate(out))
+    return "".join(
+        o if i % 2 == 0 or re.match(r"[\W_]|$", out[i + 1]) else o + "\\ "
+        for i, o in enumerate(out)
+    )
 
 
-def restructured(text:str, # a docstring
-                 works:list # for the citations
-                ) -> list: # lines
+def restructured(
+    text: str,  # a docstring
+    works: list,  # for the citations
+) -> list:  # lines
     "A docstring as Sphinx reads it."
     lines = []
     for line in cite(text, works, "\0%s\0").split("\n"):
         named = PARAMETER.match(line)
-        header = named and lines and (lines[-1].startswith(("---", "    ")) or PARAMETER.match(lines[-1]))
+        header = (
+            named
+            and lines
+            and (lines[-1].startswith(("---", "    ")) or PARAMETER.match(lines[-1]))
+        )
         if set(line) == {"-"}:
             lines.append(line)
         elif header:
@@ -161,11 +187,19 @@ def skip_member(app, what, name, thing, skip, options):
         return None
     if isinstance(thing, property):
         return None
-    method = inspect.isroutine(thing) or isinstance(thing, (classmethod, staticmethod)) or hasattr(thing, "func")
+    method = (
+        inspect.isroutine(thing)
+        or isinstance(thing, (classmethod, staticmethod))
+        or hasattr(thing, "func")
+    )
     ours = str(getattr(thing, "__module__", PACKAGE)).startswith(PACKAGE)
     return None if method and ours else True
 
 
 def process_signature(app, what, name, thing, options, signature, returns):
     "autodoc: a default that is made anew for each object is shown as such."
-    return (signature.replace("<factory>", "…"), returns) if signature and "<factory>" in signature else None
+    return (
+        (signature.replace("<factory>", "…"), returns)
+        if signature and "<factory>" in signature
+        else None
+    )

@@ -1,4 +1,5 @@
 """The Sphinx extension of this site: notebooks, API and gallery joined. `conf.py` has what is merely set."""
+
 import re
 import shutil
 from base64 import b64decode
@@ -23,14 +24,21 @@ def docname_of(app, path):
 def prepare(app):
     "Before anything is read: the contents, and the pages that are made: API and gallery."
     for folder in ("api", "gallery"):
-        shutil.rmtree(Path(app.srcdir)/"docs"/folder, ignore_errors=True)  # of what is gone by now
-    app.book = contents.book(Path(app.srcdir)/"nbs")
+        shutil.rmtree(
+            Path(app.srcdir) / "docs" / folder, ignore_errors=True
+        )  # of what is gone by now
+    app.book = contents.book(Path(app.srcdir) / "nbs")
     app.docnames = {o.path: docname_of(app, o.path) for o in contents.pages(app.book)}
     app.nodes = {app.docnames[o.path]: o for o in contents.pages(app.book)}
-    app.config.bib_works = read_works(Path(app.srcdir)/"nbs/references.bib")
+    app.config.bib_works = read_works(Path(app.srcdir) / "nbs/references.bib")
     modules = {api.module_of(o): app.docnames[o] for o in app.docnames}
-    app.config.autosummary_context = {"pages": modules, "public": {o: api.members(o) for o in modules if o}}
-    write(Path(app.srcdir)/"docs/api/index.rst", api.api_index(app.book, import_module(api.PACKAGE)))
+    app.config.autosummary_context = {
+        "pages": modules,
+        "public": {o: api.members(o) for o in modules if o},
+    }
+    write(
+        Path(app.srcdir) / "docs/api/index.rst", api.api_index(app.book, import_module(api.PACKAGE))
+    )
     write_gallery(app)
 
 
@@ -41,6 +49,7 @@ def write(path, data):
 
 
 # ---- figures ----
+
 
 def markdown_text(text):
     return re.sub(r"([\\`*_{}\[\]<>#$|])", r"\\\1", text)
@@ -54,8 +63,17 @@ def picture(figure):
 def card(figure, title):
     "A figure as a card that leads to the code which drew it."
     link = f"{{ref}}`{title.replace('`', '')} <{figure.anchor}>`"
-    lines = [":::{grid-item-card}", f":img-top: /{picture(figure)}", f":img-alt: {figure.caption or title}",
-             ":class-card: figure-card", "", link, "", markdown_text(figure.caption), ":::"]
+    lines = [
+        ":::{grid-item-card}",
+        f":img-top: /{picture(figure)}",
+        f":img-alt: {figure.caption or title}",
+        ":class-card: figure-card",
+        "",
+        link,
+        "",
+        markdown_text(figure.caption),
+        ":::",
+    ]
     return "\n".join(lines)
 
 
@@ -65,24 +83,36 @@ def grid(cards):
 
 def write_gallery(app):
     "Every figure of the book by part; for the start page, the last one of each page that stands before the chapters."
-    app.tiles, text = [], ["# Gallery", "", "> Every figure of these pages. Each leads to the code that draws it.", ""]
-    home = contents.Node("Start", None, [contents.page(Path(app.srcdir)/f"{HOME}.ipynb")])
+    app.tiles, text = (
+        [],
+        [
+            "# Gallery",
+            "",
+            "> Every figure of these pages. Each leads to the code that draws it.",
+            "",
+        ],
+    )
+    home = contents.Node("Start", None, [contents.page(Path(app.srcdir) / f"{HOME}.ipynb")])
     for part in [home, *app.book]:
         cards = []
         for page in contents.pages([part]):
             found = notebooks.figures(page.path, docname_of(app, page.path))
             for o in found:
-                write(Path(app.srcdir)/picture(o), o.data.encode() if o.ending == ".svg" else b64decode(o.data))
+                write(
+                    Path(app.srcdir) / picture(o),
+                    o.data.encode() if o.ending == ".svg" else b64decode(o.data),
+                )
             cards += [card(o, page.title) for o in found]
-            first = page.path.relative_to(Path(app.srcdir)/"nbs").parts[0] in contents.FIRST
+            first = page.path.relative_to(Path(app.srcdir) / "nbs").parts[0] in contents.FIRST
             if first and found:
                 app.tiles.append(card(found[-1], page.title))
         if cards:
             text += [f"## {part.title}", "", grid(cards), ""]
-    write(Path(app.srcdir)/"docs/gallery/index.md", "\n".join(text))
+    write(Path(app.srcdir) / "docs/gallery/index.md", "\n".join(text))
 
 
 # ---- notebooks ----
+
 
 def read_source(app, docname, source):
     "A notebook as its page; the start page also has some figures and the contents, an overview those of its chapter."
@@ -94,13 +124,21 @@ def read_source(app, docname, source):
             more = "All are in the [gallery](/docs/gallery/index.md)."
             after.append("\n".join(["## Figures", "", grid(app.tiles), "", more]))
         after += [notebooks.toctree(o.below, app.docnames, o.title) for o in app.book]
-        after.append(notebooks.toctree([], app.docnames, "Reference", [o for o in ALSO if o in app.env.found_docs]))
+        after.append(
+            notebooks.toctree(
+                [], app.docnames, "Reference", [o for o in ALSO if o in app.env.found_docs]
+            )
+        )
     elif (node := app.nodes.get(docname)) and node.below:
-        after = [notebooks.chapter_list(node.below, app.docnames), notebooks.toctree(node.below, app.docnames)]
+        after = [
+            notebooks.chapter_list(node.below, app.docnames),
+            notebooks.toctree(node.below, app.docnames),
+        ]
     source[0] = notebooks.as_page(source[0], docname, app.config.bib_works, tuple(after))
 
 
 # ---- names of the package in prose ----
+
 
 def public_names(app):
     "{last part: entries} of all documented objects."
@@ -116,7 +154,11 @@ def entry_of(text, names):
     m = re.fullmatch(rf"(?:(?:{api.PACKAGE}|gs)\.)?((?:\w+\.)*)(\w+)(\(.*\))?", text)
     if m is None:
         return None
-    found = [(full, entry) for full, entry in names.get(m[2], []) if f".{full}".endswith(f".{m[1]}{m[2]}")]
+    found = [
+        (full, entry)
+        for full, entry in names.get(m[2], [])
+        if f".{full}".endswith(f".{m[1]}{m[2]}")
+    ]
     prefixed = bool(m[1] or m[3]) or text.startswith("gs.")
     if len(found) != 1 or (not prefixed and m[2].islower() and "_" not in m[2]):
         return None
@@ -133,7 +175,9 @@ def link_names(app, doctree, docname):
             continue
         entry = entry_of(node.astext(), names)
         if entry:
-            node.replace_self(make_refnode(app.builder, docname, entry.docname, entry.node_id, node.deepcopy()))
+            node.replace_self(
+                make_refnode(app.builder, docname, entry.docname, entry.node_id, node.deepcopy())
+            )
 
 
 def setup(app):

@@ -1,18 +1,20 @@
 """The order of the pages, taken from the tree of notebooks: a sub-folder is a chapter, in the order of names."""
+
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
 
-FIRST = ("tutorials", "apps") # folders that stand before the chapters, where there are such
+FIRST = ("tutorials", "apps")  # folders that stand before the chapters, where there are such
 
 
 @dataclass
 class Node:
     "A page with the pages below it; a folder without an overview page has a caption only."
+
     title: str
-    path: Path|None = None # the notebook
+    path: Path | None = None  # the notebook
     below: list = field(default_factory=list)
 
 
@@ -28,8 +30,9 @@ def caption_of(folder):
     return re.sub(r"^\d+[a-z]?_", "", folder.name).replace("_", " ").capitalize()
 
 
-def title_and_lead(path:Path # a notebook
-                  ) -> tuple: # title, and the text of the `>` line without links
+def title_and_lead(
+    path: Path,  # a notebook
+) -> tuple:  # title, and the text of the `>` line without links
     "What the first cell of a notebook says."
     cells = nbformat.read(path, as_version=4).cells
     first = next((o.source for o in cells if o.cell_type == "markdown"), "")
@@ -43,7 +46,7 @@ def page(path):
     return Node(title_and_lead(path)[0], path)
 
 
-def chapter(folder:Path) -> Node:
+def chapter(folder: Path) -> Node:
     "A folder: its overview page (`index` or `00_…`) with the others, and its sub-folders, below it."
     notebooks = [o for o in sorted(folder.glob("*.ipynb")) if is_page(o)]
     overview = next((o for o in notebooks if o.stem == "index"), None)
@@ -51,19 +54,26 @@ def chapter(folder:Path) -> Node:
         overview = notebooks[0]
     rest = sorted([*(o for o in notebooks if o != overview), *folders(folder)])
     below = [chapter(o) if o.is_dir() else page(o) for o in rest]
-    return Node(page(overview).title, overview, below) if overview else Node(caption_of(folder), None, below)
+    return (
+        Node(page(overview).title, overview, below)
+        if overview
+        else Node(caption_of(folder), None, below)
+    )
 
 
 def folders(folder):
-    return [o for o in sorted(folder.iterdir()) if o.is_dir() and is_page(o) and any(o.rglob("*.ipynb"))]
+    return [
+        o for o in sorted(folder.iterdir()) if o.is_dir() and is_page(o) and any(o.rglob("*.ipynb"))
+    ]
 
 
 def rank(path):
     return FIRST.index(path.name) if path.name in FIRST else len(FIRST), path.is_dir(), path.name
 
 
-def book(nbs:Path # the folder of the notebooks
-        ) -> list: # of `Node`, one per caption
+def book(
+    nbs: Path,  # the folder of the notebooks
+) -> list:  # of `Node`, one per caption
     "The parts of the book: chapters with an overview page share one caption, other folders have their own."
     alone = [o for o in sorted(nbs.glob("*.ipynb")) if is_page(o) and o.stem != "index"]
     parts = []

@@ -1,4 +1,5 @@
 """Docments, the comments beside parameters, as sections of a numpydoc docstring."""
+
 import dataclasses
 import inspect
 import re
@@ -9,7 +10,7 @@ EMPTY = inspect.Parameter.empty
 STARS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 
 
-def type_name(annotation) -> str: # empty where there is none
+def type_name(annotation) -> str:  # empty where there is none
     "An annotation as it is read aloud: names without the modules they come from."
     if annotation is EMPTY or annotation is None:
         return ""
@@ -17,8 +18,9 @@ def type_name(annotation) -> str: # empty where there is none
     return re.sub(r"\b(?:\w+\.)+(?=\w)", "", text)
 
 
-def with_parameters(function # a function, method or class
-                   ) -> str: # "" where neither docstring nor comment is there
+def with_parameters(
+    function,  # a function, method or class
+) -> str:  # "" where neither docstring nor comment is there
     """The docstring, followed by `Parameters` and `Returns` made from the comments beside the parameters.
 
     A docstring that has a section of its own is left as it is. If one parameter has a comment, all are listed.
@@ -39,7 +41,7 @@ def written(function) -> str:
     return inspect.cleandoc(own)
 
 
-def comments_of(function) -> dict: # {parameter: comment}, `return` for what comes back
+def comments_of(function) -> dict:  # {parameter: comment}, `return` for what comes back
     "The comments beside the parameters; of a class, those of its own `__init__`, else of its fields."
     sources = [function]
     if inspect.isclass(function) and "__init__" in vars(function):
@@ -66,7 +68,9 @@ def parameters(function, comments):
         return []
     lines, made = ["Parameters", "----------"], factories(function)
     for o in known:
-        default = "" if o.default is EMPTY else f"default {made.get(o.name) or default_text(o.default)}"
+        default = (
+            "" if o.default is EMPTY else f"default {made.get(o.name) or default_text(o.default)}"
+        )
         about = ", ".join(filter(None, [type_name(o.annotation), default]))
         lines.append(STARS.get(o.kind, "") + o.name + (f" : {about}" if about else ""))
         if o.name in comments:
@@ -74,12 +78,16 @@ def parameters(function, comments):
     return ["\n".join(lines)]
 
 
-def factories(function) -> dict: # {field: how its default is made}
+def factories(function) -> dict:  # {field: how its default is made}
     "Fields of a dataclass whose default is made anew for each object."
     if not dataclasses.is_dataclass(function):
         return {}
     made = {o.name: o.default_factory for o in dataclasses.fields(function)}
-    names = {name: getattr(o, "__name__", "…") for name, o in made.items() if o is not dataclasses.MISSING}
+    names = {
+        name: getattr(o, "__name__", "…")
+        for name, o in made.items()
+        if o is not dataclasses.MISSING
+    }
     return {name: f"{o}()".replace("<lambda>", "…") for name, o in names.items()}
 
 

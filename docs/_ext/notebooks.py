@@ -1,4 +1,5 @@
 """Notebooks as pages: nbdev's directives, citations, alternative texts, contents. They are read and never run."""
+
 import ast
 import json
 import re
@@ -25,7 +26,9 @@ def is_hidden(cell, found):
 def only_imports(source):
     "Whether code does nothing but import."
     try:
-        return all(isinstance(o, (ast.Import, ast.ImportFrom, ast.If)) for o in ast.parse(source).body)
+        return all(
+            isinstance(o, (ast.Import, ast.ImportFrom, ast.If)) for o in ast.parse(source).body
+        )
     except SyntaxError:
         return False  # a cell for IPython
 
@@ -46,11 +49,15 @@ def tags_of(found, source):
 
 def kept_outputs(cell, found):
     "Outputs without widgets, which need a kernel, and without progress on stderr."
-    kept = [o for o in cell.outputs if WIDGET not in o.get("data", {}) and o.get("name") != "stderr"]
+    kept = [
+        o for o in cell.outputs if WIDGET not in o.get("data", {}) and o.get("name") != "stderr"
+    ]
     words = found.get("filter_stream", "").split()
     for o in kept:
         if words and o.output_type == "stream":
-            o.text = "".join(line for line in o.text.splitlines(True) if not any(w in line for w in words))
+            o.text = "".join(
+                line for line in o.text.splitlines(True) if not any(w in line for w in words)
+            )
     if found.get("output") != "asis":
         return kept
     return [as_markdown(o) if o.output_type == "stream" else o for o in kept]
@@ -73,15 +80,22 @@ def code_cell(cell, found, source, caption):
     cell.metadata["tags"] = [*cell.metadata.get("tags", []), *tags]
     cell.metadata["mystnb"] = {"image": {"alt": caption}} if caption else {}
     if "hide-input" in tags:
-        cell.metadata["mystnb"]["code_prompt_show"] = found.get("code-summary", "Imports").strip('"')
+        cell.metadata["mystnb"]["code_prompt_show"] = found.get("code-summary", "Imports").strip(
+            '"'
+        )
     return cell
 
 
-def caption(prose:str # Markdown
-           ) -> str:
+def caption(
+    prose: str,  # Markdown
+) -> str:
     "The first sentence (two, if it is short) of the last paragraph before a figure, without markup."
     text = re.sub(r"```.*?```|\$\$.*?\$\$", "", prose, flags=re.DOTALL)
-    blocks = [o for o in re.split(r"\n\s*\n", text) if o.strip() and not re.match(r"\s*(#|>|\||[-*] |\d\.)", o)]
+    blocks = [
+        o
+        for o in re.split(r"\n\s*\n", text)
+        if o.strip() and not re.match(r"\s*(#|>|\||[-*] |\d\.)", o)
+    ]
     last = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", blocks[-1]) if blocks else ""
     last = " ".join(re.sub(r"[`*$\\]", "", last).split())
     sentences, kept = re.split(r"(?<=[a-z)\]%][.?!:]) (?=[A-Z])", last), ""
@@ -90,7 +104,7 @@ def caption(prose:str # Markdown
     return kept.rstrip(":")
 
 
-def shown_cells(nb:nbformat.NotebookNode) -> list:
+def shown_cells(nb: nbformat.NotebookNode) -> list:
     "The cells of a notebook as a page shows them."
     prose, out = "", []
     for cell in nb.cells:
@@ -106,8 +120,9 @@ def shown_cells(nb:nbformat.NotebookNode) -> list:
     return out
 
 
-def read_notebook(text:str # JSON
-                 ) -> nbformat.NotebookNode:
+def read_notebook(
+    text: str,  # JSON
+) -> nbformat.NotebookNode:
     "A notebook, cleaned or not: what a run left in the metadata is dropped."
     nb = nbformat.from_dict(json.loads(text))
     for cell in nb.cells:
@@ -116,7 +131,9 @@ def read_notebook(text:str # JSON
         for o in cell.get("outputs", []):
             if isinstance(o.get("text"), list):
                 o.text = "".join(o.text)
-            o.get("data", {}).update({k: "".join(v) for k, v in o.get("data", {}).items() if isinstance(v, list)})
+            o.get("data", {}).update(
+                {k: "".join(v) for k, v in o.get("data", {}).items() if isinstance(v, list)}
+            )
     return nb
 
 
@@ -127,8 +144,9 @@ def anchor(docname, number):
 @dataclass
 class Figure:
     "A figure that a notebook saved."
+
     docname: str
-    number: int # among the figures of its page
+    number: int  # among the figures of its page
     ending: str
     data: object
     caption: str
@@ -153,8 +171,10 @@ def is_figure(cell):
     return shown and figure_of(cell) is not None
 
 
-def figures(path:Path, # the notebook
-            docname:str) -> list: # of `Figure`
+def figures(
+    path: Path,  # the notebook
+    docname: str,
+) -> list:  # of `Figure`
     "The figures of a page, numbered as the page numbers them."
     out = []
     for cell in filter(is_figure, shown_cells(read_notebook(path.read_text(encoding="utf-8")))):
@@ -197,11 +217,12 @@ def toctree(nodes, docnames, caption="", more=()):
     return "\n".join([*head, *(f"/{o}" for o in [*entries, *more]), "```"])
 
 
-def as_page(text:str, # the notebook as JSON
-            docname:str,
-            works:list, # for the citations
-            after:tuple=() # Markdown cells at its end
-           ) -> str: # the notebook that Sphinx reads, as JSON
+def as_page(
+    text: str,  # the notebook as JSON
+    docname: str,
+    works: list,  # for the citations
+    after: tuple = (),  # Markdown cells at its end
+) -> str:  # the notebook that Sphinx reads, as JSON
     "A notebook as its page: see `shown_cells`; with citations, targets and what comes `after`."
     nb = read_notebook(text)
     cells = with_anchors(shown_cells(nb), docname)

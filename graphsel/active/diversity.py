@@ -13,7 +13,18 @@ import warnings
 import numpy as np
 import scipy.sparse as sp
 
-from .queries import View, hidden, leading, posterior, query, shift, top, trained, view, wide_hidden
+from graphsel.active.queries import (
+    View,
+    hidden,
+    leading,
+    posterior,
+    query,
+    shift,
+    top,
+    trained,
+    view,
+    wide_hidden,
+)
 from ..criteria.base import incidence
 from ..graphs.graph import kernel_factor
 from ..graphs.kernels import hop_range
@@ -29,21 +40,36 @@ def squares(X) -> np.ndarray:
 # %% ../../nbs/08_active/03_diversity.ipynb #b38b6e40
 class Nearest:
     "Squared distance of each candidate to its nearest center (`near`), and which center that is (`owner`). Points may be sparse."
-    def __init__(self, X, # candidates x d, dense or sparse
-                 L): # centers x d, of the same kind
+
+    def __init__(
+        self,
+        X,  # candidates x d, dense or sparse
+        L,
+    ):  # centers x d, of the same kind
         self.X, self.centers, self.left = X, 0, np.ones(X.shape[0], dtype=bool)
         self.length = squares(X)
         self.near, self.owner = np.full(X.shape[0], np.inf), np.zeros(X.shape[0], dtype=np.int64)
         self.scale = max(self.length.max(), squares(L).max(initial=0))
         if L.shape[0]:
-            D = self.length[:, None] + squares(L)[None] - 2*(inner_products(X, L) if sp.issparse(X) else X @ L.T)
-            self.centers, self.owner, self.near = L.shape[0], D.argmin(axis=1), self._tidy(D.min(axis=1))
+            D = (
+                self.length[:, None]
+                + squares(L)[None]
+                - 2 * (inner_products(X, L) if sp.issparse(X) else X @ L.T)
+            )
+            self.centers, self.owner, self.near = (
+                L.shape[0],
+                D.argmin(axis=1),
+                self._tidy(D.min(axis=1)),
+            )
 
-    def _tidy(self, d): return np.where(d > 1e-12*self.scale, d, 0) # below is rounding, not distance
-    def to(self, x:np.ndarray) -> np.ndarray: # squared distances to a point
+    def _tidy(self, d):
+        return np.where(d > 1e-12 * self.scale, d, 0)  # below is rounding, not distance
+
+    def to(self, x: np.ndarray) -> np.ndarray:  # squared distances to a point
         "Squared distance of each candidate to `x`."
-        return self._tidy(self.length - 2*(self.X @ x) + x @ x)
-    def add(self, p:int) -> int:
+        return self._tidy(self.length - 2 * (self.X @ x) + x @ x)
+
+    def add(self, p: int) -> int:
         "Make candidate p a center."
         d = self.to(self.X[[p]].toarray().ravel() if sp.issparse(self.X) else self.X[p])
         d[p] = 0
@@ -53,15 +79,18 @@ class Nearest:
         return p
 
 # %% ../../nbs/08_active/03_diversity.ipynb #b1244d00
-def central(centers:Nearest) -> int:
+def central(centers: Nearest) -> int:
     "The candidate nearest to the middle."
-    return leading(-centers.to(np.asarray(centers.X.mean(axis=0)).ravel()), centers.left, centers.scale)
+    return leading(
+        -centers.to(np.asarray(centers.X.mean(axis=0)).ravel()), centers.left, centers.scale
+    )
 
 # %% ../../nbs/08_active/03_diversity.ipynb #a9ee18d6
-def farthest_first(X, # candidates x d, dense or sparse
-                   L, # measured x d
-                   n:int # picks
-                  ) -> list[int]:
+def farthest_first(
+    X,  # candidates x d, dense or sparse
+    L,  # measured x d
+    n: int,  # picks
+) -> list[int]:
     "Farthest-first traversal from the measured points."
     c, picks = Nearest(X, L), []
     for _ in range(n):
@@ -69,23 +98,27 @@ def farthest_first(X, # candidates x d, dense or sparse
         picks.append(c.add(p))
     return picks
 
+
 @query("active:coreset", hidden)
 def coreset(X, L, n, rng=None):
     "The farthest from all that is measured or picked, in the model's hidden features (Sener & Savarese 2018)."
     return farthest_first(X, L, n)
 
 # %% ../../nbs/08_active/03_diversity.ipynb #14a370c3
-def plus_plus(X:np.ndarray, # candidates x d
-              n:int, # picks
-              rng:np.random.Generator # draws them
-             ) -> list[int]:
+def plus_plus(
+    X: np.ndarray,  # candidates x d
+    n: int,  # picks
+    rng: np.random.Generator,  # draws them
+) -> list[int]:
     "k-means++ sampling: probability proportional to the squared distance to the nearest pick."
     c, picks = Nearest(X, X[:0]), []
     for _ in range(n):
         weight = np.where(c.left, c.near if c.centers else 1.0, 0.0)
-        if not weight.any(): weight = c.left.astype(float) # only twins of picks are left
-        picks.append(c.add(int(rng.choice(len(X), p=weight/weight.sum()))))
+        if not weight.any():
+            weight = c.left.astype(float)  # only twins of picks are left
+        picks.append(c.add(int(rng.choice(len(X), p=weight / weight.sum()))))
     return picks
+
 
 @query("active:badge", hidden, seeded=True)
 def badge(X, L, n, rng):
@@ -93,39 +126,47 @@ def badge(X, L, n, rng):
     return plus_plus(posterior(X, L), n, rng)
 
 # %% ../../nbs/08_active/03_diversity.ipynb #8f329f9b
-SKETCH = 512 # columns of the sketch
+SKETCH = 512  # columns of the sketch
 
-def sketch(P:np.ndarray, # n x d
-           rng:np.random.Generator, # draws the projection
-           width:int=SKETCH # columns kept
-          ) -> np.ndarray: # n x min(d, width)
+
+def sketch(
+    P: np.ndarray,  # n x d
+    rng: np.random.Generator,  # draws the projection
+    width: int = SKETCH,  # columns kept
+) -> np.ndarray:  # n x min(d, width)
     "Gaussian random projection that keeps inner products on average."
-    return P if P.shape[1] <= width else P @ rng.standard_normal((P.shape[1], width))/np.sqrt(width)
+    return (
+        P if P.shape[1] <= width else P @ rng.standard_normal((P.shape[1], width)) / np.sqrt(width)
+    )
 
 # %% ../../nbs/08_active/03_diversity.ipynb #ea168c5c
-def largest_cluster(X:np.ndarray, L:np.ndarray, n:int) -> list[int]:
+def largest_cluster(X: np.ndarray, L: np.ndarray, n: int) -> list[int]:
     "From the cluster with the largest sum of squared distances, its farthest point."
     c, picks = Nearest(X, L), []
     for _ in range(n):
-        if not c.centers: picks.append(c.add(central(c))); continue
+        if not c.centers:
+            picks.append(c.add(central(c)))
+            continue
         size = np.bincount(c.owner, weights=c.near, minlength=c.centers)
-        largest = size >= size.max()*(1 - 1e-9)
+        largest = size >= size.max() * (1 - 1e-9)
         score = np.where(largest[c.owner], c.near, -1.0)
         picks.append(c.add(leading(score, c.left, c.near.max())))
     return picks
+
 
 @query("active:lcmd", wide_hidden, seeded=True)
 def lcmd(X, L, n, rng):
     "The farthest point of the largest cluster (Holzmüller 2023)."
     P = sketch(np.vstack([X, L]), rng)
-    return largest_cluster(P[:len(X)], P[len(X):], n)
+    return largest_cluster(P[: len(X)], P[len(X) :], n)
 
 # %% ../../nbs/08_active/03_diversity.ipynb #8db0a9f6
-def round_robin(label:np.ndarray, # cluster of each candidate
-                order:list, # clusters, in the order they are asked
-                n:int, # picks
-                best # members -> position of the best among them
-               ) -> list[int]:
+def round_robin(
+    label: np.ndarray,  # cluster of each candidate
+    order: list,  # clusters, in the order they are asked
+    n: int,  # picks
+    best,  # members -> position of the best among them
+) -> list[int]:
     "One candidate from each cluster in turn, until n are found."
     left, picks = np.ones(len(label), dtype=bool), []
     while len(picks) < n:
@@ -137,9 +178,12 @@ def round_robin(label:np.ndarray, # cluster of each candidate
     return picks
 
 # %% ../../nbs/08_active/03_diversity.ipynb #d1567f87
-def groups(X:np.ndarray, k:int, rng:np.random.Generator) -> tuple[np.ndarray, np.ndarray]: # label of each point, centers
+def groups(
+    X: np.ndarray, k: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:  # label of each point, centers
     "k-means clusters; fewer where fewer points are distinct, which is no reason to warn."
     from sklearn.exceptions import ConvergenceWarning
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return clusters(X, min(k, len(np.unique(X, axis=0))), rng)
@@ -151,47 +195,66 @@ def kmeans(X, L, n, rng):
     label, centers = groups(X, n, rng)
     size = np.bincount(label, minlength=len(centers))
     near = squared_distances(X, centers)[np.arange(len(X)), label]
-    return round_robin(label, list(np.argsort(-size, kind="stable")), n, lambda members: top(-near[members], 1)[0])
+    return round_robin(
+        label, list(np.argsort(-size, kind="stable")), n, lambda members: top(-near[members], 1)[0]
+    )
 
 # %% ../../nbs/08_active/03_diversity.ipynb #e70c4b21
 @query("active:typiclust", shift, nested=False, seeded=True)
 def typiclust(X, L, n, rng):
     "The most typical candidate of each cluster; clusters with the fewest measured first, then the largest (Hacohen 2022)."
     label, _ = groups(np.vstack([X, L]), n + len(L), rng)
-    own, taken = label[:len(X)], label[len(X):]
+    own, taken = label[: len(X)], label[len(X) :]
     size, known = np.bincount(label), np.bincount(taken, minlength=label.max() + 1)
     order = sorted(np.unique(own), key=lambda c: (known[c], -size[c], c))
     return round_robin(own, order, n, lambda members: top(typicality(X[members]), 1)[0])
 
 # %% ../../nbs/08_active/03_diversity.ipynb #f6ba8301
-def sources(problem:Problem, # the priors are those of its graph
-            names:list, # perturbations
-            graphs:bool|None=None # each graph as one more source; None: as `problem.params` says, else only where there is no prior
-           ) -> list: # points, one matrix for each source
+def sources(
+    problem: Problem,  # the priors are those of its graph
+    names: list,  # perturbations
+    graphs: bool
+    | None = None,  # each graph as one more source; None: as `problem.params` says, else only where there is no prior
+) -> list:  # points, one matrix for each source
     "What is known of these perturbations without any model; a pair is the sum of its genes."
     g = problem.graph
     S = incidence(g, names)
     graphs = problem.params.get("graphs") if graphs is None else graphs
     found = []
-    for p in g.priors: # `factor` has unit rows and few columns; lengths put back, inner products are those of the features
+    for p in g.priors:  # `factor` has unit rows and few columns; lengths put back, inner products are those of the features
         length = np.sqrt((p.features**2).sum(axis=1))
         found.append((S @ sp.diags(length) @ p.factor).toarray())
-    if graphs or (graphs is None and not g.priors): found += [sp.csr_matrix(S @ kernel_factor(layer, hop_range(problem.params.get("hops") or 2))) for layer in g.graphs]
+    if graphs or (graphs is None and not g.priors):
+        found += [
+            sp.csr_matrix(S @ kernel_factor(layer, hop_range(problem.params.get("hops") or 2)))
+            for layer in g.graphs
+        ]
     return found
 
 # %% ../../nbs/08_active/03_diversity.ipynb #6f68ef9c
-def averaged(parts:list): # matrices n x d_m, dense or sparse -> n x sum of d_m
+def averaged(parts: list):  # matrices n x d_m, dense or sparse -> n x sum of d_m
     "Points of the averaged kernel: each source divided by the root of its largest squared length, side by side."
-    parts = [P/np.sqrt(largest if (largest := squares(P).max()) > 0 else 1)/np.sqrt(len(parts)) for P in parts]
-    return sp.hstack(parts, format="csr") if any(sp.issparse(P) for P in parts) else np.hstack(parts)
+    parts = [
+        P / np.sqrt(largest if (largest := squares(P).max()) > 0 else 1) / np.sqrt(len(parts))
+        for P in parts
+    ]
+    return (
+        sp.hstack(parts, format="csr") if any(sp.issparse(P) for P in parts) else np.hstack(parts)
+    )
 
 # %% ../../nbs/08_active/03_diversity.ipynb #e2f88707
-def with_priors(problem:Problem, name:str) -> View:
+def with_priors(problem: Problem, name: str) -> View:
     "Predicted shift and all sources, averaged."
     model = trained(problem, name)
-    return view(problem, lambda names: averaged([np.asarray(model.predict(names).X, dtype=np.float64), *sources(problem, names)]))
+    return view(
+        problem,
+        lambda names: averaged(
+            [np.asarray(model.predict(names).X, dtype=np.float64), *sources(problem, names)]
+        ),
+    )
 
-def priors_only(problem:Problem, name:str) -> View:
+
+def priors_only(problem: Problem, name: str) -> View:
     "All sources, averaged."
     return view(problem, lambda names: averaged(sources(problem, names)))
 
@@ -200,6 +263,7 @@ def priors_only(problem:Problem, name:str) -> View:
 def iterpert(X, L, n, rng=None):
     "Farthest first, predicted responses and priors averaged (Huang 2023)."
     return farthest_first(X, L, n)
+
 
 @query("active:prior", priors_only)
 def prior(X, L, n, rng=None):

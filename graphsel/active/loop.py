@@ -17,68 +17,119 @@ from ..core.errors import GraphselError, check_positive_int
 from ..selection.strategies import Problem, Strategy, get_strategy
 
 # %% ../../nbs/08_active/04_loop.ipynb #5f3306fb
-NAME = re.compile(r"(?:(?P<start>.+)\+)?(?P<rule>active:[^@+]+)(?:@(?P<cut>.+):(?P<m>\d+))?") # START+active:RULE@CUT:M
+NAME = re.compile(
+    r"(?:(?P<start>.+)\+)?(?P<rule>active:[^@+]+)(?:@(?P<cut>.+):(?P<m>\d+))?"
+)  # START+active:RULE@CUT:M
 
-def learner_parts(name:str # of a learner
-                 ) -> tuple[str|None, str, str|None, int|None]: # START, active:RULE, CUT, M; None where the name does not say
+
+def learner_parts(
+    name: str,  # of a learner
+) -> tuple[
+    str | None, str, str | None, int | None
+]:  # START, active:RULE, CUT, M; None where the name does not say
     "Take the name of a learner apart. Raises `GraphselError` for a name of another form; the parts are not looked up."
     parts = NAME.fullmatch(name)
-    if parts is None: raise GraphselError(f"'{name}' is not the name of a learner; write START+active:RULE@CUT:M, such as active:bald, variance+active:bald or active:bald@variance:200")
+    if parts is None:
+        raise GraphselError(
+            f"'{name}' is not the name of a learner; write START+active:RULE@CUT:M, such as active:bald, variance+active:bald or active:bald@variance:200"
+        )
     start, rule, cut, m = parts.group("start", "rule", "cut", "m")
     return start, rule, cut, None if m is None else int(m)
 
 # %% ../../nbs/08_active/04_loop.ipynb #c931dc35
-def shortlisted(rule:Strategy, # a learner
-                cut:Strategy, # one-shot
-                m:int # candidates it lets pass
-               ) -> Strategy: # a learner
+def shortlisted(
+    rule: Strategy,  # a learner
+    cut: Strategy,  # one-shot
+    m: int,  # candidates it lets pass
+) -> Strategy:  # a learner
     "A learner that sees only the first m picks of a one-shot strategy. Its pick raises `GraphselError` where the batch is larger than that."
     check_positive_int(m, "the size of the shortlist")
     name = f"{rule.name}@{cut.name}:{m}"
+
     def pick(problem, budget, rng):
-        if budget > m: raise GraphselError(f"'{name}': a batch of {budget:,} does not fit a shortlist of {m:,}; make the list longer or the rounds smaller")
-        child = rng.spawn(1)[0] if cut.seeded else None # spawned: the learner draws what it would draw without the list
-        names = problem.candidates if m >= len(problem.candidates) else cut.pick(problem, m, child).genes
-        return replace(rule.pick(replace(problem, candidates=list(names)), budget, rng), strategy=name)
-    return Strategy(name, pick, "active", False, rule.seeded or cut.seeded, f"{rule.about} Only among the first {m:,} picks of {cut.name}.")
+        if budget > m:
+            raise GraphselError(
+                f"'{name}': a batch of {budget:,} does not fit a shortlist of {m:,}; make the list longer or the rounds smaller"
+            )
+        child = (
+            rng.spawn(1)[0] if cut.seeded else None
+        )  # spawned: the learner draws what it would draw without the list
+        names = (
+            problem.candidates
+            if m >= len(problem.candidates)
+            else cut.pick(problem, m, child).genes
+        )
+        return replace(
+            rule.pick(replace(problem, candidates=list(names)), budget, rng), strategy=name
+        )
+
+    return Strategy(
+        name,
+        pick,
+        "active",
+        False,
+        rule.seeded or cut.seeded,
+        f"{rule.about} Only among the first {m:,} picks of {cut.name}.",
+    )
 
 # %% ../../nbs/08_active/04_loop.ipynb #20bc0441
-def one_shot(name:str, whole:str, what:str) -> Strategy:
+def one_shot(name: str, whole: str, what: str) -> Strategy:
     "A strategy that needs no model. Raises `GraphselError` for one that does."
     found = get_strategy(name)
-    if found.kind == "active": raise GraphselError(f"'{whole}': {what} must be a one-shot strategy, and '{name}' is a learner")
-    def pick(problem, budget, rng): return found.pick(replace(problem, params={k: v for k, v in problem.params.items() if k not in OPTIONS}), budget, rng)
+    if found.kind == "active":
+        raise GraphselError(
+            f"'{whole}': {what} must be a one-shot strategy, and '{name}' is a learner"
+        )
+
+    def pick(problem, budget, rng):
+        return found.pick(
+            replace(problem, params={k: v for k, v in problem.params.items() if k not in OPTIONS}),
+            budget,
+            rng,
+        )
+
     return replace(found, pick=pick)
 
-OPTIONS = ("graphs",) # parameters that only learners have
 
-def learner(name:str # START+active:RULE@CUT:M
-           ) -> tuple[Strategy, Strategy]: # who chooses the start, who chooses the rest
+OPTIONS = ("graphs",)  # parameters that only learners have
+
+
+def learner(
+    name: str,  # START+active:RULE@CUT:M
+) -> tuple[Strategy, Strategy]:  # who chooses the start, who chooses the rest
     "The two strategies of an active learner. Raises `GraphselError` for unknown names, and for a name of another form."
     start, rule, cut, m = learner_parts(name)
     begin, found = one_shot(start or "random", name, "the start"), get_strategy(rule)
-    return begin, found if cut is None or m is None else shortlisted(found, one_shot(cut, name, "the shortlist"), m)
+    return begin, found if cut is None or m is None else shortlisted(
+        found, one_shot(cut, name, "the shortlist"), m
+    )
 
 # %% ../../nbs/08_active/04_loop.ipynb #94dbb653
 @dataclass(frozen=True, eq=False)
 class Round:
     "A state of the loop."
-    number: int # 0 = the initial draw
-    measured: list # in the order of measurement
-    model: object # trained on `measured`
-    seconds: float # computing time it took to choose them: earlier picks and the fits they needed
 
-def rounds(problem:Problem, # `measured` empty, `fit` given
-           name:str, # of a learner, see `learner`
-           sizes:Sequence[int], # rising: size of the initial draw, then after each round
-           rng:np.random.Generator # initial draw and the learner's own draws
-          ) -> Iterator[Round]: # one for each size
+    number: int  # 0 = the initial draw
+    measured: list  # in the order of measurement
+    model: object  # trained on `measured`
+    seconds: float  # computing time it took to choose them: earlier picks and the fits they needed
+
+
+def rounds(
+    problem: Problem,  # `measured` empty, `fit` given
+    name: str,  # of a learner, see `learner`
+    sizes: Sequence[int],  # rising: size of the initial draw, then after each round
+    rng: np.random.Generator,  # initial draw and the learner's own draws
+) -> Iterator[Round]:  # one for each size
     "Run an active learner. Raises `GraphselError` for sizes that do not rise or exceed the candidates, and without `fit`."
     begin, ask = learner(name)
-    if problem.fit is None: raise GraphselError(f"'{name}' learns from a model: give the problem `fit=`")
+    if problem.fit is None:
+        raise GraphselError(f"'{name}' learns from a model: give the problem `fit=`")
     sizes = [check_positive_int(s, "size of a round") for s in sizes]
     if sizes != sorted(set(sizes)) or sizes[-1] > len(problem.candidates):
-        raise GraphselError(f"round sizes must rise and end at or below the {len(problem.candidates):,} candidates; got {sizes}")
+        raise GraphselError(
+            f"round sizes must rise and end at or below the {len(problem.candidates):,} candidates; got {sizes}"
+        )
     start_rng, *round_rngs = rng.spawn(len(sizes))
     started, spent = time.perf_counter(), 0.0
     measured = list(begin.pick(problem, sizes[0], start_rng).genes)
@@ -87,19 +138,29 @@ def rounds(problem:Problem, # `measured` empty, `fit` given
         model = problem.fit(measured)
         fitted = time.perf_counter() - started
         yield Round(i, list(measured), model, spent)
-        if child is None: return
+        if child is None:
+            return
         started, spent, known = time.perf_counter(), spent + fitted, set(measured)
-        now = replace(problem, candidates=[c for c in problem.candidates if c not in known], measured=measured, model=model)
+        now = replace(
+            problem,
+            candidates=[c for c in problem.candidates if c not in known],
+            measured=measured,
+            model=model,
+        )
         measured = measured + ask.pick(now, sizes[i + 1] - sizes[i], child).genes
 
 # %% ../../nbs/08_active/04_loop.ipynb #30b4d19a
-def round_sizes(budgets:Sequence[int], # rising: where the error will be read
-                n_rounds:int|None=None, # None: one round for each budget above the initial draw
-                initial:int|None=None # size of the initial draw; None: a fifth of the last budget
-               ) -> list[int]: # size after the initial draw and after each round
+def round_sizes(
+    budgets: Sequence[int],  # rising: where the error will be read
+    n_rounds: int | None = None,  # None: one round for each budget above the initial draw
+    initial: int | None = None,  # size of the initial draw; None: a fifth of the last budget
+) -> list[int]:  # size after the initial draw and after each round
     "The sizes an active learner passes through."
     last = budgets[-1]
-    initial = min(initial or max(2, round(last/5)), last)
-    if n_rounds is None: return [initial] + [b for b in budgets if b > initial]
-    steps = np.linspace(initial, last, check_positive_int(n_rounds, "rounds") + 1).round().astype(int)
+    initial = min(initial or max(2, round(last / 5)), last)
+    if n_rounds is None:
+        return [initial] + [b for b in budgets if b > initial]
+    steps = (
+        np.linspace(initial, last, check_positive_int(n_rounds, "rounds") + 1).round().astype(int)
+    )
     return sorted({int(s) for s in steps})

@@ -22,122 +22,181 @@ from ..selection.strategies import Problem, ranked, strategy
 @dataclass(frozen=True)
 class View:
     "What a rule is shown: `X` candidates x d and `L` measured x d, rows in the order of the sorted names."
-    names: list # candidates, sorted
-    X: np.ndarray # or sparse
+
+    names: list  # candidates, sorted
+    X: np.ndarray  # or sparse
     L: np.ndarray
 
-def view(problem:Problem, # what was asked
-         points:Callable # names -> len(names) x d, dense or sparse
-        ) -> View:
+
+def view(
+    problem: Problem,  # what was asked
+    points: Callable,  # names -> len(names) x d, dense or sparse
+) -> View:
     "Points of candidates and measured. Raises `GraphselError` where they are not finite numbers."
     names, known = sorted(problem.candidates), sorted(problem.measured)
     P = points([*names, *known])
-    if not sp.issparse(P): P = np.asarray(P, dtype=np.float64)
-    if P.shape[1] == 0: P = np.zeros((len(names) + len(known), 1)) # a model that knows nothing: all points are one
+    if not sp.issparse(P):
+        P = np.asarray(P, dtype=np.float64)
+    if P.shape[1] == 0:
+        P = np.zeros((len(names) + len(known), 1))  # a model that knows nothing: all points are one
     bad = np.flatnonzero(~np.isfinite(P.sum(axis=1)))
-    if len(bad): raise GraphselError(f"the model's answer for {name_some([*names, *known][i] for i in bad)} is not a finite number; did its training diverge?")
-    return View(names, P[:len(names)], P[len(names):])
+    if len(bad):
+        raise GraphselError(
+            f"the model's answer for {name_some([*names, *known][i] for i in bad)} is not a finite number; did its training diverge?"
+        )
+    return View(names, P[: len(names)], P[len(names) :])
 
-def trained(problem:Problem, name:str):
+
+def trained(problem: Problem, name: str):
     "The model of the problem. Raises `GraphselError` where there is none."
-    if problem.model is None: raise GraphselError(f"'{name}' asks a trained model, and the problem has none; run it in `rounds` or give `model=`")
+    if problem.model is None:
+        raise GraphselError(
+            f"'{name}' asks a trained model, and the problem has none; run it in `rounds` or give `model=`"
+        )
     return problem.model
 
 # %% ../../nbs/08_active/01_queries.ipynb #1cdfd143
-WIDTH = 100 # columns kept
+WIDTH = 100  # columns kept
 
-def narrow(P:np.ndarray, # n x d
-           width:int=WIDTH # most columns
-          ) -> np.ndarray: # n x min(d, width)
+
+def narrow(
+    P: np.ndarray,  # n x d
+    width: int = WIDTH,  # most columns
+) -> np.ndarray:  # n x min(d, width)
     "Leading principal components, where there are more columns than that."
     from sklearn.decomposition import PCA
+
     P = np.asarray(P, dtype=np.float64)
-    if P.shape[1] <= width or not np.isfinite(P).all(): return P # `view` says which are not finite
-    solver = "full" if min(P.shape) <= width else "covariance_eigh" if P.shape[1] <= 4*width else "randomized"
-    return PCA(min(width, *P.shape), svd_solver=solver, iterated_power=4, random_state=0).fit_transform(P)
+    if P.shape[1] <= width or not np.isfinite(P).all():
+        return P  # `view` says which are not finite
+    solver = (
+        "full"
+        if min(P.shape) <= width
+        else "covariance_eigh"
+        if P.shape[1] <= 4 * width
+        else "randomized"
+    )
+    return PCA(
+        min(width, *P.shape), svd_solver=solver, iterated_power=4, random_state=0
+    ).fit_transform(P)
 
 # %% ../../nbs/08_active/01_queries.ipynb #fd27d05a
-def hidden(problem:Problem, name:str) -> View:
+def hidden(problem: Problem, name: str) -> View:
     "Hidden features of the model, at most 100 wide."
     return view(problem, lambda names: narrow(trained(problem, name).features(names)))
 
-def wide_hidden(problem:Problem, name:str) -> View:
+
+def wide_hidden(problem: Problem, name: str) -> View:
     "Hidden features of the model, all of them."
     return view(problem, trained(problem, name).features)
 
-def shift(problem:Problem, name:str) -> View:
+
+def shift(problem: Problem, name: str) -> View:
     "Predicted responses, at most 100 wide."
     return view(problem, lambda names: narrow(np.asarray(trained(problem, name).predict(names).X)))
 
 # %% ../../nbs/08_active/01_queries.ipynb #b1c4f93c
-SIGMA = 0.1 # noise, relative to the scaled points
+SIGMA = 0.1  # noise, relative to the scaled points
 
-def scaled(P:np.ndarray, # n x d
-           L:np.ndarray # measured x d
-          ) -> tuple[np.ndarray, np.ndarray]: # both divided by one number
+
+def scaled(
+    P: np.ndarray,  # n x d
+    L: np.ndarray,  # measured x d
+) -> tuple[np.ndarray, np.ndarray]:  # both divided by one number
     "Points scaled so that the measured (without any: all) have mean squared length 1."
-    mean = next((m for m in (float((R**2).sum(axis=1).mean()) for R in (L, P) if len(R)) if m > 0), 1.0)
-    return P/np.sqrt(mean), L/np.sqrt(mean)
+    mean = next(
+        (m for m in (float((R**2).sum(axis=1).mean()) for R in (L, P) if len(R)) if m > 0), 1.0
+    )
+    return P / np.sqrt(mean), L / np.sqrt(mean)
 
-def posterior(P:np.ndarray, # n x d
-              L:np.ndarray, # measured x d
-              sigma:float=SIGMA # noise
-             ) -> np.ndarray: # n x d
+
+def posterior(
+    P: np.ndarray,  # n x d
+    L: np.ndarray,  # measured x d
+    sigma: float = SIGMA,  # noise
+) -> np.ndarray:  # n x d
     "Points whose inner products are the posterior kernel (Holzmüller et al. 2023, section 4)."
     P, L = scaled(P, L)
-    C = np.linalg.cholesky(L.T @ L + sigma**2*np.eye(P.shape[1]))
-    return sigma*sl.solve_triangular(C, P.T, lower=True).T
+    C = np.linalg.cholesky(L.T @ L + sigma**2 * np.eye(P.shape[1]))
+    return sigma * sl.solve_triangular(C, P.T, lower=True).T
 
 # %% ../../nbs/08_active/01_queries.ipynb #e6865a10
-def leading(score:np.ndarray, # one per candidate
-            left:np.ndarray, # may still be picked, bool
-            scale:float # what counts as large
-           ) -> int:
+def leading(
+    score: np.ndarray,  # one per candidate
+    left: np.ndarray,  # may still be picked, bool
+    scale: float,  # what counts as large
+) -> int:
     "The candidate of largest score, the first of those that are equal to nine digits of `scale`."
-    level = np.round(score/scale, 9) if scale > 0 else np.zeros(len(score))
+    level = np.round(score / scale, 9) if scale > 0 else np.zeros(len(score))
     return int(np.argmax(np.where(left, level, -np.inf)))
 
-def top(score:np.ndarray, # one per candidate
-        n:int # how many
-       ) -> list[int]: # by falling score
+
+def top(
+    score: np.ndarray,  # one per candidate
+    n: int,  # how many
+) -> list[int]:  # by falling score
     "The n largest, ties in the order they stand in."
     scale = np.abs(score).max()
-    return [int(i) for i in np.argsort(-np.round(score/scale, 9) if scale > 0 else np.zeros(len(score)), kind="stable")[:n]]
+    return [
+        int(i)
+        for i in np.argsort(
+            -np.round(score / scale, 9) if scale > 0 else np.zeros(len(score)), kind="stable"
+        )[:n]
+    ]
 
 # %% ../../nbs/08_active/01_queries.ipynb #b1beca9e
 @dataclass(frozen=True)
 class Rule:
     "How a learner picks: which points it looks at, and how it chooses among them."
-    points: Callable # (problem, name) -> View
-    choose: Callable # (X, L, n, rng) -> positions in X, best first
+
+    points: Callable  # (problem, name) -> View
+    choose: Callable  # (X, L, n, rng) -> positions in X, best first
+
 
 RULES: dict[str, Rule] = {}
 
-def query(name:str, # "active:NAME"
-          points:Callable, # `hidden`, `shift`, or a function of your own
-          nested:bool=True, # every prefix of a batch is the smaller batch
-          seeded:bool=False # draws at random
-         ) -> Callable:
+
+def query(
+    name: str,  # "active:NAME"
+    points: Callable,  # `hidden`, `shift`, or a function of your own
+    nested: bool = True,  # every prefix of a batch is the smaller batch
+    seeded: bool = False,  # draws at random
+) -> Callable:
     "Decorator: register a rule as a learner; its docstring is what `graphsel list` shows."
+
     def register(choose):
         RULES[name] = Rule(points, choose)
+
         def pick(problem, budget, rng):
             check_query(problem, budget, name)
             v = points(problem, name)
-            return ranked(problem, chosen(v.names, choose(v.X, v.L, budget, rng), budget, name), name)
-        pick.__doc__, pick.__module__ = choose.__doc__, choose.__module__ # other processes are told of rules that are not the package's own
+            return ranked(
+                problem, chosen(v.names, choose(v.X, v.L, budget, rng), budget, name), name
+            )
+
+        pick.__doc__, pick.__module__ = (
+            choose.__doc__,
+            choose.__module__,
+        )  # other processes are told of rules that are not the package's own
         strategy(name, kind="active", nested=nested, seeded=seeded)(pick)
         return choose
+
     return register
 
 # %% ../../nbs/08_active/01_queries.ipynb #fb24e1ee
-def check_query(problem:Problem, budget:int, name:str) -> None:
+def check_query(problem: Problem, budget: int, name: str) -> None:
     "Raise `GraphselError` for what no learner can do: more picks than candidates, costs."
     check_budget(budget, len(problem.candidates))
-    if problem.costs is not None: raise GraphselError(f"'{name}' has no gain to weigh against costs; leave the costs out, or choose a criterion")
+    if problem.costs is not None:
+        raise GraphselError(
+            f"'{name}' has no gain to weigh against costs; leave the costs out, or choose a criterion"
+        )
 
-def chosen(names:Sequence[str], positions:Sequence[int], budget:int, name:str) -> list[str]:
+
+def chosen(names: Sequence[str], positions: Sequence[int], budget: int, name: str) -> list[str]:
     "The names at these positions. Raises `GraphselError` for a rule that picks twice or too few."
     if len(positions) != budget or len(set(positions)) < budget:
-        raise GraphselError(f"'{name}' picked {len(set(positions))} different candidates where {budget} were asked for; mend the rule")
+        raise GraphselError(
+            f"'{name}' picked {len(set(positions))} different candidates where {budget} were asked for; mend the rule"
+        )
     return [names[i] for i in positions]

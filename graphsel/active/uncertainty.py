@@ -13,32 +13,48 @@ from dataclasses import replace
 import numpy as np
 import scipy.linalg as sl
 
-from .queries import SIGMA, check_query, hidden, leading, posterior, query, scaled, top, trained
+from graphsel.active.queries import (
+    SIGMA,
+    check_query,
+    hidden,
+    leading,
+    posterior,
+    query,
+    scaled,
+    top,
+    trained,
+)
 from ..core.errors import GraphselError
 from ..selection.plan import Selection
 from ..selection.strategies import Problem, ranked, strategy
 
 # %% ../../nbs/08_active/02_uncertainty.ipynb #e139e5a8
-def by_score(problem:Problem, names:Sequence[str], score:np.ndarray, budget:int, name:str) -> Selection:
+def by_score(
+    problem: Problem, names: Sequence[str], score: np.ndarray, budget: int, name: str
+) -> Selection:
     "The names of largest score, ties by name; the scores are the gains."
     order = top(np.asarray(score, float), budget)
-    return replace(ranked(problem, [names[i] for i in order], name), gains=[float(score[i]) for i in order])
+    return replace(
+        ranked(problem, [names[i] for i in order], name), gains=[float(score[i]) for i in order]
+    )
 
 # %% ../../nbs/08_active/02_uncertainty.ipynb #014a0993
 @strategy("active:bald", kind="active")
-def pick_bald(problem:Problem, budget:int, rng:np.random.Generator) -> Selection:
+def pick_bald(problem: Problem, budget: int, rng: np.random.Generator) -> Selection:
     "Largest posterior variance (Houlsby 2011)."
     check_query(problem, budget, "active:bald")
     names, model = sorted(problem.candidates), trained(problem, "active:bald")
-    if hasattr(model, "posterior_variance"): return by_score(problem, names, model.posterior_variance(names), budget, "active:bald")
+    if hasattr(model, "posterior_variance"):
+        return by_score(problem, names, model.posterior_variance(names), budget, "active:bald")
     v = hidden(problem, "active:bald")
-    return by_score(problem, v.names, (posterior(v.X, v.L)**2).sum(axis=1), budget, "active:bald")
+    return by_score(problem, v.names, (posterior(v.X, v.L) ** 2).sum(axis=1), budget, "active:bald")
 
 # %% ../../nbs/08_active/02_uncertainty.ipynb #e9aba3fb
-def max_determinant(X:np.ndarray, # candidates x d
-                    n:int, # picks
-                    noise:float=SIGMA # standard deviation of the noise
-                   ) -> list[int]:
+def max_determinant(
+    X: np.ndarray,  # candidates x d
+    n: int,  # picks
+    noise: float = SIGMA,  # standard deviation of the noise
+) -> list[int]:
     "Greedy maximum of log det(I + X_S X_S^T / noise^2), by an incremental Cholesky factor."
     left, picks = np.ones(len(X), dtype=bool), []
     rest, C = (X**2).sum(axis=1), np.zeros((n, len(X)))
@@ -48,9 +64,9 @@ def max_determinant(X:np.ndarray, # candidates x d
         left[p] = False
         picks.append(p)
         width = rest[p] + noise**2
-        if width > 1e-12*scale: # else it is known already and takes nothing away
-            C[i] = (X @ X[p] - C[:i, p] @ C[:i])/np.sqrt(width)
-            rest = np.maximum(rest - C[i]**2, 0)
+        if width > 1e-12 * scale:  # else it is known already and takes nothing away
+            C[i] = (X @ X[p] - C[:i, p] @ C[:i]) / np.sqrt(width)
+            rest = np.maximum(rest - C[i] ** 2, 0)
     return picks
 
 # %% ../../nbs/08_active/02_uncertainty.ipynb #10404670
@@ -60,31 +76,37 @@ def batchbald(X, L, n, rng=None):
     return max_determinant(posterior(X, L), n)
 
 # %% ../../nbs/08_active/02_uncertainty.ipynb #2a82d1e7
-def project_out(R:np.ndarray, # n x d
-                F:np.ndarray, # d x d
-                x:np.ndarray, # d, the point that becomes known
-                noise:float=0.0 # standard deviation of its measurement
-               ) -> tuple[np.ndarray, np.ndarray]: # R and F without what x explains
+def project_out(
+    R: np.ndarray,  # n x d
+    F: np.ndarray,  # d x d
+    x: np.ndarray,  # d, the point that becomes known
+    noise: float = 0.0,  # standard deviation of its measurement
+) -> tuple[np.ndarray, np.ndarray]:  # R and F without what x explains
     "Take the direction of x out of points and of their second moment."
     s = np.sqrt(x @ x + noise**2)
-    if s == 0: return R, F
-    u = x/np.sqrt(s*(s + noise))
+    if s == 0:
+        return R, F
+    u = x / np.sqrt(s * (s + noise))
     Fu = F @ u
-    return R - np.outer(R @ u, u), F - np.outer(Fu, u) - np.outer(u, Fu) + (u @ Fu)*np.outer(u, u)
+    return R - np.outer(R @ u, u), F - np.outer(Fu, u) - np.outer(u, Fu) + (u @ Fu) * np.outer(u, u)
 
-def removed(R:np.ndarray, F:np.ndarray, noise:float, tiny:float) -> np.ndarray: # n
+
+def removed(R: np.ndarray, F: np.ndarray, noise: float, tiny: float) -> np.ndarray:  # n
     "Variance that each point would remove from all; 0 for points whose own is below `tiny`."
     own = (R**2).sum(axis=1)
-    return np.where(own > tiny, ((R @ F)*R).sum(axis=1)/(np.maximum(own, tiny) + noise**2 + (tiny == 0)), 0)
+    return np.where(
+        own > tiny, ((R @ F) * R).sum(axis=1) / (np.maximum(own, tiny) + noise**2 + (tiny == 0)), 0
+    )
 
 # %% ../../nbs/08_active/02_uncertainty.ipynb #ac55d021
-def forward_bait(X:np.ndarray, # candidates x d
-                 L:np.ndarray, # measured x d
-                 n:int, # picks
-                 noise:float=0.0 # standard deviation; 0 = the picks will be known exactly
-                ) -> list[int]:
+def forward_bait(
+    X: np.ndarray,  # candidates x d
+    L: np.ndarray,  # measured x d
+    n: int,  # picks
+    noise: float = 0.0,  # standard deviation; 0 = the picks will be known exactly
+) -> list[int]:
     "Greedy choice of the points that remove most variance from all; in layers, where the dimensions run out."
-    left, picks, tiny = np.ones(len(X), dtype=bool), [], 1e-9*(X**2).sum(axis=1).max()
+    left, picks, tiny = np.ones(len(X), dtype=bool), [], 1e-9 * (X**2).sum(axis=1).max()
     R, F = X, X.T @ X + L.T @ L
     for _ in range(n):
         score = removed(R, F, noise, tiny)
@@ -97,35 +119,40 @@ def forward_bait(X:np.ndarray, # candidates x d
         R, F = project_out(R, F, R[p], noise)
     return picks
 
+
 @query("active:bait", hidden)
 def bait(X, L, n, rng=None):
     "Largest reduction of the posterior variance of everything, forward (Ash 2021)."
     return forward_bait(posterior(X, L), posterior(L, L), n)
 
 # %% ../../nbs/08_active/02_uncertainty.ipynb #da9152f5
-N_DRAWS = 512 # parameters drawn
+N_DRAWS = 512  # parameters drawn
 
-def likelihood_points(X:np.ndarray, # candidates x d
-                      L:np.ndarray, # measured x d
-                      rng:np.random.Generator, # draws the parameters
-                      n_draws:int=N_DRAWS, sigma:float=SIGMA,
-                      honest:bool=False # the covariance of the parameters with its factor sigma^2
-                     ) -> np.ndarray: # candidates x n_draws
+
+def likelihood_points(
+    X: np.ndarray,  # candidates x d
+    L: np.ndarray,  # measured x d
+    rng: np.random.Generator,  # draws the parameters
+    n_draws: int = N_DRAWS,
+    sigma: float = SIGMA,
+    honest: bool = False,  # the covariance of the parameters with its factor sigma^2
+) -> np.ndarray:  # candidates x n_draws
     "How each candidate would change the log likelihood of drawn parameters (Pinsler 2019; random features of Holzmüller 2023)."
     X, L = scaled(X, L)
-    C = np.linalg.cholesky(L.T @ L + sigma**2*np.eye(X.shape[1]))
-    V = sl.solve_triangular(C, X.T, lower=True).T*(sigma if honest else 1.0)
+    C = np.linalg.cholesky(L.T @ L + sigma**2 * np.eye(X.shape[1]))
+    V = sl.solve_triangular(C, X.T, lower=True).T * (sigma if honest else 1.0)
     v = (V**2).sum(axis=1)[:, None]
     Z = V @ rng.standard_normal((X.shape[1], n_draws))
-    return (np.log1p(v/sigma**2)/2 - (Z**2 + v)/(2*sigma**2))/np.sqrt(n_draws)
+    return (np.log1p(v / sigma**2) / 2 - (Z**2 + v) / (2 * sigma**2)) / np.sqrt(n_draws)
 
 # %% ../../nbs/08_active/02_uncertainty.ipynb #8c3658eb
-def frank_wolfe(T:np.ndarray, # candidates x m
-                n:int # picks
-               ) -> list[int]:
+def frank_wolfe(
+    T: np.ndarray,  # candidates x m
+    n: int,  # picks
+) -> list[int]:
     "Candidates whose weighted sum comes nearest to the sum of all, one at a time."
     length = np.sqrt((T**2).sum(axis=1))
-    U = T/np.where(length > 0, length, 1)[:, None]*length.sum()
+    U = T / np.where(length > 0, length, 1)[:, None] * length.sum()
     left, picks, missing, now = np.ones(len(T), dtype=bool), [], T.sum(axis=0), np.zeros(T.shape[1])
     for _ in range(n):
         score = U @ missing
@@ -134,9 +161,10 @@ def frank_wolfe(T:np.ndarray, # candidates x m
         picks.append(p)
         step = U[p] - now
         size = step @ step
-        gamma = np.clip(step @ missing/size, 0, 1) if size > 0 else 0.0
-        now, missing = now + gamma*step, missing - gamma*step
+        gamma = np.clip(step @ missing / size, 0, 1) if size > 0 else 0.0
+        now, missing = now + gamma * step, missing - gamma * step
     return picks
+
 
 @query("active:acs-fw", hidden, seeded=True)
 def acs_fw(X, L, n, rng):
@@ -146,15 +174,21 @@ def acs_fw(X, L, n, rng):
 # %% ../../nbs/08_active/02_uncertainty.ipynb #6563a9c3
 N_MEMBERS = 5
 
-def disagreement(problem:Problem, # with `model`, and `fit` unless the model is an ensemble
-                 names:Sequence[str], # perturbations
-                 rng:np.random.Generator # draws the bootstrap samples
-                ) -> np.ndarray: # P x R
+
+def disagreement(
+    problem: Problem,  # with `model`, and `fit` unless the model is an ensemble
+    names: Sequence[str],  # perturbations
+    rng: np.random.Generator,  # draws the bootstrap samples
+) -> np.ndarray:  # P x R
     "Variance over the members of an ensemble: the model's own, or models trained on bootstrap samples."
     own = trained(problem, "active:ensemble").predict(names)
-    if "ensemble_variance" in own.layers: return np.asarray(own.layers["ensemble_variance"], float)
+    if "ensemble_variance" in own.layers:
+        return np.asarray(own.layers["ensemble_variance"], float)
     measured, out = sorted(problem.measured), []
-    if problem.fit is None or not measured: raise GraphselError("'active:ensemble' retrains the model: give the problem `fit=` and something measured")
+    if problem.fit is None or not measured:
+        raise GraphselError(
+            "'active:ensemble' retrains the model: give the problem `fit=` and something measured"
+        )
     for child in rng.spawn(N_MEMBERS):
         sample = {measured[i] for i in child.integers(len(measured), size=len(measured))}
         out.append(np.asarray(problem.fit(sorted(sample), child).predict(names).X, float))
@@ -162,8 +196,10 @@ def disagreement(problem:Problem, # with `model`, and `fit` unless the model is 
 
 # %% ../../nbs/08_active/02_uncertainty.ipynb #325a6a4a
 @strategy("active:ensemble", kind="active", seeded=True)
-def pick_ensemble(problem:Problem, budget:int, rng:np.random.Generator) -> Selection:
+def pick_ensemble(problem: Problem, budget: int, rng: np.random.Generator) -> Selection:
     "Largest disagreement of an ensemble: variance over members, mean over responses."
     check_query(problem, budget, "active:ensemble")
     names = sorted(problem.candidates)
-    return by_score(problem, names, disagreement(problem, names, rng).mean(axis=1), budget, "active:ensemble")
+    return by_score(
+        problem, names, disagreement(problem, names, rng).mean(axis=1), budget, "active:ensemble"
+    )

@@ -17,35 +17,45 @@ from ..selection.plan import Selection
 from ..selection.report import explanations, in_words, tidy
 
 # %% ../../nbs/11_apps/02_page.ipynb #a0ca5da4
-def html_table(head:Sequence[str], # column names
-               rows:Iterable[Sequence], # texts and numbers
-               height:int=360 # pixels; beyond that it scrolls
-              ) -> str: # HTML
+def html_table(
+    head: Sequence[str],  # column names
+    rows: Iterable[Sequence],  # texts and numbers
+    height: int = 360,  # pixels; beyond that it scrolls
+) -> str:  # HTML
     "A table; numbers right, everything escaped."
     number = lambda v: isinstance(v, (int, float, np.number)) and not isinstance(v, bool)
     show = lambda v: tidy(v) if number(v) else escape(str(v))
-    cell = lambda v: f"<td style='text-align:right'>{show(v)}</td>" if number(v) else f"<td>{show(v)}</td>"
+    cell = lambda v: (
+        f"<td style='text-align:right'>{show(v)}</td>" if number(v) else f"<td>{show(v)}</td>"
+    )
     body = "".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in rows)
     top = "".join(f"<th>{escape(h)}</th>" for h in head)
     return f"<div class='gs-table' style='max-height:{height}px;overflow:auto'><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
 
-def plan_table(plan:Selection, # a plan
-               must:Iterable[str]=(), # genes that had to be picked
-               height:int=360 # pixels; beyond that it scrolls
-              ) -> str: # HTML
+
+def plan_table(
+    plan: Selection,  # a plan
+    must: Iterable[str] = (),  # genes that had to be picked
+    height: int = 360,  # pixels; beyond that it scrolls
+) -> str:  # HTML
     "Rank, gene, gain, value and explanation."
-    return html_table(("rank", "gene", "gain", "value", "why"), zip(range(1, len(plan) + 1), plan.genes, plan.gains, plan.values, explanations(plan, must)), height)
+    return html_table(
+        ("rank", "gene", "gain", "value", "why"),
+        zip(range(1, len(plan) + 1), plan.genes, plan.gains, plan.values, explanations(plan, must)),
+        height,
+    )
 
 # %% ../../nbs/11_apps/02_page.ipynb #82f32534
 @dataclass(frozen=True)
 class Lab:
     "What is assumed about the experiment. Raises `GraphselError` for a negative number and for parts of guides or cells."
-    guides: int = 3 # guides per gene
-    cells: int = 100 # cells per gene, after filtering
-    controls: int = 30 # control slots: non-targeting guides
-    control_cells: int = 20 # cells per control slot
-    guide_cost: float = 10.0 # of one guide
-    cell_cost: float = 0.1 # of one cell, sequenced
+
+    guides: int = 3  # guides per gene
+    cells: int = 100  # cells per gene, after filtering
+    controls: int = 30  # control slots: non-targeting guides
+    control_cells: int = 20  # cells per control slot
+    guide_cost: float = 10.0  # of one guide
+    cell_cost: float = 0.1  # of one cell, sequenced
     currency: str = "EUR"
 
     def __post_init__(self):
@@ -55,12 +65,21 @@ class Lab:
             v = getattr(self, name)
             if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v < float("inf"):
                 raise GraphselError(f"laboratory: {name} is {v!r}; give a number of at least 0")
-        if isinstance(self.currency, str): return
+        if isinstance(self.currency, str):
+            return
         raise GraphselError(f"laboratory: currency is {self.currency!r}; give its name")
-    def order(self, genes): # numbers for so many genes
+
+    def order(self, genes):  # numbers for so many genes
         "Guides, cells and cost of a plan."
-        guides, cells = genes*self.guides + self.controls, genes*self.cells + self.controls*self.control_cells
-        return {"guides": guides, "cells": cells, "cost": guides*self.guide_cost + cells*self.cell_cost}
+        guides, cells = (
+            genes * self.guides + self.controls,
+            genes * self.cells + self.controls * self.control_cells,
+        )
+        return {
+            "guides": guides,
+            "cells": cells,
+            "cost": guides * self.guide_cost + cells * self.cell_cost,
+        }
 
 # %% ../../nbs/11_apps/02_page.ipynb #ace0e1bf
 _PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
@@ -70,40 +89,93 @@ dt {{ color: #555 }} dd {{ margin: 0 }} ol {{ columns: {columns}; column-gap: 4m
 li {{ break-inside: avoid; white-space: nowrap; overflow: hidden; text-overflow: ellipsis }} li b {{ font-weight: 600 }} i {{ color: #555; font-style: normal }} small {{ color: #555 }} .out {{ font-size: 6.5pt; line-height: 1.15; margin: 2mm 0; overflow-wrap: anywhere }}
 </style></head><body><h1>{title}</h1><p>{words}</p><dl>{facts}</dl><ol>{picks}</ol>{left_out}<p><small>{foot}</small></p></body></html>"""
 
-def plan_page(plan:Selection, # a plan
-              lab:Lab=Lab(), # what is assumed about the experiment
-              *, graph:str="", # what the graph is called
-              must:Iterable[str]=(), # marked with a star
-              title:str="Plan of a perturbation screen"
-             ) -> str: # an HTML document
+
+def plan_page(
+    plan: Selection,  # a plan
+    lab: Lab = Lab(),  # what is assumed about the experiment
+    *,
+    graph: str = "",  # what the graph is called
+    must: Iterable[str] = (),  # marked with a star
+    title: str = "Plan of a perturbation screen",
+) -> str:  # an HTML document
     "One page to print: what was asked, what it takes, and the genes in order."
     must, n = set(must), len(plan)
-    columns, size = next((c, s) for most, c, s in ((60, 3, 9.5), (140, 4, 8.5), (300, 6, 7.5), (500, 7, 6), (float("inf"), 10, 4.2)) if n <= most)
-    facts = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in page_facts(plan, lab, graph))
+    columns, size = next(
+        (c, s)
+        for most, c, s in (
+            (60, 3, 9.5),
+            (140, 4, 8.5),
+            (300, 6, 7.5),
+            (500, 7, 6),
+            (float("inf"), 10, 4.2),
+        )
+        if n <= most
+    )
+    facts = "".join(
+        f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in page_facts(plan, lab, graph)
+    )
     gain = lambda v: f" <i>+{v:.3g}</i>" if np.isfinite(v) and n <= 300 else ""
-    picks = "".join(f"<li>{i} <b>{escape(g)}</b>{'*' if g in must else ''}{gain(v)}</li>" for i, (g, v) in enumerate(zip(plan.genes, plan.gains), 1))
-    foot = f"graphsel {plan.version}; graph {plan.graph[:12]}." + (" * must-have." if must else "") + (" +: what the pick adds to the value of those before it." if "<i>" in picks else "")
-    return _PAGE.format(title=escape(title), words=escape(in_words(plan, 0)), facts=facts, picks=picks, left_out=_left_out(plan), foot=escape(foot), columns=columns, size=size)
+    picks = "".join(
+        f"<li>{i} <b>{escape(g)}</b>{'*' if g in must else ''}{gain(v)}</li>"
+        for i, (g, v) in enumerate(zip(plan.genes, plan.gains), 1)
+    )
+    foot = (
+        f"graphsel {plan.version}; graph {plan.graph[:12]}."
+        + (" * must-have." if must else "")
+        + (" +: what the pick adds to the value of those before it." if "<i>" in picks else "")
+    )
+    return _PAGE.format(
+        title=escape(title),
+        words=escape(in_words(plan, 0)),
+        facts=facts,
+        picks=picks,
+        left_out=_left_out(plan),
+        foot=escape(foot),
+        columns=columns,
+        size=size,
+    )
+
 
 def _left_out(plan, most=500):
     "A paragraph of the names that were left out, by reason; nothing of measured genes, which the facts count."
     groups = {}
-    for name, why in plan.report.items(): groups.setdefault(why.rpartition(": ")[2], []).append(name)
+    for name, why in plan.report.items():
+        groups.setdefault(why.rpartition(": ")[2], []).append(name)
     groups.pop("already measured", None)
-    told = "; ".join(f"{why} ({len(names):,}): {name_some(names, most)}" for why, names in groups.items())
+    told = "; ".join(
+        f"{why} ({len(names):,}): {name_some(names, most)}" for why, names in groups.items()
+    )
     return f"<p class='out'>Left out: {escape(told)}.</p>" if told else ""
 
 # %% ../../nbs/11_apps/02_page.ipynb #6b899b87
-def page_facts(plan:Selection, # a plan
-               lab:Lab, # what is assumed about the experiment
-               graph:str="" # what the graph is called
-              ) -> list[tuple[str, str]]: # (what, how much)
+def page_facts(
+    plan: Selection,  # a plan
+    lab: Lab,  # what is assumed about the experiment
+    graph: str = "",  # what the graph is called
+) -> list[tuple[str, str]]:  # (what, how much)
     "What the page says above the list of genes."
     n, order = len(plan), lab.order(len(plan))
     hops = f", {plan.params['hops']} hops" if plan.params.get("hops") else ""
-    facts = [("Criterion", f"{plan.strategy}{hops}; {plan.n_targets:,} targets"), ("Graph", graph)] if graph else [("Criterion", f"{plan.strategy}{hops}; {plan.n_targets:,} targets")]
-    if "cost" in plan.columns: facts.append(("Cost units", f"{sum(plan.columns['cost']):g} of {plan.budget:g}"))
-    if plan.measured: facts.append(("Measured before", f"{len(plan.measured):,} genes"))
-    return facts + [("Guides", f"{n:,} genes x {lab.guides} guides + {lab.controls:,} control slots = {order['guides']:,} guides"),
-                    ("Cells", f"{n:,} genes x {lab.cells:,} + {lab.controls:,} control slots x {lab.control_cells:,} = {order['cells']:,} cells"),
-                    ("Cost, assumed", f"{lab.guide_cost:g} {lab.currency} per guide, {lab.cell_cost:g} {lab.currency} per cell: {order['cost']:,.0f} {lab.currency}")]
+    facts = (
+        [("Criterion", f"{plan.strategy}{hops}; {plan.n_targets:,} targets"), ("Graph", graph)]
+        if graph
+        else [("Criterion", f"{plan.strategy}{hops}; {plan.n_targets:,} targets")]
+    )
+    if "cost" in plan.columns:
+        facts.append(("Cost units", f"{sum(plan.columns['cost']):g} of {plan.budget:g}"))
+    if plan.measured:
+        facts.append(("Measured before", f"{len(plan.measured):,} genes"))
+    return facts + [
+        (
+            "Guides",
+            f"{n:,} genes x {lab.guides} guides + {lab.controls:,} control slots = {order['guides']:,} guides",
+        ),
+        (
+            "Cells",
+            f"{n:,} genes x {lab.cells:,} + {lab.controls:,} control slots x {lab.control_cells:,} = {order['cells']:,} cells",
+        ),
+        (
+            "Cost, assumed",
+            f"{lab.guide_cost:g} {lab.currency} per guide, {lab.cell_cost:g} {lab.currency} per cell: {order['cost']:,.0f} {lab.currency}",
+        ),
+    ]

@@ -18,7 +18,16 @@ import ipywidgets as w
 from .page import Lab, html_table, plan_page, plan_table
 from .planner import PlanState, Wishes, compare_plans, most_affordable, why_gene
 from .results import ResultExplorer
-from .widgets import _Page, _STYLE, _file, _named, _note, _text, download_link, uploaded
+from graphsel.apps.widgets import (
+    _Page,
+    _STYLE,
+    _file,
+    _named,
+    _note,
+    _text,
+    download_link,
+    uploaded,
+)
 from ..core.errors import GraphselError, name_some
 from ..core.identity import sha1
 from ..datasets.load import load_graph
@@ -26,7 +35,14 @@ from ..datasets.registry import data_folders, list_datasets
 from ..genes.lists import parse_costs, parse_genes, read_costs, read_gene_list
 from ..graphs.graph import Graphs, combine
 from ..graphs.readers.read import read_graph
-from ..plotting.plans import budget_figure, comparison_figure, draw_map, horizon, picture_of, plan_map
+from graphsel.plotting.plans import (
+    budget_figure,
+    comparison_figure,
+    draw_map,
+    horizon,
+    picture_of,
+    plan_map,
+)
 from ..selection.plan import Selection
 from ..selection.report import in_words, missing_genes, picks_csv
 from ..selection.select import in_known_names
@@ -35,137 +51,346 @@ from ..selection.strategies import STRATEGIES
 # %% ../../nbs/11_apps/05_plan.ipynb #135a1b52
 _KINDS = (".gmt", ".tsv", ".tsv.gz", ".csv", ".csv.gz", ".txt", ".txt.gz", ".gaf.gz")
 
-def graph_choices() -> dict[str, str|Path]: # label -> name in the registry, or a file
+
+def graph_choices() -> dict[str, str | Path]:  # label -> name in the registry, or a file
     "Graphs that can be had by one click."
     table = list_datasets()
-    public = {f"{r.name} ({r.size}{', to be fetched' if r.here != 'yes' else ''})": r.name for r in table[(table["kind"] == "graph") & (table["name"] != "simulated")].itertuples()}
-    files = {f.name: f for folder in data_folders() if folder.is_dir() for f in sorted(folder.iterdir()) if f.name.endswith(_KINDS)}
+    public = {
+        f"{r.name} ({r.size}{', to be fetched' if r.here != 'yes' else ''})": r.name
+        for r in table[(table["kind"] == "graph") & (table["name"] != "simulated")].itertuples()
+    }
+    files = {
+        f.name: f
+        for folder in data_folders()
+        if folder.is_dir()
+        for f in sorted(folder.iterdir())
+        if f.name.endswith(_KINDS)
+    }
     return {"simulated example": "simulated"} | files | public
 
-def open_graph(choice:str|Path, # of `graph_choices`, or a path
-               directed:bool=False # edges go one way
-              ) -> Graphs:
+
+def open_graph(
+    choice: str | Path,  # of `graph_choices`, or a path
+    directed: bool = False,  # edges go one way
+) -> Graphs:
     "Read one choice. Raises `GraphselError` when it cannot be read or had."
     return load_graph(choice) if isinstance(choice, str) else read_graph(choice, directed=directed)
 
 # %% ../../nbs/11_apps/05_plan.ipynb #236d4018
-def plan_inputs(choices:Iterable[str], # labels of graphs
-                chosen:Iterable[str], # those selected
-                budget:int, lab:Lab # to begin with
-               ) -> SimpleNamespace: # of widgets
+def plan_inputs(
+    choices: Iterable[str],  # labels of graphs
+    chosen: Iterable[str],  # those selected
+    budget: int,
+    lab: Lab,  # to begin with
+) -> SimpleNamespace:  # of widgets
     "Everything a user can set."
     one_shot = [n for n in STRATEGIES if not n.startswith("active:")]
     wide, numbers = w.Layout(width="auto"), [f for f in fields(Lab) if f.name != "currency"]
-    return _named({
-        "genes": _text("One symbol a line. Empty: every gene of the graph.", 10), "genes_file": _file("from a file"),
-        "graphs": w.SelectMultiple(options=list(choices), value=list(chosen), rows=8, layout=wide), "graph_files": _file("upload graphs", multiple=True),
-        "graph_path": w.Text(placeholder="or the path of a file on the server", continuous_update=False, layout=wide), "directed": w.Checkbox(description="edges go one way", indent=False),
-        "criterion": w.Dropdown(options=sorted(one_shot, key=lambda n: (STRATEGIES[n].kind != "criterion", n != "graphreach", n)), description="criterion"),
-        "hops": w.Dropdown(options=[("its own", None), ("1", 1), ("2", 2), ("3", 3)], description="hops"), "other": w.Dropdown(options=[("nothing", None), *((n, n) for n in one_shot)], description="compare with"),
-        "must": _text("picked in any case"), "exclude": _text("never picked"), "measured": _text("measured before: a warm start"), "targets": _text("what should become predictable; empty: the candidates"),
-        "costs": _text("gene,cost (a line each; others cost 1)"), "costs_file": _file("costs from a file"),
-        "budget": w.IntSlider(value=budget, min=1, max=max(budget, 2), description="budget", layout=w.Layout(width="95%")),
-        "why": w.Text(placeholder="why is this gene (not) on the list?", continuous_update=False, layout=wide),
-        **{f"lab_{f.name}": (w.BoundedIntText if isinstance(f.default, int) else w.BoundedFloatText)(value=getattr(lab, f.name), min=int(f.name in ("guides", "cells")), max=10**9, description=f.name.replace("_", " "), style={"description_width": "110px"}) for f in numbers},
-        "lab_currency": w.Text(value=lab.currency, description="currency", continuous_update=False, style={"description_width": "110px"})})
+    return _named(
+        {
+            "genes": _text("One symbol a line. Empty: every gene of the graph.", 10),
+            "genes_file": _file("from a file"),
+            "graphs": w.SelectMultiple(
+                options=list(choices), value=list(chosen), rows=8, layout=wide
+            ),
+            "graph_files": _file("upload graphs", multiple=True),
+            "graph_path": w.Text(
+                placeholder="or the path of a file on the server",
+                continuous_update=False,
+                layout=wide,
+            ),
+            "directed": w.Checkbox(description="edges go one way", indent=False),
+            "criterion": w.Dropdown(
+                options=sorted(
+                    one_shot,
+                    key=lambda n: (STRATEGIES[n].kind != "criterion", n != "graphreach", n),
+                ),
+                description="criterion",
+            ),
+            "hops": w.Dropdown(
+                options=[("its own", None), ("1", 1), ("2", 2), ("3", 3)], description="hops"
+            ),
+            "other": w.Dropdown(
+                options=[("nothing", None), *((n, n) for n in one_shot)], description="compare with"
+            ),
+            "must": _text("picked in any case"),
+            "exclude": _text("never picked"),
+            "measured": _text("measured before: a warm start"),
+            "targets": _text("what should become predictable; empty: the candidates"),
+            "costs": _text("gene,cost (a line each; others cost 1)"),
+            "costs_file": _file("costs from a file"),
+            "budget": w.IntSlider(
+                value=budget,
+                min=1,
+                max=max(budget, 2),
+                description="budget",
+                layout=w.Layout(width="95%"),
+            ),
+            "why": w.Text(
+                placeholder="why is this gene (not) on the list?",
+                continuous_update=False,
+                layout=wide,
+            ),
+            **{
+                f"lab_{f.name}": (
+                    w.BoundedIntText if isinstance(f.default, int) else w.BoundedFloatText
+                )(
+                    value=getattr(lab, f.name),
+                    min=int(f.name in ("guides", "cells")),
+                    max=10**9,
+                    description=f.name.replace("_", " "),
+                    style={"description_width": "110px"},
+                )
+                for f in numbers
+            },
+            "lab_currency": w.Text(
+                value=lab.currency,
+                description="currency",
+                continuous_update=False,
+                style={"description_width": "110px"},
+            ),
+        }
+    )
 
 # %% ../../nbs/11_apps/05_plan.ipynb #8801d14d
-def plan_outputs() -> SimpleNamespace: # of widgets
+def plan_outputs() -> SimpleNamespace:  # of widgets
     "Everything that is shown."
     made = {n: w.HTML() for n in ("status", "table", "missing", "compared", "downloads", "answer")}
-    return _named(made | {n: w.Image(format="png", layout=w.Layout(max_width="100%", align_self="flex-start")) for n in ("curve", "map", "comparison")})
+    return _named(
+        made
+        | {
+            n: w.Image(format="png", layout=w.Layout(max_width="100%", align_self="flex-start"))
+            for n in ("curve", "map", "comparison")
+        }
+    )
 
-def lay_out(i:SimpleNamespace, o:SimpleNamespace # inputs, outputs
-           ) -> w.Widget:
+
+def lay_out(
+    i: SimpleNamespace,
+    o: SimpleNamespace,  # inputs, outputs
+) -> w.Widget:
     "The page: boxes on the left, the plan on the right, details below. Narrow windows put them below each other."
     column = lambda *parts: w.VBox(parts, layout=w.Layout(overflow="hidden"))
     lab = [getattr(i, f"lab_{f.name}") for f in fields(Lab)]
-    left = w.Tab([column(_note("Genes you could perturb"), i.genes, i.genes_file), column(_note("One or several (Ctrl or Cmd click)"), i.graphs, i.graph_files, i.graph_path, i.directed),
-                  column(i.criterion, i.hops, i.other, _note("hops: how far a measurement is taken to speak for its neighbors")),
-                  column(_note("Must-have genes"), i.must, _note("Excluded genes"), i.exclude, _note("Costs: the budget is then in cost units"), i.costs, i.costs_file),
-                  column(_note("Measured before"), i.measured, _note("Targets"), i.targets), column(*lab)],
-                 titles=("Genes", "Graph", "Criterion", "Limits", "More", "Lab"), layout=w.Layout(width="340px", flex="0 0 auto"))
+    left = w.Tab(
+        [
+            column(_note("Genes you could perturb"), i.genes, i.genes_file),
+            column(
+                _note("One or several (Ctrl or Cmd click)"),
+                i.graphs,
+                i.graph_files,
+                i.graph_path,
+                i.directed,
+            ),
+            column(
+                i.criterion,
+                i.hops,
+                i.other,
+                _note("hops: how far a measurement is taken to speak for its neighbors"),
+            ),
+            column(
+                _note("Must-have genes"),
+                i.must,
+                _note("Excluded genes"),
+                i.exclude,
+                _note("Costs: the budget is then in cost units"),
+                i.costs,
+                i.costs_file,
+            ),
+            column(_note("Measured before"), i.measured, _note("Targets"), i.targets),
+            column(*lab),
+        ],
+        titles=("Genes", "Graph", "Criterion", "Limits", "More", "Lab"),
+        layout=w.Layout(width="340px", flex="0 0 auto"),
+    )
     left.add_class("gs-boxes")
-    figures = w.VBox([o.curve, o.map, _note("A disc is a pick, its area what it is the first to reach (blue). Orange: picks; black squares: must-haves; grey: measured before.")], layout=w.Layout(flex="0 0 auto", width="450px", max_width="100%"))
-    table = w.VBox([o.table, i.why, o.answer, o.downloads], layout=w.Layout(flex="1 1 380px", overflow="hidden"))
-    below = w.Tab([o.missing, w.VBox([o.compared, o.comparison])], titles=("Left out", "Two criteria"))
-    right = w.VBox([i.budget, o.status, w.HBox([table, figures], layout=w.Layout(flex_flow="row wrap")), below], layout=w.Layout(flex="1 1 600px", overflow="hidden"))
+    figures = w.VBox(
+        [
+            o.curve,
+            o.map,
+            _note(
+                "A disc is a pick, its area what it is the first to reach (blue). Orange: picks; black squares: must-haves; grey: measured before."
+            ),
+        ],
+        layout=w.Layout(flex="0 0 auto", width="450px", max_width="100%"),
+    )
+    table = w.VBox(
+        [o.table, i.why, o.answer, o.downloads],
+        layout=w.Layout(flex="1 1 380px", overflow="hidden"),
+    )
+    below = w.Tab(
+        [o.missing, w.VBox([o.compared, o.comparison])], titles=("Left out", "Two criteria")
+    )
+    right = w.VBox(
+        [
+            i.budget,
+            o.status,
+            w.HBox([table, figures], layout=w.Layout(flex_flow="row wrap")),
+            below,
+        ],
+        layout=w.Layout(flex="1 1 600px", overflow="hidden"),
+    )
     return w.VBox([w.HTML(_STYLE), w.HBox([left, right], layout=w.Layout(flex_flow="row wrap"))])
 
 # %% ../../nbs/11_apps/05_plan.ipynb #ac77c249
 class PlanExplorer(_Page):
     "Plan a screen by hand: show `widget`, or evaluate the explorer in a notebook."
-    def __init__(self, graph:Graphs|None=None, # None: chosen on the page
-                 genes:Iterable[str]=(), # candidates to begin with
-                 *, budget:int=20, # to begin with
-                 largest:int=500, # no larger budget is offered
-                 lab:Lab|None=None # what is assumed about the experiment, to begin with
-                ):
+
+    def __init__(
+        self,
+        graph: Graphs | None = None,  # None: chosen on the page
+        genes: Iterable[str] = (),  # candidates to begin with
+        *,
+        budget: int = 20,  # to begin with
+        largest: int = 500,  # no larger budget is offered
+        lab: Lab | None = None,  # what is assumed about the experiment, to begin with
+    ):
         self.choices = ({"the given graph": graph} if graph is not None else {}) | graph_choices()
-        self.state, self.opened, self.shown, self.read, self.quiet = PlanState(largest), {}, {}, ((), {}, ""), False
-        self.inputs, self.outputs = plan_inputs(self.choices, list(self.choices)[:1], budget, lab or Lab()), plan_outputs()
+        self.state, self.opened, self.shown, self.read, self.quiet = (
+            PlanState(largest),
+            {},
+            {},
+            ((), {}, ""),
+            False,
+        )
+        self.inputs, self.outputs = (
+            plan_inputs(self.choices, list(self.choices)[:1], budget, lab or Lab()),
+            plan_outputs(),
+        )
         self.inputs.genes.value = "\n".join(genes)
         self.widget = lay_out(self.inputs, self.outputs)
-        for name, box in vars(self.inputs).items(): box.observe(getattr(self, f"on_{name}", self.update), "value")
+        for name, box in vars(self.inputs).items():
+            box.observe(getattr(self, f"on_{name}", self.update), "value")
         self.update()
 
     def update(self, change=None):
         "Read the boxes, plan, show; or say what is wrong."
-        if self.quiet: return
+        if self.quiet:
+            return
         try:
             wishes = self.wishes()
             note = self.fit_slider(wishes)
-            self.say("Choosing … (up to a minute on a whole genome)" if self.state.wishes is None or wishes.key != self.state.wishes.key or not wishes.nested else None)
+            self.say(
+                "Choosing … (up to a minute on a whole genome)"
+                if self.state.wishes is None
+                or wishes.key != self.state.wishes.key
+                or not wishes.nested
+                else None
+            )
             show_plan(self, self.state.ask(wishes, self.inputs.budget.value))
             self.say(in_words(self.state.plan) + wishes.renamed + note)
-        except GraphselError as e: self.say(f"{e}." + (" The plan below is the last one that could be made." if self.state.plan is not None else ""), wrong=True)
+        except GraphselError as e:
+            self.say(
+                f"{e}."
+                + (
+                    " The plan below is the last one that could be made."
+                    if self.state.plan is not None
+                    else ""
+                ),
+                wrong=True,
+            )
 
-    def on_why(self, change=None): self.answer(lambda: why_gene(self.state.plan, self.state.wishes.graph, self.inputs.why.value) if self.inputs.why.value.strip() and self.state.plan else "")
-    def on_genes_file(self, change): self.take_file(change, self.inputs.genes, lambda path: "\n".join(read_gene_list(path)))
-    def on_costs_file(self, change): self.take_file(change, self.inputs.costs, lambda path: "\n".join(["gene,cost", *(f"{g},{c:.10g}" for g, c in read_costs(path).items())]))
-    def fit_slider(self, wishes): return _fit_slider(self, wishes)
-    def wishes(self): return read_wishes(self)
-    def take_file(self, change, box, read): _take_file(self, change, box, read)
-    def answer(self, find): _answer(self, find)
+    def on_why(self, change=None):
+        self.answer(
+            lambda: (
+                why_gene(self.state.plan, self.state.wishes.graph, self.inputs.why.value)
+                if self.inputs.why.value.strip() and self.state.plan
+                else ""
+            )
+        )
+
+    def on_genes_file(self, change):
+        self.take_file(change, self.inputs.genes, lambda path: "\n".join(read_gene_list(path)))
+
+    def on_costs_file(self, change):
+        self.take_file(
+            change,
+            self.inputs.costs,
+            lambda path: "\n".join(
+                ["gene,cost", *(f"{g},{c:.10g}" for g, c in read_costs(path).items())]
+            ),
+        )
+
+    def fit_slider(self, wishes):
+        return _fit_slider(self, wishes)
+
+    def wishes(self):
+        return read_wishes(self)
+
+    def take_file(self, change, box, read):
+        _take_file(self, change, box, read)
+
+    def answer(self, find):
+        _answer(self, find)
 
 # %% ../../nbs/11_apps/05_plan.ipynb #b2f32b74
-def read_wishes(x:PlanExplorer # its boxes
-               ) -> Wishes:
+def read_wishes(
+    x: PlanExplorer,  # its boxes
+) -> Wishes:
     "What the boxes say. Raises `GraphselError` for what cannot be read."
     i, graph = x.inputs, graph_of(x)
-    texts = {"candidates": i.genes.value, **{n: getattr(i, n).value for n in ("targets", "measured", "must", "exclude", "costs")}}
+    texts = {
+        "candidates": i.genes.value,
+        **{n: getattr(i, n).value for n in ("targets", "measured", "must", "exclude", "costs")},
+    }
     key = graph.fingerprint, *texts.values()
-    if x.read[0] != key: x.read = key, *_read_boxes(graph, texts)
+    if x.read[0] != key:
+        x.read = key, *_read_boxes(graph, texts)
     _, lists, renamed = x.read
     return Wishes(graph, i.criterion.value, i.hops.value, **lists, renamed=renamed)
 
+
 def _read_boxes(graph, texts):
     "The lists of the boxes in the names of the graph, and a sentence about those that were spelled otherwise."
-    read = {what: parse_costs(text) if what == "costs" else parse_genes(text, what) for what, text in texts.items()}
+    read = {
+        what: parse_costs(text) if what == "costs" else parse_genes(text, what)
+        for what, text in texts.items()
+    }
     named, found = in_known_names(graph, {k: v for k, v in read.items() if v})
     changed = {n: k for how in found.values() for n, k in how.changed.items()}
     lists = {what: named.get(what) for what in read}
-    for what in ("measured", "must", "exclude"): lists[what] = lists[what] or ()
-    lists = {what: tuple(names) if isinstance(names, list) else names for what, names in lists.items()}
-    return lists, f" Taken as the graph spells them: {name_some(f'{n} = {k}' for n, k in changed.items())}." if changed else ""
+    for what in ("measured", "must", "exclude"):
+        lists[what] = lists[what] or ()
+    lists = {
+        what: tuple(names) if isinstance(names, list) else names for what, names in lists.items()
+    }
+    return (
+        lists,
+        f" Taken as the graph spells them: {name_some(f'{n} = {k}' for n, k in changed.items())}."
+        if changed
+        else "",
+    )
 
-def graph_of(x:PlanExplorer # its boxes
-            ) -> Graphs:
+
+def graph_of(
+    x: PlanExplorer,  # its boxes
+) -> Graphs:
     "The graph or graphs that are selected, uploaded or named by a path. Raises `GraphselError` where there is none."
     i, parts = x.inputs, []
     typed = [Path(i.graph_path.value.strip()).expanduser()] if i.graph_path.value.strip() else []
     for choice in [*(x.choices[label] for label in i.graphs.value), *typed]:
-        if isinstance(choice, (str, Path)): choice = _once(x, (str(choice), i.directed.value), lambda c=choice: open_graph(c, i.directed.value))
+        if isinstance(choice, (str, Path)):
+            choice = _once(
+                x, (str(choice), i.directed.value), lambda c=choice: open_graph(c, i.directed.value)
+            )
         parts.append(choice)
     for file in i.graph_files.value:
+
         def read(file=file):
-            with uploaded(file) as path: return open_graph(path, i.directed.value)
+            with uploaded(file) as path:
+                return open_graph(path, i.directed.value)
+
         parts.append(_once(x, (file["name"], sha1(bytes(file["content"])), i.directed.value), read))
-    if not parts: raise GraphselError("no graph is chosen; select one, or upload a file of edges or gene sets")
+    if not parts:
+        raise GraphselError(
+            "no graph is chosen; select one, or upload a file of edges or gene sets"
+        )
     return _once(x, tuple(p.fingerprint for p in parts), lambda: combine(parts))
 
+
 def _once(x, key, make):
-    if key not in x.opened: x.opened[key] = make()
+    if key not in x.opened:
+        x.opened[key] = make()
     return x.opened[key]
 
 # %% ../../nbs/11_apps/05_plan.ipynb #7abcdcb9
@@ -173,93 +398,173 @@ def _fit_slider(x, wishes):
     "Set the end of the slider; returns a note where the budget had to be lowered."
     slider, most = x.inputs.budget, most_affordable(wishes, x.state.largest)
     before, x.quiet = slider.value, True
-    try: slider.max, slider.continuous_update = max(1, most), wishes.nested
-    finally: x.quiet = False
-    return f" The budget was lowered from {before:,} to {slider.value:,}: no more can be picked." if slider.value < before else ""
+    try:
+        slider.max, slider.continuous_update = max(1, most), wishes.nested
+    finally:
+        x.quiet = False
+    return (
+        f" The budget was lowered from {before:,} to {slider.value:,}: no more can be picked."
+        if slider.value < before
+        else ""
+    )
+
 
 def _take_file(x, change, box, read):
     "Put what a file holds into a box, where it can be seen and changed."
-    if not change["new"]: return
+    if not change["new"]:
+        return
     try:
-        with uploaded(change["new"][-1]) as path: box.value = read(path)
-    except GraphselError as e: x.say(f"{e}.", wrong=True)
+        with uploaded(change["new"][-1]) as path:
+            box.value = read(path)
+    except GraphselError as e:
+        x.say(f"{e}.", wrong=True)
+
 
 def _answer(x, find):
-    try: text = find()
-    except GraphselError as e: text = f"{e}."
+    try:
+        text = find()
+    except GraphselError as e:
+        text = f"{e}."
     x.outputs.answer.value = f"<div class='gs-note'>{escape(text)}</div>"
 
 # %% ../../nbs/11_apps/05_plan.ipynb #3d769165
-def show_plan(x:PlanExplorer, # gets it
-              plan:Selection # to show
-             ) -> None:
+def show_plan(
+    x: PlanExplorer,  # gets it
+    plan: Selection,  # to show
+) -> None:
     "Fill the page with a plan."
     whole, wishes, bounds, b = x.state.whole, x.state.wishes, x.state.bounds, len(plan)
-    if whole is None or wishes is None: return # nothing was asked yet
+    if whole is None or wishes is None:
+        return  # nothing was asked yet
     must, lab = wishes.must, read_lab(x)
     _part(x, "table", (id(whole), b), lambda: plan_table(plan, must, 620))
-    _part(x, "curve", (id(whole), b), lambda: picture_of(lambda fig: budget_figure(whole, bounds, b, fig.add_axes([.16, .17, .8, .78])), 4.9, 2.9))
+    _part(
+        x,
+        "curve",
+        (id(whole), b),
+        lambda: picture_of(
+            lambda fig: budget_figure(whole, bounds, b, fig.add_axes([0.16, 0.17, 0.8, 0.78])),
+            4.9,
+            2.9,
+        ),
+    )
     layout = _part(x, "layout", id(whole), lambda: plan_map(whole, wishes.graph))
-    _part(x, "map", (id(whole), b), lambda: picture_of(lambda fig: draw_map(layout, b, fig.add_axes([0, 0, 1, .94]), must), 4.9, 5.1))
+    _part(
+        x,
+        "map",
+        (id(whole), b),
+        lambda: picture_of(
+            lambda fig: draw_map(layout, b, fig.add_axes([0, 0, 1, 0.94]), must), 4.9, 5.1
+        ),
+    )
     _part(x, "missing", id(whole), lambda: missing_report(plan, wishes.graph))
     name = ", ".join(g.source.get("name", "a graph") for g in wishes.graph.graphs)
-    _part(x, "downloads", (id(whole), b, lab), lambda: download_link("picks.csv", picks_csv(plan), "picks.csv") + download_link("plan.html", plan_page(plan, lab, graph=name, must=must), "one page to print", "text/html"))
+    _part(
+        x,
+        "downloads",
+        (id(whole), b, lab),
+        lambda: (
+            download_link("picks.csv", picks_csv(plan), "picks.csv")
+            + download_link(
+                "plan.html",
+                plan_page(plan, lab, graph=name, must=must),
+                "one page to print",
+                "text/html",
+            )
+        ),
+    )
     _part(x, "comparison", (id(whole), b, x.inputs.other.value), lambda: show_comparison(x, plan))
-    if x.inputs.why.value.strip(): x.on_why()
+    if x.inputs.why.value.strip():
+        x.on_why()
+
 
 def _part(x, name, key, make):
     "Make a part of the page, unless it is there already; returns it."
     if x.shown.get(name, (None,))[0] != key:
-        x.shown[name] = key, make(), x.state.whole # the plan is kept, so that its id stays its own
-        if hasattr(x.outputs, name): getattr(x.outputs, name).value = x.shown[name][1]
+        x.shown[name] = key, make(), x.state.whole  # the plan is kept, so that its id stays its own
+        if hasattr(x.outputs, name):
+            getattr(x.outputs, name).value = x.shown[name][1]
     return x.shown[name][1]
 
 # %% ../../nbs/11_apps/05_plan.ipynb #e858bb4e
-def read_lab(x:PlanExplorer # its boxes
-            ) -> Lab:
+def read_lab(
+    x: PlanExplorer,  # its boxes
+) -> Lab:
     "What the boxes say about the experiment."
     return Lab(**{f.name: getattr(x.inputs, f"lab_{f.name}").value for f in fields(Lab)})
 
-def missing_report(plan:Selection, # a plan
-                   graph:Graphs # that it was made on
-                  ) -> str: # HTML
+
+def missing_report(
+    plan: Selection,  # a plan
+    graph: Graphs,  # that it was made on
+) -> str:  # HTML
     "What was left out, as a table; a sentence where nothing was."
     table = missing_genes(plan, graph)
-    if table.empty: return "<div class='gs-note'>Nothing was left out: the graph knows every gene that was named.</div>"
+    if table.empty:
+        return "<div class='gs-note'>Nothing was left out: the graph knows every gene that was named.</div>"
     count = int(table["why"].str.contains("not in the graph").sum())
-    return f"<div class='gs-note'>Left out: {len(table):,}; the graph does not know {count:,} of them.</div>" + html_table(("gene", "why", "the graph knows"), table.itertuples(index=False), 260)
+    return (
+        f"<div class='gs-note'>Left out: {len(table):,}; the graph does not know {count:,} of them.</div>"
+        + html_table(("gene", "why", "the graph knows"), table.itertuples(index=False), 260)
+    )
 
 # %% ../../nbs/11_apps/05_plan.ipynb #1a270bc3
-def show_comparison(x:PlanExplorer, # gets it
-                    plan:Selection # at hand
-                   ) -> bytes: # the picture
+def show_comparison(
+    x: PlanExplorer,  # gets it
+    plan: Selection,  # at hand
+) -> bytes:  # the picture
     "What another criterion would have picked."
     o, name, whole, asked = x.outputs, x.inputs.other.value, x.state.whole, x.state.wishes
     if name is None or name == plan.strategy or whole is None or asked is None:
         o.compared.value = "<div class='gs-note'>Choose another criterion to compare with, on the left under Criterion.</div>"
         return b""
-    wishes = replace(asked, criterion=name, hops=asked.hops if STRATEGIES[name].kind == "criterion" else None, must=asked.must if STRATEGIES[name].kind == "criterion" else ())
+    wishes = replace(
+        asked,
+        criterion=name,
+        hops=asked.hops if STRATEGIES[name].kind == "criterion" else None,
+        must=asked.must if STRATEGIES[name].kind == "criterion" else (),
+    )
     try:
         other, _ = x.state.whole_plan(wishes, x.inputs.budget.value)
-        table = _part(x, "compared_table", (id(whole), id(other)), lambda: (compare_plans(whole, other), other))[0]
+        table = _part(
+            x,
+            "compared_table",
+            (id(whole), id(other)),
+            lambda: (compare_plans(whole, other), other),
+        )[0]
     except GraphselError as e:
         o.compared.value = f"<div class='gs-note'>{escape(str(e))}</div>"
         return b""
     b = min(len(plan), len(table))
     here, only = table.iloc[b - 1], [g for g in other.genes[:b] if g not in set(plan.genes)]
-    told = f"Of {b:,} picks each, {int(here['shared']):,} are the same." + (f" By {plan.strategy}, this plan is worth {here['value']:,.6g} and that of {name} {here['other_value']:,.6g}." if here["value"] == here["value"] else "")
+    told = f"Of {b:,} picks each, {int(here['shared']):,} are the same." + (
+        f" By {plan.strategy}, this plan is worth {here['value']:,.6g} and that of {name} {here['other_value']:,.6g}."
+        if here["value"] == here["value"]
+        else ""
+    )
     o.compared.value = f"<div class='gs-note'>{escape(told)} Only {escape(name)} picks: {escape(', '.join(only[:30]))}{' …' if len(only) > 30 else ''}</div>"
     upto = horizon(b, len(table))
-    draw = lambda fig: comparison_figure(table.iloc[:upto], whole, other, [fig.add_axes([.08, .17, .38, .78]), fig.add_axes([.58, .17, .38, .78])])
-    return _part(x, "compared_picture", (id(whole), id(other), upto), lambda: picture_of(draw, 8.4, 2.9))
+    draw = lambda fig: comparison_figure(
+        table.iloc[:upto],
+        whole,
+        other,
+        [fig.add_axes([0.08, 0.17, 0.38, 0.78]), fig.add_axes([0.58, 0.17, 0.38, 0.78])],
+    )
+    return _part(
+        x, "compared_picture", (id(whole), id(other), upto), lambda: picture_of(draw, 8.4, 2.9)
+    )
 
 # %% ../../nbs/11_apps/05_plan.ipynb #beb50dd6
-def explore(graph:Graphs|None=None, # None: chosen on the page
-            genes:Iterable[str]=(), # candidates to begin with
-            *, results:str|Path|None=None, # the --out of a comparison: then its explorer
-            **options # of `PlanExplorer`: budget, largest, lab
-           ) -> PlanExplorer|ResultExplorer: # shown when it is the last line of a cell
+def explore(
+    graph: Graphs | None = None,  # None: chosen on the page
+    genes: Iterable[str] = (),  # candidates to begin with
+    *,
+    results: str | Path | None = None,  # the --out of a comparison: then its explorer
+    **options,  # of `PlanExplorer`: budget, largest, lab
+) -> PlanExplorer | ResultExplorer:  # shown when it is the last line of a cell
     "An explorer for a notebook or for voila."
-    if results is None: return PlanExplorer(graph, genes, **options)
-    if graph is not None or options: raise GraphselError("explore shows a plan or results, not both; give one of them")
+    if results is None:
+        return PlanExplorer(graph, genes, **options)
+    if graph is not None or options:
+        raise GraphselError("explore shows a plan or results, not both; give one of them")
     return ResultExplorer(results)

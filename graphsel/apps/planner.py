@@ -30,101 +30,180 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class Wishes:
     "What a plan is asked to be."
+
     graph: Graphs
     criterion: str = "graphreach"
-    hops: int|None = None # None = the criterion's own
-    candidates: tuple|None = None # None = every gene of the graph
-    targets: tuple|None = None # None = the candidates
+    hops: int | None = None  # None = the criterion's own
+    candidates: tuple | None = None  # None = every gene of the graph
+    targets: tuple | None = None  # None = the candidates
     measured: tuple = ()
     must: tuple = ()
     exclude: tuple = ()
-    costs: Mapping|None = None # absent = 1
+    costs: Mapping | None = None  # absent = 1
     seed: int = 0
-    renamed: str = "" # what was taken in another spelling than it was given; for the page
+    renamed: str = ""  # what was taken in another spelling than it was given; for the page
 
     @property
-    def key(self) -> tuple: # what decides about the picks
+    def key(self) -> tuple:  # what decides about the picks
         costs = None if self.costs is None else tuple(self.costs.items())
-        return self.graph.fingerprint, self.criterion, self.hops, self.candidates, self.targets, self.measured, self.must, self.exclude, costs, self.seed
+        return (
+            self.graph.fingerprint,
+            self.criterion,
+            self.hops,
+            self.candidates,
+            self.targets,
+            self.measured,
+            self.must,
+            self.exclude,
+            costs,
+            self.seed,
+        )
+
     @property
-    def nested(self) -> bool: # the plan for 50 is the start of the plan for 100
+    def nested(self) -> bool:  # the plan for 50 is the start of the plan for 100
         return self.costs is None and get_strategy(self.criterion).nested
-    def plan(self, budget): # as `graphsel select` makes it
+
+    def plan(self, budget):  # as `graphsel select` makes it
         limits = {"hops": self.hops} if self.hops else {}
-        if self.must: limits["must"] = self.must
-        return select(self.graph, budget, self.criterion, candidates=self.candidates, targets=self.targets, measured=self.measured,
-                      exclude=self.exclude, costs=self.costs, default_cost=None if self.costs is None else 1.0, random_state=self.seed, **limits)
+        if self.must:
+            limits["must"] = self.must
+        return select(
+            self.graph,
+            budget,
+            self.criterion,
+            candidates=self.candidates,
+            targets=self.targets,
+            measured=self.measured,
+            exclude=self.exclude,
+            costs=self.costs,
+            default_cost=None if self.costs is None else 1.0,
+            random_state=self.seed,
+            **limits,
+        )
 
 # %% ../../nbs/11_apps/01_planner.ipynb #c7b38cdc
-def most_affordable(wishes:Wishes, # what is asked
-                    largest:int=500 # never more than this
-                   ) -> int: # picks, or cost units
+def most_affordable(
+    wishes: Wishes,  # what is asked
+    largest: int = 500,  # never more than this
+) -> int:  # picks, or cost units
     "The largest budget that makes sense. Raises `GraphselError` where nothing is left to pick."
     g, out = wishes.graph, {*wishes.exclude, *wishes.measured}
-    names = [n for n in (g.genes if wishes.candidates is None else wishes.candidates) if n not in out and all(p in g for p in genes_in(n))]
-    if not names: raise GraphselError("no candidate is left to pick; check the candidates, the excluded and the measured genes against the graph")
-    if wishes.costs is None: return min(largest, len(names))
+    names = [
+        n
+        for n in (g.genes if wishes.candidates is None else wishes.candidates)
+        if n not in out and all(p in g for p in genes_in(n))
+    ]
+    if not names:
+        raise GraphselError(
+            "no candidate is left to pick; check the candidates, the excluded and the measured genes against the graph"
+        )
+    if wishes.costs is None:
+        return min(largest, len(names))
     return int(min(largest, np.ceil(sum(float(wishes.costs.get(n, 1.0)) for n in names))))
 
 # %% ../../nbs/11_apps/01_planner.ipynb #0864741c
-def first_picks(plan:Selection, # nested
-                n:int, # how many
-                bounds:np.ndarray|None=None # of `bounds_of_prefixes`
-               ) -> Selection: # the plan for the smaller budget
+def first_picks(
+    plan: Selection,  # nested
+    n: int,  # how many
+    bounds: np.ndarray | None = None,  # of `bounds_of_prefixes`
+) -> Selection:  # the plan for the smaller budget
     "The start of a plan, as a plan. Raises `GraphselError` for more picks than there are."
-    if check_positive_int(n, "budget") > len(plan): raise GraphselError(f"budget is {n:,} but the plan has only {len(plan):,} picks; lower it or give more candidates")
+    if check_positive_int(n, "budget") > len(plan):
+        raise GraphselError(
+            f"budget is {n:,} but the plan has only {len(plan):,} picks; lower it or give more candidates"
+        )
     unknown = {"share": None, "part_of": ""}
-    told = {} if n == len(plan) else unknown if plan.criterion is None else share_of(plan.criterion, plan.values[n - 1])
-    return replace(plan, genes=plan.genes[:n], gains=plan.gains[:n], values=plan.values[:n], budget=n, columns={k: v[:n] for k, v in plan.columns.items()},
-                   upper_bound=None if bounds is None else float(bounds[n - 1]), **told)
+    told = (
+        {}
+        if n == len(plan)
+        else unknown
+        if plan.criterion is None
+        else share_of(plan.criterion, plan.values[n - 1])
+    )
+    return replace(
+        plan,
+        genes=plan.genes[:n],
+        gains=plan.gains[:n],
+        values=plan.values[:n],
+        budget=n,
+        columns={k: v[:n] for k, v in plan.columns.items()},
+        upper_bound=None if bounds is None else float(bounds[n - 1]),
+        **told,
+    )
 
 # %% ../../nbs/11_apps/01_planner.ipynb #b64d90f6
 class PlanState:
     "A plan in the making: `ask` for something, then read `plan`, `whole`, `bounds`, `missing`, `csv`."
-    def __init__(self, largest:int=500, # no larger budget is offered
-                 keep:int=6 # plans kept
-                ):
-        self.largest, self.keep, self.made = largest, keep, OrderedDict()
-        self.wishes:Wishes|None = None # of the last `ask`, as is what follows
-        self.plan:Selection|None = None
-        self.whole:Selection|None = None
-        self.bounds:np.ndarray|None = None
 
-    def ask(self, wishes:Wishes, budget:int) -> Selection:
+    def __init__(
+        self,
+        largest: int = 500,  # no larger budget is offered
+        keep: int = 6,  # plans kept
+    ):
+        self.largest, self.keep, self.made = largest, keep, OrderedDict()
+        self.wishes: Wishes | None = None  # of the last `ask`, as is what follows
+        self.plan: Selection | None = None
+        self.whole: Selection | None = None
+        self.bounds: np.ndarray | None = None
+
+    def ask(self, wishes: Wishes, budget: int) -> Selection:
         "The plan for these wishes. Raises `GraphselError` when there is none; the last one stays."
         whole, bounds = self.whole_plan(wishes, budget)
-        plan = first_picks(whole, budget, bounds) if wishes.nested and budget <= len(whole) else whole
+        plan = (
+            first_picks(whole, budget, bounds) if wishes.nested and budget <= len(whole) else whole
+        )
         self.wishes, self.plan, self.whole, self.bounds = wishes, plan, whole, bounds
         return plan
 
-    def whole_plan(self, wishes, budget): # (plan to the largest budget, its bounds), or for this budget where plans are not nested
-        size = max(budget, most_affordable(wishes, self.largest)) if wishes.nested and budget >= max(1, len(wishes.must)) else budget
+    def whole_plan(
+        self, wishes, budget
+    ):  # (plan to the largest budget, its bounds), or for this budget where plans are not nested
+        size = (
+            max(budget, most_affordable(wishes, self.largest))
+            if wishes.nested and budget >= max(1, len(wishes.must))
+            else budget
+        )
         key = (*wishes.key, size)
         if key not in self.made:
             plan = wishes.plan(size)
             self.made[key] = plan, (bounds_of_prefixes(plan) if wishes.nested else None)
         self.made.move_to_end(key)
-        while len(self.made) > self.keep: self.made.popitem(last=False)
+        while len(self.made) > self.keep:
+            self.made.popitem(last=False)
         return self.made[key]
 
 # %% ../../nbs/11_apps/01_planner.ipynb #e80d9da3
-def compare_plans(plan:Selection, # the plan at hand, as long as it goes
-                  other:Selection # another, of the same candidates
-                 ) -> "pd.DataFrame": # budget, shared, value, other_value (NaN where the first has no objective)
+def compare_plans(
+    plan: Selection,  # the plan at hand, as long as it goes
+    other: Selection,  # another, of the same candidates
+) -> "pd.DataFrame":  # budget, shared, value, other_value (NaN where the first has no objective)
     "Genes in common, and both plans judged by the first one's criterion, at every budget."
     import pandas as pd
+
     n = min(len(plan), len(other))
     at = {g: i for i, g in enumerate(other.genes[:n])}
-    later = np.array([max(i, at.get(g, n)) for i, g in enumerate(plan.genes[:n])], int) # from when on both have it
+    later = np.array(
+        [max(i, at.get(g, n)) for i, g in enumerate(plan.genes[:n])], int
+    )  # from when on both have it
     shared = np.cumsum(np.bincount(later[later < n], minlength=n))
-    return pd.DataFrame({"budget": np.arange(1, n + 1), "shared": shared, "value": plan.values[:n], "other_value": values_of(plan, other.genes[:n])})
+    return pd.DataFrame(
+        {
+            "budget": np.arange(1, n + 1),
+            "shared": shared,
+            "value": plan.values[:n],
+            "other_value": values_of(plan, other.genes[:n]),
+        }
+    )
 
-def values_of(plan:Selection, # made by a criterion
-              genes:Iterable[str] # in order
-             ) -> np.ndarray: # one per gene
+
+def values_of(
+    plan: Selection,  # made by a criterion
+    genes: Iterable[str],  # in order
+) -> np.ndarray:  # one per gene
     "What the first genes of a list are worth to a plan's criterion; NaN where it has none."
     c, genes = plan.criterion, list(genes)
-    if c is None: return np.full(len(genes), np.nan)
+    if c is None:
+        return np.full(len(genes), np.nan)
     state, values = c.start(c.positions(plan.measured)), []
     for j in c.positions(genes):
         state.add(int(j))
@@ -132,14 +211,22 @@ def values_of(plan:Selection, # made by a criterion
     return np.array(values)
 
 # %% ../../nbs/11_apps/01_planner.ipynb #fe5cb212
-def why_gene(plan:Selection, # a plan
-             graph:Graphs, # that it was made on
-             text:str # one name, as typed
-            ) -> str: # a sentence or two
+def why_gene(
+    plan: Selection,  # a plan
+    graph: Graphs,  # that it was made on
+    text: str,  # one name, as typed
+) -> str:  # a sentence or two
     "Why a gene is on the list or not; also for a name the graph spells otherwise. Raises `GraphselError` for an empty name."
     names = parse_genes(text)
-    if len(names) != 1: raise GraphselError(f"{len(names)} names; give one gene")
+    if len(names) != 1:
+        raise GraphselError(f"{len(names)} names; give one gene")
     name = names[0] if names[0] in plan.report else resolve(names, graph.genes).rename(names)[0]
-    if plan.criterion is not None: return why(plan, name)
-    if name in plan.genes: return f"{name} is pick {plan.genes.index(name) + 1} of {plan.strategy}, which has no objective that would say what it adds."
-    return f"{name} was left out: {plan.report[name]}." if name in plan.report else f"{name} is not among the picks of {plan.strategy}, which has no objective that would say why."
+    if plan.criterion is not None:
+        return why(plan, name)
+    if name in plan.genes:
+        return f"{name} is pick {plan.genes.index(name) + 1} of {plan.strategy}, which has no objective that would say what it adds."
+    return (
+        f"{name} was left out: {plan.report[name]}."
+        if name in plan.report
+        else f"{name} is not among the picks of {plan.strategy}, which has no objective that would say why."
+    )

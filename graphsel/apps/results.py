@@ -22,74 +22,144 @@ from ..plotting.results import result_figures, run_facts, saved_table
 # %% ../../nbs/11_apps/04_results.ipynb #0398718c
 class ResultExplorer(_Page):
     "Look at a comparison: show `widget`, or evaluate the explorer in a notebook."
-    def __init__(self, folder:str|Path="" # the --out of a comparison; empty: typed on the page
-                ):
-        self.found:Comparison|None = None
+
+    def __init__(
+        self,
+        folder: str | Path = "",  # the --out of a comparison; empty: typed on the page
+    ):
+        self.found: Comparison | None = None
         self.quiet = False
         pick = lambda **o: w.Dropdown(options=[], **o)
-        self.inputs = _named({"folder": w.Text(value=str(folder), placeholder="folder of a comparison (its --out)", description="folder", continuous_update=False, layout=w.Layout(width="95%")),
-                              "metric": pick(description="metric"), "model": pick(description="model"), "graph": pick(description="graph"), "noise": pick(description="graph noise"),
-                              "strategies": w.SelectMultiple(options=[], rows=8, description="strategies")})
-        self.outputs = _named({n: w.HTML() for n in ("status", "facts", "saved", "stability")} | {"figures": w.Image(format="png", layout=w.Layout(max_width="100%"))})
+        self.inputs = _named(
+            {
+                "folder": w.Text(
+                    value=str(folder),
+                    placeholder="folder of a comparison (its --out)",
+                    description="folder",
+                    continuous_update=False,
+                    layout=w.Layout(width="95%"),
+                ),
+                "metric": pick(description="metric"),
+                "model": pick(description="model"),
+                "graph": pick(description="graph"),
+                "noise": pick(description="graph noise"),
+                "strategies": w.SelectMultiple(options=[], rows=8, description="strategies"),
+            }
+        )
+        self.outputs = _named(
+            {n: w.HTML() for n in ("status", "facts", "saved", "stability")}
+            | {"figures": w.Image(format="png", layout=w.Layout(max_width="100%"))}
+        )
         i, o = self.inputs, self.outputs
-        tables = w.Tab([o.saved, o.stability, o.facts], titles=("Budget saved", "Stability", "How it was made"))
-        self.widget = w.VBox([w.HTML(_STYLE), i.folder, o.status, w.HBox([w.VBox([i.metric, i.model, i.graph, i.noise]), i.strategies], layout=w.Layout(flex_flow="row wrap")), o.figures, tables])
+        tables = w.Tab(
+            [o.saved, o.stability, o.facts], titles=("Budget saved", "Stability", "How it was made")
+        )
+        self.widget = w.VBox(
+            [
+                w.HTML(_STYLE),
+                i.folder,
+                o.status,
+                w.HBox(
+                    [w.VBox([i.metric, i.model, i.graph, i.noise]), i.strategies],
+                    layout=w.Layout(flex_flow="row wrap"),
+                ),
+                o.figures,
+                tables,
+            ]
+        )
         i.folder.observe(self.open, "value")
-        for name in ("metric", "model", "graph", "noise", "strategies"): getattr(i, name).observe(self.update, "value")
+        for name in ("metric", "model", "graph", "noise", "strategies"):
+            getattr(i, name).observe(self.update, "value")
         self.open()
 
     def open(self, change=None):
         "Read the folder; or say what is wrong."
-        if not self.inputs.folder.value.strip(): return self.say("Type the folder of a comparison, the --out of graphsel compare.")
-        try: self.found = read_comparison(self.inputs.folder.value.strip())
-        except GraphselError as e: return self.say(f"{e}." + (f" Shown below: {self.found.name}." if self.found else ""), wrong=True)
+        if not self.inputs.folder.value.strip():
+            return self.say("Type the folder of a comparison, the --out of graphsel compare.")
+        try:
+            self.found = read_comparison(self.inputs.folder.value.strip())
+        except GraphselError as e:
+            return self.say(
+                f"{e}." + (f" Shown below: {self.found.name}." if self.found else ""), wrong=True
+            )
         offer_choices(self)
         self.update()
+
     def update(self, change=None):
         "Draw the choice; or say what is wrong."
-        if self.quiet: return
-        try: show_results(self)
-        except GraphselError as e: self.say(f"{e}.", wrong=True)
+        if self.quiet:
+            return
+        try:
+            show_results(self)
+        except GraphselError as e:
+            self.say(f"{e}.", wrong=True)
 
 # %% ../../nbs/11_apps/04_results.ipynb #2b5bbe4c
-def offer_choices(x:ResultExplorer # its folder was read
-                 ) -> None:
+def offer_choices(
+    x: ResultExplorer,  # its folder was read
+) -> None:
     "Fill the boxes with what the comparison holds."
     c, i = x.found, x.inputs
-    if c is None: return
+    if c is None:
+        return
     x.quiet = True
     try:
-        disturbed = {f"{100*share:g} % {kind}" if share else "none": (kind, share) for kind, share in c.disturbed}
-        choices:list[tuple] = [(i.metric, {m: m for m in c.metrics}), (i.noise, disturbed)]
-        choices += [(box, {str(o): o for o in c.values(column)}) for box, column in ((i.model, "model"), (i.graph, "graph"))]
+        disturbed = {
+            f"{100 * share:g} % {kind}" if share else "none": (kind, share)
+            for kind, share in c.disturbed
+        }
+        choices: list[tuple] = [(i.metric, {m: m for m in c.metrics}), (i.noise, disturbed)]
+        choices += [
+            (box, {str(o): o for o in c.values(column)})
+            for box, column in ((i.model, "model"), (i.graph, "graph"))
+        ]
         for box, options in choices:
             before, values = box.value, list(options.values())
             box.options = list(options.items())
             box.value = before if before in values else values[0] if values else None
-        names, before = c.values("strategy"), [s for s in i.strategies.value if s in c.values("strategy")]
+        names, before = (
+            c.values("strategy"),
+            [s for s in i.strategies.value if s in c.values("strategy")],
+        )
         i.strategies.options = names
         i.strategies.value = before or names
-    finally: x.quiet = False
+    finally:
+        x.quiet = False
 
-def show_results(x:ResultExplorer # its boxes
-                ) -> None:
+
+def show_results(
+    x: ResultExplorer,  # its boxes
+) -> None:
     "Figures and tables of what is chosen; nothing before a folder was read. Raises `GraphselError` where there is nothing to show."
     c, o = x.found, x.outputs
-    if c is None: return
+    if c is None:
+        return
     i = x.inputs
-    (kind, noise), metric, model, names = i.noise.value or ("none", 0.0), i.metric.value, i.model.value, i.strategies.value
+    (kind, noise), metric, model, names = (
+        i.noise.value or ("none", 0.0),
+        i.metric.value,
+        i.model.value,
+        i.strategies.value,
+    )
     which = {"graph": i.graph.value, "noise_kind": kind}
-    axes = lambda fig: [fig.add_axes([left, .16, .26, .78]) for left in (.06, .39, .72)]
+    axes = lambda fig: [fig.add_axes([left, 0.16, 0.26, 0.78]) for left in (0.06, 0.39, 0.72)]
     draw = lambda fig: result_figures(c, axes(fig), model, noise, names, metric, **which)
     o.figures.value = picture_of(draw, 13, 3.9, 80)
     o.saved.value = _table_or_words(lambda: saved_table(c, model, noise, names, metric, **which))
-    o.stability.value = _table_or_words(lambda: stability_table(c.part(model, noise, names, **which), metric))
+    o.stability.value = _table_or_words(
+        lambda: stability_table(c.part(model, noise, names, **which), metric)
+    )
     o.facts.value = html_table(("what", "how"), run_facts(c))
     on = f" on the graph {i.graph.value}" if len(c.values("graph")) > 1 else ""
     on += f", {i.noise.label if noise else 'undisturbed'}" if len(c.disturbed) > 1 else ""
-    x.say(f"{c.name}: {len(c.results):,} rows; shown: {metric} of {len(names):,} strategies with model {model}{on}.")
+    x.say(
+        f"{c.name}: {len(c.results):,} rows; shown: {metric} of {len(names):,} strategies with model {model}{on}."
+    )
+
 
 def _table_or_words(make):
-    try: table = make()
-    except GraphselError as e: return f"<div class='gs-note'>{escape(str(e))}</div>"
+    try:
+        table = make()
+    except GraphselError as e:
+        return f"<div class='gs-note'>{escape(str(e))}</div>"
     return html_table(list(table.columns), table.itertuples(index=False), 320)

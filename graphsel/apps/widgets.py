@@ -20,21 +20,25 @@ from ..core.errors import GraphselError
 
 # %% ../../nbs/11_apps/03_widgets.ipynb #c9f813f6
 @contextmanager
-def uploaded(file:Mapping # of a FileUpload: name, content
-            ): # yields a path
+def uploaded(
+    file: Mapping,  # of a FileUpload: name, content
+):  # yields a path
     "A file from the browser as a file on this machine. Errors name it as the user does."
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder)/Path(file["name"]).name
+        path = Path(folder) / Path(file["name"]).name
         path.write_bytes(bytes(file["content"]))
-        try: yield path
-        except GraphselError as e: raise GraphselError(str(e).replace(f"{folder}/", "")) from e
+        try:
+            yield path
+        except GraphselError as e:
+            raise GraphselError(str(e).replace(f"{folder}/", "")) from e
 
 # %% ../../nbs/11_apps/03_widgets.ipynb #657fbda6
-def download_link(name:str, # of the file
-                  text:str, # its content
-                  label:str, # what the link says
-                  kind:str="text/csv"
-                 ) -> str: # HTML
+def download_link(
+    name: str,  # of the file
+    text: str,  # its content
+    label: str,  # what the link says
+    kind: str = "text/csv",
+) -> str:  # HTML
     "A link that saves a text as a file."
     return f"<a class='gs-download' download='{escape(name)}' href='data:{kind};charset=utf-8;base64,{base64.b64encode(text.encode()).decode()}'>{escape(label)}</a>"
 
@@ -44,22 +48,41 @@ _STYLE = """<style>.gs-table table{border-collapse:collapse;font-size:12px;line-
 .gs-says.wrong{border-color:#D55E00;background:#fdf1e8} .gs-download{display:inline-block;margin:4px 10px 4px 0;padding:1px 12px;border:1px solid #0072B2;border-radius:3px;color:#0072B2;text-decoration:none}
 .gs-boxes .lm-TabBar-tab{flex:0 1 auto!important;padding:0 7px!important;min-width:0!important} .gs-note{color:#555;font-size:12px;line-height:1.35}</style>"""
 
-def _named(boxes): # dict of widgets
+
+def _named(boxes):  # dict of widgets
     "The boxes as a namespace, each with its class."
-    for name, box in boxes.items(): box.add_class(f"gs-{name}")
+    for name, box in boxes.items():
+        box.add_class(f"gs-{name}")
     return SimpleNamespace(**boxes)
 
-def _text(placeholder, rows=4): return w.Textarea(placeholder=placeholder, rows=rows, continuous_update=False, layout=w.Layout(width="auto"))
-def _file(label, **options): return w.FileUpload(description=label, layout=w.Layout(width="auto"), **options)
-def _note(text): return w.HTML(f"<div class='gs-note'>{text}</div>")
+
+def _text(placeholder, rows=4):
+    return w.Textarea(
+        placeholder=placeholder, rows=rows, continuous_update=False, layout=w.Layout(width="auto")
+    )
+
+
+def _file(label, **options):
+    return w.FileUpload(description=label, layout=w.Layout(width="auto"), **options)
+
+
+def _note(text):
+    return w.HTML(f"<div class='gs-note'>{text}</div>")
 
 # %% ../../nbs/11_apps/03_widgets.ipynb #1dd70f04
 class _Page:
     "What both explorers share."
+
     widget: w.Widget
     outputs: SimpleNamespace
+
     def _ipython_display_(self):
         from IPython.display import display
+
         display(self.widget)
+
     def say(self, text, wrong=False):
-        if text is not None: self.outputs.status.value = f"<div class='gs-says{' wrong' if wrong else ''}'>{escape(text)}</div>"
+        if text is not None:
+            self.outputs.status.value = (
+                f"<div class='gs-says{' wrong' if wrong else ''}'>{escape(text)}</div>"
+            )

@@ -25,51 +25,91 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/09_benchmark/08_compare.ipynb #4612c6e5
-TABLES_EVERY = 30.0 # seconds
-RESULT_FILES = ("results.parquet", "results.csv", "summary.csv", "risk.csv", "stability.csv", "run.json",
-                *(f"{o}.png" for o in ("learning_curves", "differences", "laboratory_time", "overlap", "noise")))
+TABLES_EVERY = 30.0  # seconds
+RESULT_FILES = (
+    "results.parquet",
+    "results.csv",
+    "summary.csv",
+    "risk.csv",
+    "stability.csv",
+    "run.json",
+    *(
+        f"{o}.png"
+        for o in ("learning_curves", "differences", "laboratory_time", "overlap", "noise")
+    ),
+)
 
-def compare(screen:"ad.AnnData", # the screen with all answers
-            graph:Graphs|Mapping[str, Graphs]|Sequence[Graphs], # one graph (or set); or several to compare, by name
-            strategies:Sequence[str], # names
-            budgets:Sequence[int]|None=None, # rising; None: those of the preset
-            *, out:str|Path|None=None, # folder for results; None: only return them
-            resume:bool=False, # go on with what is in the folder
-            jobs:int=1, # processes
-            dask:str|None=None, # address of a dask scheduler
-            notes:dict|None=None, # kept in run.json
-            **options # further fields of `Plan`: seeds, models, preset, targets, noise, repeats, standardize ...
-           ) -> "pd.DataFrame": # the result table
+
+def compare(
+    screen: "ad.AnnData",  # the screen with all answers
+    graph: Graphs
+    | Mapping[str, Graphs]
+    | Sequence[Graphs],  # one graph (or set); or several to compare, by name
+    strategies: Sequence[str],  # names
+    budgets: Sequence[int] | None = None,  # rising; None: those of the preset
+    *,
+    out: str | Path | None = None,  # folder for results; None: only return them
+    resume: bool = False,  # go on with what is in the folder
+    jobs: int = 1,  # processes
+    dask: str | None = None,  # address of a dask scheduler
+    notes: dict | None = None,  # kept in run.json
+    **options,  # further fields of `Plan`: seeds, models, preset, targets, noise, repeats, standardize ...
+) -> "pd.DataFrame":  # the result table
     "Compare strategies on a screen. Raises `GraphselError` for impossible requests before anything runs; later failures are rows."
     plan, jobs = make_plan(strategies, budgets, **options), check_positive_int(jobs, "jobs")
     bench = make_bench(screen, graph)
     check_inputs(plan, bench)
-    if dask is not None: # a cluster that does not answer is refused now
-        with dask_client(dask) as client: jobs = max(1, len(client.nthreads()))
+    if dask is not None:  # a cluster that does not answer is refused now
+        with dask_client(dask) as client:
+            jobs = max(1, len(client.nthreads()))
     with claimed(out):
-        folder, done = (None, {}) if out is None else open_folder(out, plan, bench, resume, notes or {})
+        folder, done = (
+            (None, {}) if out is None else open_folder(out, plan, bench, resume, notes or {})
+        )
         every = tasks(plan, bench.graphs)
-        todo, rows = [t for t in every if t.key not in done], [r for t in every for r in done.get(t.key, ())]
-        if done: log.info("%s: %d of %d tasks are done already", out, len(done), len(every))
-        if todo: log.info("%s task%s in %s", f"{len(todo):,}", "s"[:len(todo) > 1], "1 process" if jobs == 1 else f"{jobs} processes")
+        todo, rows = (
+            [t for t in every if t.key not in done],
+            [r for t in every for r in done.get(t.key, ())],
+        )
+        if done:
+            log.info("%s: %d of %d tasks are done already", out, len(done), len(every))
+        if todo:
+            log.info(
+                "%s task%s in %s",
+                f"{len(todo):,}",
+                "s"[: len(todo) > 1],
+                "1 process" if jobs == 1 else f"{jobs} processes",
+            )
         _collect(plan, bench, todo, rows, folder, jobs, dask)
         results = result_table(rows)
-        if out is not None: write_results(results, out)
+        if out is not None:
+            write_results(results, out)
         return results
 
 # %% ../../nbs/09_benchmark/08_compare.ipynb #66983717
 def _collect(plan, bench, todo, rows, folder, jobs, dask):
     "Run what is to do; add its rows to `rows`, and to the folder."
-    name, code, written = identity(plan, bench), codes(plan, bench) if folder is not None else {}, time.perf_counter()
+    name, code, written = (
+        identity(plan, bench),
+        codes(plan, bench) if folder is not None else {},
+        time.perf_counter(),
+    )
     try:
-        with contextlib.closing(run_all(plan, bench, todo, jobs, dask)) as found: # processes end with it, whatever happens here
+        with contextlib.closing(
+            run_all(plan, bench, todo, jobs, dask)
+        ) as found:  # processes end with it, whatever happens here
             for task, new, _ in watch(found, todo, jobs):
                 rows += new
-                if folder is None: continue
+                if folder is None:
+                    continue
                 write_task(folder, name, task, new, code[task.key])
                 if time.perf_counter() - written > TABLES_EVERY:
                     write_results(result_table(rows), folder.parent, summary=False)
                     written = time.perf_counter()
     except KeyboardInterrupt:
-        if folder is not None: log.warning("%s; go on with --resume", f"what is done is kept in {folder.parent}" if rows else "nothing was done yet")
+        if folder is not None:
+            log.warning(
+                "%s; go on with --resume",
+                f"what is done is kept in {folder.parent}" if rows else "nothing was done yet",
+            )
         raise

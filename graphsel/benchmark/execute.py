@@ -17,7 +17,14 @@ import warnings
 
 from .protocol import Plan, Task
 from .setting import Bench, on_shelf
-from .tasks import _end_with, _registered, _why, failed_rows, registered_elsewhere, run_task
+from graphsel.benchmark.tasks import (
+    _end_with,
+    _registered,
+    _why,
+    failed_rows,
+    registered_elsewhere,
+    run_task,
+)
 from ..core.errors import GraphselError, log
 from ..core.files import remove_leftovers, signature
 from ..core.progress import progress
@@ -26,109 +33,188 @@ from ..core.randomness import one_thread
 # %% ../../nbs/09_benchmark/05_execute.ipynb #1c1346dd
 _one_at_a_time = threading.Lock()
 
-def work(plan:Plan, bench:Bench, task:Task, elsewhere:dict) -> tuple[list[dict], float]: # rows, and the seconds they took
+
+def work(
+    plan: Plan, bench: Bench, task: Task, elsewhere: dict
+) -> tuple[list[dict], float]:  # rows, and the seconds they took
     "Run one task, in whichever process this is; with one thread, so that figures are the same to the last bit."
-    with _one_at_a_time: # threads of one dask worker take turns
+    with _one_at_a_time:  # threads of one dask worker take turns
         started = time.perf_counter()
-        with _registered(elsewhere), one_thread(): rows = run_task(plan, bench, task)
+        with _registered(elsewhere), one_thread():
+            rows = run_task(plan, bench, task)
         return rows, time.perf_counter() - started
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #ae888862
 _loaded = OrderedDict()
 
+
 def _work_from(path, task, elsewhere):
     "`work` with a plan and a bench that lie in a file, opened once per process."
     import joblib
+
     plan, bench = on_shelf(_loaded, path, lambda: joblib.load(path, mmap_mode="r"), 1)
     return work(plan, bench, task, elsewhere)
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #e6c83759
-def in_processes(plan:Plan, bench:Bench, todo:list[Task], jobs:int) -> Iterator[tuple]: # task, rows, seconds
+def in_processes(
+    plan: Plan, bench: Bench, todo: list[Task], jobs: int
+) -> Iterator[tuple]:  # task, rows, seconds
     "Run tasks in several processes of this machine. Raises `GraphselError` when one of them is killed."
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
+
     remove_leftovers(tempfile.gettempdir(), "graphsel-")
-    with tempfile.TemporaryDirectory(prefix=f"graphsel-{signature()}") as folder, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning) # one whose memory grew, as when torch-geometric loads, is replaced; nothing is lost
+    with (
+        tempfile.TemporaryDirectory(prefix=f"graphsel-{signature()}") as folder,
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings(
+            "ignore", "A worker stopped while some jobs were given", UserWarning
+        )  # one whose memory grew, as when torch-geometric loads, is replaced; nothing is lost
         path = f"{folder}/bench.joblib"
         joblib.dump((plan, bench), path)
-        calls = (joblib.delayed(_numbered)(i, path, t, registered_elsewhere(), os.getpid()) for i, t in enumerate(todo))
+        calls = (
+            joblib.delayed(_numbered)(i, path, t, registered_elsewhere(), os.getpid())
+            for i, t in enumerate(todo)
+        )
         try:
-            with contextlib.closing(joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls)) as results: # closed early, it ends the processes
-                for i, found in results: yield todo[i], *found
-        except TerminatedWorkerError as e: raise GraphselError("a process was killed, most likely for want of memory; what is done is kept: go on with --resume and fewer --jobs") from e
+            with contextlib.closing(
+                joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls)
+            ) as results:  # closed early, it ends the processes
+                for i, found in results:
+                    yield todo[i], *found
+        except TerminatedWorkerError as e:
+            raise GraphselError(
+                "a process was killed, most likely for want of memory; what is done is kept: go on with --resume and fewer --jobs"
+            ) from e
+
 
 def _numbered(i, path, task, elsewhere, parent):
     _end_with(parent)
     return i, _work_from(path, task, elsewhere)
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #f5f4d199
-def dask_client(address:str): # of a scheduler
+def dask_client(address: str):  # of a scheduler
     "A client of an existing dask cluster. Raises `GraphselError` when nobody answers there."
-    try: from dask.distributed import Client
-    except ImportError as e: raise GraphselError("dask is not installed; pip install 'graphsel[dask]'") from e
-    try: return Client(address, timeout=10, set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as e: raise GraphselError(f"no dask scheduler answers at {address}: {e}") from e
+    try:
+        from dask.distributed import Client
+    except ImportError as e:
+        raise GraphselError("dask is not installed; pip install 'graphsel[dask]'") from e
+    try:
+        return Client(address, timeout=10, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as e:
+        raise GraphselError(f"no dask scheduler answers at {address}: {e}") from e
 
-def on_dask(plan:Plan, bench:Bench, todo:list[Task], address:str) -> Iterator[tuple]: # task, rows, seconds
+
+def on_dask(
+    plan: Plan, bench: Bench, todo: list[Task], address: str
+) -> Iterator[tuple]:  # task, rows, seconds
     "Run tasks on a dask cluster; one whose worker dies again and again becomes failed rows."
     from dask.distributed import as_completed
+
     with dask_client(address) as client, client.as_current():
         shared = client.scatter([bench], broadcast=True, hash=False)[0]
-        futures = {client.submit(work, plan, shared, t, registered_elsewhere(), pure=False): t for t in todo}
+        futures = {
+            client.submit(work, plan, shared, t, registered_elsewhere(), pure=False): t
+            for t in todo
+        }
         for future, found in as_completed(futures, with_results=True, raise_errors=False):
             task = futures.pop(future)
-            yield (task, *found) if future.status == "finished" else (task, failed_rows(plan, bench, task, plan.budgets, _why(future, address)), 0.0)
+            yield (
+                (task, *found)
+                if future.status == "finished"
+                else (
+                    task,
+                    failed_rows(plan, bench, task, plan.budgets, _why(future, address)),
+                    0.0,
+                )
+            )
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #220c22de
-def run_all(plan:Plan, bench:Bench, todo:list[Task], jobs:int=1, dask:str|None=None) -> Iterator[tuple]: # task, rows, seconds
+def run_all(
+    plan: Plan, bench: Bench, todo: list[Task], jobs: int = 1, dask: str | None = None
+) -> Iterator[tuple]:  # task, rows, seconds
     "Run tasks and yield each as it ends: in this process, in several, or on a dask cluster."
-    if dask is not None: return on_dask(plan, bench, todo, dask)
-    if jobs > 1: return in_processes(plan, bench, todo, jobs)
+    if dask is not None:
+        return on_dask(plan, bench, todo, dask)
+    if jobs > 1:
+        return in_processes(plan, bench, todo, jobs)
     return ((t, *work(plan, bench, t, {})) for t in todo)
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #f75a90b7
 class Remaining:
     "How long the rest will take, from what tasks of the same strategy and model took."
-    def __init__(self, todo:Iterable[Task], jobs:int=1):
-        self.left, self.jobs = Counter((t.strategy, t.model) for t in todo), jobs
-        self.total, self.seen, self.started, self.late = sum(self.left.values()), {}, time.perf_counter(), 0.0
 
-    def finish(self, task:Task, seconds:float) -> None:
+    def __init__(self, todo: Iterable[Task], jobs: int = 1):
+        self.left, self.jobs = Counter((t.strategy, t.model) for t in todo), jobs
+        self.total, self.seen, self.started, self.late = (
+            sum(self.left.values()),
+            {},
+            time.perf_counter(),
+            0.0,
+        )
+
+    def finish(self, task: Task, seconds: float) -> None:
         "One is done."
         kind = (task.strategy, task.model)
-        if not self.seen: self.late = max(0.0, time.perf_counter() - self.started - seconds) # processes start once
+        if not self.seen:
+            self.late = max(
+                0.0, time.perf_counter() - self.started - seconds
+            )  # processes start once
         self.left[kind] -= 1
         self.seen.setdefault(kind, []).append(seconds)
 
     @property
-    def done(self) -> int: return sum(map(len, self.seen.values()))
-    def seconds(self, elapsed:float|None=None) -> tuple[float, bool]: # seconds; False: a guess
+    def done(self) -> int:
+        return sum(map(len, self.seen.values()))
+
+    def seconds(
+        self, elapsed: float | None = None
+    ) -> tuple[float, bool]:  # seconds; False: a guess
         "Time left, at the pace kept so far. NaN before the first task is done."
-        if not self.seen: return float("nan"), False
-        mean = {k: sum(v)/len(v) for k, v in self.seen.items()}
-        work = sum(n*mean.get(k, max(mean.values())) for k, n in self.left.items())
-        elapsed, busy = time.perf_counter() - self.started if elapsed is None else elapsed, sum(map(sum, self.seen.values()))
-        pace = self.jobs if self.done < 4*self.jobs else min(self.jobs, busy/max(elapsed - self.late, 1e-9)) # seconds of work per second
-        return work/max(pace, 1e-3), all(k in mean for k, n in self.left.items() if n)
+        if not self.seen:
+            return float("nan"), False
+        mean = {k: sum(v) / len(v) for k, v in self.seen.items()}
+        work = sum(n * mean.get(k, max(mean.values())) for k, n in self.left.items())
+        elapsed, busy = (
+            time.perf_counter() - self.started if elapsed is None else elapsed,
+            sum(map(sum, self.seen.values())),
+        )
+        pace = (
+            self.jobs
+            if self.done < 4 * self.jobs
+            else min(self.jobs, busy / max(elapsed - self.late, 1e-9))
+        )  # seconds of work per second
+        return work / max(pace, 1e-3), all(k in mean for k, n in self.left.items() if n)
+
     def __str__(self) -> str:
         left, sure = self.seconds()
-        return f"{self.done} of {self.total} tasks" + ("" if left != left else f", about {_duration(left)} left{'' if sure else ' (a guess: not every kind has been run)'}")
+        return f"{self.done} of {self.total} tasks" + (
+            ""
+            if left != left
+            else f", about {_duration(left)} left{'' if sure else ' (a guess: not every kind has been run)'}"
+        )
 
-def _duration(s): return f"{s:.0f} s" if s < 90 else f"{s/60:.0f} min" if s < 5400 else f"{s/3600:.1f} h"
+
+def _duration(s):
+    return f"{s:.0f} s" if s < 90 else f"{s / 60:.0f} min" if s < 5400 else f"{s / 3600:.1f} h"
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #53da7717
-def watch(found:Iterable[tuple], # from `run_all`
-          todo:list[Task], jobs:int=1,
-          every:float=10.0 # seconds between two lines, where there is no bar
-         ) -> Iterator[tuple]:
+def watch(
+    found: Iterable[tuple],  # from `run_all`
+    todo: list[Task],
+    jobs: int = 1,
+    every: float = 10.0,  # seconds between two lines, where there is no bar
+) -> Iterator[tuple]:
     "Pass results on, with a bar where somebody is watching, and a line now and then in the log where not."
     rest, told = Remaining(todo, jobs), time.perf_counter()
     bar = progress(found, "comparing", len(todo))
-    if hasattr(bar, "bar_format"): bar.bar_format = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
+    if hasattr(bar, "bar_format"):
+        bar.bar_format = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
     for task, rows, seconds in bar:
         rest.finish(task, seconds)
-        if hasattr(bar, "set_postfix_str"): bar.set_postfix_str(str(rest))
+        if hasattr(bar, "set_postfix_str"):
+            bar.set_postfix_str(str(rest))
         elif time.perf_counter() - told > every:
             told = time.perf_counter()
             log.info("%s", str(rest))

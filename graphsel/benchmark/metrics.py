@@ -20,155 +20,231 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/09_benchmark/01_metrics.ipynb #590977cb
-LOWER_IS_BETTER = {"mse": True, "mse4": True, "mse_de": True, "mse4_de": True, "pearson_delta": False, "pearson_delta_de": False,
-                   "pearson_delta_centered": False, "frac_opposite_direction": True, "discrimination": False}
+LOWER_IS_BETTER = {
+    "mse": True,
+    "mse4": True,
+    "mse_de": True,
+    "mse4_de": True,
+    "pearson_delta": False,
+    "pearson_delta_de": False,
+    "pearson_delta_centered": False,
+    "frac_opposite_direction": True,
+    "discrimination": False,
+}
 
-def row_correlation(A:np.ndarray, # P x G
-                    B:np.ndarray, # P x G
-                    mask:np.ndarray|None=None # P x G bool: which entries count
-                   ) -> np.ndarray: # P; 0 where a row is constant
+
+def row_correlation(
+    A: np.ndarray,  # P x G
+    B: np.ndarray,  # P x G
+    mask: np.ndarray | None = None,  # P x G bool: which entries count
+) -> np.ndarray:  # P; 0 where a row is constant
     "Pearson correlation of matching rows."
     w = np.ones(A.shape) if mask is None else mask.astype(float)
     a, b = _unit_deviations(A, w), _unit_deviations(B, w)
-    return (a*b).sum(1)
+    return (a * b).sum(1)
+
 
 def _unit_deviations(X, w):
     "Rows less their mean over the entries that count, of length 1; 0 where nothing but rounding is left."
-    largest = np.abs(w*X).max(axis=1, keepdims=True, initial=0)
-    X = w*X/np.where(largest > 0, largest, 1)
+    largest = np.abs(w * X).max(axis=1, keepdims=True, initial=0)
+    X = w * X / np.where(largest > 0, largest, 1)
     n = np.maximum(w.sum(axis=1, keepdims=True), 1)
-    deviations = X - w*X.sum(axis=1, keepdims=True)/n
+    deviations = X - w * X.sum(axis=1, keepdims=True) / n
     length = np.sqrt((deviations**2).sum(axis=1, keepdims=True))
-    flat = length <= 1e-13*np.sqrt(n)
-    return np.where(flat, 0.0, deviations/np.where(flat, 1, length))
+    flat = length <= 1e-13 * np.sqrt(n)
+    return np.where(flat, 0.0, deviations / np.where(flat, 1, length))
 
 # %% ../../nbs/09_benchmark/01_metrics.ipynb #3ec8350d
-def discrimination(predicted:np.ndarray, # P x G
-                   true:np.ndarray # P x G
-                  ) -> np.ndarray: # P, in [0, 1]; NaN for a single perturbation
+def discrimination(
+    predicted: np.ndarray,  # P x G
+    true: np.ndarray,  # P x G
+) -> np.ndarray:  # P, in [0, 1]; NaN for a single perturbation
     "Share of the other truths that are farther from a prediction than its own truth (squared distance)."
-    if len(true) < 2: return np.full(len(true), np.nan)
-    d = (predicted**2).sum(1)[:, None] - 2*predicted @ true.T + (true**2).sum(1)[None]
+    if len(true) < 2:
+        return np.full(len(true), np.nan)
+    d = (predicted**2).sum(1)[:, None] - 2 * predicted @ true.T + (true**2).sum(1)[None]
     own = np.diag(d)[:, None]
-    scale = 1e-9*np.maximum(np.abs(d).max(), 1e-300)
-    return ((d > own + scale).sum(1) + 0.5*((np.abs(d - own) <= scale).sum(1) - 1))/(len(true) - 1)
+    scale = 1e-9 * np.maximum(np.abs(d).max(), 1e-300)
+    return ((d > own + scale).sum(1) + 0.5 * ((np.abs(d - own) <= scale).sum(1) - 1)) / (
+        len(true) - 1
+    )
 
 # %% ../../nbs/09_benchmark/01_metrics.ipynb #1f193751
 def _masked_mean(values, mask):
     "Mean of each row over the entries that count; NaN where none does."
     n = mask.sum(1)
-    return np.where(n > 0, (values*mask).sum(1)/np.maximum(n, 1), np.nan)
+    return np.where(n > 0, (values * mask).sum(1) / np.maximum(n, 1), np.nan)
 
-def per_perturbation(predicted:np.ndarray, # P x G, mean minus control
-                     true:np.ndarray, # P x G
-                     top_de:np.ndarray|None=None, # P x G bool: the most changed genes; None = unknown
-                     reference:np.ndarray|None=None # G: mean response of the training perturbations, for the centered correlation
-                    ) -> "pd.DataFrame": # one row per perturbation, one column per metric
+
+def per_perturbation(
+    predicted: np.ndarray,  # P x G, mean minus control
+    true: np.ndarray,  # P x G
+    top_de: np.ndarray | None = None,  # P x G bool: the most changed genes; None = unknown
+    reference: np.ndarray
+    | None = None,  # G: mean response of the training perturbations, for the centered correlation
+) -> "pd.DataFrame":  # one row per perturbation, one column per metric
     "Every metric for every perturbation."
     import pandas as pd
+
     D = np.zeros(true.shape, bool) if top_de is None else np.asarray(top_de, bool)
     error, known = predicted - true, D.any(axis=1)
     shared = true.mean(axis=0) if reference is None else reference
-    return pd.DataFrame({
-        "mse": (error**2).mean(1), "mse4": (error**4).mean(1),
-        "mse_de": _masked_mean(error**2, D), "mse4_de": _masked_mean(error**4, D),
-        "pearson_delta": row_correlation(predicted, true),
-        "pearson_delta_de": np.where(known, row_correlation(predicted, true, D), np.nan),
-        "pearson_delta_centered": row_correlation(predicted - shared, true - shared),
-        "frac_opposite_direction": _masked_mean(predicted*true < 0, D),
-        "discrimination": discrimination(predicted, true)})
+    return pd.DataFrame(
+        {
+            "mse": (error**2).mean(1),
+            "mse4": (error**4).mean(1),
+            "mse_de": _masked_mean(error**2, D),
+            "mse4_de": _masked_mean(error**4, D),
+            "pearson_delta": row_correlation(predicted, true),
+            "pearson_delta_de": np.where(known, row_correlation(predicted, true, D), np.nan),
+            "pearson_delta_centered": row_correlation(predicted - shared, true - shared),
+            "frac_opposite_direction": _masked_mean(predicted * true < 0, D),
+            "discrimination": discrimination(predicted, true),
+        }
+    )
 
 # %% ../../nbs/09_benchmark/01_metrics.ipynb #33277081
-def truth_for(prediction:"ad.AnnData", # screen-shaped
-              truth:"ad.AnnData" # a screen with at least its perturbations and responses, in any order
-             ) -> "ad.AnnData": # rows and columns as in the prediction
+def truth_for(
+    prediction: "ad.AnnData",  # screen-shaped
+    truth: "ad.AnnData",  # a screen with at least its perturbations and responses, in any order
+) -> "ad.AnnData":  # rows and columns as in the prediction
     "The truth as the prediction has it. Raises `GraphselError` for names that the truth lacks."
     for o in (prediction, truth):
-        if not hasattr(o, "obs_names"): raise GraphselError(f"a {type(o).__name__} is no screen; give the prediction and the truth as screens (make_screen turns a table into one)")
-        if not (o.obs_names.is_unique and o.var_names.is_unique): raise GraphselError("a name stands twice in the prediction or the truth; make the names unique")
-    rows, same = named_rows(truth.obs_names, prediction.obs_names), prediction.var_names.equals(truth.var_names)
-    if (rows < 0).any(): raise GraphselError(f"no truth for {name_some(prediction.obs_names[rows < 0])}; predict perturbations of the screen")
-    if same: return truth[rows]
+        if not hasattr(o, "obs_names"):
+            raise GraphselError(
+                f"a {type(o).__name__} is no screen; give the prediction and the truth as screens (make_screen turns a table into one)"
+            )
+        if not (o.obs_names.is_unique and o.var_names.is_unique):
+            raise GraphselError(
+                "a name stands twice in the prediction or the truth; make the names unique"
+            )
+    rows, same = (
+        named_rows(truth.obs_names, prediction.obs_names),
+        prediction.var_names.equals(truth.var_names),
+    )
+    if (rows < 0).any():
+        raise GraphselError(
+            f"no truth for {name_some(prediction.obs_names[rows < 0])}; predict perturbations of the screen"
+        )
+    if same:
+        return truth[rows]
     columns = truth.var_names.get_indexer(prediction.var_names)
     lacking = prediction.var_names[columns < 0]
-    if len(lacking): raise GraphselError(f"the truth lacks {len(lacking):,} predicted responses: {name_some(lacking)}; give a truth that has them, or predict fewer")
+    if len(lacking):
+        raise GraphselError(
+            f"the truth lacks {len(lacking):,} predicted responses: {name_some(lacking)}; give a truth that has them, or predict fewer"
+        )
     return truth[rows, columns]
 
-def _dense(X): return np.asarray(X.toarray() if hasattr(X, "toarray") else X, float)
+
+def _dense(X):
+    return np.asarray(X.toarray() if hasattr(X, "toarray") else X, float)
 
 # %% ../../nbs/09_benchmark/01_metrics.ipynb #e85767f9
-def evaluate(prediction:"ad.AnnData", # screen-shaped: X = predicted mean minus control
-             truth:"ad.AnnData", # a screen with at least the predicted perturbations and responses
-             *, scale:np.ndarray|None=None, # one positive number per predicted response: the unit of its errors
-             reference:np.ndarray|None=None # mean training response, per predicted response
-            ) -> dict[str, float]: # metric -> mean over the perturbations
+def evaluate(
+    prediction: "ad.AnnData",  # screen-shaped: X = predicted mean minus control
+    truth: "ad.AnnData",  # a screen with at least the predicted perturbations and responses
+    *,
+    scale: np.ndarray
+    | None = None,  # one positive number per predicted response: the unit of its errors
+    reference: np.ndarray | None = None,  # mean training response, per predicted response
+) -> dict[str, float]:  # metric -> mean over the perturbations
     "All metrics, averaged over the predicted perturbations. Raises `GraphselError` for names that do not match or a prediction that is not finite."
     truth = truth_for(prediction, truth)
     for what, v in (("scale", scale), ("reference", reference)):
-        if v is not None and np.shape(v) not in ((), (prediction.n_vars,)): raise GraphselError(f"{what} has shape {np.shape(v)}; give one number for each of the {prediction.n_vars:,} predicted responses")
+        if v is not None and np.shape(v) not in ((), (prediction.n_vars,)):
+            raise GraphselError(
+                f"{what} has shape {np.shape(v)}; give one number for each of the {prediction.n_vars:,} predicted responses"
+            )
     scale = 1.0 if scale is None else np.asarray(scale, float)
-    predicted, true = _dense(prediction.X)/scale, _dense(truth.X)/scale
-    if not np.isfinite(predicted).all(): raise GraphselError(f"the prediction holds {(~np.isfinite(predicted)).sum():,} values that are not finite: the model diverged")
+    predicted, true = _dense(prediction.X) / scale, _dense(truth.X) / scale
+    if not np.isfinite(predicted).all():
+        raise GraphselError(
+            f"the prediction holds {(~np.isfinite(predicted)).sum():,} values that are not finite: the model diverged"
+        )
     top = np.asarray(truth.layers["top_de"], bool) if "top_de" in truth.layers else None
-    shared = None if reference is None else np.asarray(reference, float)/scale
+    shared = None if reference is None else np.asarray(reference, float) / scale
     return {k: float(v) for k, v in per_perturbation(predicted, true, top, shared).mean().items()}
 
 # %% ../../nbs/09_benchmark/01_metrics.ipynb #3585de38
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
-def predicted_sd(prediction:"ad.AnnData", # screen-shaped
-                 layer:str|None=None # which variance; None = of a measurement where there is one, else of the response
-                ) -> np.ndarray: # P x G
+
+def predicted_sd(
+    prediction: "ad.AnnData",  # screen-shaped
+    layer: str
+    | None = None,  # which variance; None = of a measurement where there is one, else of the response
+) -> np.ndarray:  # P x G
     "Predicted standard deviation, NaN where the model cannot say. Raises `GraphselError` where it gave none, or a negative variance."
-    layer = layer or ("predictive_variance" if "predictive_variance" in prediction.layers else "variance")
-    if layer not in prediction.layers: raise GraphselError(f"the prediction has no layer '{layer}' (it has {name_some(prediction.layers) or 'none'}); use a model that knows how sure it is, e.g. gp")
+    layer = layer or (
+        "predictive_variance" if "predictive_variance" in prediction.layers else "variance"
+    )
+    if layer not in prediction.layers:
+        raise GraphselError(
+            f"the prediction has no layer '{layer}' (it has {name_some(prediction.layers) or 'none'}); use a model that knows how sure it is, e.g. gp"
+        )
     variance = np.asarray(prediction.layers[layer], float)
-    if (variance < 0).any(): raise GraphselError(f"layer '{layer}' holds {(variance < 0).sum():,} values that are negative; mend the model")
+    if (variance < 0).any():
+        raise GraphselError(
+            f"layer '{layer}' holds {(variance < 0).sum():,} values that are negative; mend the model"
+        )
     return np.sqrt(variance)
 
 # %% ../../nbs/09_benchmark/01_metrics.ipynb #f710a8cc
-def coverage(prediction:"ad.AnnData", # screen-shaped, with a variance
-             truth:"ad.AnnData", # a screen with at least the predicted perturbations and responses
-             levels:Sequence[float]=LEVELS, # nominal, between 0 and 1
-             layer:str|None=None # as for `predicted_sd`
-            ) -> "pd.DataFrame": # level, covered, standard_error, width (mean, in units of the response)
+def coverage(
+    prediction: "ad.AnnData",  # screen-shaped, with a variance
+    truth: "ad.AnnData",  # a screen with at least the predicted perturbations and responses
+    levels: Sequence[float] = LEVELS,  # nominal, between 0 and 1
+    layer: str | None = None,  # as for `predicted_sd`
+) -> "pd.DataFrame":  # level, covered, standard_error, width (mean, in units of the response)
     "Share of truths inside central intervals of nominal level. Raises `GraphselError` for missing variances, unknown names, levels out of range."
     import pandas as pd
     from scipy.stats import norm
+
     true = _dense(truth_for(prediction, truth).X)
     bad = [v for v in levels if not 0 < v < 1]
-    if bad: raise GraphselError(f"level {bad[0]} is not between 0 and 1; give nominal levels such as 0.9")
+    if bad:
+        raise GraphselError(
+            f"level {bad[0]} is not between 0 and 1; give nominal levels such as 0.9"
+        )
     sd, error = predicted_sd(prediction, layer), np.abs(_dense(prediction.X) - true)
-    if np.isnan(sd).any(): raise GraphselError(f"the predicted variance is not a number in {np.isnan(sd).sum():,} places: the model cannot say how sure it is, as after a single perturbation; train on two or more")
+    if np.isnan(sd).any():
+        raise GraphselError(
+            f"the predicted variance is not a number in {np.isnan(sd).sum():,} places: the model cannot say how sure it is, as after a single perturbation; train on two or more"
+        )
     rows = []
     for level in levels:
-        z = norm.ppf((1 + level)/2)
-        inside = (error <= z*sd).mean(axis=1) # share of each perturbation's responses
-        spread = inside.std(ddof=1)/np.sqrt(len(inside)) if len(inside) > 1 else np.nan
-        rows.append((level, inside.mean(), spread, 2*z*sd.mean()))
+        z = norm.ppf((1 + level) / 2)
+        inside = (error <= z * sd).mean(axis=1)  # share of each perturbation's responses
+        spread = inside.std(ddof=1) / np.sqrt(len(inside)) if len(inside) > 1 else np.nan
+        rows.append((level, inside.mean(), spread, 2 * z * sd.mean()))
     return pd.DataFrame(rows, columns=["level", "covered", "standard_error", "width"])
 
 # %% ../../nbs/09_benchmark/01_metrics.ipynb #a4a1f326
-def curve_area(budgets:Sequence[float], # rising
-               errors:Sequence[float] # mean error at each budget
-              ) -> float: # mean height of the curve
+def curve_area(
+    budgets: Sequence[float],  # rising
+    errors: Sequence[float],  # mean error at each budget
+) -> float:  # mean height of the curve
     "Area under a learning curve (trapezoid), divided by its width."
     b, e = np.asarray(budgets, float), np.asarray(errors, float)
-    return float(e[0] if len(b) == 1 else np.trapezoid(e, b)/(b[-1] - b[0]))
+    return float(e[0] if len(b) == 1 else np.trapezoid(e, b) / (b[-1] - b[0]))
 
 # %% ../../nbs/09_benchmark/01_metrics.ipynb #79f7b19c
-def budget_saved(budgets:Sequence[float], # rising
-                 curve:Sequence[float], # the strategy's mean at each budget
-                 reference:Sequence[float], # random's mean at each budget
-                 at:float, # the budget B of random, one of `budgets`
-                 lower_is_better:bool=True # False for correlations
-                ) -> tuple[float, bool]: # share saved (NaN if never reached), True if it is a lower bound
+def budget_saved(
+    budgets: Sequence[float],  # rising
+    curve: Sequence[float],  # the strategy's mean at each budget
+    reference: Sequence[float],  # random's mean at each budget
+    at: float,  # the budget B of random, one of `budgets`
+    lower_is_better: bool = True,  # False for correlations
+) -> tuple[float, bool]:  # share saved (NaN if never reached), True if it is a lower bound
     "The share of random's budget that the strategy spares at `at`. Negative where it needs more."
-    b, c = np.asarray(budgets, float), np.asarray(curve, float)*(1 if lower_is_better else -1)
-    goal = float(np.interp(at, b, np.asarray(reference, float)*(1 if lower_is_better else -1)))
+    b, c = np.asarray(budgets, float), np.asarray(curve, float) * (1 if lower_is_better else -1)
+    goal = float(np.interp(at, b, np.asarray(reference, float) * (1 if lower_is_better else -1)))
     reached = np.flatnonzero(c <= goal)
-    if not len(reached): return float("nan"), False
+    if not len(reached):
+        return float("nan"), False
     i = reached[0]
-    if i == 0: return 1 - b[0]/at, bool(at > b[0])
-    needed = b[i - 1] + (b[i] - b[i - 1])*(c[i - 1] - goal)/(c[i - 1] - c[i])
-    return float(1 - needed/at), False
+    if i == 0:
+        return 1 - b[0] / at, bool(at > b[0])
+    needed = b[i - 1] + (b[i] - b[i - 1]) * (c[i - 1] - goal) / (c[i - 1] - c[i])
+    return float(1 - needed / at), False

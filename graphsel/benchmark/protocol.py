@@ -21,27 +21,35 @@ from ..selection.strategies import get_strategy
 @dataclass(frozen=True)
 class Plan:
     "What is compared."
+
     strategies: tuple
-    budgets: tuple # rising
-    seeds: int = 10 # splits
+    budgets: tuple  # rising
+    seeds: int = 10  # splits
     models: tuple = ("gnn",)
-    rounds: int|None = None # of a learner; None: one for each budget above the initial draw
-    initial: int|None = None # size of a learner's initial draw; None: a fifth of the last budget
+    rounds: int | None = None  # of a learner; None: one for each budget above the initial draw
+    initial: int | None = None  # size of a learner's initial draw; None: a fifth of the last budget
     protocol: str = "ladder"
-    targets: str = "all" # names that target-aware criteria are told: "all", or "heldout", those that will be predicted
-    noise: tuple = (0.0,) # shares of the graph that are disturbed
-    noise_kinds: tuple = ("rewired",) # how: see `NOISE_KINDS`
-    noise_on: str = "all" # who sees the disturbed graph: "all", or "selector", while models keep the right one
-    repeats: int = 1 # of everything within a split, with other draws and other model seeds
-    random_draws: int = 5 # of `random` within a split
-    standardize: bool = False # errors in units of each response's standard deviation over the pool
+    targets: str = "all"  # names that target-aware criteria are told: "all", or "heldout", those that will be predicted
+    noise: tuple = (0.0,)  # shares of the graph that are disturbed
+    noise_kinds: tuple = ("rewired",)  # how: see `NOISE_KINDS`
+    noise_on: str = (
+        "all"  # who sees the disturbed graph: "all", or "selector", while models keep the right one
+    )
+    repeats: int = 1  # of everything within a split, with other draws and other model seeds
+    random_draws: int = 5  # of `random` within a split
+    standardize: bool = False  # errors in units of each response's standard deviation over the pool
     test_fraction: float = 0.2
     seed: int = 0
-    params: dict = field(default_factory=dict) # of strategies: {"hops": 2}, or for one of them {"variance": {"noise": 0.5}}
-    model_params: dict = field(default_factory=dict) # model name -> its parameters
+    params: dict = field(
+        default_factory=dict
+    )  # of strategies: {"hops": 2}, or for one of them {"variance": {"noise": 0.5}}
+    model_params: dict = field(default_factory=dict)  # model name -> its parameters
 
     @cached_property
-    def key(self) -> str: return fingerprint(self, "plan") # of all of it, tables and screens among the parameters included
+    def key(self) -> str:
+        return fingerprint(
+            self, "plan"
+        )  # of all of it, tables and screens among the parameters included
 
 # %% ../../nbs/09_benchmark/02_protocol.ipynb #a6244ee9
 PRESETS: dict[str, dict] = {
@@ -52,44 +60,70 @@ PRESETS: dict[str, dict] = {
 }
 
 # %% ../../nbs/09_benchmark/02_protocol.ipynb #42448c7c
-def make_plan(strategies:Sequence[str], # names, see `graphsel list strategies`
-              budgets:Sequence[int]|None=None, # None: those of the preset
-              preset:str|None=None, # a named protocol
-              **options # other fields of `Plan`; None = as in the preset
-             ) -> Plan: # checked
+def make_plan(
+    strategies: Sequence[str],  # names, see `graphsel list strategies`
+    budgets: Sequence[int] | None = None,  # None: those of the preset
+    preset: str | None = None,  # a named protocol
+    **options,  # other fields of `Plan`; None = as in the preset
+) -> Plan:  # checked
     "A plan. Raises `GraphselError` for unknown names and impossible numbers, before anything is run."
-    if preset is not None and preset not in PRESETS: raise unknown_name("preset", preset, PRESETS)
-    found = {**(PRESETS[preset] | {"protocol": preset} if preset else {}), **{k: v for k, v in options.items() if v is not None}}
+    if preset is not None and preset not in PRESETS:
+        raise unknown_name("preset", preset, PRESETS)
+    found = {
+        **(PRESETS[preset] | {"protocol": preset} if preset else {}),
+        **{k: v for k, v in options.items() if v is not None},
+    }
     unknown = [k for k in found if k not in Plan.__dataclass_fields__]
-    if unknown: raise unknown_name("option", unknown[0], Plan.__dataclass_fields__)
-    if budgets: found["budgets"] = budgets
-    if "budgets" not in found: raise GraphselError("no budgets given; name some, e.g. 50,100,200, or a preset")
+    if unknown:
+        raise unknown_name("option", unknown[0], Plan.__dataclass_fields__)
+    if budgets:
+        found["budgets"] = budgets
+    if "budgets" not in found:
+        raise GraphselError("no budgets given; name some, e.g. 50,100,200, or a preset")
     found["budgets"] = tuple(sorted({check_positive_int(b, "a budget") for b in found["budgets"]}))
-    for k in ("models", "noise", "noise_kinds"): found |= {k: _tuple(found[k])} if k in found else {}
+    for k in ("models", "noise", "noise_kinds"):
+        found |= {k: _tuple(found[k])} if k in found else {}
     plan = Plan(strategies=_tuple(strategies), **found)
     _check_plan(plan)
     return plan
 
-def _tuple(given): return tuple(dict.fromkeys([given] if isinstance(given, (str, int, float)) else given))
+
+def _tuple(given):
+    return tuple(dict.fromkeys([given] if isinstance(given, (str, int, float)) else given))
 
 # %% ../../nbs/09_benchmark/02_protocol.ipynb #d388b3d8
 NOISE_KINDS = ("rewired", "deleted", "added", "permuted")
 
+
 def _check_plan(plan):
     "Raise for what cannot be run."
-    if not plan.strategies: raise GraphselError("no strategy given; name at least one")
-    for name in plan.strategies: learner(name) if "active:" in name else get_strategy(name)
+    if not plan.strategies:
+        raise GraphselError("no strategy given; name at least one")
+    for name in plan.strategies:
+        learner(name) if "active:" in name else get_strategy(name)
     for m in plan.models:
-        if m not in MODELS: raise unknown_name("model", m, MODELS)
-    for what in ("seeds", "repeats", "random_draws"): check_positive_int(getattr(plan, what), what)
+        if m not in MODELS:
+            raise unknown_name("model", m, MODELS)
+    for what in ("seeds", "repeats", "random_draws"):
+        check_positive_int(getattr(plan, what), what)
     for what in ("rounds", "initial"):
-        if getattr(plan, what) is not None: check_positive_int(getattr(plan, what), what)
+        if getattr(plan, what) is not None:
+            check_positive_int(getattr(plan, what), what)
     for what, known in (("targets", ("all", "heldout")), ("noise_on", ("all", "selector"))):
-        if getattr(plan, what) not in known: raise GraphselError(f"{what} is '{getattr(plan, what)}'; use '{known[0]}' or '{known[1]}'")
+        if getattr(plan, what) not in known:
+            raise GraphselError(
+                f"{what} is '{getattr(plan, what)}'; use '{known[0]}' or '{known[1]}'"
+            )
     bad = [n for n in plan.noise if not 0 <= n <= 1]
-    if bad or not plan.noise: raise GraphselError(f"noise {bad[0]} is not a share between 0 and 1" if bad else "noise: no share given; 0 means the graph as it is")
+    if bad or not plan.noise:
+        raise GraphselError(
+            f"noise {bad[0]} is not a share between 0 and 1"
+            if bad
+            else "noise: no share given; 0 means the graph as it is"
+        )
     for k in plan.noise_kinds:
-        if k not in NOISE_KINDS: raise unknown_name("kind of noise", k, NOISE_KINDS)
+        if k not in NOISE_KINDS:
+            raise unknown_name("kind of noise", k, NOISE_KINDS)
     round_sizes(plan.budgets, plan.rounds, plan.initial)
     _check_params(plan)
 
@@ -97,63 +131,113 @@ def _check_plan(plan):
 def _check_params(plan):
     "Raise for parameters that belong to nothing in the plan."
     for m, params in plan.model_params.items():
-        if m not in plan.models: raise unknown_name("model with parameters", m, plan.models)
+        if m not in plan.models:
+            raise unknown_name("model with parameters", m, plan.models)
         make_model(m, **params)
     parts = {p for s in plan.strategies for p in parts_of(s)}
     for name, value in plan.params.items():
-        if isinstance(value, Mapping) and name not in parts | set(CRITERIA): raise unknown_name("strategy with parameters", name, parts)
+        if isinstance(value, Mapping) and name not in parts | set(CRITERIA):
+            raise unknown_name("strategy with parameters", name, parts)
     for name, known in _parameters(parts).items():
         wrong = [p for p in plan.params.get(name, {}) if p not in known]
-        if wrong: raise unknown_parameter(name, wrong[0], known)
-    if len(_parameters(parts)) == len(parts): # nobody takes others
-        wrong = [p for p, v in plan.params.items() if not isinstance(v, Mapping) and p not in {"hops", *OPTIONS}]
-        if wrong: raise unknown_parameter(", ".join(sorted(parts)), wrong[0], {"hops", *OPTIONS})
+        if wrong:
+            raise unknown_parameter(name, wrong[0], known)
+    if len(_parameters(parts)) == len(parts):  # nobody takes others
+        wrong = [
+            p
+            for p, v in plan.params.items()
+            if not isinstance(v, Mapping) and p not in {"hops", *OPTIONS}
+        ]
+        if wrong:
+            raise unknown_parameter(", ".join(sorted(parts)), wrong[0], {"hops", *OPTIONS})
+
 
 def _parameters(parts):
     "What those of the strategies take that are neither criteria nor anybody else's, and would not look at more."
-    own = {n for n in parts if "+" not in n and "*" not in n and n not in CRITERIA and (get_strategy(n.split("@")[0]).pick.__module__ or "").startswith("graphsel.")}
+    own = {
+        n
+        for n in parts
+        if "+" not in n
+        and "*" not in n
+        and n not in CRITERIA
+        and (get_strategy(n.split("@")[0]).pick.__module__ or "").startswith("graphsel.")
+    }
     return {n: {"hops", *OPTIONS} if "active:" in n else {"hops"} for n in own}
 
 # %% ../../nbs/09_benchmark/02_protocol.ipynb #2754e00c
-def parts_of(strategy:str # "variance", "active:bald", "variance+active:bald"
-            ) -> tuple[str, ...]: # the names whose parameters it takes
+def parts_of(
+    strategy: str,  # "variance", "active:bald", "variance+active:bald"
+) -> tuple[str, ...]:  # the names whose parameters it takes
     "A strategy and, of a learner, who chooses the start, who the rest, and who cuts the candidates."
-    if "active:" not in strategy: return (strategy,)
+    if "active:" not in strategy:
+        return (strategy,)
     parts = [learner(strategy)[0].name, *learner_parts(strategy)[1:3]]
     return (strategy, *(p for p in parts if p))
 
 # %% ../../nbs/09_benchmark/02_protocol.ipynb #b630a893
-def own_params(plan:Plan, # the plan
-               strategy:str # which strategy
-              ) -> dict: # for its `Problem`
+def own_params(
+    plan: Plan,  # the plan
+    strategy: str,  # which strategy
+) -> dict:  # for its `Problem`
     "The parameters one strategy is given: those for all, those of the criteria, and its own."
     shared = {k: v for k, v in plan.params.items() if not isinstance(v, Mapping) or k in CRITERIA}
-    return shared | {k: v for p in parts_of(strategy) if p not in CRITERIA for k, v in plan.params.get(p, {}).items()}
+    return shared | {
+        k: v
+        for p in parts_of(strategy)
+        if p not in CRITERIA
+        for k, v in plan.params.get(p, {}).items()
+    }
 
 # %% ../../nbs/09_benchmark/02_protocol.ipynb #bfee2031
 @dataclass(frozen=True)
 class Task:
     "One learning curve."
+
     strategy: str
     model: str
     noise: float
-    seed: int # of the draws
-    split: int|None = None # which perturbations are hidden; None = seed
-    repeat: int = 0 # of this split
-    graph: str = "" # name of the graph; "" = the first
+    seed: int  # of the draws
+    split: int | None = None  # which perturbations are hidden; None = seed
+    repeat: int = 0  # of this split
+    graph: str = ""  # name of the graph; "" = the first
     noise_kind: str = "none"
 
     def __post_init__(self):
-        if self.split is None: object.__setattr__(self, "split", self.seed)
+        if self.split is None:
+            object.__setattr__(self, "split", self.seed)
+
     @property
-    def key(self) -> str: return sha1(self.strategy, self.model, self.graph, self.noise_kind, self.noise, self.split, self.repeat)[:16]
+    def key(self) -> str:
+        return sha1(
+            self.strategy,
+            self.model,
+            self.graph,
+            self.noise_kind,
+            self.noise,
+            self.split,
+            self.repeat,
+        )[:16]
 
 # %% ../../nbs/09_benchmark/02_protocol.ipynb #a8a914b3
-def tasks(plan:Plan, # the plan
-          graphs:Collection[str]=("",) # names of the graphs
-         ) -> list[Task]: # in a fixed order: what can be shared lies side by side
+def tasks(
+    plan: Plan,  # the plan
+    graphs: Collection[str] = ("",),  # names of the graphs
+) -> list[Task]:  # in a fixed order: what can be shared lies side by side
     "All tasks of a plan."
-    levels = dict.fromkeys((kind if n else "none", float(n)) for kind in plan.noise_kinds for n in plan.noise)
-    draws = {s: max(plan.repeats, plan.random_draws) if s == "random" else plan.repeats for s in plan.strategies}
-    return [Task(s, m, n, k + plan.seeds*r, k, r, g, kind) for k in range(plan.seeds) for g in graphs for kind, n in levels
-            for r in range(max(draws.values())) for s in plan.strategies if r < draws[s] for m in plan.models]
+    levels = dict.fromkeys(
+        (kind if n else "none", float(n)) for kind in plan.noise_kinds for n in plan.noise
+    )
+    draws = {
+        s: max(plan.repeats, plan.random_draws) if s == "random" else plan.repeats
+        for s in plan.strategies
+    }
+    return [
+        Task(s, m, n, k + plan.seeds * r, k, r, g, kind)
+        for k in range(plan.seeds)
+        for g in graphs
+        for kind, n in levels
+        for r in range(max(draws.values()))
+        for s in plan.strategies
+        if r < draws[s]
+        for m in plan.models
+    ]

@@ -46,55 +46,107 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class Bench:
     "What every task of a comparison shares."
-    screen: "ad.AnnData" # rows: the perturbations that can be compared
-    graphs: dict # name -> graph over their genes
-    left_out: tuple = () # perturbations of the screen whose genes a graph lacks
+
+    screen: "ad.AnnData"  # rows: the perturbations that can be compared
+    graphs: dict  # name -> graph over their genes
+    left_out: tuple = ()  # perturbations of the screen whose genes a graph lacks
     shelves: dict = field(default_factory=dict, repr=False)
 
     @property
-    def names(self) -> list: return sorted(self.screen.obs_names)
+    def names(self) -> list:
+        return sorted(self.screen.obs_names)
+
     @property
-    def graph(self) -> Graphs: return next(iter(self.graphs.values()))
-    def graph_of(self, task:Task) -> Graphs: return self.graphs[task.graph] if task.graph else self.graph
-    def __getstate__(self): return {**self.__dict__, "shelves": {}}
+    def graph(self) -> Graphs:
+        return next(iter(self.graphs.values()))
+
+    def graph_of(self, task: Task) -> Graphs:
+        return self.graphs[task.graph] if task.graph else self.graph
+
+    def __getstate__(self):
+        return {**self.__dict__, "shelves": {}}
+
     @cached_property
-    def parts(self) -> dict: # fingerprints of the screen and of the graphs
+    def parts(self) -> dict:  # fingerprints of the screen and of the graphs
         graphs = [part for pair in self.graphs.items() for part in pair]
-        return {"screen": fingerprint(self.screen, "screen"), "graphs": fingerprint(graphs, "graphs")}
+        return {
+            "screen": fingerprint(self.screen, "screen"),
+            "graphs": fingerprint(graphs, "graphs"),
+        }
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #75e85119
-def on_shelf(shelf:OrderedDict, key, # where, and under which name
-             make:Callable, limit:int): # how it is made; how many are kept
+def on_shelf(
+    shelf: OrderedDict,
+    key,  # where, and under which name
+    make: Callable,
+    limit: int,
+):  # how it is made; how many are kept
     "The value of `make()`, made once as long as it is among the last `limit` used."
     value = shelf.pop(key) if key in shelf else make()
     shelf[key] = value
-    while len(shelf) > limit: shelf.popitem(last=False)
+    while len(shelf) > limit:
+        shelf.popitem(last=False)
     return value
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #4ddc2adc
-def name_graphs(graph:Graphs|Mapping[str, Graphs]|Sequence[Graphs] # one graph (or set), or several to compare
-               ) -> dict: # name -> graph
+def name_graphs(
+    graph: Graphs
+    | Mapping[str, Graphs]
+    | Sequence[Graphs],  # one graph (or set), or several to compare
+) -> dict:  # name -> graph
     "Graphs by name. Raises `GraphselError` for things that are no graphs, or two of one name."
-    title = lambda g: "+".join([o.source.get("name", "graph") for o in g.graphs] + [p.name for p in g.priors]) if isinstance(g, Graphs) else type(g).__name__
-    found = list(graph.items()) if isinstance(graph, Mapping) else [(title(g), g) for g in ([graph] if isinstance(graph, Graphs) else graph)]
+    title = lambda g: (
+        "+".join([o.source.get("name", "graph") for o in g.graphs] + [p.name for p in g.priors])
+        if isinstance(g, Graphs)
+        else type(g).__name__
+    )
+    found = (
+        list(graph.items())
+        if isinstance(graph, Mapping)
+        else [(title(g), g) for g in ([graph] if isinstance(graph, Graphs) else graph)]
+    )
     names = [str(k) for k, _ in found]
-    if not found: raise GraphselError("no graph given; give at least one")
+    if not found:
+        raise GraphselError("no graph given; give at least one")
     for k, g in found:
-        if not isinstance(g, Graphs): raise GraphselError(f"{k} is no graph; give one graph, a list of graphs, or a dict of named graphs")
-    if len(set(names)) < len(names): raise GraphselError(f"two graphs are called {name_some(sorted({n for n in names if names.count(n) > 1}))}; give a dict of names and graphs")
+        if not isinstance(g, Graphs):
+            raise GraphselError(
+                f"{k} is no graph; give one graph, a list of graphs, or a dict of named graphs"
+            )
+    if len(set(names)) < len(names):
+        raise GraphselError(
+            f"two graphs are called {name_some(sorted({n for n in names if names.count(n) > 1}))}; give a dict of names and graphs"
+        )
     return dict(zip(names, (g for _, g in found)))
 
-def make_bench(screen:"ad.AnnData", # a screen
-               graph:Graphs|Mapping[str, Graphs]|Sequence[Graphs] # one graph (or set), or several to compare
-              ) -> Bench:
+
+def make_bench(
+    screen: "ad.AnnData",  # a screen
+    graph: Graphs
+    | Mapping[str, Graphs]
+    | Sequence[Graphs],  # one graph (or set), or several to compare
+) -> Bench:
     "Match a screen with its graphs: each is induced on the perturbed genes. Raises `GraphselError` when hardly any is left."
-    graphs, names = name_graphs(graph), sorted(n for n in check_screen(screen).obs_names if perturbed_genes(n)) # a control row has no genes
+    graphs, names = (
+        name_graphs(graph),
+        sorted(n for n in check_screen(screen).obs_names if perturbed_genes(n)),
+    )  # a control row has no genes
     known = [n for n in names if all(p in g for p in perturbed_genes(n) for g in graphs.values())]
     kept = set(known)
     lost = tuple(n for n in names if n not in kept)
-    if len(known) < 4: raise GraphselError(f"only {len(known)} of {len(names)} perturbations are in the graph (missing: {name_some(lost)}); are both named by the same kind of symbol?")
-    if lost: log.warning("%d of %d perturbations are not in %s and are left out: %s", len(lost), len(names), "the graph" if len(graphs) == 1 else "all graphs", name_some(lost))
-    picked_rows(screen, known) # refuses values that are not finite, or no responses at all
+    if len(known) < 4:
+        raise GraphselError(
+            f"only {len(known)} of {len(names)} perturbations are in the graph (missing: {name_some(lost)}); are both named by the same kind of symbol?"
+        )
+    if lost:
+        log.warning(
+            "%d of %d perturbations are not in %s and are left out: %s",
+            len(lost),
+            len(names),
+            "the graph" if len(graphs) == 1 else "all graphs",
+            name_some(lost),
+        )
+    picked_rows(screen, known)  # refuses values that are not finite, or no responses at all
     genes = {p for n in known for p in perturbed_genes(n)}
     return Bench(screen[known].copy(), {k: g.align(genes)[0] for k, g in graphs.items()}, lost)
 
@@ -102,131 +154,217 @@ def make_bench(screen:"ad.AnnData", # a screen
 @dataclass(frozen=True, eq=False)
 class Setting:
     "One split of one graph."
-    pool: list # may be picked
-    test: list # will be predicted
-    revealed: "ad.AnnData" # the pool's outcomes
-    graph: Graphs # what strategies see
-    model_graph: Graphs # what models see
-    scale: np.ndarray|None # unit of the errors, one per response
+
+    pool: list  # may be picked
+    test: list  # will be predicted
+    revealed: "ad.AnnData"  # the pool's outcomes
+    graph: Graphs  # what strategies see
+    model_graph: Graphs  # what models see
+    scale: np.ndarray | None  # unit of the errors, one per response
     models: OrderedDict = field(default_factory=OrderedDict, repr=False)
     scores: OrderedDict = field(default_factory=OrderedDict, repr=False)
     picks: OrderedDict = field(default_factory=OrderedDict, repr=False)
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #2088655f
-def make_setting(plan:Plan, bench:Bench, task:Task) -> Setting:
+def make_setting(plan: Plan, bench: Bench, task: Task) -> Setting:
     "The split of a task. Raises `GraphselError` for a pool smaller than the largest budget."
-    pool, test = split_perturbations(bench.names, plan.test_fraction, child_rng(plan.seed, "split", task.split))
-    if plan.budgets[-1] > len(pool): raise GraphselError(f"the largest budget is {plan.budgets[-1]:,} but the pool has {len(pool):,} perturbations; lower it")
+    pool, test = split_perturbations(
+        bench.names, plan.test_fraction, child_rng(plan.seed, "split", task.split)
+    )
+    if plan.budgets[-1] > len(pool):
+        raise GraphselError(
+            f"the largest budget is {plan.budgets[-1]:,} but the pool has {len(pool):,} perturbations; lower it"
+        )
     graph, revealed = bench.graph_of(task), bench.screen[pool].copy()
-    seen = disturb(graph, task.noise, task.noise_kind, child_rng(plan.seed, "noise", task.noise_kind, task.split, round(task.noise*1e6)))
+    seen = disturb(
+        graph,
+        task.noise,
+        task.noise_kind,
+        child_rng(plan.seed, "noise", task.noise_kind, task.split, round(task.noise * 1e6)),
+    )
     scale = np.asarray(revealed.X, float).std(axis=0) if plan.standardize else None
-    return Setting(pool, test, revealed, seen, graph if plan.noise_on == "selector" else seen, None if scale is None else np.where(scale > 0, scale, 1.0))
+    return Setting(
+        pool,
+        test,
+        revealed,
+        seen,
+        graph if plan.noise_on == "selector" else seen,
+        None if scale is None else np.where(scale > 0, scale, 1.0),
+    )
 
-def setting_of(plan:Plan, bench:Bench, task:Task) -> Setting:
+
+def setting_of(plan: Plan, bench: Bench, task: Task) -> Setting:
     "The same, from the shelf where it is there."
     key = (plan_key(plan), task.split, task.graph, task.noise_kind, task.noise)
-    return on_shelf(bench.shelves.setdefault("settings", OrderedDict()), key, lambda: make_setting(plan, bench, task), 2)
+    return on_shelf(
+        bench.shelves.setdefault("settings", OrderedDict()),
+        key,
+        lambda: make_setting(plan, bench, task),
+        2,
+    )
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #be995510
-def plan_key(plan:Plan) -> str: # 40 hex digits
+def plan_key(plan: Plan) -> str:  # 40 hex digits
     "The hash that names a plan."
     return plan.key
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #713aeccd
 class Fitter:
     "Trains the model of a task on picked perturbations; sees the pool's outcomes only."
-    def __init__(self, model:str, params:dict, setting:Setting, seeds:tuple): # seeds: of the run, split, repeat
-        self.model, self.params, self.setting, self.seeds = model, params, setting, seeds
-        self.borrowed = 0.0 # seconds that others had spent on what was found on the shelf
 
-    def __call__(self, names:Sequence[str], rng:np.random.Generator|None=None):
+    def __init__(
+        self, model: str, params: dict, setting: Setting, seeds: tuple
+    ):  # seeds: of the run, split, repeat
+        self.model, self.params, self.setting, self.seeds = model, params, setting, seeds
+        self.borrowed = 0.0  # seconds that others had spent on what was found on the shelf
+
+    def __call__(self, names: Sequence[str], rng: np.random.Generator | None = None):
         "The model trained on `names`. Without `rng` its seed is the same for every strategy."
-        if rng is not None: return self._train(sorted(names), rng)
+        if rng is not None:
+            return self._train(sorted(names), rng)
         model, seconds, new = self.fitted(names)
         self.borrowed += 0.0 if new else seconds
         return model
 
-    def fitted(self, names:Sequence[str]) -> tuple: # the model, the seconds it took, whether it was trained just now
+    def fitted(
+        self, names: Sequence[str]
+    ) -> tuple:  # the model, the seconds it took, whether it was trained just now
         "The model of these picks, from the shelf where it is there."
         names, new = sorted(names), []
+
         def make():
             started = time.perf_counter()
             seed, split, repeat = self.seeds
-            model = self._train(names, child_rng(seed, "fit", self.model, split, len(names), *([repeat] if repeat else [])))
+            model = self._train(
+                names,
+                child_rng(
+                    seed, "fit", self.model, split, len(names), *([repeat] if repeat else [])
+                ),
+            )
             new.append(True)
             return model, time.perf_counter() - started
-        model, seconds = on_shelf(self.setting.models, (self.model, self.seeds, tuple(names)), make, 8)
+
+        model, seconds = on_shelf(
+            self.setting.models, (self.model, self.seeds, tuple(names)), make, 8
+        )
         return model, seconds, bool(new)
 
-    def _train(self, names, rng): return make_model(self.model, **self.params).fit(self.setting.revealed, self.setting.model_graph, perturbations=names, random_state=rng)
+    def _train(self, names, rng):
+        return make_model(self.model, **self.params).fit(
+            self.setting.revealed, self.setting.model_graph, perturbations=names, random_state=rng
+        )
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #6bc55560
-def set_up(plan:Plan, # the plan
-           bench:Bench, # what is shared
-           task:Task # which curve
-          ) -> tuple[Problem, list, "ad.AnnData"]: # the problem (without a model), the test names, the revealed screen
+def set_up(
+    plan: Plan,  # the plan
+    bench: Bench,  # what is shared
+    task: Task,  # which curve
+) -> tuple[
+    Problem, list, "ad.AnnData"
+]:  # the problem (without a model), the test names, the revealed screen
     "What a strategy is given: pool, targets, graph, and a way to fit that sees only what was picked."
     s = setting_of(plan, bench, task)
-    fit = Fitter(task.model, plan.model_params.get(task.model, {}), s, (plan.seed, task.split, task.repeat))
+    fit = Fitter(
+        task.model, plan.model_params.get(task.model, {}), s, (plan.seed, task.split, task.repeat)
+    )
     targets = s.test if plan.targets == "heldout" else sorted(s.pool + s.test)
-    return Problem(s.graph, s.pool, targets, fit=fit, params=own_params(plan, task.strategy)), s.test, s.revealed
+    return (
+        Problem(s.graph, s.pool, targets, fit=fit, params=own_params(plan, task.strategy)),
+        s.test,
+        s.revealed,
+    )
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #b3cee16e
-def check_inputs(plan:Plan, bench:Bench) -> None:
+def check_inputs(plan: Plan, bench: Bench) -> None:
     "Raise `GraphselError` now for what would fail in every task: a pool too small, a model without what it needs, a parameter no criterion knows."
-    for s in plan.strategies: _check_learner(plan, bench, s)
-    for m, params in plan.model_params.items(): _check_model(m, params, bench)
+    for s in plan.strategies:
+        _check_learner(plan, bench, s)
+    for m, params in plan.model_params.items():
+        _check_model(m, params, bench)
     for name, graph in bench.graphs.items():
         problem, _, _ = set_up(plan, bench, Task("random", plan.models[0], 0.0, 0, graph=name))
-        if "transfer" in plan.models: sources_of(plan.model_params.get("transfer", {}).get("prior"), graph, bench.screen.var_names)
+        if "transfer" in plan.models:
+            sources_of(
+                plan.model_params.get("transfer", {}).get("prior"), graph, bench.screen.var_names
+            )
         for s in plan.strategies:
             params = own_params(plan, s)
-            if params and (s in CRITERIA or is_mixture(s)): make_criterion(s, problem.graph, problem.candidates[:20], problem.candidates[:20], **params)
+            if params and (s in CRITERIA or is_mixture(s)):
+                make_criterion(
+                    s, problem.graph, problem.candidates[:20], problem.candidates[:20], **params
+                )
+
 
 def _check_learner(plan, bench, name):
     "Raise for a learner that its shortlist, its sources or a model leave without what it needs."
-    if "active:" not in name: return
+    if "active:" not in name:
+        return
     _, rule, _, m = learner_parts(name)
     batch = int(np.diff(round_sizes(plan.budgets, plan.rounds, plan.initial)).max(initial=0))
-    if m is not None and batch > m: raise GraphselError(f"'{name}': a round of {batch:,} does not fit a shortlist of {m:,}; make the list longer or the rounds smaller")
+    if m is not None and batch > m:
+        raise GraphselError(
+            f"'{name}': a round of {batch:,} does not fit a shortlist of {m:,}; make the list longer or the rounds smaller"
+        )
     points = RULES[rule].points if rule in RULES else None
     bare = [k for k, g in bench.graphs.items() if not g.priors]
     if points is priors_only and bare and own_params(plan, name).get("graphs") is False:
-        raise GraphselError(f"'{name}' has nothing to look at: {name_some(bare)} has no prior, and graphs=false leaves the graph out; give a prior, or leave that parameter out")
+        raise GraphselError(
+            f"'{name}' has nothing to look at: {name_some(bare)} has no prior, and graphs=false leaves the graph out; give a prior, or leave that parameter out"
+        )
     for model in plan.models:
         untrained = make_model(model, **plan.model_params.get(model, {}))
-        asks = points in (hidden, wide_hidden) or (rule == "active:bald" and not hasattr(untrained, "posterior_variance"))
+        asks = points in (hidden, wide_hidden) or (
+            rule == "active:bald" and not hasattr(untrained, "posterior_variance")
+        )
         if asks and not has_features(untrained):
             fit = [m for m in MODELS if has_features(make_model(m))]
-            raise GraphselError(f"'{name}' looks at the features of a model, and '{model}' has none; use {name_some(fit, 9)}, or another strategy")
+            raise GraphselError(
+                f"'{name}' looks at the features of a model, and '{model}' has none; use {name_some(fit, 9)}, or another strategy"
+            )
 
-def has_features(model:ResponseModel # trained or not
-                ) -> bool: # its `features` answer
+
+def has_features(
+    model: ResponseModel,  # trained or not
+) -> bool:  # its `features` answer
     "Whether a learner can ask a model for features; a model that stands on another one has those of that one."
     inner = model._new_base() if isinstance(model, Additive) else model
     return type(inner).features is not ResponseModel.features
 
+
 def _check_model(name, params, bench):
     "Raise for parameters that a model refuses when it is trained; networks are asked, others trained on a few rows."
-    if not params or not MODELS[name].__module__.startswith("graphsel."): return # what is not ours may take long
+    if not params or not MODELS[name].__module__.startswith("graphsel."):
+        return  # what is not ours may take long
     model = make_model(name, **params)
-    if isinstance(model, GEARS): return _check_settings(model)
-    if isinstance(model, GNN): return check_network(model)
-    if name == "transfer": return # `sources_of` is asked for each graph
-    try: model.fit(bench.screen, bench.graph, perturbations=bench.names[:4], random_state=0)
-    except GraphselError: raise
-    except Exception as e: raise GraphselError(f"the model '{name}' cannot be trained with the parameters {shorten(str(params), 200)}: {e}") from e
+    if isinstance(model, GEARS):
+        return _check_settings(model)
+    if isinstance(model, GNN):
+        return check_network(model)
+    if name == "transfer":
+        return  # `sources_of` is asked for each graph
+    try:
+        model.fit(bench.screen, bench.graph, perturbations=bench.names[:4], random_state=0)
+    except GraphselError:
+        raise
+    except Exception as e:
+        raise GraphselError(
+            f"the model '{name}' cannot be trained with the parameters {shorten(str(params), 200)}: {e}"
+        ) from e
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #8ca5d5f6
 @dataclass(frozen=True, eq=False)
 class Picks:
     "What a strategy had measured at one budget."
+
     budget: int
     names: list
     round: int
-    seconds: float # to choose, model fits of earlier rounds included
+    seconds: float  # to choose, model fits of earlier rounds included
 
-def one_shot_picks(problem:Problem, name:str, budgets:Sequence[int], rng:np.random.Generator) -> Iterator[Picks]:
+
+def one_shot_picks(
+    problem: Problem, name: str, budgets: Sequence[int], rng: np.random.Generator
+) -> Iterator[Picks]:
     "The picks of a one-shot strategy at each budget."
     found, children = get_strategy(name), rng.spawn(len(budgets))
     s, spent = None, 0.0
@@ -238,7 +376,9 @@ def one_shot_picks(problem:Problem, name:str, budgets:Sequence[int], rng:np.rand
         yield Picks(b, list(s.genes[:b]), 0, spent)
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #4d56ae6a
-def active_picks(problem:Problem, name:str, plan:Plan, rng:np.random.Generator) -> Iterator[Picks]:
+def active_picks(
+    problem: Problem, name: str, plan: Plan, rng: np.random.Generator
+) -> Iterator[Picks]:
     "The picks of a learner at each budget; a budget between two rounds is a prefix of the later one."
     todo, borrowed = list(plan.budgets), 0.0
     for r in rounds(problem, name, round_sizes(plan.budgets, plan.rounds, plan.initial), rng):
@@ -248,22 +388,32 @@ def active_picks(problem:Problem, name:str, plan:Plan, rng:np.random.Generator) 
         borrowed = getattr(problem.fit, "borrowed", 0.0)
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #feac409f
-def picks_of(plan:Plan, bench:Bench, task:Task, problem:Problem) -> Iterator[Picks]: # one for each budget
+def picks_of(
+    plan: Plan, bench: Bench, task: Task, problem: Problem
+) -> Iterator[Picks]:  # one for each budget
     "The picks of a task; those of a one-shot strategy are found once for all models."
-    rng = child_rng(plan.seed, "pick", task.split, task.repeat) # neither the model nor the strategy: compared on the same draws
-    if "active:" in task.strategy: return active_picks(problem, task.strategy, plan, rng)
+    rng = child_rng(
+        plan.seed, "pick", task.split, task.repeat
+    )  # neither the model nor the strategy: compared on the same draws
+    if "active:" in task.strategy:
+        return active_picks(problem, task.strategy, plan, rng)
     find = lambda: list(one_shot_picks(problem, task.strategy, plan.budgets, rng))
-    return iter(on_shelf(setting_of(plan, bench, task).picks, (task.strategy, task.repeat), find, 64))
+    return iter(
+        on_shelf(setting_of(plan, bench, task).picks, (task.strategy, task.repeat), find, 64)
+    )
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #150f4ee7
-def split_perturbations(names:Iterable[str], # perturbations
-                        test_fraction:float=0.2, # share that is hidden
-                        random_state:RandomState=None # seed or generator
-                       ) -> tuple[list[str], list[str]]: # pool, test; each sorted
+def split_perturbations(
+    names: Iterable[str],  # perturbations
+    test_fraction: float = 0.2,  # share that is hidden
+    random_state: RandomState = None,  # seed or generator
+) -> tuple[list[str], list[str]]:  # pool, test; each sorted
     "A random split by perturbation. Raises `GraphselError` when a part would be empty."
     names = sorted(set(names))
-    n_test = round(test_fraction*len(names)) if np.isfinite(test_fraction) else 0
+    n_test = round(test_fraction * len(names)) if np.isfinite(test_fraction) else 0
     if not 0 < n_test < len(names):
-        raise GraphselError(f"cannot hide {test_fraction:.0%} of {len(names)} perturbations: a part would be empty; change test_fraction or give more")
+        raise GraphselError(
+            f"cannot hide {test_fraction:.0%} of {len(names)} perturbations: a part would be empty; change test_fraction or give more"
+        )
     order = as_rng(random_state).permutation(len(names))
     return sorted(names[i] for i in order[n_test:]), sorted(names[i] for i in order[:n_test])

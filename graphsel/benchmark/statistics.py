@@ -27,225 +27,395 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #bf746a87
-CURVE = ["model", "graph", "noise_kind", "noise", "targets"] # what belongs to one set of curves
+CURVE = ["model", "graph", "noise_kind", "noise", "targets"]  # what belongs to one set of curves
 
-def completed(results:"pd.DataFrame" # a result table
-             ) -> "pd.DataFrame": # rows without failure, with every column the functions below ask for
+
+def completed(
+    results: "pd.DataFrame",  # a result table
+) -> "pd.DataFrame":  # rows without failure, with every column the functions below ask for
     "The rows that hold a result. Raises `GraphselError` where the key columns are missing."
     missing = [c for c in ("strategy", "seed", "budget") if c not in results]
-    if missing: raise GraphselError(f"no column {', '.join(missing)}; give the result table of a comparison")
+    if missing:
+        raise GraphselError(
+            f"no column {', '.join(missing)}; give the result table of a comparison"
+        )
     results = filled(results)
     return results[results["status"] == "ok"]
 
-def filled(results:"pd.DataFrame" # with at least the columns strategy, seed and budget
-          ) -> "pd.DataFrame": # the same rows, with every column the functions below ask for
+
+def filled(
+    results: "pd.DataFrame",  # with at least the columns strategy, seed and budget
+) -> "pd.DataFrame":  # the same rows, with every column the functions below ask for
     "What a table does not say is taken as plain: one model, one graph, no noise, a split for each seed."
-    plain = {"model": "", "graph": "", "noise_kind": "none", "noise": 0.0, "targets": "all", "split": results["seed"],
-             "round": 0, "picks": "", "status": "ok"}
+    plain = {
+        "model": "",
+        "graph": "",
+        "noise_kind": "none",
+        "noise": 0.0,
+        "targets": "all",
+        "split": results["seed"],
+        "round": 0,
+        "picks": "",
+        "status": "ok",
+    }
     return results.assign(**{c: v for c, v in plain.items() if c not in results})
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #f11e0d02
-_KEYS = ("seed", "budget", "noise") # never missing; the first two are whole numbers
-_NUMBERS = (*_KEYS, "split", "round", "mean", "ci_low", "ci_high", "ratio_to_random", "p_holm", "budget_saved", *LOWER_IS_BETTER)
-_TEXTS = ("strategy", "model", "graph", "noise_kind", "targets", "status", "error", "picks", "picks_sha1", "metric")
+_KEYS = ("seed", "budget", "noise")  # never missing; the first two are whole numbers
+_NUMBERS = (
+    *_KEYS,
+    "split",
+    "round",
+    "mean",
+    "ci_low",
+    "ci_high",
+    "ratio_to_random",
+    "p_holm",
+    "budget_saved",
+    *LOWER_IS_BETTER,
+)
+_TEXTS = (
+    "strategy",
+    "model",
+    "graph",
+    "noise_kind",
+    "targets",
+    "status",
+    "error",
+    "picks",
+    "picks_sha1",
+    "metric",
+)
 
-def check_values(table:"pd.DataFrame", # results of a comparison or their summary, as read
-                 path:str|Path # for messages
-                ) -> "pd.DataFrame": # an empty text where a text is missing
+
+def check_values(
+    table: "pd.DataFrame",  # results of a comparison or their summary, as read
+    path: str | Path,  # for messages
+) -> "pd.DataFrame":  # an empty text where a text is missing
     "The table, its columns of the kinds that `compare` writes. Raises `GraphselError` for a value of another kind."
     import pandas as pd
-    numbers = {c: pd.to_numeric(table[c], errors="coerce").astype(float) for c in _NUMBERS if c in table}
+
+    numbers = {
+        c: pd.to_numeric(table[c], errors="coerce").astype(float) for c in _NUMBERS if c in table
+    }
     for c, v in numbers.items():
         wrong = ~(v.abs() < 2**53) if c in _KEYS else v.isna() & table[c].notna()
-        if c in _KEYS[:2]: wrong |= v % 1 != 0
+        if c in _KEYS[:2]:
+            wrong |= v % 1 != 0
         if wrong.any():
             row, value = int(np.argmax(wrong)), shorten(str(table[c][wrong].iloc[0]))
-            raise GraphselError(f"{path}: column '{c}' holds '{value}' in row {row + 1}, which does not fit; resume the comparison to write it anew")
-    texts = {c: table[c].astype(object).where(table[c].notna(), "").astype(str) for c in _TEXTS if c in table}
-    if "strategy" in texts and (texts["strategy"] == "").any(): raise GraphselError(f"{path}: a row names no strategy; resume the comparison to write it anew")
-    return table.assign(**texts, **{c: v for c, v in numbers.items() if table[c].dtype.kind not in "iuf"})
+            raise GraphselError(
+                f"{path}: column '{c}' holds '{value}' in row {row + 1}, which does not fit; resume the comparison to write it anew"
+            )
+    texts = {
+        c: table[c].astype(object).where(table[c].notna(), "").astype(str)
+        for c in _TEXTS
+        if c in table
+    }
+    if "strategy" in texts and (texts["strategy"] == "").any():
+        raise GraphselError(
+            f"{path}: a row names no strategy; resume the comparison to write it anew"
+        )
+    return table.assign(
+        **texts, **{c: v for c, v in numbers.items() if table[c].dtype.kind not in "iuf"}
+    )
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #41a2bb64
-def by_split(results:"pd.DataFrame", # a result table
-             metrics:Sequence[str] # columns of it
-            ) -> "pd.DataFrame": # long: CURVE, metric, strategy, split, budget, value
+def by_split(
+    results: "pd.DataFrame",  # a result table
+    metrics: Sequence[str],  # columns of it
+) -> "pd.DataFrame":  # long: CURVE, metric, strategy, split, budget, value
     "Every metric, averaged over the draws of each split; and the area under each curve, as `<metric>_area` at the last budget."
     import pandas as pd
+
     key = [*CURVE, "strategy", "split", "budget"]
-    long = completed(results).groupby(key, sort=True)[list(metrics)].mean().reset_index().melt(id_vars=key, var_name="metric").dropna(subset="value")
+    long = (
+        completed(results)
+        .groupby(key, sort=True)[list(metrics)]
+        .mean()
+        .reset_index()
+        .melt(id_vars=key, var_name="metric")
+        .dropna(subset="value")
+    )
     curve = [k for k in key if k != "budget"] + ["metric"]
-    areas = [dict(zip(curve, k)) | {"budget": c["budget"].max(), "value": curve_area(c["budget"], c["value"])} for k, c in long.groupby(curve) if len(c) > 1]
+    areas = [
+        dict(zip(curve, k))
+        | {"budget": c["budget"].max(), "value": curve_area(c["budget"], c["value"])}
+        for k, c in long.groupby(curve)
+        if len(c) > 1
+    ]
     areas = pd.DataFrame(areas, columns=long.columns)
-    return pd.concat([long, areas.assign(metric=areas["metric"] + "_area")], ignore_index=True) if len(areas) else long
+    return (
+        pd.concat([long, areas.assign(metric=areas["metric"] + "_area")], ignore_index=True)
+        if len(areas)
+        else long
+    )
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #d265e6fc
-OVERLAP = 0.25 # n_test / n_train where a fifth is hidden
+OVERLAP = 0.25  # n_test / n_train where a fifth is hidden
 
-def overlap_of(results:"pd.DataFrame" # a result table
-              ) -> float: # n_test / n_train; 0: the splits share nothing
+
+def overlap_of(
+    results: "pd.DataFrame",  # a result table
+) -> float:  # n_test / n_train; 0: the splits share nothing
     "By how much splits depend on each other: the largest ratio in the table, `OVERLAP` where it does not say."
     found = completed(results)
-    if not {"n_test", "n_pool"} <= set(found): return OVERLAP
+    if not {"n_test", "n_pool"} <= set(found):
+        return OVERLAP
     test, pool = (found[c].to_numpy(float) for c in ("n_test", "n_pool"))
     known = np.isfinite(test) & (pool > 0)
-    return float((test[known]/pool[known]).max()) if known.any() else OVERLAP
+    return float((test[known] / pool[known]).max()) if known.any() else OVERLAP
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #3ef4da01
-def half_width(n:int|np.ndarray, # splits
-               overlap:float=OVERLAP, # n_test / n_train
-               level:float=0.95 # nominal
-              ) -> np.ndarray: # in standard deviations over splits; NaN for fewer than 2
+def half_width(
+    n: int | np.ndarray,  # splits
+    overlap: float = OVERLAP,  # n_test / n_train
+    level: float = 0.95,  # nominal
+) -> np.ndarray:  # in standard deviations over splits; NaN for fewer than 2
     "Half the width of the interval of a mean over splits that overlap."
     from scipy.stats import t
+
     n = np.asarray(n, float)
     some = np.maximum(n, 2)
-    return np.where(n > 1, t.ppf((1 + level)/2, some - 1)*np.sqrt(1/some + overlap), np.nan)
+    return np.where(n > 1, t.ppf((1 + level) / 2, some - 1) * np.sqrt(1 / some + overlap), np.nan)
 
-def mean_interval(values:"pd.DataFrame", # splits x columns; NaN where there is no result
-                  overlap:float=OVERLAP # n_test / n_train
-                 ) -> np.ndarray: # 2 x columns: low, high
+
+def mean_interval(
+    values: "pd.DataFrame",  # splits x columns; NaN where there is no result
+    overlap: float = OVERLAP,  # n_test / n_train
+) -> np.ndarray:  # 2 x columns: low, high
     "The 95 % interval of each column's mean: `ci_low` and `ci_high` of the summary, the bands of the figures."
-    mean, half = values.mean().to_numpy(float), half_width(values.count(), overlap)*values.std().to_numpy(float)
+    mean, half = (
+        values.mean().to_numpy(float),
+        half_width(values.count(), overlap) * values.std().to_numpy(float),
+    )
     return np.stack([mean - half, mean + half])
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #18c872ce
-def ratio_interval(values:np.ndarray, # one per split
-                   reference:np.ndarray, # the same splits
-                   overlap:float=OVERLAP # n_test / n_train
-                  ) -> tuple[float, float]: # low, high; NaN for fewer than 2 splits
+def ratio_interval(
+    values: np.ndarray,  # one per split
+    reference: np.ndarray,  # the same splits
+    overlap: float = OVERLAP,  # n_test / n_train
+) -> tuple[float, float]:  # low, high; NaN for fewer than 2 splits
     "The 95 % interval of mean(values) / mean(reference), paired by split."
     x, m, n = np.asarray(values, float), np.asarray(reference, float), len(values)
-    if n < 2: return np.nan, np.nan
-    k, (xx, xm, _, mm) = half_width(n, overlap)**2, np.cov(x, m).ravel()
-    a, b, c = m.mean()**2 - k*mm, x.mean()*m.mean() - k*xm, x.mean()**2 - k*xx # a r² - 2 b r + c <= 0
-    if a <= 0: return -np.inf, np.inf
-    root = np.sqrt(max(b*b - a*c, 0.0))
-    return float((b - root)/a), float((b + root)/a)
+    if n < 2:
+        return np.nan, np.nan
+    k, (xx, xm, _, mm) = half_width(n, overlap) ** 2, np.cov(x, m).ravel()
+    a, b, c = (
+        m.mean() ** 2 - k * mm,
+        x.mean() * m.mean() - k * xm,
+        x.mean() ** 2 - k * xx,
+    )  # a r² - 2 b r + c <= 0
+    if a <= 0:
+        return -np.inf, np.inf
+    root = np.sqrt(max(b * b - a * c, 0.0))
+    return float((b - root) / a), float((b + root) / a)
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #1730338f
 DRAWS = 2000
 
+
 @lru_cache(maxsize=8)
-def bootstrap_weights(n:int, # splits
-                      draws:int=DRAWS # resamples
-                     ) -> np.ndarray: # draws x n: how often each split is drawn; rows sum to n
+def bootstrap_weights(
+    n: int,  # splits
+    draws: int = DRAWS,  # resamples
+) -> np.ndarray:  # draws x n: how often each split is drawn; rows sum to n
     "Seeded by `n` alone, so that equal values give equal intervals."
     at = child_rng(0, "bootstrap", n).integers(n, size=(draws, n))
     return np.stack([(at == i).sum(axis=1) for i in range(n)], axis=1).astype(float)
 
-def tail(n:int, # splits
-         level:float=0.95 # nominal
-        ) -> float: # share cut off at each end
+
+def tail(
+    n: int,  # splits
+    level: float = 0.95,  # nominal
+) -> float:  # share cut off at each end
     "The share of draws left out at each end, widened for few splits."
     from scipy.stats import norm, t
-    return float(norm.cdf(-np.sqrt(n/(n - 1))*t.ppf((1 + level)/2, n - 1)))
 
-FEW_SPLITS = 6 # with fewer, the scatter over splits is hardly known
+    return float(norm.cdf(-np.sqrt(n / (n - 1)) * t.ppf((1 + level) / 2, n - 1)))
+
+
+FEW_SPLITS = 6  # with fewer, the scatter over splits is hardly known
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #aa5b6846
-def few_splits(results:"pd.DataFrame" # a result table
-              ) -> str: # one line; empty where there are enough
+def few_splits(
+    results: "pd.DataFrame",  # a result table
+) -> str:  # one line; empty where there are enough
     "What to think of the intervals when there are fewer than six splits."
     n = completed(results)["split"].nunique()
-    if n >= FEW_SPLITS: return ""
-    if n < 2: return f"1 split: there are no intervals; use at least {FEW_SPLITS} seeds"
+    if n >= FEW_SPLITS:
+        return ""
+    if n < 2:
+        return f"1 split: there are no intervals; use at least {FEW_SPLITS} seeds"
     return f"{n} splits: intervals rest on {n} values, so they are wide and rough; use at least {FEW_SPLITS} seeds"
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #18900bf5
-def weighted_means(W:np.ndarray, # draws x splits
-                   X:np.ndarray # splits x columns; NaN where there is no result
-                  ) -> np.ndarray: # draws x columns
+def weighted_means(
+    W: np.ndarray,  # draws x splits
+    X: np.ndarray,  # splits x columns; NaN where there is no result
+) -> np.ndarray:  # draws x columns
     "Mean of each column in each draw, over the splits that have a value."
     known = np.isfinite(X)
     count = W @ known
-    return np.where(count > 0, (W @ np.where(known, X, 0))/np.maximum(count, 1e-9), np.nan)
+    return np.where(count > 0, (W @ np.where(known, X, 0)) / np.maximum(count, 1e-9), np.nan)
 
-def interval(draws:np.ndarray, # draws, or draws x columns
-             n:int # splits behind them
-            ) -> np.ndarray: # 2 (x columns): low, high; NaN for fewer than 2 splits
+
+def interval(
+    draws: np.ndarray,  # draws, or draws x columns
+    n: int,  # splits behind them
+) -> np.ndarray:  # 2 (x columns): low, high; NaN for fewer than 2 splits
     "The expanded percentile interval of bootstrap draws."
-    if n < 2: return np.full((2, *np.shape(draws)[1:]), np.nan)
-    some = np.sort(draws, axis=0) # NaN, where a draw holds no split with a result, goes last
+    if n < 2:
+        return np.full((2, *np.shape(draws)[1:]), np.nan)
+    some = np.sort(draws, axis=0)  # NaN, where a draw holds no split with a result, goes last
     finite = (~np.isnan(some)).sum(axis=0)
-    at = lambda q: np.clip(np.floor(q*finite).astype(int), 0, np.maximum(finite - 1, 0))
+    at = lambda q: np.clip(np.floor(q * finite).astype(int), 0, np.maximum(finite - 1, 0))
     a = tail(n)
     return np.stack([np.take_along_axis(some, np.expand_dims(at(q), 0), 0)[0] for q in (a, 1 - a)])
 
-def bootstrap_interval(values:"pd.DataFrame" # splits x columns; NaN where there is no result
-                      ) -> np.ndarray: # 2 x columns: low, high
+
+def bootstrap_interval(
+    values: "pd.DataFrame",  # splits x columns; NaN where there is no result
+) -> np.ndarray:  # 2 x columns: low, high
     "The interval of each column's mean if splits were independent: `ci_low_naive` and `ci_high_naive`."
     X = values.to_numpy(float)
     return interval(weighted_means(bootstrap_weights(len(X)), X), len(X))
 
-def widened(mean:np.ndarray, # columns
-            drawn:np.ndarray, # draws x columns
-            n:int, # splits behind them
-            overlap:float=OVERLAP # n_test / n_train
-           ) -> np.ndarray: # draws x columns
+
+def widened(
+    mean: np.ndarray,  # columns
+    drawn: np.ndarray,  # draws x columns
+    n: int,  # splits behind them
+    overlap: float = OVERLAP,  # n_test / n_train
+) -> np.ndarray:  # draws x columns
     "Bootstrap draws of means, moved away from the mean until their variance is that of splits that overlap."
-    return mean + np.sqrt(1 + n*overlap)*(drawn - mean)
+    return mean + np.sqrt(1 + n * overlap) * (drawn - mean)
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #8a460c70
-def paired_p(values:np.ndarray, # one per split
-             reference:np.ndarray # the same splits
-            ) -> float:
+def paired_p(
+    values: np.ndarray,  # one per split
+    reference: np.ndarray,  # the same splits
+) -> float:
     "Wilcoxon signed-rank p-value, as if splits were independent; NaN where there is nothing to test."
     from scipy.stats import wilcoxon
-    d = np.asarray(values, float) - np.asarray(reference, float)
-    return float(wilcoxon(d).pvalue) if len(d) > 1 and np.isfinite(d).all() and np.any(d != 0) else float("nan")
 
-def corrected_p(differences:np.ndarray, # one per split
-                overlap:float=OVERLAP # n_test / n_train
-               ) -> float:
+    d = np.asarray(values, float) - np.asarray(reference, float)
+    return (
+        float(wilcoxon(d).pvalue)
+        if len(d) > 1 and np.isfinite(d).all() and np.any(d != 0)
+        else float("nan")
+    )
+
+
+def corrected_p(
+    differences: np.ndarray,  # one per split
+    overlap: float = OVERLAP,  # n_test / n_train
+) -> float:
     "p-value of the corrected resampled t test; NaN where there is nothing to test."
     from scipy.stats import t
+
     d, n = np.asarray(differences, float), len(differences)
-    if n < 2 or not np.isfinite(d).all() or not np.any(d != 0): return float("nan")
-    error = d.std(ddof=1)*np.sqrt(1/n + overlap)
-    return float(2*t.sf(abs(d.mean())/error, n - 1)) if error > 0 else 0.0
+    if n < 2 or not np.isfinite(d).all() or not np.any(d != 0):
+        return float("nan")
+    error = d.std(ddof=1) * np.sqrt(1 / n + overlap)
+    return float(2 * t.sf(abs(d.mean()) / error, n - 1)) if error > 0 else 0.0
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #e58ca8e7
-def holm(p:np.ndarray # p-values; NaN where nothing was tested
-        ) -> np.ndarray: # corrected, in the same order
+def holm(
+    p: np.ndarray,  # p-values; NaN where nothing was tested
+) -> np.ndarray:  # corrected, in the same order
     "Holm's step-down correction for several tests (Holm 1979)."
     p = np.asarray(p, float)
     tested = np.flatnonzero(np.isfinite(p))
     order = tested[np.argsort(p[tested], kind="stable")]
     out = np.full(p.shape, np.nan)
-    out[order] = np.minimum(1, np.maximum.accumulate(p[order]*np.arange(len(order), 0, -1)))
+    out[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))
     return out
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #5041a2c4
-SUMMARY_COLUMNS = ["strategy", "model", "budget", "metric", "mean", "sd", "n", "ci_low", "ci_high", "ratio_to_random", "p_value", "p_holm", "budget_saved",
-                   "saved_at_least", "mean_ratio", "noise", "targets", "graph", "noise_kind", "ratio_low", "ratio_high", "mean_ratio_low", "mean_ratio_high", "saved_low", "saved_high", "mean_p_value", "mean_p_holm",
-                   "difference", "difference_low", "difference_high", "overlap", "ci_low_naive", "ci_high_naive",
-                   "ratio_low_naive", "ratio_high_naive", "mean_ratio_low_naive", "mean_ratio_high_naive",
-                   "saved_low_naive", "saved_high_naive", "p_value_naive", "mean_p_value_naive"]
+SUMMARY_COLUMNS = [
+    "strategy",
+    "model",
+    "budget",
+    "metric",
+    "mean",
+    "sd",
+    "n",
+    "ci_low",
+    "ci_high",
+    "ratio_to_random",
+    "p_value",
+    "p_holm",
+    "budget_saved",
+    "saved_at_least",
+    "mean_ratio",
+    "noise",
+    "targets",
+    "graph",
+    "noise_kind",
+    "ratio_low",
+    "ratio_high",
+    "mean_ratio_low",
+    "mean_ratio_high",
+    "saved_low",
+    "saved_high",
+    "mean_p_value",
+    "mean_p_holm",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "overlap",
+    "ci_low_naive",
+    "ci_high_naive",
+    "ratio_low_naive",
+    "ratio_high_naive",
+    "mean_ratio_low_naive",
+    "mean_ratio_high_naive",
+    "saved_low_naive",
+    "saved_high_naive",
+    "p_value_naive",
+    "mean_p_value_naive",
+]
 
-def summarize(results:"pd.DataFrame", # the result table
-              metrics:Sequence[str]|None=None # None: all that the table has values for
-             ) -> "pd.DataFrame": # one row per strategy, budget and metric of each set of curves
+
+def summarize(
+    results: "pd.DataFrame",  # the result table
+    metrics: Sequence[str] | None = None,  # None: all that the table has values for
+) -> "pd.DataFrame":  # one row per strategy, budget and metric of each set of curves
     "Means, intervals, ratios to random, paired tests and budget saved. Raises `GraphselError` for an unknown metric."
     import pandas as pd
+
     for m in metrics or ():
-        if m not in LOWER_IS_BETTER: raise unknown_name("metric", m, LOWER_IS_BETTER)
+        if m not in LOWER_IS_BETTER:
+            raise unknown_name("metric", m, LOWER_IS_BETTER)
     metrics = [m for m in metrics or LOWER_IS_BETTER if m in results and results[m].notna().any()]
-    if not metrics: return pd.DataFrame(columns=SUMMARY_COLUMNS)
+    if not metrics:
+        return pd.DataFrame(columns=SUMMARY_COLUMNS)
     overlap, rows = overlap_of(results), []
     for key, b in by_split(results, metrics).groupby([*CURVE, "metric"], sort=True):
-        table = b.pivot(index="split", columns=["strategy", "budget"], values="value").sort_index(axis=1)
-        rows += [dict(zip([*CURVE, "metric"], key)) | row for row in _block(table, key[-1], overlap)]
+        table = b.pivot(index="split", columns=["strategy", "budget"], values="value").sort_index(
+            axis=1
+        )
+        rows += [
+            dict(zip([*CURVE, "metric"], key)) | row for row in _block(table, key[-1], overlap)
+        ]
     table = _with_holm(pd.DataFrame(rows).assign(overlap=overlap))
     order = ["metric", "model", "graph", "noise_kind", "noise", "strategy", "budget"]
     return table[SUMMARY_COLUMNS].sort_values(order, ignore_index=True)
+
 
 def _with_holm(table):
     "One family for each metric of a set of curves: of all its rows, and of its strategies."
     family = [table[c] for c in (*CURVE, "metric")]
     corrected = lambda v: holm(v.to_numpy())
-    whole = table.groupby([*CURVE, "metric", "strategy"])["mean_p_value"].first() # the same at each budget
+    whole = table.groupby([*CURVE, "metric", "strategy"])[
+        "mean_p_value"
+    ].first()  # the same at each budget
     whole = whole.groupby(level=[*CURVE, "metric"]).transform(corrected).rename("mean_p_holm")
-    return table.assign(p_holm=table.groupby(family)["p_value"].transform(corrected)).join(whole, on=whole.index.names)
+    return table.assign(p_holm=table.groupby(family)["p_value"].transform(corrected)).join(
+        whole, on=whole.index.names
+    )
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #9e761e1e
 def _block(table, metric, overlap):
@@ -253,7 +423,9 @@ def _block(table, metric, overlap):
     reference = table["random"] if "random" in table.columns.get_level_values(0) else None
     for name in table.columns.get_level_values(0).unique():
         values = table[name].dropna(how="all")
-        pair = None if reference is None else values.align(reference.dropna(how="all"), join="inner")
+        pair = (
+            None if reference is None else values.align(reference.dropna(how="all"), join="inner")
+        )
         yield from _curve_rows(name, values, pair, metric, overlap)
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #59ae67cc
@@ -263,238 +435,396 @@ def _curve_rows(name, values, pair, metric, overlap):
     versus = _versus(*pair, metric, overlap) if pair is not None and pair[0].size else {}
     for i, b in enumerate(values.columns.to_numpy()):
         v = values[b].dropna()
-        yield {"strategy": name, "budget": b, "mean": v.mean(), "sd": v.std(), "n": len(v), "ci_low": low[i], "ci_high": high[i],
-               "ci_low_naive": naive[0, i], "ci_high_naive": naive[1, i], **versus.get(b, NOTHING)}
+        yield {
+            "strategy": name,
+            "budget": b,
+            "mean": v.mean(),
+            "sd": v.std(),
+            "n": len(v),
+            "ci_low": low[i],
+            "ci_high": high[i],
+            "ci_low_naive": naive[0, i],
+            "ci_high_naive": naive[1, i],
+            **versus.get(b, NOTHING),
+        }
 
-_PAIRED = ("ratio_to_random", "ratio_low", "ratio_high", "ratio_low_naive", "ratio_high_naive",
-           "difference", "difference_low", "difference_high", "p_value", "p_value_naive",
-           "mean_ratio", "mean_ratio_low", "mean_ratio_high", "mean_ratio_low_naive", "mean_ratio_high_naive",
-           "mean_p_value", "mean_p_value_naive",
-           "budget_saved", "saved_low", "saved_high", "saved_low_naive", "saved_high_naive")
+
+_PAIRED = (
+    "ratio_to_random",
+    "ratio_low",
+    "ratio_high",
+    "ratio_low_naive",
+    "ratio_high_naive",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p_value",
+    "p_value_naive",
+    "mean_ratio",
+    "mean_ratio_low",
+    "mean_ratio_high",
+    "mean_ratio_low_naive",
+    "mean_ratio_high_naive",
+    "mean_p_value",
+    "mean_p_value_naive",
+    "budget_saved",
+    "saved_low",
+    "saved_high",
+    "saved_low_naive",
+    "saved_high_naive",
+)
 NOTHING = {**dict.fromkeys(_PAIRED, np.nan), "saved_at_least": False}
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #5dc73df3
-def split_parts(values:np.ndarray, # splits x budgets
-                reference:np.ndarray # the same of random
-               ) -> tuple[np.ndarray, np.ndarray]: # of each, one per split; NaN where nothing can be compared
+def split_parts(
+    values: np.ndarray,  # splits x budgets
+    reference: np.ndarray,  # the same of random
+) -> tuple[np.ndarray, np.ndarray]:  # of each, one per split; NaN where nothing can be compared
     "Both as a share of random's mean at each budget, averaged over the budgets."
     both = np.isfinite(values) & np.isfinite(reference)
     X, R = (np.where(both, o, np.nan) for o in (values, reference))
     level = weighted_means(np.ones((1, len(R))), R)[0]
-    x, r = (weighted_means(np.ones((1, R.shape[1])), (o/level).T)[0] for o in (X, R))
+    x, r = (weighted_means(np.ones((1, R.shape[1])), (o / level).T)[0] for o in (X, R))
     return x, r
 
-def split_differences(values:np.ndarray, # splits x budgets
-                      reference:np.ndarray # the same of random
-                     ) -> np.ndarray: # one per split; NaN where nothing can be compared
+
+def split_differences(
+    values: np.ndarray,  # splits x budgets
+    reference: np.ndarray,  # the same of random
+) -> np.ndarray:  # one per split; NaN where nothing can be compared
     "Difference from random, as a share of its mean at each budget, averaged over the budgets."
     return np.subtract(*split_parts(values, reference))
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #9c96eaba
 def _versus(values, reference, metric, overlap):
     "What a strategy gains over random at each budget: budget -> columns."
-    X, R, b, n = values.to_numpy(float), reference.to_numpy(float), values.columns.to_numpy(float), len(values)
+    X, R, b, n = (
+        values.to_numpy(float),
+        reference.to_numpy(float),
+        values.columns.to_numpy(float),
+        len(values),
+    )
     both = np.isfinite(X) & np.isfinite(R)
     X, R = np.where(both, X, np.nan), np.where(both, R, np.nan)
-    means, drawn = [weighted_means(np.ones((1, n)), o)[0] for o in (X, R)], [weighted_means(bootstrap_weights(n), o) for o in (X, R)]
+    means, drawn = (
+        [weighted_means(np.ones((1, n)), o)[0] for o in (X, R)],
+        [weighted_means(bootstrap_weights(n), o) for o in (X, R)],
+    )
     wide = [widened(m, d, n, overlap) for m, d in zip(means, drawn)]
-    drawn_ratio = drawn[0]/drawn[1]
+    drawn_ratio = drawn[0] / drawn[1]
     naive, whole, out = interval(drawn_ratio, n), _whole_curve(X, R, drawn_ratio, overlap), {}
     for i, budget in enumerate(values.columns):
-        if not both[:, i].any(): continue
+        if not both[:, i].any():
+            continue
         pair = X[both[:, i], i], R[both[:, i], i]
         saved, as_if = _saving(b, means, wide, i, metric, n), _saving(b, means, drawn, i, metric, n)
-        out[budget] = {**_at_one_budget(*pair, overlap), **whole, **saved,
-                       "ratio_low_naive": naive[0, i], "ratio_high_naive": naive[1, i],
-                       "saved_low_naive": as_if["saved_low"], "saved_high_naive": as_if["saved_high"]}
+        out[budget] = {
+            **_at_one_budget(*pair, overlap),
+            **whole,
+            **saved,
+            "ratio_low_naive": naive[0, i],
+            "ratio_high_naive": naive[1, i],
+            "saved_low_naive": as_if["saved_low"],
+            "saved_high_naive": as_if["saved_high"],
+        }
     return out
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #4b606254
 def _at_one_budget(x, r, overlap):
     "Ratio and difference of pairs, with intervals and tests."
     d = x - r
-    half = half_width(len(d), overlap)*d.std(ddof=1) if len(d) > 1 else np.nan
+    half = half_width(len(d), overlap) * d.std(ddof=1) if len(d) > 1 else np.nan
     low, high = ratio_interval(x, r, overlap)
-    return {"ratio_to_random": x.mean()/r.mean(), "ratio_low": low, "ratio_high": high,
-            "difference": d.mean(), "difference_low": d.mean() - half, "difference_high": d.mean() + half,
-            "p_value": corrected_p(d, overlap), "p_value_naive": paired_p(x, r)}
+    return {
+        "ratio_to_random": x.mean() / r.mean(),
+        "ratio_low": low,
+        "ratio_high": high,
+        "difference": d.mean(),
+        "difference_low": d.mean() - half,
+        "difference_high": d.mean() + half,
+        "p_value": corrected_p(d, overlap),
+        "p_value_naive": paired_p(x, r),
+    }
+
 
 def _whole_curve(X, R, drawn_ratio, overlap):
     "The mean of the ratio over the budgets, with intervals and tests; arrays are splits x budgets."
     some = np.isfinite(X).any(axis=0)
-    if not some.any(): return {}
+    if not some.any():
+        return {}
     x, r = split_parts(X, R)
     parts = np.isfinite(x)
     (low, high), d = ratio_interval(x[parts], r[parts], overlap), (x - r)[parts]
     naive = interval(np.nanmean(drawn_ratio[:, some], axis=1), len(X))
-    ratio = np.nanmean(X[:, some], axis=0)/np.nanmean(R[:, some], axis=0)
-    return {"mean_ratio": ratio.mean(), "mean_ratio_low": low, "mean_ratio_high": high,
-            "mean_ratio_low_naive": naive[0], "mean_ratio_high_naive": naive[1],
-            "mean_p_value": corrected_p(d, overlap), "mean_p_value_naive": paired_p(d, 0*d)}
+    ratio = np.nanmean(X[:, some], axis=0) / np.nanmean(R[:, some], axis=0)
+    return {
+        "mean_ratio": ratio.mean(),
+        "mean_ratio_low": low,
+        "mean_ratio_high": high,
+        "mean_ratio_low_naive": naive[0],
+        "mean_ratio_high_naive": naive[1],
+        "mean_p_value": corrected_p(d, overlap),
+        "mean_p_value_naive": paired_p(d, 0 * d),
+    }
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #de33c3a2
 def _saving(b, means, drawn, i, metric, n):
     "Budget saved at the i-th budget, and its interval."
     at = np.isfinite(means[0])
-    if metric not in LOWER_IS_BETTER: return {k: NOTHING[k] for k in ("budget_saved", "saved_at_least", "saved_low", "saved_high")}
+    if metric not in LOWER_IS_BETTER:
+        return {
+            k: NOTHING[k] for k in ("budget_saved", "saved_at_least", "saved_low", "saved_high")
+        }
     sign = 1 if LOWER_IS_BETTER[metric] else -1
     saved, bound = budget_saved(b[at], means[0][at], means[1][at], b[i], LOWER_IS_BETTER[metric])
-    low, high = interval(saved_in_draws(b[at], sign*drawn[0][:, at], sign*drawn[1][:, at], int(at[:i].sum())), n)
+    low, high = interval(
+        saved_in_draws(b[at], sign * drawn[0][:, at], sign * drawn[1][:, at], int(at[:i].sum())), n
+    )
     return {"budget_saved": saved, "saved_at_least": bound, "saved_low": low, "saved_high": high}
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #d14ddec4
-def saved_in_draws(budgets:np.ndarray, # rising
-                   curves:np.ndarray, # draws x budgets, lower is better
-                   reference:np.ndarray, # draws x budgets: random's
-                   i:int # at which budget of random's
-                  ) -> np.ndarray: # one per draw; -inf where random's error is never reached
+def saved_in_draws(
+    budgets: np.ndarray,  # rising
+    curves: np.ndarray,  # draws x budgets, lower is better
+    reference: np.ndarray,  # draws x budgets: random's
+    i: int,  # at which budget of random's
+) -> np.ndarray:  # one per draw; -inf where random's error is never reached
     "`budget_saved` for many curves at once."
     hit = curves <= reference[:, [i]]
     first = hit.argmax(axis=1)
     k, rows = np.maximum(first, 1) if len(budgets) > 1 else first, np.arange(len(curves))
     before, after = curves[rows, np.maximum(k - 1, 0)], curves[rows, k]
-    with np.errstate(invalid="ignore", divide="ignore"): # where nothing is reached, or at once
-        share = (before - reference[:, i])/(before - after)
-        needed = np.where(first == 0, budgets[0], budgets[np.maximum(k - 1, 0)] + (budgets[k] - budgets[np.maximum(k - 1, 0)])*share)
-    return np.where(hit.any(axis=1), 1 - needed/budgets[i], -np.inf)
+    with np.errstate(invalid="ignore", divide="ignore"):  # where nothing is reached, or at once
+        share = (before - reference[:, i]) / (before - after)
+        needed = np.where(
+            first == 0,
+            budgets[0],
+            budgets[np.maximum(k - 1, 0)] + (budgets[k] - budgets[np.maximum(k - 1, 0)]) * share,
+        )
+    return np.where(hit.any(axis=1), 1 - needed / budgets[i], -np.inf)
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #e71b27f2
-def jaccard(a:set, b:set) -> float: # 0..1
+def jaccard(a: set, b: set) -> float:  # 0..1
     "Size of the intersection divided by that of the union; 1 for two empty sets."
-    return len(a & b)/len(a | b) if a | b else 1.0
+    return len(a & b) / len(a | b) if a | b else 1.0
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #36c51f81
-def at_budget(results:"pd.DataFrame", # a result table
-              budget:int|None=None # None = the largest
-             ) -> "pd.DataFrame": # its rows
+def at_budget(
+    results: "pd.DataFrame",  # a result table
+    budget: int | None = None,  # None = the largest
+) -> "pd.DataFrame":  # its rows
     "The rows of one budget. Raises `GraphselError` when it was not run."
     found = completed(results)
     budget = found["budget"].max() if budget is None else budget
-    if not (found["budget"] == budget).any(): raise GraphselError(f"no result at the budget {budget}; there are {', '.join(map(str, sorted(found['budget'].unique())))}")
+    if not (found["budget"] == budget).any():
+        raise GraphselError(
+            f"no result at the budget {budget}; there are {', '.join(map(str, sorted(found['budget'].unique())))}"
+        )
     return found[found["budget"] == budget]
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #74f0cf9c
-def initial_risk(results:"pd.DataFrame", # a result table with several repeats per split
-                 metric:str="mse", # a column of it
-                 budget:int|None=None # None = the largest
-                ) -> "pd.DataFrame": # one row per strategy
+def initial_risk(
+    results: "pd.DataFrame",  # a result table with several repeats per split
+    metric: str = "mse",  # a column of it
+    budget: int | None = None,  # None = the largest
+) -> "pd.DataFrame":  # one row per strategy
     "Spread of the error, and overlap of the picks, of runs on the same pool. Raises `GraphselError` without repeats."
     import pandas as pd
+
     rows = []
     for key, block in at_budget(results, budget).groupby([*CURVE, "strategy", "budget"]):
-        runs = [(s[metric].to_numpy(), [set(p.split()) for p in s["picks"]]) for _, s in block.groupby("split") if len(s) > 1]
-        if not runs: continue
-        rows.append(dict(zip([*CURVE, "strategy", "budget"], key)) | {"splits": len(runs), "repeats": min(len(e) for e, _ in runs), "mean": np.mean([e.mean() for e, _ in runs]),
-                    "sd_within": np.sqrt(np.mean([e.var(ddof=1) for e, _ in runs])), "best_to_worst": np.mean([np.ptp(e) for e, _ in runs]),
-                    "jaccard": np.mean([jaccard(a, b) for _, sets in runs for a, b in combinations(sets, 2)])})
-    if not rows: raise GraphselError("no split has several runs of one strategy; compare with repeats=5, say")
+        runs = [
+            (s[metric].to_numpy(), [set(p.split()) for p in s["picks"]])
+            for _, s in block.groupby("split")
+            if len(s) > 1
+        ]
+        if not runs:
+            continue
+        rows.append(
+            dict(zip([*CURVE, "strategy", "budget"], key))
+            | {
+                "splits": len(runs),
+                "repeats": min(len(e) for e, _ in runs),
+                "mean": np.mean([e.mean() for e, _ in runs]),
+                "sd_within": np.sqrt(np.mean([e.var(ddof=1) for e, _ in runs])),
+                "best_to_worst": np.mean([np.ptp(e) for e, _ in runs]),
+                "jaccard": np.mean(
+                    [jaccard(a, b) for _, sets in runs for a, b in combinations(sets, 2)]
+                ),
+            }
+        )
+    if not rows:
+        raise GraphselError(
+            "no split has several runs of one strategy; compare with repeats=5, say"
+        )
     return pd.DataFrame(rows)
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #8a96e12e
-def one_curve(results:"pd.DataFrame", columns:Sequence[str]=CURVE) -> "pd.DataFrame":
+def one_curve(results: "pd.DataFrame", columns: Sequence[str] = CURVE) -> "pd.DataFrame":
     "The completed rows. Raises `GraphselError` when they mix several values of one of the columns."
     found = completed(results)
     for c in columns:
-        if found[c].nunique() > 1: raise GraphselError(f"these results hold several values of '{c}' ({', '.join(map(str, found[c].unique()))}); keep one at a time")
+        if found[c].nunique() > 1:
+            raise GraphselError(
+                f"these results hold several values of '{c}' ({', '.join(map(str, found[c].unique()))}); keep one at a time"
+            )
     return found
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #319c399d
-def pick_overlap(results:"pd.DataFrame", # one model, graph and noise level
-                 budget:int|None=None # None = the largest
-                ) -> "pd.DataFrame": # strategies x strategies; NaN where a strategy was run once per split
+def pick_overlap(
+    results: "pd.DataFrame",  # one model, graph and noise level
+    budget: int | None = None,  # None = the largest
+) -> "pd.DataFrame":  # strategies x strategies; NaN where a strategy was run once per split
     "Mean Jaccard index of the picks of two strategies in the same split."
     import pandas as pd
+
     found = at_budget(one_curve(results), budget)
     names, total = sorted(found["strategy"].unique()), {}
     for _, s in found.groupby("split"):
         runs = [(name, set(p.split())) for name, p in zip(s["strategy"], s["picks"])]
-        for (a, x), (b, y) in combinations(runs, 2): total.setdefault(frozenset((a, b)), []).append(jaccard(x, y))
+        for (a, x), (b, y) in combinations(runs, 2):
+            total.setdefault(frozenset((a, b)), []).append(jaccard(x, y))
     mean = {k: np.mean(v) for k, v in total.items()}
-    return pd.DataFrame([[mean.get(frozenset((a, b)), np.nan) for b in names] for a in names], names, names)
+    return pd.DataFrame(
+        [[mean.get(frozenset((a, b)), np.nan) for b in names] for a in names], names, names
+    )
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #ba40f9d7
-def noise_stability(results:"pd.DataFrame", # with noise 0 among its levels
-                    metric:str="mse", # a column
-                    budget:int|None=None # None = the largest
-                   ) -> "pd.DataFrame": # one row per strategy, kind and level
+def noise_stability(
+    results: "pd.DataFrame",  # with noise 0 among its levels
+    metric: str = "mse",  # a column
+    budget: int | None = None,  # None = the largest
+) -> "pd.DataFrame":  # one row per strategy, kind and level
     "What a disturbed graph costs. Raises `GraphselError` without the undisturbed graph."
     import pandas as pd
+
     found, overlap, rows = at_budget(results, budget), overlap_of(results), []
-    if not (found["noise"] == 0).any(): raise GraphselError("no result on the undisturbed graph; put 0 among the noise levels")
+    if not (found["noise"] == 0).any():
+        raise GraphselError("no result on the undisturbed graph; put 0 among the noise levels")
     same = ["model", "graph", "targets", "strategy", "budget"]
     for key, block in found.groupby(same):
         clean = block[block["noise"] == 0]
-        before, picks = clean.groupby("split")[metric].mean(), clean.set_index(["split", "seed"])["picks"].map(lambda p: set(p.split()))
+        before, picks = (
+            clean.groupby("split")[metric].mean(),
+            clean.set_index(["split", "seed"])["picks"].map(lambda p: set(p.split())),
+        )
         for (kind, noise), part in block.groupby(["noise_kind", "noise"]):
             after, ratio = part.groupby("split")[metric].mean().align(before, join="inner")
             W, n = bootstrap_weights(len(after)), len(after)
             low, high = ratio_interval(after.to_numpy(), ratio.to_numpy(), overlap)
-            naive = interval((W @ after.to_numpy())/(W @ ratio.to_numpy()), n)
-            kept = [jaccard(set(p.split()), picks[s, k]) for s, k, p in zip(part["split"], part["seed"], part["picks"]) if (s, k) in picks.index]
-            rows.append(dict(zip(same, key)) | {"noise_kind": kind, "noise": noise, "n": n, "mean": after.mean(), "ratio_to_clean": after.mean()/ratio.mean(),
-                                                "ratio_low": low, "ratio_high": high, "picks_kept": np.mean(kept) if kept else np.nan,
-                                                "overlap": overlap, "ratio_low_naive": naive[0], "ratio_high_naive": naive[1]})
+            naive = interval((W @ after.to_numpy()) / (W @ ratio.to_numpy()), n)
+            kept = [
+                jaccard(set(p.split()), picks[s, k])
+                for s, k, p in zip(part["split"], part["seed"], part["picks"])
+                if (s, k) in picks.index
+            ]
+            rows.append(
+                dict(zip(same, key))
+                | {
+                    "noise_kind": kind,
+                    "noise": noise,
+                    "n": n,
+                    "mean": after.mean(),
+                    "ratio_to_clean": after.mean() / ratio.mean(),
+                    "ratio_low": low,
+                    "ratio_high": high,
+                    "picks_kept": np.mean(kept) if kept else np.nan,
+                    "overlap": overlap,
+                    "ratio_low_naive": naive[0],
+                    "ratio_high_naive": naive[1],
+                }
+            )
     return pd.DataFrame(rows)
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #2f3c854d
 WEEKS_PER_ROUND, SET_UP_WEEKS = 6.0, 4.0
 
-def laboratory_time(results:"pd.DataFrame", # a result table
-                    weeks_per_round:float=WEEKS_PER_ROUND, # one campaign
-                    set_up_weeks:float=SET_UP_WEEKS # once, before the first
-                   ) -> "pd.DataFrame": # with the columns campaigns, weeks and months
+
+def laboratory_time(
+    results: "pd.DataFrame",  # a result table
+    weeks_per_round: float = WEEKS_PER_ROUND,  # one campaign
+    set_up_weeks: float = SET_UP_WEEKS,  # once, before the first
+) -> "pd.DataFrame":  # with the columns campaigns, weeks and months
     "How long it takes until each row's perturbations are measured. Raises `GraphselError` for negative times."
-    if not (weeks_per_round >= 0 and set_up_weeks >= 0): raise GraphselError(f"weeks_per_round is {weeks_per_round} and set_up_weeks {set_up_weeks}; give weeks, not below 0")
+    if not (weeks_per_round >= 0 and set_up_weeks >= 0):
+        raise GraphselError(
+            f"weeks_per_round is {weeks_per_round} and set_up_weeks {set_up_weeks}; give weeks, not below 0"
+        )
     found = completed(results)
-    weeks = set_up_weeks + weeks_per_round*(found["round"] + 1)
-    return found.assign(campaigns=found["round"] + 1, weeks=weeks, months=weeks*12/52.18)
+    weeks = set_up_weeks + weeks_per_round * (found["round"] + 1)
+    return found.assign(campaigns=found["round"] + 1, weeks=weeks, months=weeks * 12 / 52.18)
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #dd2cef3e
-def advantage(table:"pd.DataFrame", # rows of one model, graph and noise level
-              metric:str="mse" # a column
-             ) -> "pd.DataFrame": # splits x (strategy, budget): above 0 = better than random
+def advantage(
+    table: "pd.DataFrame",  # rows of one model, graph and noise level
+    metric: str = "mse",  # a column
+) -> "pd.DataFrame":  # splits x (strategy, budget): above 0 = better than random
     "By how much each strategy beats random, split by split. Raises `GraphselError` for an unknown metric or a table without random."
     import pandas as pd
+
     wide = split_table(table, metric)
-    if "random" not in wide.columns.get_level_values("strategy"): raise GraphselError("random is not among the strategies; choose it too, everything is compared with it")
+    if "random" not in wide.columns.get_level_values("strategy"):
+        raise GraphselError(
+            "random is not among the strategies; choose it too, everything is compared with it"
+        )
     better = {}
     for name in wide.columns.get_level_values("strategy").unique().drop("random"):
         x, r = wide[name].align(wide["random"], join="inner", axis=1)
         both = x.notna() & r.notna()
-        better[name] = 100*(r - x)/r[both].mean() if LOWER_IS_BETTER[metric] else x - r
-    if not better: raise GraphselError("there is nothing but random; choose another strategy beside it")
-    return pd.concat(better, axis=1, names=["strategy", "budget"]).dropna(how="all") # random may have been drawn for more splits
+        better[name] = 100 * (r - x) / r[both].mean() if LOWER_IS_BETTER[metric] else x - r
+    if not better:
+        raise GraphselError("there is nothing but random; choose another strategy beside it")
+    return pd.concat(better, axis=1, names=["strategy", "budget"]).dropna(
+        how="all"
+    )  # random may have been drawn for more splits
 
-def split_table(table:"pd.DataFrame", # rows of one model, graph and noise level
-                metric:str # a column
-               ) -> "pd.DataFrame": # splits x (strategy, budget)
+
+def split_table(
+    table: "pd.DataFrame",  # rows of one model, graph and noise level
+    metric: str,  # a column
+) -> "pd.DataFrame":  # splits x (strategy, budget)
     "A metric, averaged over the draws of each split. Raises `GraphselError` for an unknown metric or mixed curves."
     known = [m for m in LOWER_IS_BETTER if m in table]
-    if metric not in known: raise unknown_name("metric", metric, known)
+    if metric not in known:
+        raise unknown_name("metric", metric, known)
     long = by_split(one_curve(table), [metric])
     long = long[long["metric"] == metric]
-    return long.pivot(index="split", columns=["strategy", "budget"], values="value").sort_index(axis=1)
+    return long.pivot(index="split", columns=["strategy", "budget"], values="value").sort_index(
+        axis=1
+    )
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #829672a4
-def within_seed(table:"pd.DataFrame", # splits x strategies, or splits x (strategy, budget)
-               ) -> "pd.DataFrame": # the same, each split shifted to the common level
+def within_seed(
+    table: "pd.DataFrame",  # splits x strategies, or splits x (strategy, budget)
+) -> "pd.DataFrame":  # the same, each split shifted to the common level
     "Remove each split's own level at each budget: the median over strategies."
-    if table.columns.nlevels == 1: return table.sub(table.median(axis=1), axis=0) + float(np.mean(table.median(axis=1)))
-    level = table.T.groupby(level=1).median().T # splits x budgets
+    if table.columns.nlevels == 1:
+        return table.sub(table.median(axis=1), axis=0) + float(np.mean(table.median(axis=1)))
+    level = table.T.groupby(level=1).median().T  # splits x budgets
     shift = (level - level.mean())[table.columns.get_level_values(1)]
     return table - shift.to_numpy()
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #161142a7
-def stability_table(table:"pd.DataFrame", # rows of one model, graph and noise level
-                    metric:str="mse" # a column
-                   ) -> "pd.DataFrame": # strategy, budget, advantage, low, high, wins, splits, spread
+def stability_table(
+    table: "pd.DataFrame",  # rows of one model, graph and noise level
+    metric: str = "mse",  # a column
+) -> "pd.DataFrame":  # strategy, budget, advantage, low, high, wins, splits, spread
     "How reliably each strategy beats random: the statistics of `summarize`, above 0 where it does."
     better, told = advantage(table, metric), summarize(one_curve(table), [metric])
     told = told[told["metric"] == metric].set_index(["strategy", "budget"]).loc[better.columns]
     percent = LOWER_IS_BETTER[metric]
-    ends = [100*(1 - told[f"ratio_{end}"]) for end in ("to_random", "high", "low")]
-    mean, low, high = ends if percent else [told[f"difference{end}"] for end in ("", "_low", "_high")]
+    ends = [100 * (1 - told[f"ratio_{end}"]) for end in ("to_random", "high", "low")]
+    mean, low, high = (
+        ends if percent else [told[f"difference{end}"] for end in ("", "_low", "_high")]
+    )
     won, n = (better > 0).sum(), better.notna().sum()
     spread = within_seed(split_table(table, metric).dropna()).std().reindex(better.columns)
-    columns = {"advantage": mean, "low": low, "high": high, "wins": won/n, "splits": n, "spread": spread}
+    columns = {
+        "advantage": mean,
+        "low": low,
+        "high": high,
+        "wins": won / n,
+        "splits": n,
+        "spread": spread,
+    }
     return told.assign(**columns)[list(columns)].reset_index()

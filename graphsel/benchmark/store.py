@@ -20,8 +20,23 @@ from .. import __version__
 from .metrics import LOWER_IS_BETTER
 from .protocol import Plan, Task
 from .setting import Bench
-from .statistics import check_values, completed, filled, initial_risk, noise_stability, summarize
-from .tasks import KEY, _HALF, _plain, _read_run, _what_differs, codes, identity_parts
+from graphsel.benchmark.statistics import (
+    check_values,
+    completed,
+    filled,
+    initial_risk,
+    noise_stability,
+    summarize,
+)
+from graphsel.benchmark.tasks import (
+    KEY,
+    _HALF,
+    _plain,
+    _read_run,
+    _what_differs,
+    codes,
+    identity_parts,
+)
 from ..core.errors import GraphselError, log, name_some
 from ..core.files import atomic_path, read_text, reading
 from ..core.identity import fingerprint, sha1
@@ -31,166 +46,312 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #e40b9c23
-def result_table(rows:list[dict] # from `run_task`
-                ) -> "pd.DataFrame": # sorted by its key
+def result_table(
+    rows: list[dict],  # from `run_task`
+) -> "pd.DataFrame":  # sorted by its key
     "The result table."
     import pandas as pd
+
     return pd.DataFrame(rows).sort_values(KEY, kind="stable", ignore_index=True)
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #54c84396
-def write_results(results:"pd.DataFrame", # the result table
-                  out:str|Path, # folder
-                  summary:bool=True # with summary.csv
-                 ) -> None:
+def write_results(
+    results: "pd.DataFrame",  # the result table
+    out: str | Path,  # folder
+    summary: bool = True,  # with summary.csv
+) -> None:
     "Write results.parquet, results.csv and summary.csv."
-    for ending in (".parquet", ".csv"): write_table(results, Path(out)/f"results{ending}")
-    if not summary: return
+    for ending in (".parquet", ".csv"):
+        write_table(results, Path(out) / f"results{ending}")
+    if not summary:
+        return
     tables = {"summary": summarize(results), **_further_tables(results)}
-    for name, table in tables.items(): write_table(table, Path(out)/f"{name}.csv")
+    for name, table in tables.items():
+        write_table(table, Path(out) / f"{name}.csv")
+
 
 def _further_tables(results):
     "risk.csv where strategies were repeated within a split, stability.csv where the graph was disturbed."
     tables, ok = {}, results[results["status"] == "ok"]
-    if ok[ok["strategy"] != "random"].groupby(["strategy", "split"])["seed"].nunique().gt(1).any(): tables["risk"] = initial_risk(results)
-    if ok["noise"].nunique() > 1 and ok["noise"].eq(0).any(): tables["stability"] = noise_stability(results)
+    if ok[ok["strategy"] != "random"].groupby(["strategy", "split"])["seed"].nunique().gt(1).any():
+        tables["risk"] = initial_risk(results)
+    if ok["noise"].nunique() > 1 and ok["noise"].eq(0).any():
+        tables["stability"] = noise_stability(results)
     return tables
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #f7b2e518
-def read_results(out:str|Path # folder of a comparison, or its results.csv or results.parquet
-                ) -> "pd.DataFrame": # the result table
+def read_results(
+    out: str | Path,  # folder of a comparison, or its results.csv or results.parquet
+) -> "pd.DataFrame":  # the result table
     "Read what `compare` wrote. Raises `GraphselError` when it is not there or not such a table."
     import pandas as pd
-    path = Path(out)/"results.parquet" if Path(out).is_dir() else Path(out)
-    if not path.exists(): raise GraphselError(f"no such file: {path}; compare(..., out={str(out)!r}, resume=True) writes it anew from the tasks")
-    with reading(path, "the results of a comparison", "delete it, and resume the comparison to write it anew"):
-        if path.suffix == ".parquet": found = pd.read_parquet(path)
+
+    path = Path(out) / "results.parquet" if Path(out).is_dir() else Path(out)
+    if not path.exists():
+        raise GraphselError(
+            f"no such file: {path}; compare(..., out={str(out)!r}, resume=True) writes it anew from the tasks"
+        )
+    with reading(
+        path, "the results of a comparison", "delete it, and resume the comparison to write it anew"
+    ):
+        if path.suffix == ".parquet":
+            found = pd.read_parquet(path)
         else:
             found = bare_table(pd.read_csv(path, keep_default_na=False, na_values=["nan", ""]))
             found = found.fillna({"error": "", "picks": "", "picks_sha1": ""})
-    if not set(KEY) <= set(found): raise GraphselError(f"{path} is no result table (no {', '.join(sorted(set(KEY) - set(found)))}); give the folder of a comparison")
+    if not set(KEY) <= set(found):
+        raise GraphselError(
+            f"{path} is no result table (no {', '.join(sorted(set(KEY) - set(found)))}); give the folder of a comparison"
+        )
     return check_values(found, path)
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #b7c8ec27
-def identity(plan:Plan, bench:Bench) -> str: # 40 hex digits
+def identity(plan: Plan, bench: Bench) -> str:  # 40 hex digits
     "What makes two comparisons the same: plan, screen and graphs."
     return fingerprint(identity_parts(plan, bench))
 
-def _write_json(path, value):
-    with atomic_path(path) as temporary: temporary.write_text(json.dumps(value, indent=1))
 
-def write_task(folder:Path, name:str, task:Task, rows:list[dict], code:str="") -> None:
+def _write_json(path, value):
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1))
+
+
+def write_task(folder: Path, name: str, task: Task, rows: list[dict], code: str = "") -> None:
     "Write the rows of a task, whole or not at all; `name` is that of the comparison, `code` from `own_code`."
-    _write_json(Path(folder)/f"{task.key}.json", {"comparison": name, "code": code, "task": asdict(task), "rows": rows, "sha1": sha1(json.dumps(rows))})
+    _write_json(
+        Path(folder) / f"{task.key}.json",
+        {
+            "comparison": name,
+            "code": code,
+            "task": asdict(task),
+            "rows": rows,
+            "sha1": sha1(json.dumps(rows)),
+        },
+    )
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #ba402a28
-def names_of(before:dict, # what run.json says
-             plan:Plan, bench:Bench, out:str|Path) -> set[str]: # names that task files may carry
+def names_of(
+    before: dict,  # what run.json says
+    plan: Plan,
+    bench: Bench,
+    out: str | Path,
+) -> set[str]:  # names that task files may carry
     "The comparison's name, and those it had with fewer strategies. Raises `GraphselError` for another comparison, and says what differs."
     name, old = identity(plan, bench), before.get("plan", {})
-    had, names = tuple(old.get("strategies", ())), {name, before.get("identity", name), *before.get("earlier", ())}
-    if before.get("identity", name) == name: return names
-    if set(had) <= set(plan.strategies) and identity(replace(plan, strategies=had), bench) == before["identity"]: return names
-    raise GraphselError(f"{out} holds another comparison: {_what_differs(before, plan, bench)}; ask as it was begun (strategies may be added), or choose another folder")
+    had, names = (
+        tuple(old.get("strategies", ())),
+        {name, before.get("identity", name), *before.get("earlier", ())},
+    )
+    if before.get("identity", name) == name:
+        return names
+    if (
+        set(had) <= set(plan.strategies)
+        and identity(replace(plan, strategies=had), bench) == before["identity"]
+    ):
+        return names
+    raise GraphselError(
+        f"{out} holds another comparison: {_what_differs(before, plan, bench)}; ask as it was begun (strategies may be added), or choose another folder"
+    )
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #5b07223f
-def read_task(file:Path, names:Collection[str], # of the comparison, see `names_of`
-              codes:Mapping[str, str]|None=None # key -> code that the task would run now
-             ) -> list[dict]|None: # rows; None: damaged, and set aside
+def read_task(
+    file: Path,
+    names: Collection[str],  # of the comparison, see `names_of`
+    codes: Mapping[str, str] | None = None,  # key -> code that the task would run now
+) -> list[dict] | None:  # rows; None: damaged, and set aside
     "The rows of a task file. Raises `GraphselError` for one of another comparison, or measured with other code."
     try:
-        with reading(file, "a task"): found = json.loads(file.read_text(encoding="utf-8"))
-        whole = found["sha1"] == sha1(json.dumps(found["rows"])) and isinstance(found["comparison"], str) and isinstance(found["task"], dict)
-    except (ValueError, KeyError, TypeError): whole = False
+        with reading(file, "a task"):
+            found = json.loads(file.read_text(encoding="utf-8"))
+        whole = (
+            found["sha1"] == sha1(json.dumps(found["rows"]))
+            and isinstance(found["comparison"], str)
+            and isinstance(found["task"], dict)
+        )
+    except (ValueError, KeyError, TypeError):
+        whole = False
     if not whole:
-        log.warning("%s is damaged (half-written or edited); it is set aside as %s.damaged, and its task is run again", file, file.name)
+        log.warning(
+            "%s is damaged (half-written or edited); it is set aside as %s.damaged, and its task is run again",
+            file,
+            file.name,
+        )
         file.replace(file.with_name(file.name + ".damaged"))
         return None
     if found["comparison"] not in names:
-        raise GraphselError(f"{file.parent.parent} holds another comparison (other arguments or inputs: see {file.name}); choose another folder")
+        raise GraphselError(
+            f"{file.parent.parent} holds another comparison (other arguments or inputs: see {file.name}); choose another folder"
+        )
     task, code = found["task"], found.get("code", "")
-    if (codes or {}).get(file.stem, code) != code and all(r["status"] == "ok" for r in found["rows"]):
-        raise GraphselError(f"{file.parent.parent}: the code of '{task['strategy']}' or '{task['model']}', or of what they use, is not what it was when "
-                            f"the results there were measured; give it another name, choose another folder, or delete {file} and its like")
+    if (codes or {}).get(file.stem, code) != code and all(
+        r["status"] == "ok" for r in found["rows"]
+    ):
+        raise GraphselError(
+            f"{file.parent.parent}: the code of '{task['strategy']}' or '{task['model']}', or of what they use, is not what it was when "
+            f"the results there were measured; give it another name, choose another folder, or delete {file} and its like"
+        )
     return found["rows"]
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #4d7699d3
-def open_folder(out:str|Path, plan:Plan, bench:Bench, resume:bool, notes:dict) -> tuple[Path, dict]: # where task files go; key -> rows of those that are done
+def open_folder(
+    out: str | Path, plan: Plan, bench: Bench, resume: bool, notes: dict
+) -> tuple[Path, dict]:  # where task files go; key -> rows of those that are done
     "Prepare the folder of a comparison. Raises `GraphselError` rather than mix two."
     out, parts = Path(out), identity_parts(plan, bench)
     name = fingerprint(parts)
-    run, folder = out/"run.json", out/"tasks"
+    run, folder = out / "run.json", out / "tasks"
     there = run.exists() or any(folder.glob("*.json"))
-    if there and not resume: raise GraphselError(f"{out} holds a comparison already; add --resume to go on with it, or choose another folder")
+    if there and not resume:
+        raise GraphselError(
+            f"{out} holds a comparison already; add --resume to go on with it, or choose another folder"
+        )
     before = _read_run(run) if run.exists() else {}
     names = names_of(before, plan, bench, out)
     code = codes(plan, bench)
     done = {f.stem: read_task(f, names, code) for f in sorted(folder.glob("[0-9a-f]*.json"))}
-    for half in [*out.glob(".*-*"), *folder.glob(".*.json")]: # what a killed run was writing, nothing else
-        if _HALF.fullmatch(half.name): half.unlink(missing_ok=True)
+    for half in [
+        *out.glob(".*-*"),
+        *folder.glob(".*.json"),
+    ]:  # what a killed run was writing, nothing else
+        if _HALF.fullmatch(half.name):
+            half.unlink(missing_ok=True)
     if before.get("version", __version__) != __version__:
-        log.warning("%s was begun by version %s, and this is %s; figures may differ", out, before["version"], __version__)
+        log.warning(
+            "%s was begun by version %s, and this is %s; figures may differ",
+            out,
+            before["version"],
+            __version__,
+        )
     shown = {f.name: _plain(getattr(plan, f.name)) for f in fields(plan)}
-    _write_json(run, {"identity": name, "parts": parts, "earlier": sorted(names - {name}), "plan": shown, "version": __version__, "graph": {k: g.fingerprint for k, g in bench.graphs.items()},
-                      "left_out": list(bench.left_out), "machine": machine(), **notes})
+    _write_json(
+        run,
+        {
+            "identity": name,
+            "parts": parts,
+            "earlier": sorted(names - {name}),
+            "plan": shown,
+            "version": __version__,
+            "graph": {k: g.fingerprint for k, g in bench.graphs.items()},
+            "left_out": list(bench.left_out),
+            "machine": machine(),
+            **notes,
+        },
+    )
     folder.mkdir(exist_ok=True)
-    return folder, {k: rows for k, rows in done.items() if rows and all(r["status"] == "ok" for r in rows)} # what failed is tried again
+    return folder, {
+        k: rows for k, rows in done.items() if rows and all(r["status"] == "ok" for r in rows)
+    }  # what failed is tried again
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #6e0c71e4
 def machine() -> dict:
     "Versions and machine, for the record."
     import importlib.metadata as md
+
     packages = ["numpy", "scipy", "pandas", "anndata", "scikit-learn", "torch", "torch-geometric"]
-    return {"python": platform.python_version(), "system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()} | {p: md.version(p) for p in packages}
+    return {
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+    } | {p: md.version(p) for p in packages}
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #337b7ce3
 @dataclass(frozen=True, eq=False)
 class Comparison:
     "A comparison that was run: its rows, and how it was made. Made by `read_comparison`."
-    results: "pd.DataFrame" # one row per strategy, model, graph, noise, seed and budget
-    run: dict = field(default_factory=dict) # run.json
-    name: str = "" # of the folder
+
+    results: "pd.DataFrame"  # one row per strategy, model, graph, noise, seed and budget
+    run: dict = field(default_factory=dict)  # run.json
+    name: str = ""  # of the folder
 
     @property
-    def metrics(self) -> list[str]: return [m for m in LOWER_IS_BETTER if m in self.results and self.results[m].notna().any()]
+    def metrics(self) -> list[str]:
+        return [m for m in LOWER_IS_BETTER if m in self.results and self.results[m].notna().any()]
+
     @property
-    def budgets(self) -> list[int]: return self.values("budget")
+    def budgets(self) -> list[int]:
+        return self.values("budget")
+
     @cached_property
-    def summary(self) -> "pd.DataFrame": # what `compare` writes as summary.csv
+    def summary(self) -> "pd.DataFrame":  # what `compare` writes as summary.csv
         "`summarize` of the rows."
         return summarize(self.results)
+
     @property
-    def disturbed(self) -> list[tuple[str, float]]: # kind and share, the undisturbed graph first
+    def disturbed(self) -> list[tuple[str, float]]:  # kind and share, the undisturbed graph first
         "How graphs were disturbed."
-        found = self.results[["noise_kind", "noise"]].drop_duplicates().itertuples(index=False, name=None)
-        return sorted(((str(kind), float(share)) for kind, share in found), key=lambda o: (o[1] > 0, o))
-    def values(self, column) -> list: return sorted(self.results[column].unique().tolist())
-    def part(self, model, noise, strategies=None, graph=None, noise_kind=None): # None: all
+        found = (
+            self.results[["noise_kind", "noise"]]
+            .drop_duplicates()
+            .itertuples(index=False, name=None)
+        )
+        return sorted(
+            ((str(kind), float(share)) for kind, share in found), key=lambda o: (o[1] > 0, o)
+        )
+
+    def values(self, column) -> list:
+        return sorted(self.results[column].unique().tolist())
+
+    def part(self, model, noise, strategies=None, graph=None, noise_kind=None):  # None: all
         "Rows that went well, of one model and noise level, and of the strategies, graph and kind of noise given."
         t = completed(self.results)
-        wanted = {"model": [model], "noise": [noise], "graph": [graph], "noise_kind": [noise_kind],
-                  "strategy": strategies}
-        for column, values in wanted.items(): t = t if values in (None, [None]) else t[t[column].isin(list(values))]
+        wanted = {
+            "model": [model],
+            "noise": [noise],
+            "graph": [graph],
+            "noise_kind": [noise_kind],
+            "strategy": strategies,
+        }
+        for column, values in wanted.items():
+            t = t if values in (None, [None]) else t[t[column].isin(list(values))]
         return t
 
-def read_comparison(folder:str|Path # the --out of a comparison
-                   ) -> Comparison:
+
+def read_comparison(
+    folder: str | Path,  # the --out of a comparison
+) -> Comparison:
     "Read results.parquet (or .csv) and run.json. Raises `GraphselError` for a folder that holds no finished comparison."
     folder = Path(folder).expanduser()
-    if not folder.is_dir(): raise GraphselError(f"no such folder: {folder}; give the --out of a comparison")
-    table = next((f for f in (folder/"results.parquet", folder/"results.csv") if f.exists()), None)
-    if table is None: raise GraphselError(f"{folder} holds no results.parquet; " + ("the comparison is not finished: run it again with --resume" if (folder/"run.json").exists() else "give the --out of a comparison"))
-    results, run = _read_part(table), _read_part(folder/"run.json", {})
+    if not folder.is_dir():
+        raise GraphselError(f"no such folder: {folder}; give the --out of a comparison")
+    table = next(
+        (f for f in (folder / "results.parquet", folder / "results.csv") if f.exists()), None
+    )
+    if table is None:
+        raise GraphselError(
+            f"{folder} holds no results.parquet; "
+            + (
+                "the comparison is not finished: run it again with --resume"
+                if (folder / "run.json").exists()
+                else "give the --out of a comparison"
+            )
+        )
+    results, run = _read_part(table), _read_part(folder / "run.json", {})
     lacking = {"strategy", "model", "noise", "seed", "budget", "status"} - set(results)
-    if lacking: raise GraphselError(f"{table}: no column {name_some(sorted(lacking))}; is it the table of a comparison?")
+    if lacking:
+        raise GraphselError(
+            f"{table}: no column {name_some(sorted(lacking))}; is it the table of a comparison?"
+        )
     results = check_values(results, table)
     kinds = {"plan": dict, "machine": dict, "inputs": dict, "version": str}
-    if not isinstance(run, dict) or not all(isinstance(run[k], kind) for k, kind in kinds.items() if k in run): raise GraphselError(f"{folder/'run.json'} does not describe a comparison; delete it, or resume the comparison to write it anew")
+    if not isinstance(run, dict) or not all(
+        isinstance(run[k], kind) for k, kind in kinds.items() if k in run
+    ):
+        raise GraphselError(
+            f"{folder / 'run.json'} does not describe a comparison; delete it, or resume the comparison to write it anew"
+        )
     return Comparison(filled(results).fillna({"graph": "", "picks": ""}), run, folder.name)
+
 
 def _read_part(path, absent=None):
     "A table or the notes of a comparison; `absent` where there is no such file."
     import pandas as pd
-    if absent is not None and not path.exists(): return absent
-    with reading(path, path.suffix.lstrip("."), "is it complete? Resume the comparison to write it anew"):
-        if path.suffix == ".json": return json.loads(read_text(path))
+
+    if absent is not None and not path.exists():
+        return absent
+    with reading(
+        path, path.suffix.lstrip("."), "is it complete? Resume the comparison to write it anew"
+    ):
+        if path.suffix == ".json":
+            return json.loads(read_text(path))
         return pd.read_parquet(path) if path.suffix == ".parquet" else bare_table(pd.read_csv(path))

@@ -35,22 +35,29 @@ from ..selection.strategies import STRATEGIES, get_strategy
 # %% ../../nbs/09_benchmark/04_tasks.ipynb #03c8f38a
 KEY = ["strategy", "model", "graph", "noise_kind", "noise", "seed", "budget"]
 
-def run_task(plan:Plan, bench:Bench, task:Task) -> list[dict]: # rows of the result table
+
+def run_task(plan: Plan, bench: Bench, task: Task) -> list[dict]:  # rows of the result table
     "The learning curve of one strategy: one row for each budget."
     rows = []
     try:
         problem, _, _ = set_up(plan, bench, task)
         for p in picks_of(plan, bench, task, problem):
-            try: rows.append(_row(plan, bench, task, p.budget) | _judge(plan, bench, task, problem, p))
-            except Exception as e: # a model that diverges
-                if "active:" in task.strategy: raise
+            try:
+                rows.append(
+                    _row(plan, bench, task, p.budget) | _judge(plan, bench, task, problem, p)
+                )
+            except Exception as e:  # a model that diverges
+                if "active:" in task.strategy:
+                    raise
                 rows += failed_rows(plan, bench, task, [p.budget], e)
-    except Exception as e: # a faulty strategy
-        rows += failed_rows(plan, bench, task, plan.budgets[len(rows):], e)
+    except Exception as e:  # a faulty strategy
+        rows += failed_rows(plan, bench, task, plan.budgets[len(rows) :], e)
     return rows
 
 # %% ../../nbs/09_benchmark/04_tasks.ipynb #fe3add49
-def failed_rows(plan:Plan, bench:Bench, task:Task, budgets:Iterable[int], error:BaseException) -> list[dict]:
+def failed_rows(
+    plan: Plan, bench: Bench, task: Task, budgets: Iterable[int], error: BaseException
+) -> list[dict]:
     "Rows that say what went wrong."
     why = f"{type(error).__name__}: {error}".replace("\n", " ")[:500]
     log.warning("%s with %s, split %d failed: %s", task.strategy, task.model, task.split, why)
@@ -59,24 +66,66 @@ def failed_rows(plan:Plan, bench:Bench, task:Task, budgets:Iterable[int], error:
 # %% ../../nbs/09_benchmark/04_tasks.ipynb #d636b48b
 def _row(plan, bench, task, budget):
     "The columns that say which row this is."
-    kind = "hybrid" if "+active:" in task.strategy else "active" if "active:" in task.strategy else get_strategy(task.strategy).kind
-    return {"strategy": task.strategy, "kind": kind, "model": task.model, "graph": task.graph or next(iter(bench.graphs)), "noise": task.noise, "targets": plan.targets,
-            "protocol": plan.protocol, "seed": task.seed, "split": task.split, "round": 0, "budget": budget, "n_measured": 0, **dict.fromkeys(LOWER_IS_BETTER, float("nan")),
-            "select_seconds": float("nan"), "fit_seconds": float("nan"), "picks_sha1": "", "status": "ok", "error": "", "noise_kind": task.noise_kind, "noise_on": plan.noise_on, "picks": "", "n_pool": 0, "n_test": 0}
+    kind = (
+        "hybrid"
+        if "+active:" in task.strategy
+        else "active"
+        if "active:" in task.strategy
+        else get_strategy(task.strategy).kind
+    )
+    return {
+        "strategy": task.strategy,
+        "kind": kind,
+        "model": task.model,
+        "graph": task.graph or next(iter(bench.graphs)),
+        "noise": task.noise,
+        "targets": plan.targets,
+        "protocol": plan.protocol,
+        "seed": task.seed,
+        "split": task.split,
+        "round": 0,
+        "budget": budget,
+        "n_measured": 0,
+        **dict.fromkeys(LOWER_IS_BETTER, float("nan")),
+        "select_seconds": float("nan"),
+        "fit_seconds": float("nan"),
+        "picks_sha1": "",
+        "status": "ok",
+        "error": "",
+        "noise_kind": task.noise_kind,
+        "noise_on": plan.noise_on,
+        "picks": "",
+        "n_pool": 0,
+        "n_test": 0,
+    }
 
 # %% ../../nbs/09_benchmark/04_tasks.ipynb #c6f3c258
-def _judge(plan, bench, task, problem, p:Picks):
+def _judge(plan, bench, task, problem, p: Picks):
     "Train on the picks, predict the test perturbations, measure the error; equal picks are judged once."
     s = setting_of(plan, bench, task)
+
     def make():
         model, seconds, _ = problem.fit.fitted(p.names)
         reference = np.asarray(s.revealed[sorted(p.names)].X, float).mean(axis=0)
-        return {**evaluate(model.predict(s.test), bench.screen, scale=s.scale, reference=reference), "fit_seconds": seconds}
+        return {
+            **evaluate(model.predict(s.test), bench.screen, scale=s.scale, reference=reference),
+            "fit_seconds": seconds,
+        }
+
     scores = on_shelf(s.scores, (task.model, task.repeat, tuple(sorted(p.names))), make, 512)
-    return {"n_pool": len(s.pool), "n_test": len(s.test), "round": p.round, "n_measured": len(p.names), **scores, "select_seconds": p.seconds, "picks_sha1": sha1("\n".join(p.names)), "picks": " ".join(p.names)}
+    return {
+        "n_pool": len(s.pool),
+        "n_test": len(s.test),
+        "round": p.round,
+        "n_measured": len(p.names),
+        **scores,
+        "select_seconds": p.seconds,
+        "picks_sha1": sha1("\n".join(p.names)),
+        "picks": " ".join(p.names),
+    }
 
 # %% ../../nbs/09_benchmark/04_tasks.ipynb #0c1ba470
-def registered_elsewhere() -> dict: # registry -> name -> what is registered
+def registered_elsewhere() -> dict:  # registry -> name -> what is registered
     "Criteria, strategies and models from outside this package: other processes have to be told of them."
     return {"criteria": CRITERIA.own(), "models": MODELS.own(), "strategies": STRATEGIES.own()}
 
@@ -85,109 +134,175 @@ def registered_elsewhere() -> dict: # registry -> name -> what is registered
 def _registered(elsewhere):
     "With these registered; a process that serves several comparisons keeps nothing of one for the next."
     known = {"criteria": CRITERIA, "models": MODELS, "strategies": STRATEGIES}
-    before = {kind: {n: known[kind].added.get(n) for n in named} for kind, named in elsewhere.items()}
-    for kind, named in elsewhere.items(): known[kind].update(named)
-    try: yield
+    before = {
+        kind: {n: known[kind].added.get(n) for n in named} for kind, named in elsewhere.items()
+    }
+    for kind, named in elsewhere.items():
+        known[kind].update(named)
+    try:
+        yield
     finally:
         for kind, named in before.items():
             known[kind].update(named)
-            for n in [n for n, o in named.items() if o is None]: del known[kind][n]
+            for n in [n for n, o in named.items() if o is None]:
+                del known[kind][n]
 
 # %% ../../nbs/09_benchmark/04_tasks.ipynb #0f6fc98d
 @cache
 def _end_with(parent, every=1.0):
     "End this process once the one it works for is gone, even if that was killed."
+
     def look():
-        while os.getppid() == parent: time.sleep(every)
+        while os.getppid() == parent:
+            time.sleep(every)
         os._exit(1)
-    if os.name == "posix": threading.Thread(target=look, daemon=True).start()
+
+    if os.name == "posix":
+        threading.Thread(target=look, daemon=True).start()
 
 # %% ../../nbs/09_benchmark/04_tasks.ipynb #25017bed
 def _why(future, address):
     "What a task on the cluster ended with; one that was cancelled or lost has no error of its own."
     error = future.exception() if future.status == "error" else None
-    return error or ConnectionError(f"the dask scheduler at {address} was lost before this task was done; start one, and go on with --resume")
+    return error or ConnectionError(
+        f"the dask scheduler at {address} was lost before this task was done; start one, and go on with --resume"
+    )
 
 # %% ../../nbs/09_benchmark/04_tasks.ipynb #802d61b5
-def identity_parts(plan:Plan, bench:Bench) -> dict[str, str]: # what -> its fingerprint
+def identity_parts(plan: Plan, bench: Bench) -> dict[str, str]:  # what -> its fingerprint
     "What `identity` is made of. Raises `GraphselError` for a parameter that cannot be told from another."
     return {f.name: fingerprint(getattr(plan, f.name), f.name) for f in fields(plan)} | bench.parts
 
-def own_code(strategy:str, model:str # names
-            ) -> str: # 40 hex digits; "" where all of it is this package's
+
+def own_code(
+    strategy: str,
+    model: str,  # names
+) -> str:  # 40 hex digits; "" where all of it is this package's
     "Fingerprint of the code of your own that a task runs: of criteria, strategies and models registered elsewhere."
     parts = parts_of(strategy)
     names = {*parts, model, *(c for p in parts if is_mixture(p) for c in parse_mixture(p))}
-    version = lambda o: str(getattr(sys.modules.get((getattr(o, "__module__", None) or "").partition(".")[0]), "__version__", ""))
-    found = {f"{kind} {n}": fingerprint([o, version(getattr(o, "pick", o))], f"'{n}'")
-             for kind, named in registered_elsewhere().items() for n, o in named.items() if n in names}
+    version = lambda o: str(
+        getattr(
+            sys.modules.get((getattr(o, "__module__", None) or "").partition(".")[0]),
+            "__version__",
+            "",
+        )
+    )
+    found = {
+        f"{kind} {n}": fingerprint([o, version(getattr(o, "pick", o))], f"'{n}'")
+        for kind, named in registered_elsewhere().items()
+        for n, o in named.items()
+        if n in names
+    }
     return fingerprint(found) if found else ""
+
 
 def _plain(o):
     "A value as JSON has it; of what JSON has not, the kind and the fingerprint."
-    if isinstance(o, Mapping): return {str(k): _plain(v) for k, v in o.items()}
-    if isinstance(o, (list, tuple)): return [_plain(v) for v in o]
-    if isinstance(o, np.generic): return _plain(o.item())
-    return o if o is None or isinstance(o, (bool, int, float, str)) else f"{type(o).__name__} {fingerprint(o)[:12]}"
+    if isinstance(o, Mapping):
+        return {str(k): _plain(v) for k, v in o.items()}
+    if isinstance(o, (list, tuple)):
+        return [_plain(v) for v in o]
+    if isinstance(o, np.generic):
+        return _plain(o.item())
+    return (
+        o
+        if o is None or isinstance(o, (bool, int, float, str))
+        else f"{type(o).__name__} {fingerprint(o)[:12]}"
+    )
 
 # %% ../../nbs/09_benchmark/04_tasks.ipynb #b2330fe7
 def _what_differs(before, plan, bench):
     "In words: what is not as it was when the folder was begun."
     old, here, there = before.get("plan", {}), identity_parts(plan, bench), before.get("parts")
-    if there is None: return f"it was begun by version {before.get('version', 'unknown')}, which told comparisons apart in another way"
+    if there is None:
+        return f"it was begun by version {before.get('version', 'unknown')}, which told comparisons apart in another way"
     found = []
     for k in here | there:
-        if here.get(k) == there.get(k): continue
+        if here.get(k) == there.get(k):
+            continue
         new = _plain(getattr(plan, k, None))
-        if k in old and old[k] != new: found.append(f"{k} is {shorten(str(old[k]), 200)} there and {shorten(str(new), 200)} here")
-        elif k in there or k in old: found.append({"screen": "another screen", "graphs": "another graph"}.get(k, f"{k} is another"))
+        if k in old and old[k] != new:
+            found.append(
+                f"{k} is {shorten(str(old[k]), 200)} there and {shorten(str(new), 200)} here"
+            )
+        elif k in there or k in old:
+            found.append(
+                {"screen": "another screen", "graphs": "another graph"}.get(k, f"{k} is another")
+            )
     return "; ".join(found) or "other strategies"
 
 # %% ../../nbs/09_benchmark/04_tasks.ipynb #4324294e
-_HALF = re.compile(r"\.(run|results|summary|risk|stability|learning_curves|differences|laboratory_time|overlap|noise"
-                   r"|[0-9a-f]{16})-(\d+\.[0-9a-f]{8}-)?\w{8}\.(json|csv|parquet|png)")
+_HALF = re.compile(
+    r"\.(run|results|summary|risk|stability|learning_curves|differences|laboratory_time|overlap|noise"
+    r"|[0-9a-f]{16})-(\d+\.[0-9a-f]{8}-)?\w{8}\.(json|csv|parquet|png)"
+)
+
 
 @contextlib.contextmanager
-def claimed(out:str|Path|None # folder of a comparison; None: there is nothing to claim
-           ) -> Iterator[None]:
+def claimed(
+    out: str | Path | None,  # folder of a comparison; None: there is nothing to claim
+) -> Iterator[None]:
     "The folder for this process alone. Raises `GraphselError` while another process works there; one that was killed holds nothing."
     if out is None:
         yield
         return
     out, new = check_folder(out), not Path(out).exists()
-    note, about = out/".running.json", {"process": os.getpid(), "host": platform.node(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+    note, about = (
+        out / ".running.json",
+        {
+            "process": os.getpid(),
+            "host": platform.node(),
+            "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+        },
+    )
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock = _lock_of(out)
-        if note.exists(): log.warning("%s: %s ended before it was done", out, _who(note))
+        if note.exists():
+            log.warning("%s: %s ended before it was done", out, _who(note))
         note.write_bytes(json.dumps(about).encode())
-    except OSError as e: raise GraphselError(f"cannot write {out}: {e.strerror or e}; check the folder, its rights and the free space") from e
-    try: yield
+    except OSError as e:
+        raise GraphselError(
+            f"cannot write {out}: {e.strerror or e}; check the folder, its rights and the free space"
+        ) from e
+    try:
+        yield
     finally:
-        with contextlib.suppress(OSError): note.unlink()
-        with contextlib.suppress(OSError): (out/".lock").unlink() # while it is held, so that nobody else's is taken away
+        with contextlib.suppress(OSError):
+            note.unlink()
+        with contextlib.suppress(OSError):
+            (out / ".lock").unlink()  # while it is held, so that nobody else's is taken away
         lock.release()
         with contextlib.suppress(OSError):
-            if new: out.rmdir() # only where nothing came of it
+            if new:
+                out.rmdir()  # only where nothing came of it
+
 
 def _lock_of(out):
     "The lock of a folder, held. Its end is the end of the process, however that comes."
     from filelock import FileLock, Timeout
-    lock = FileLock(out/".lock", timeout=0)
-    try: return lock.acquire() and lock
+
+    lock = FileLock(out / ".lock", timeout=0)
+    try:
+        return lock.acquire() and lock
     except Timeout:
-        raise GraphselError(f"{out} is in use by {_who(out/'.running.json')}; wait until it is done, end it, or choose another folder") from None
+        raise GraphselError(
+            f"{out} is in use by {_who(out / '.running.json')}; wait until it is done, end it, or choose another folder"
+        ) from None
+
 
 def _who(note):
     "The process that a note names."
-    for _ in range(10): # it is written just after the folder is claimed
+    for _ in range(10):  # it is written just after the folder is claimed
         with contextlib.suppress(OSError, ValueError, KeyError):
             found = json.loads(note.read_text(encoding="utf-8"))
             return f"process {found['process']} on {found['host']} (since {found['since']})"
         time.sleep(0.1)
     return "another process"
 
-def codes(plan:Plan, bench:Bench) -> dict[str, str]: # key of a task -> `own_code`
+
+def codes(plan: Plan, bench: Bench) -> dict[str, str]:  # key of a task -> `own_code`
     "The code of your own that each task runs."
     code = cache(own_code)
     return {t.key: code(t.strategy, t.model) for t in tasks(plan, bench.graphs)}
@@ -195,12 +310,24 @@ def codes(plan:Plan, bench:Bench) -> dict[str, str]: # key of a task -> `own_cod
 # %% ../../nbs/09_benchmark/04_tasks.ipynb #b617bb80
 def _read_run(run):
     "What run.json says; nothing where it is damaged: the task files tell which comparison they belong to."
-    kinds = {"identity": str, "earlier": list, "plan": dict, "parts": dict, "version": str, "graph": dict}
+    kinds = {
+        "identity": str,
+        "earlier": list,
+        "plan": dict,
+        "parts": dict,
+        "version": str,
+        "graph": dict,
+    }
     try:
-        with reading(run, "the notes of a comparison"): before = json.loads(run.read_text(encoding="utf-8"))
+        with reading(run, "the notes of a comparison"):
+            before = json.loads(run.read_text(encoding="utf-8"))
         names = [*before.get("earlier", ()), *before.get("plan", {}).get("strategies", ())]
-        whole = all(isinstance(before[k], kind) for k, kind in kinds.items() if k in before) and all(isinstance(n, str) for n in names)
-    except (ValueError, AttributeError, TypeError): whole = False
-    if whole: return before
+        whole = all(
+            isinstance(before[k], kind) for k, kind in kinds.items() if k in before
+        ) and all(isinstance(n, str) for n in names)
+    except (ValueError, AttributeError, TypeError):
+        whole = False
+    if whole:
+        return before
     log.warning("%s is damaged; it is written anew", run)
     return {}

@@ -13,50 +13,188 @@ import sys
 import click
 
 from graphsel.cli.options import (
-    _MODELS, _all_strategies, _cell_options, _check_folder, _cores, _graph_options, _inputs, _noise_kinds,
-    _notes, _presets, _read_screen_and_graph, _with, completing, load_screen, read_settings, split_list,
+    _MODELS,
+    _all_strategies,
+    _cell_options,
+    _check_folder,
+    _cores,
+    _graph_options,
+    _inputs,
+    _noise_kinds,
+    _notes,
+    _presets,
+    _read_screen_and_graph,
+    _with,
+    completing,
+    load_screen,
+    read_settings,
+    split_list,
 )
 from ..core.errors import GraphselError
 
 # %% ../../nbs/12_cli/03_compare.ipynb #48027ee0
 _plan_options = [
-    click.option("--strategies", required=True, shell_complete=completing(_all_strategies), help="Names, separated by commas: see 'graphsel list strategies'."),
+    click.option(
+        "--strategies",
+        required=True,
+        shell_complete=completing(_all_strategies),
+        help="Names, separated by commas: see 'graphsel list strategies'.",
+    ),
     click.option("--budgets", help="Numbers of picks, separated by commas [those of the preset]."),
-    click.option("--preset", shell_complete=completing(_presets), help="A published protocol: small, paper, iterpert, genome-wide."),
-    click.option("--seeds", default=10, show_default=True, type=int, help="Splits into pool and test."),
-    click.option("--repeats", default=1, show_default=True, type=int, help="Runs of everything within a split: how much depends on the start?"),
-    click.option("--random-draws", default=5, show_default=True, type=int, help="Draws of 'random' within a split, which are averaged."),
-    click.option("--model", default="gnn", show_default=True, shell_complete=completing(lambda: _MODELS), help="Response model, or several separated by commas: see 'graphsel list models'."),
-    click.option("--set", "settings", multiple=True, metavar="NAME.PARAMETER=VALUE", help="A parameter of a model, criterion or strategy, e.g. gp.tune=true or variance.noise=0.5; without NAME., of every strategy. Repeat for several."),
-    click.option("--rounds", type=int, help="Rounds of active learners [one for each budget above the initial draw]."),
-    click.option("--initial", type=int, help="Size of a learner's initial draw [a fifth of the last budget]."),
-    click.option("--targets", default="all", show_default=True, type=click.Choice(["all", "heldout"]), help="Which names target-aware criteria are told."),
-    click.option("--noise", default="0", show_default=True, help="Shares of the graph that are disturbed, separated by commas."),
-    click.option("--noise-kind", "noise_kinds", default="rewired", show_default=True, shell_complete=completing(_noise_kinds), help="How: rewired, deleted, added (edges), permuted (genes); or several."),
-    click.option("--noise-on", default="all", show_default=True, type=click.Choice(["all", "selector"]), help="Who sees the disturbed graph; with 'selector' models keep the right one."),
-    click.option("--standardize", is_flag=True, help="Measure errors in units of each response's standard deviation."),
-    click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The one seed everything is drawn from."),
+    click.option(
+        "--preset",
+        shell_complete=completing(_presets),
+        help="A published protocol: small, paper, iterpert, genome-wide.",
+    ),
+    click.option(
+        "--seeds", default=10, show_default=True, type=int, help="Splits into pool and test."
+    ),
+    click.option(
+        "--repeats",
+        default=1,
+        show_default=True,
+        type=int,
+        help="Runs of everything within a split: how much depends on the start?",
+    ),
+    click.option(
+        "--random-draws",
+        default=5,
+        show_default=True,
+        type=int,
+        help="Draws of 'random' within a split, which are averaged.",
+    ),
+    click.option(
+        "--model",
+        default="gnn",
+        show_default=True,
+        shell_complete=completing(lambda: _MODELS),
+        help="Response model, or several separated by commas: see 'graphsel list models'.",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="NAME.PARAMETER=VALUE",
+        help="A parameter of a model, criterion or strategy, e.g. gp.tune=true or variance.noise=0.5; without NAME., of every strategy. Repeat for several.",
+    ),
+    click.option(
+        "--rounds",
+        type=int,
+        help="Rounds of active learners [one for each budget above the initial draw].",
+    ),
+    click.option(
+        "--initial", type=int, help="Size of a learner's initial draw [a fifth of the last budget]."
+    ),
+    click.option(
+        "--targets",
+        default="all",
+        show_default=True,
+        type=click.Choice(["all", "heldout"]),
+        help="Which names target-aware criteria are told.",
+    ),
+    click.option(
+        "--noise",
+        default="0",
+        show_default=True,
+        help="Shares of the graph that are disturbed, separated by commas.",
+    ),
+    click.option(
+        "--noise-kind",
+        "noise_kinds",
+        default="rewired",
+        show_default=True,
+        shell_complete=completing(_noise_kinds),
+        help="How: rewired, deleted, added (edges), permuted (genes); or several.",
+    ),
+    click.option(
+        "--noise-on",
+        default="all",
+        show_default=True,
+        type=click.Choice(["all", "selector"]),
+        help="Who sees the disturbed graph; with 'selector' models keep the right one.",
+    ),
+    click.option(
+        "--standardize",
+        is_flag=True,
+        help="Measure errors in units of each response's standard deviation.",
+    ),
+    click.option(
+        "--seed",
+        default=0,
+        show_default=True,
+        type=click.IntRange(0),
+        help="The one seed everything is drawn from.",
+    ),
 ]
 
 # %% ../../nbs/12_cli/03_compare.ipynb #8ff67c2b
 _run_options = [
     click.option("--jobs", type=int, help="Processes [all cores]."),
     click.option("--dask", metavar="ADDRESS", help="Scheduler of a dask cluster to run on."),
-    click.option("--resume", is_flag=True, help="Go on with what is in the folder; strategies may be added, all else stays."),
-    click.option("--weeks-per-round", default=6.0, show_default=True, type=click.FloatRange(0), help="For the figure of error against laboratory time."),
-    click.option("--set-up-weeks", default=4.0, show_default=True, type=click.FloatRange(0), help="The same: weeks before the first round."),
-    click.option("--out", required=True, type=click.Path(file_okay=False, path_type=str), help="Folder for the results."),
+    click.option(
+        "--resume",
+        is_flag=True,
+        help="Go on with what is in the folder; strategies may be added, all else stays.",
+    ),
+    click.option(
+        "--weeks-per-round",
+        default=6.0,
+        show_default=True,
+        type=click.FloatRange(0),
+        help="For the figure of error against laboratory time.",
+    ),
+    click.option(
+        "--set-up-weeks",
+        default=4.0,
+        show_default=True,
+        type=click.FloatRange(0),
+        help="The same: weeks before the first round.",
+    ),
+    click.option(
+        "--out",
+        required=True,
+        type=click.Path(file_okay=False, path_type=str),
+        help="Folder for the results.",
+    ),
 ]
 
 # %% ../../nbs/12_cli/03_compare.ipynb #4271a4ea
 @click.command("compare")
-@click.option("--screen", required=True, type=click.Path(path_type=str), help="The screen with all answers: .h5ad or .zarr (cells or screen), .csv, .tsv, .xlsx, .parquet; FILE:column=value keeps some rows.")
+@click.option(
+    "--screen",
+    required=True,
+    type=click.Path(path_type=str),
+    help="The screen with all answers: .h5ad or .zarr (cells or screen), .csv, .tsv, .xlsx, .parquet; FILE:column=value keeps some rows.",
+)
 @_with(_graph_options)
 @_with(_cell_options)
 @_with(_plan_options)
 @_with(_run_options)
-def compare_command(screen, graphs, priors, top_k, directed, perturbation_key, control, covariate, min_cells, normalize,
-                    strategies, budgets, model, settings, noise, noise_kinds, jobs, dask, resume, weeks_per_round, set_up_weeks, out, **options):
+def compare_command(
+    screen,
+    graphs,
+    priors,
+    top_k,
+    directed,
+    perturbation_key,
+    control,
+    covariate,
+    min_cells,
+    normalize,
+    strategies,
+    budgets,
+    model,
+    settings,
+    noise,
+    noise_kinds,
+    jobs,
+    dask,
+    resume,
+    weeks_per_round,
+    set_up_weeks,
+    out,
+    **options,
+):
     """Compare strategies on a published screen.
 
     \b
@@ -67,15 +205,38 @@ def compare_command(screen, graphs, priors, top_k, directed, perturbation_key, c
     """
     from graphsel.benchmark.compare import RESULT_FILES, compare
     from graphsel.benchmark.protocol import make_plan
+
     models = tuple(split_list(model))
     params, of_models = read_settings(settings, models)
-    options |= dict(models=models, params=params, model_params=of_models, noise=tuple(split_list(noise, float, "noise")), noise_kinds=tuple(split_list(noise_kinds)))
+    options |= dict(
+        models=models,
+        params=params,
+        model_params=of_models,
+        noise=tuple(split_list(noise, float, "noise")),
+        noise_kinds=tuple(split_list(noise_kinds)),
+    )
     names, sizes = split_list(strategies), split_list(budgets, int, "budgets") if budgets else None
-    make_plan(names, sizes, **options) # refuse nonsense before any file is read
+    make_plan(names, sizes, **options)  # refuse nonsense before any file is read
     _check_folder(out, RESULT_FILES, _inputs(screen=screen, graph=graphs, prior=priors))
-    cells = dict(perturbation_key=perturbation_key, control=control, covariate=covariate, min_cells=min_cells, normalize=normalize)
+    cells = dict(
+        perturbation_key=perturbation_key,
+        control=control,
+        covariate=covariate,
+        min_cells=min_cells,
+        normalize=normalize,
+    )
     found = _read_screen_and_graph(load_screen(screen, cells), graphs, priors, directed, top_k)
-    results = compare(*found, names, sizes, out=out, resume=resume, jobs=jobs or _cores(), dask=dask, notes=_notes(screen, *graphs, *priors), **options)
+    results = compare(
+        *found,
+        names,
+        sizes,
+        out=out,
+        resume=resume,
+        jobs=jobs or _cores(),
+        dask=dask,
+        notes=_notes(screen, *graphs, *priors),
+        **options,
+    )
     _show_results(results, out, weeks=(weeks_per_round, set_up_weeks))
 
 # %% ../../nbs/12_cli/03_compare.ipynb #abd08dfd
@@ -83,35 +244,60 @@ def _show_results(results, out, metric="mse", weeks=(6.0, 4.0), again="with --re
     "Draw the figures and show a table of means and ratios on standard error. Raises `GraphselError` in the end where rows failed."
     from graphsel.plotting.curves import save_figures
     from graphsel.benchmark.statistics import few_splits, summarize
+
     failed = results[results["status"] != "ok"]
     if len(failed) < len(results):
         save_figures(results, out, metric, *weeks)
         mse = summarize(results, [metric]).query("metric == @metric")
-        keys = [k for k in ("model", "noise_kind", "noise") if k == "model" or mse[k].nunique() > 1] + ["strategy"]
+        keys = [
+            k for k in ("model", "noise_kind", "noise") if k == "model" or mse[k].nunique() > 1
+        ] + ["strategy"]
         table = mse.pivot_table(index=keys, columns="budget", values="mean")
-        for k in ("mean_ratio", "mean_ratio_low", "mean_ratio_high"): table[k.replace("mean_", "")] = mse.groupby(keys)[k].first()
-        click.echo(f"{metric}: mean over splits; ratio: mean over budgets of strategy / random, with its 95 % interval\n{table.sort_values([*keys[:-1], 'ratio']).round(3).to_string()}", err=True)
-        if note := few_splits(results): click.echo(f"graphsel: {note}", err=True)
+        for k in ("mean_ratio", "mean_ratio_low", "mean_ratio_high"):
+            table[k.replace("mean_", "")] = mse.groupby(keys)[k].first()
+        click.echo(
+            f"{metric}: mean over splits; ratio: mean over budgets of strategy / random, with its 95 % interval\n{table.sort_values([*keys[:-1], 'ratio']).round(3).to_string()}",
+            err=True,
+        )
+        if note := few_splits(results):
+            click.echo(f"graphsel: {note}", err=True)
     click.echo(f"graphsel: results in {out}", err=True)
-    if len(failed): raise GraphselError(f"{len(failed):,} of {len(results):,} rows failed, the first: {failed.iloc[0]['error']}; the same command {again} tries them again")
+    if len(failed):
+        raise GraphselError(
+            f"{len(failed):,} of {len(results):,} rows failed, the first: {failed.iloc[0]['error']}; the same command {again} tries them again"
+        )
 
 # %% ../../nbs/12_cli/03_compare.ipynb #f849c3eb
 _DEMO_DATA = ("cells.h5ad", "screen.h5ad", "edges.tsv", "gene_sets.gmt", "library.txt")
+
 
 def _check_demo(out, seed):
     "Refuse a folder that holds another comparison before its data are written over."
     from graphsel.benchmark.compare import RESULT_FILES
     from graphsel.core.files import read_text
+
     _check_folder(out, (*RESULT_FILES, "picks.csv", *(f"data/{o}" for o in _DEMO_DATA)), ())
-    if not (out/"run.json").exists(): return
-    try: before = json.loads(read_text(out/"run.json"))["plan"]["seed"]
+    if not (out / "run.json").exists():
+        return
+    try:
+        before = json.loads(read_text(out / "run.json"))["plan"]["seed"]
     except (ValueError, KeyError, TypeError) as e:
         raise GraphselError(f"{out}/run.json is of no demo; choose another folder") from e
-    if before == seed: return
-    raise GraphselError(f"{out} holds a comparison with seed {before}; ask for --seed {before}, or choose another folder")
+    if before == seed:
+        return
+    raise GraphselError(
+        f"{out} holds a comparison with seed {before}; ask for --seed {before}, or choose another folder"
+    )
+
 
 @click.command("demo")
-@click.option("--out", default="demo", show_default=True, type=click.Path(file_okay=False, path_type=str), help="Folder for the results.")
+@click.option(
+    "--out",
+    default="demo",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=str),
+    help="Folder for the results.",
+)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 def demo_command(out, seed):
     """A simulated screen, a plan for it, and what different plans would have taught.
@@ -122,17 +308,33 @@ def demo_command(out, seed):
     from graphsel.benchmark.compare import compare
     from graphsel.datasets.simulate import simulated_screen
     from graphsel.selection.select import select
+
     out = Path(out)
     _check_demo(out, seed)
     sim = simulated_screen(random_state=seed)
     click.echo(f"graphsel: simulated {sim!r}", err=True)
-    sim.write(out/"data")
+    sim.write(out / "data")
     plan = select(sim.graph, 40, "variance", candidates=sim.screen.obs_names)
-    plan.to_csv(out/"picks.csv")
+    plan.to_csv(out / "picks.csv")
     click.echo(f"graphsel: {plan!r}", err=True)
-    results = compare(sim.screen, sim.graph, ["random", "degree", "graphreach", "variance", "active:bald"], [20, 40, 80, 120], models=("gp",), seeds=6,
-                      standardize=True, jobs=_cores(), out=out, resume=True, notes={"arguments": sys.argv[1:]}, seed=seed)
+    results = compare(
+        sim.screen,
+        sim.graph,
+        ["random", "degree", "graphreach", "variance", "active:bald"],
+        [20, 40, 80, 120],
+        models=("gp",),
+        seeds=6,
+        standardize=True,
+        jobs=_cores(),
+        out=out,
+        resume=True,
+        notes={"arguments": sys.argv[1:]},
+        seed=seed,
+    )
     _show_results(results, out, again="once more")
-    click.echo(f"""graphsel: look at {out}/learning_curves.png, and at {out}/picks.csv for the plan. The same plan, and a part of the comparison, from the files:
+    click.echo(
+        f"""graphsel: look at {out}/learning_curves.png, and at {out}/picks.csv for the plan. The same plan, and a part of the comparison, from the files:
     graphsel select --graph {out}/data/edges.tsv --graph {out}/data/gene_sets.gmt --candidates {out}/data/library.txt --budget 40 --criterion variance
-    graphsel compare --screen {out}/data/screen.h5ad --graph {out}/data/edges.tsv --graph {out}/data/gene_sets.gmt --strategies random,variance --budgets 20,40,80,120 --seeds 6 --model gp --standardize --seed {seed} --out results""", err=True)
+    graphsel compare --screen {out}/data/screen.h5ad --graph {out}/data/edges.tsv --graph {out}/data/gene_sets.gmt --strategies random,variance --budgets 20,40,80,120 --seeds 6 --model gp --standardize --seed {seed} --out results""",
+        err=True,
+    )

@@ -12,8 +12,20 @@ import shlex
 import click
 
 from graphsel.cli.options import (
-    _FIT_FILES, _MODELS, _cell_options, _check_folder, _file, _graph_options, _in_known_names, _inputs, _with,
-    _with_genes, completing, load_graph, load_screen, read_settings,
+    _FIT_FILES,
+    _MODELS,
+    _cell_options,
+    _check_folder,
+    _file,
+    _graph_options,
+    _in_known_names,
+    _inputs,
+    _with,
+    _with_genes,
+    completing,
+    load_graph,
+    load_screen,
+    read_settings,
 )
 from ..core.errors import GraphselError, log, unknown_name
 from ..core.files import atomic_path
@@ -22,20 +34,48 @@ from ..genes.lists import read_gene_list
 
 # %% ../../nbs/12_cli/04_fit.ipynb #9cc87c6a
 _fit_options = [
-    click.option("--model", default="gnn", show_default=True, shell_complete=completing(lambda: _MODELS), help="See 'graphsel list models'."),
-    click.option("--set", "settings", multiple=True, metavar="NAME.PARAMETER=VALUE", help="A parameter of the model, e.g. gp.tune=true or, without NAME., tune=true. Repeat for several."),
-    click.option("--genes", type=_file, help="Genes to predict [every gene of the graph that was not perturbed]."),
+    click.option(
+        "--model",
+        default="gnn",
+        show_default=True,
+        shell_complete=completing(lambda: _MODELS),
+        help="See 'graphsel list models'.",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="NAME.PARAMETER=VALUE",
+        help="A parameter of the model, e.g. gp.tune=true or, without NAME., tune=true. Repeat for several.",
+    ),
+    click.option(
+        "--genes",
+        type=_file,
+        help="Genes to predict [every gene of the graph that was not perturbed].",
+    ),
 ]
 
 # %% ../../nbs/12_cli/04_fit.ipynb #cca701a9
 @click.command("fit")
-@click.option("--screen", required=True, type=click.Path(path_type=str), help="The screen to train on: see compare.")
+@click.option(
+    "--screen",
+    required=True,
+    type=click.Path(path_type=str),
+    help="The screen to train on: see compare.",
+)
 @_with(_graph_options)
 @_with(_cell_options)
 @_with(_fit_options)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=str), help="Folder for the predictions.")
-def fit_command(screen, graphs, priors, top_k, directed, model, settings, genes, seed, out, **cells):
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=str),
+    help="Folder for the predictions.",
+)
+def fit_command(
+    screen, graphs, priors, top_k, directed, model, settings, genes, seed, out, **cells
+):
     """Train a model on a screen and predict unmeasured genes: mean, uncertainty, and a ranked table.
 
     \b
@@ -57,44 +97,106 @@ def fit_command(screen, graphs, priors, top_k, directed, model, settings, genes,
     """
     from graphsel.models.registry import rank_unmeasured
     from graphsel.selection.select import known_to
-    untrained = _model_with(model, settings) # refuse nonsense before any file is read
+
+    untrained = _model_with(model, settings)  # refuse nonsense before any file is read
     _check_folder(out, _FIT_FILES, _inputs(screen=screen, graph=graphs, prior=priors, genes=genes))
-    trained, graph, report = load_screen(screen, cells), load_graph(graphs, priors, directed, top_k), {}
-    wanted = known_to(graph, _in_known_names({"genes": read_gene_list(genes)}, graph)[0]["genes"] if genes else [g for g in graph.genes if g not in trained.obs_names], "genes", "report", report)
+    trained, graph, report = (
+        load_screen(screen, cells),
+        load_graph(graphs, priors, directed, top_k),
+        {},
+    )
+    wanted = known_to(
+        graph,
+        _in_known_names({"genes": read_gene_list(genes)}, graph)[0]["genes"]
+        if genes
+        else [g for g in graph.genes if g not in trained.obs_names],
+        "genes",
+        "report",
+        report,
+    )
     train = known_to(graph, trained.obs_names, "screen", "report", report)
-    if not wanted or not train: raise GraphselError(f"nothing to {'predict' if train else 'train on'}: no such gene is in the graph; check the symbols")
+    if not wanted or not train:
+        raise GraphselError(
+            f"nothing to {'predict' if train else 'train on'}: no such gene is in the graph; check the symbols"
+        )
     log.info("training %s on %s perturbations", model, f"{len(train):,}")
     fitted = untrained.fit(trained, graph, perturbations=train, random_state=seed)
-    log.info("predicting %s genes%s", f"{len(wanted):,}", "" if genes else "; --genes FILE for fewer")
+    log.info(
+        "predicting %s genes%s", f"{len(wanted):,}", "" if genes else "; --genes FILE for fewer"
+    )
     prediction = fitted.predict(wanted)
     ranked = rank_unmeasured(fitted, prediction)
     _write_predictions(prediction, report, out, ranked, train)
-    if len(ranked): _show_next_step(graphs, priors, top_k, directed, genes, out, len(ranked))
+    if len(ranked):
+        _show_next_step(graphs, priors, top_k, directed, genes, out, len(ranked))
 
 # %% ../../nbs/12_cli/04_fit.ipynb #abe66578
 def _model_with(name, settings):
     "The model with the parameters of `--set`; those without NAME. are the model's."
     from graphsel.models.registry import make_model
-    of_others, own = read_settings([o if "." in o.partition("=")[0] else f"{name}.{o}" for o in settings], (name,))
-    if of_others: raise unknown_name("model with parameters", next(iter(of_others)), (name,))
+
+    of_others, own = read_settings(
+        [o if "." in o.partition("=")[0] else f"{name}.{o}" for o in settings], (name,)
+    )
+    if of_others:
+        raise unknown_name("model with parameters", next(iter(of_others)), (name,))
     return make_model(name, **own.get(name, {}))
 
 # %% ../../nbs/12_cli/04_fit.ipynb #48d9bba0
 def _write_predictions(prediction, report, out, ranked, train):
     "predictions.h5ad, ranked.csv, predicted.csv (means), uncertainty.csv (standard deviations of a measurement), measured.csv and missing.csv."
-    import numpy as np, pandas as pd
+    import numpy as np
+    import pandas as pd
     from graphsel.benchmark.metrics import predicted_sd
-    tables = {"predicted": prediction.to_df(), "missing": pd.DataFrame({"reason": report}), "measured": pd.DataFrame(index=train)}
-    if "variance" in prediction.layers: tables["uncertainty"] = pd.DataFrame(predicted_sd(prediction), prediction.obs_names, prediction.var_names)
-    with atomic_path(Path(out)/"predictions.h5ad") as t: prediction.write_h5ad(t)
-    for name, table in tables.items(): write_table(_with_genes(table), Path(out)/f"{name}.csv")
-    write_table(ranked, Path(out)/"ranked.csv")
-    strongest = prediction.obs_names[np.argsort(-np.linalg.norm(prediction.X, axis=1), kind="stable")[:5]]
-    click.echo(f"graphsel: {prediction.n_obs:,} genes predicted, strongest {', '.join(strongest)}; {len(report):,} left out (missing.csv); written to {out}", err=True)
+
+    tables = {
+        "predicted": prediction.to_df(),
+        "missing": pd.DataFrame({"reason": report}),
+        "measured": pd.DataFrame(index=train),
+    }
+    if "variance" in prediction.layers:
+        tables["uncertainty"] = pd.DataFrame(
+            predicted_sd(prediction), prediction.obs_names, prediction.var_names
+        )
+    with atomic_path(Path(out) / "predictions.h5ad") as t:
+        prediction.write_h5ad(t)
+    for name, table in tables.items():
+        write_table(_with_genes(table), Path(out) / f"{name}.csv")
+    write_table(ranked, Path(out) / "ranked.csv")
+    strongest = prediction.obs_names[
+        np.argsort(-np.linalg.norm(prediction.X, axis=1), kind="stable")[:5]
+    ]
+    click.echo(
+        f"graphsel: {prediction.n_obs:,} genes predicted, strongest {', '.join(strongest)}; {len(report):,} left out (missing.csv); written to {out}",
+        err=True,
+    )
+
 
 def _show_next_step(graphs, priors, top_k, directed, genes, out, n):
     "The command that plans what to measure next, with the files of this one."
-    files = [o for k, paths in (("--graph", graphs), ("--prior", priors)) for p in paths for o in (k, p)]
-    others = [*(["--top-k", str(top_k)] if top_k else []), *(["--directed"] if directed else []), *(["--candidates", genes] if genes else [])]
-    ask = ["graphsel", "select", *files, *others, "--measured", str(Path(out)/"measured.csv"), "--criterion", "variance", "--budget", str(min(n, 50)), "--out", str(Path(out)/"next.csv")]
-    click.echo(f"graphsel: ranked.csv is ordered by predicted effect; what to measure next is a plan:\n    {shlex.join(ask)}", err=True)
+    files = [
+        o for k, paths in (("--graph", graphs), ("--prior", priors)) for p in paths for o in (k, p)
+    ]
+    others = [
+        *(["--top-k", str(top_k)] if top_k else []),
+        *(["--directed"] if directed else []),
+        *(["--candidates", genes] if genes else []),
+    ]
+    ask = [
+        "graphsel",
+        "select",
+        *files,
+        *others,
+        "--measured",
+        str(Path(out) / "measured.csv"),
+        "--criterion",
+        "variance",
+        "--budget",
+        str(min(n, 50)),
+        "--out",
+        str(Path(out) / "next.csv"),
+    ]
+    click.echo(
+        f"graphsel: ranked.csv is ordered by predicted effect; what to measure next is a plan:\n    {shlex.join(ask)}",
+        err=True,
+    )

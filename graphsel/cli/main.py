@@ -27,54 +27,97 @@ from ..core.files import private_folder
 # %% ../../nbs/12_cli/05_main.ipynb #167d748b
 class Stopped(KeyboardInterrupt):
     "Somebody asked this process to end: what is begun is put away as after Ctrl-C."
-    def __init__(self, number:int): # of the signal
+
+    def __init__(self, number: int):  # of the signal
         super().__init__(number)
         self.number = number
+
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
     "SIGTERM and SIGHUP raise `Stopped` inside. Signals that are ignored (nohup) stay so; one that is repeated at once counts once."
     last = 0.0
+
     def stop(number, frame):
         nonlocal last
         before, last = last, time.monotonic()
-        if last - before > 5: raise Stopped(number)
-    numbers = [getattr(signal, n) for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)] if threading.current_thread() is threading.main_thread() else []
+        if last - before > 5:
+            raise Stopped(number)
+
+    numbers = (
+        [getattr(signal, n) for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
+        if threading.current_thread() is threading.main_thread()
+        else []
+    )
     old = {n: signal.signal(n, stop) for n in numbers if signal.getsignal(n) != signal.SIG_IGN}
-    try: yield
+    try:
+        yield
     finally:
-        for n, handler in old.items(): signal.signal(n, handler)
+        for n, handler in old.items():
+            signal.signal(n, handler)
+
 
 class _Group(click.Group):
     "Turns a GraphselError into one line on standard error and exit code 1, Ctrl-C into exit code 130, SIGTERM into 143."
+
     def invoke(self, ctx):
         try:
-            with stoppable(): return super().invoke(ctx)
-        except GraphselError as e: message, code = str(e), 1
-        except MemoryError: message, code = "out of memory; use fewer candidates or processes", 1
-        except Stopped as e: message, code = f"stopped by {signal.Signals(e.number).name}", 128 + e.number # as the shell says it
-        except KeyboardInterrupt: message, code = "interrupted", 130
+            with stoppable():
+                return super().invoke(ctx)
+        except GraphselError as e:
+            message, code = str(e), 1
+        except MemoryError:
+            message, code = "out of memory; use fewer candidates or processes", 1
+        except Stopped as e:
+            message, code = (
+                f"stopped by {signal.Signals(e.number).name}",
+                128 + e.number,
+            )  # as the shell says it
+        except KeyboardInterrupt:
+            message, code = "interrupted", 130
         _tell(message)
         ctx.exit(code)
 
+
 def _tell(message):
     "One line on standard error; where that is gone, as the terminal is after SIGHUP, nothing."
-    with contextlib.suppress(OSError): click.echo(f"graphsel: {message}", err=True)
+    with contextlib.suppress(OSError):
+        click.echo(f"graphsel: {message}", err=True)
+
 
 class _Echo(logging.Handler):
     "Log messages on standard error, in the voice of the command."
-    def emit(self, record): _tell(record.getMessage())
+
+    def emit(self, record):
+        _tell(record.getMessage())
+
 
 def _settle_matplotlib():
     "Without a home to write to, matplotlib would say so on standard error at every start; it gets a folder as `numba` does."
-    if "MPLCONFIGDIR" in os.environ: return
+    if "MPLCONFIGDIR" in os.environ:
+        return
     home = Path(os.path.expanduser("~"))
-    wanted = [Path(os.environ.get(name) or home/usual) for name, usual in (("XDG_CONFIG_HOME", ".config"), ("XDG_CACHE_HOME", ".cache"))]
-    nearest = [next(o for o in (folder/"matplotlib", folder, *folder.absolute().parents) if os.path.exists(o)) for folder in wanted]
-    if all(os.access(o, os.W_OK) for o in nearest): return
-    if folder := private_folder("matplotlib"): os.environ["MPLCONFIGDIR"] = str(folder)
+    wanted = [
+        Path(os.environ.get(name) or home / usual)
+        for name, usual in (("XDG_CONFIG_HOME", ".config"), ("XDG_CACHE_HOME", ".cache"))
+    ]
+    nearest = [
+        next(
+            o
+            for o in (folder / "matplotlib", folder, *folder.absolute().parents)
+            if os.path.exists(o)
+        )
+        for folder in wanted
+    ]
+    if all(os.access(o, os.W_OK) for o in nearest):
+        return
+    if folder := private_folder("matplotlib"):
+        os.environ["MPLCONFIGDIR"] = str(folder)
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+
+@click.group(
+    cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, prog_name="graphsel")
 def main():
     """Choose which gene perturbations to measure, in one shot, from a knowledge graph.
@@ -85,7 +128,8 @@ def main():
       graphsel select --graph string.tsv.gz --budget 100 --criterion variance --candidates mine.txt --out picks.csv
       graphsel fit --screen screen.h5ad --graph string.tsv.gz --out predictions
     """
-    if not any(isinstance(h, _Echo) for h in log.handlers): log.addHandler(_Echo())
+    if not any(isinstance(h, _Echo) for h in log.handlers):
+        log.addHandler(_Echo())
     log.setLevel(logging.INFO)
     _settle_matplotlib()
 
@@ -98,25 +142,40 @@ def list_command(what):
     \b
     Example: graphsel list strategies
     """
-    if what == "datasets": return _show_datasets()
+    if what == "datasets":
+        return _show_datasets()
     for name, about in _told(what).items():
         click.echo(f"{name:18} {(about or '').strip().splitlines()[0]}")
-    if what == "strategies": click.echo("graphsel: recommended is variance, best in measurements (README); graphreach is the paper's, and the default. What begins with active: learns round by round, for compare only", err=True)
+    if what == "strategies":
+        click.echo(
+            "graphsel: recommended is variance, best in measurements (README); graphreach is the paper's, and the default. What begins with active: learns round by round, for compare only",
+            err=True,
+        )
+
 
 def _told(what):
     "Name -> what is said about it."
     from graphsel.criteria.base import CRITERIA
     from graphsel.models.base import MODELS
     from graphsel.selection.strategies import STRATEGIES
+
     if what == "strategies":
         return {name: found.about for name, found in STRATEGIES.items()}
-    return {name: found.__doc__ for name, found in (CRITERIA if what == "criteria" else MODELS).items()}
+    return {
+        name: found.__doc__ for name, found in (CRITERIA if what == "criteria" else MODELS).items()
+    }
+
 
 def _show_datasets():
     from graphsel.datasets.registry import data_folders, list_datasets
+
     table = list_datasets()
-    for row in (table.columns, *table.to_numpy()): click.echo("{:21} {:7} {:>6}  {:11} {:13} {}".format(*row[:6]))
-    click.echo(f"graphsel: files are looked for in {' and '.join(map(str, data_folders()))} (GRAPHSEL_DATA names a folder of yours)", err=True)
+    for row in (table.columns, *table.to_numpy()):
+        click.echo("{:21} {:7} {:>6}  {:11} {:13} {}".format(*row[:6]))
+    click.echo(
+        f"graphsel: files are looked for in {' and '.join(map(str, data_folders()))} (GRAPHSEL_DATA names a folder of yours)",
+        err=True,
+    )
 
 # %% ../../nbs/12_cli/05_main.ipynb #a7c0de13
 for _command in (select_command, compare_command, fit_command, list_command, demo_command):

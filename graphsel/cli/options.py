@@ -18,116 +18,218 @@ from ..core.files import check_folder
 from ..core.outputs import check_ending, check_outputs
 
 # %% ../../nbs/12_cli/01_options.ipynb #02e0b112
-def split_list(text:str, # "a,b,c"
-               kind:type=str, # type of the items
-               what:str="list" # for the message
-              ) -> list:
+def split_list(
+    text: str,  # "a,b,c"
+    kind: type = str,  # type of the items
+    what: str = "list",  # for the message
+) -> list:
     "Items of a comma-separated option. Raises `GraphselError` for an item of the wrong type."
-    found, (number, example) = [], ("a whole number", "50,100,200") if kind is int else ("a number", "0,0.2,0.5")
+    found, (number, example) = (
+        [],
+        ("a whole number", "50,100,200") if kind is int else ("a number", "0,0.2,0.5"),
+    )
     for item in filter(None, map(str.strip, text.split(","))):
-        try: found.append(kind(item))
-        except ValueError as e: raise GraphselError(f"{what} '{text}': '{item}' is not {number}; separate numbers by commas, e.g. {example}") from e
+        try:
+            found.append(kind(item))
+        except ValueError as e:
+            raise GraphselError(
+                f"{what} '{text}': '{item}' is not {number}; separate numbers by commas, e.g. {example}"
+            ) from e
     return found
 
 # %% ../../nbs/12_cli/01_options.ipynb #82061642
 _MODELS = ("additive", "gears", "gnn", "gp", "knn", "mean", "nochange", "ridge", "transfer")
 
+
 def _one_shot_names():
     from graphsel.selection.strategies import STRATEGIES
+
     return [name for name in STRATEGIES if not name.startswith("active:")]
+
 
 def _all_strategies():
     from graphsel.selection.strategies import STRATEGIES
+
     return list(STRATEGIES)
 
-def _presets(): return ("small", "paper", "iterpert", "genome-wide")
-def _noise_kinds(): return ("rewired", "deleted", "added", "permuted")
 
-def completing(names # returns what may be chosen
-              ): # for the option's `shell_complete`
+def _presets():
+    return ("small", "paper", "iterpert", "genome-wide")
+
+
+def _noise_kinds():
+    return ("rewired", "deleted", "added", "permuted")
+
+
+def completing(
+    names,  # returns what may be chosen
+):  # for the option's `shell_complete`
     "Completes the last name of a list that is separated by commas, without those that stand in it."
+
     def complete(ctx, param, incomplete):
         before, comma, last = incomplete.rpartition(",")
-        return [before + comma + n for n in names() if n.startswith(last) and n not in before.split(",")]
+        return [
+            before + comma + n for n in names() if n.startswith(last) and n not in before.split(",")
+        ]
+
     return complete
 
 # %% ../../nbs/12_cli/01_options.ipynb #ebcf6ffa
-def load_graph(paths, # graph files
-               priors=(), # prior files
-               directed:bool=False, # edges go one way
-               top_k:int|None=None, # strongest sources kept per gene
-               genes=None # keep these only
-              ):
+def load_graph(
+    paths,  # graph files
+    priors=(),  # prior files
+    directed: bool = False,  # edges go one way
+    top_k: int | None = None,  # strongest sources kept per gene
+    genes=None,  # keep these only
+):
     "The graph or graph set of the `--graph` and `--prior` options."
     from graphsel.graphs.graph import combine
     from graphsel.graphs.priors import read_prior
     from graphsel.graphs.readers.read import read_graph
-    graph = combine([read_graph(p, directed=directed, top_k=top_k, genes=genes) for p in paths], [read_prior(p) for p in priors])
+
+    graph = combine(
+        [read_graph(p, directed=directed, top_k=top_k, genes=genes) for p in paths],
+        [read_prior(p) for p in priors],
+    )
     for p in graph.priors:
-        if p.missing: log.warning("%r: no row for %s genes; they get its mean", p, f"{len(p.missing):,}")
+        if p.missing:
+            log.warning("%r: no row for %s genes; they get its mean", p, f"{len(p.missing):,}")
     return graph
 
 # %% ../../nbs/12_cli/01_options.ipynb #9893216a
 _file = click.Path(dir_okay=False, path_type=str)
 _graph_options = [
-    click.option("--graph", "graphs", multiple=True, required=True, type=_file, help="Edge list (.csv .tsv .parquet, also .gz), gene sets (.gmt, Enrichr .txt), annotations (.gaf) or control cells (.h5ad: co-expression). Repeat for several."),
-    click.option("--prior", "priors", multiple=True, metavar="FILE[:column=value]", help="Another screen, ranked gene lists or an embedding table: one more kernel. Repeat for several."),
-    click.option("--top-k", type=click.IntRange(1), help="Keep the N strongest sources of each gene [all for edges, 20 for gene sets]."),
-    click.option("--directed", is_flag=True, help="Edges go from the first to the second column only."),
+    click.option(
+        "--graph",
+        "graphs",
+        multiple=True,
+        required=True,
+        type=_file,
+        help="Edge list (.csv .tsv .parquet, also .gz), gene sets (.gmt, Enrichr .txt), annotations (.gaf) or control cells (.h5ad: co-expression). Repeat for several.",
+    ),
+    click.option(
+        "--prior",
+        "priors",
+        multiple=True,
+        metavar="FILE[:column=value]",
+        help="Another screen, ranked gene lists or an embedding table: one more kernel. Repeat for several.",
+    ),
+    click.option(
+        "--top-k",
+        type=click.IntRange(1),
+        help="Keep the N strongest sources of each gene [all for edges, 20 for gene sets].",
+    ),
+    click.option(
+        "--directed", is_flag=True, help="Edges go from the first to the second column only."
+    ),
 ]
 
 _cell_options = [
-    click.option("--perturbation-key", help="The column that names the perturbation [found by its usual names]."),
-    click.option("--control", help="For single cells: the name of the control [found by its usual names]."),
-    click.option("--covariate", help="Compare with the controls of the same value in this column (batch, cell type)."),
-    click.option("--min-cells", type=click.IntRange(1), help="For single cells: leave out perturbations with fewer."),
-    click.option("--normalize", is_flag=True, help="The values are counts: normalize and take logarithms."),
+    click.option(
+        "--perturbation-key",
+        help="The column that names the perturbation [found by its usual names].",
+    ),
+    click.option(
+        "--control", help="For single cells: the name of the control [found by its usual names]."
+    ),
+    click.option(
+        "--covariate",
+        help="Compare with the controls of the same value in this column (batch, cell type).",
+    ),
+    click.option(
+        "--min-cells",
+        type=click.IntRange(1),
+        help="For single cells: leave out perturbations with fewer.",
+    ),
+    click.option(
+        "--normalize", is_flag=True, help="The values are counts: normalize and take logarithms."
+    ),
 ]
 
-def load_screen(path:str, # of --screen
-                options:dict # of `_cell_options`
-               ): # AnnData
+
+def load_screen(
+    path: str,  # of --screen
+    options: dict,  # of `_cell_options`
+):  # AnnData
     "The screen of a file. Raises `GraphselError` for options that the kind of file has no use for."
     from graphsel.screens.read import read_screen
+
     given = {k: v for k, v in options.items() if v}
-    try: return read_screen(path, **given)
-    except TypeError as e: raise GraphselError(f"{path}: it takes no option {', '.join('--' + k.replace('_', '-') for k in given)}; they are for files of single cells") from e
+    try:
+        return read_screen(path, **given)
+    except TypeError as e:
+        raise GraphselError(
+            f"{path}: it takes no option {', '.join('--' + k.replace('_', '-') for k in given)}; they are for files of single cells"
+        ) from e
+
 
 def _with(options):
     "Decorator: add several options to a command."
+
     def add(f):
-        for o in reversed(options): f = o(f)
+        for o in reversed(options):
+            f = o(f)
         return f
+
     return add
 
 # %% ../../nbs/12_cli/01_options.ipynb #4a59d5cb
 _LISTS = ("candidates", "targets", "measured", "exclude", "must")
-_FILES = ("screen", "graph", "prior", "fallback", "genes", *_LISTS, "costs", "groups", "aliases") # options that name files
+_FILES = (
+    "screen",
+    "graph",
+    "prior",
+    "fallback",
+    "genes",
+    *_LISTS,
+    "costs",
+    "groups",
+    "aliases",
+)  # options that name files
+
 
 def _in_known_names(lists, graph, aliases=None):
     "Lists in the names the graph knows, and why a name is unknown where that can be told; what was renamed is told on standard error."
     from graphsel.selection.select import in_known_names
+
     named, found = in_known_names(graph, lists, _alias_table(aliases))
     for what, how in found.items():
-        if how.changed: click.echo(f"graphsel: {what}: {how}", err=True)
-    hints = [f"{what}: {hint}" for what, how in found.items() if not aliases and (hint := _alias_hint(how))]
-    if hints: click.echo(f"graphsel: {hints[0]}", err=True)
-    return named, {n: why.removeprefix("unknown; ") for how in found.values() for n, why in how.missing.items() if why != "unknown"}
+        if how.changed:
+            click.echo(f"graphsel: {what}: {how}", err=True)
+    hints = [
+        f"{what}: {hint}"
+        for what, how in found.items()
+        if not aliases and (hint := _alias_hint(how))
+    ]
+    if hints:
+        click.echo(f"graphsel: {hints[0]}", err=True)
+    return named, {
+        n: why.removeprefix("unknown; ")
+        for how in found.values()
+        for n, why in how.missing.items()
+        if why != "unknown"
+    }
+
 
 def _alias_table(wish):
     "The table of `--aliases`: a file, or the name of a table in the registry."
-    if wish is None: return None
+    if wish is None:
+        return None
     from graphsel.datasets.registry import list_datasets
     from graphsel.datasets.load import load_names
     from graphsel.genes.symbols import read_aliases
+
     known = list_datasets().query("kind == 'names'")["name"].tolist()
     return load_names(wish) if wish in known and not Path(wish).exists() else read_aliases(wish)
+
 
 def _alias_hint(found):
     "What to try where many names are unknown."
     from graphsel.genes.symbols import looks_like
+
     lost, asked = list(found.missing), len(found.missing) + len(found.mapping)
-    if len(lost) < max(3, asked/10): return ""
+    if len(lost) < max(3, asked / 10):
+        return ""
     odd = next((f" ({n}: {looks_like(n)})" for n in lost if looks_like(n)), "")
     return f"{len(lost):,} of {asked:,} genes are not in the graph{odd}; old or other names are translated by --aliases hgnc (human; see 'graphsel list datasets'), or --aliases FILE with alias,symbol"
 
@@ -137,33 +239,48 @@ def _paths(given):
     files = [given] if isinstance(given, str) else given or ()
     return [o if Path(o).exists() else o.rpartition(":")[0] or o for o in files]
 
+
 def _inputs(**given):
     "(option, path) of each file that is read; other options are passed over."
     return [(f"--{k}", path) for k in _FILES for path in _paths(given.get(k))]
 
+
 def _beside(out, ending):
     "The name of a file that goes with another: its own ending in place of the other's."
     name = Path(out).name
-    return Path(out).with_name(name[:len(name) - len(check_ending(out))] + ending)
+    return Path(out).with_name(name[: len(name) - len(check_ending(out))] + ending)
+
 
 def _check_folder(out, names, inputs):
     "The same for a folder and the files that are written into it."
     check_folder(out)
-    check_outputs([("--out", Path(out)/name) for name in names], inputs)
+    check_outputs([("--out", Path(out) / name) for name in names], inputs)
 
 # %% ../../nbs/12_cli/01_options.ipynb #66a5bbff
-def read_settings(settings, # texts NAME.PARAMETER=VALUE or PARAMETER=VALUE
-                  models # names of the models
-                 ) -> tuple[dict, dict]: # parameters of strategies; of models
+def read_settings(
+    settings,  # texts NAME.PARAMETER=VALUE or PARAMETER=VALUE
+    models,  # names of the models
+) -> tuple[dict, dict]:  # parameters of strategies; of models
     "What the `--set` options say. Raises `GraphselError` for one that is not of this form."
     params, of_models = {}, {}
     for text in settings:
         name, equal, value = text.partition("=")
-        owner, _, key = name.strip().rpartition(".") # a mixture such as 0.5*variance+0.5*degree holds dots of its own
-        if not equal or not key: raise GraphselError(f"--set {text}: write NAME.PARAMETER=VALUE, e.g. gp.tune=true")
-        try: value = json.loads(value)
-        except ValueError: value = value.strip()
-        into = of_models.setdefault(owner, {}) if owner in models else params.setdefault(owner, {}) if owner else params
+        owner, _, key = name.strip().rpartition(
+            "."
+        )  # a mixture such as 0.5*variance+0.5*degree holds dots of its own
+        if not equal or not key:
+            raise GraphselError(f"--set {text}: write NAME.PARAMETER=VALUE, e.g. gp.tune=true")
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = value.strip()
+        into = (
+            of_models.setdefault(owner, {})
+            if owner in models
+            else params.setdefault(owner, {})
+            if owner
+            else params
+        )
         into[key] = value
     return params, of_models
 
@@ -175,22 +292,45 @@ def _cores():
 def _read_screen_and_graph(found, graphs, priors, directed, top_k):
     "The screen, and the graphs pruned to its perturbed genes."
     from graphsel.genes.perturbations import perturbed_genes
-    return found, load_graph(graphs, priors, directed, top_k, sorted({g for n in found.obs_names for g in perturbed_genes(n)}))
+
+    return found, load_graph(
+        graphs,
+        priors,
+        directed,
+        top_k,
+        sorted({g for n in found.obs_names for g in perturbed_genes(n)}),
+    )
 
 # %% ../../nbs/12_cli/01_options.ipynb #025e2354
 def _notes(*files):
     "What run.json says about the inputs: names and hashes, so that they can be recognized."
     files = _paths(files)
-    return {"arguments": sys.argv[1:], "inputs": {Path(f).name: _input_sha1(Path(f)) for f in files}}
+    return {
+        "arguments": sys.argv[1:],
+        "inputs": {Path(f).name: _input_sha1(Path(f)) for f in files},
+    }
+
 
 def _input_sha1(path):
     "The hash of a file; of a folder (.zarr), that of the names and hashes of its files."
     from graphsel.core.identity import file_sha1, sha1
-    if not path.is_dir(): return file_sha1(path)
-    return sha1(*(f"{o.relative_to(path)} {file_sha1(o)}" for o in sorted(path.rglob("*")) if o.is_file()))
+
+    if not path.is_dir():
+        return file_sha1(path)
+    return sha1(
+        *(f"{o.relative_to(path)} {file_sha1(o)}" for o in sorted(path.rglob("*")) if o.is_file())
+    )
 
 # %% ../../nbs/12_cli/01_options.ipynb #00b8dc83
-_FIT_FILES = ("predictions.h5ad", "ranked.csv", "predicted.csv", "uncertainty.csv", "measured.csv", "missing.csv")
+_FIT_FILES = (
+    "predictions.h5ad",
+    "ranked.csv",
+    "predicted.csv",
+    "uncertainty.csv",
+    "measured.csv",
+    "missing.csv",
+)
+
 
 def _with_genes(table):
     "The table with its index as the first column, which may be called as another is."

@@ -15,8 +15,18 @@ import click
 
 from .. import __version__
 from graphsel.cli.options import (
-    _LISTS, _beside, _file, _graph_options, _in_known_names, _inputs, _notes, _one_shot_names, _with,
-    completing, load_graph, split_list,
+    _LISTS,
+    _beside,
+    _file,
+    _graph_options,
+    _in_known_names,
+    _inputs,
+    _notes,
+    _one_shot_names,
+    _with,
+    completing,
+    load_graph,
+    split_list,
 )
 from ..core.errors import GraphselError, unknown_name
 from ..core.files import atomic_path, is_stream
@@ -25,70 +35,183 @@ from ..genes.lists import read_costs, read_gene_list, read_pairs
 
 # %% ../../nbs/12_cli/02_select.ipynb #53438e0c
 _paper_options = [
-    click.option("--page", type=_file, help="Write one page to print (.html): the genes, and the guides, cells, control slots and cost that they take."),
-    click.option("--lab", default="", metavar="NAME=VALUE,...", help="For --page [guides=3,cells=100 (per gene),controls=30 (slots),control_cells=20 (per slot),guide_cost=10,cell_cost=0.1,currency=EUR]."),
-    click.option("--curve", type=_file, help="Write value and bound at every smaller budget to this table (.csv .tsv .xlsx .json .parquet): how many are enough?"),
+    click.option(
+        "--page",
+        type=_file,
+        help="Write one page to print (.html): the genes, and the guides, cells, control slots and cost that they take.",
+    ),
+    click.option(
+        "--lab",
+        default="",
+        metavar="NAME=VALUE,...",
+        help="For --page [guides=3,cells=100 (per gene),controls=30 (slots),control_cells=20 (per slot),guide_cost=10,cell_cost=0.1,currency=EUR].",
+    ),
+    click.option(
+        "--curve",
+        type=_file,
+        help="Write value and bound at every smaller budget to this table (.csv .tsv .xlsx .json .parquet): how many are enough?",
+    ),
 ]
 
-def read_lab(text:str # NAME=VALUE, separated by commas
-            ): # a Lab
+
+def read_lab(
+    text: str,  # NAME=VALUE, separated by commas
+):  # a Lab
     "What the `--lab` option says. Raises `GraphselError` for a name that it has not, or a value that is no number."
     from graphsel.apps.page import Lab
+
     known, found = [f.name for f in fields(Lab)], {}
     for part in split_list(text):
         name, _, value = (o.strip() for o in part.partition("="))
-        if name not in known: raise unknown_name("number of --lab", name, known)
-        if name in found: raise GraphselError(f"--lab gives {name} twice; give it once")
-        try: found[name] = value if name == "currency" else json.loads(value)
-        except ValueError: found[name] = value # refused by Lab, with its name
+        if name not in known:
+            raise unknown_name("number of --lab", name, known)
+        if name in found:
+            raise GraphselError(f"--lab gives {name} twice; give it once")
+        try:
+            found[name] = value if name == "currency" else json.loads(value)
+        except ValueError:
+            found[name] = value  # refused by Lab, with its name
     return Lab(**found)
+
 
 def _write_papers(plan, page, lab, curve, graphs, must):
     "The page and the curve, each whole or not at all."
     from graphsel.selection.budget import budget_curve
     from graphsel.apps.page import plan_page
-    if curve: write_table(budget_curve(plan), curve)
+
+    if curve:
+        write_table(budget_curve(plan), curve)
     if page:
         html = plan_page(plan, lab, graph=", ".join(Path(g).name for g in graphs), must=must or ())
-        with atomic_path(page) as temporary: temporary.write_text(html, encoding="utf-8")
+        with atomic_path(page) as temporary:
+            temporary.write_text(html, encoding="utf-8")
 
 # %% ../../nbs/12_cli/02_select.ipynb #cf7de4fd
 _list_options = [
-    click.option("--candidates", type=_file, help="Genes that may be picked [every gene of the graph]."),
-    click.option("--targets", type=_file, help="Genes that should become predictable [the candidates]."),
-    click.option("--measured", type=_file, help="Genes measured before: they count neither in the budget nor as picks."),
+    click.option(
+        "--candidates", type=_file, help="Genes that may be picked [every gene of the graph]."
+    ),
+    click.option(
+        "--targets", type=_file, help="Genes that should become predictable [the candidates]."
+    ),
+    click.option(
+        "--measured",
+        type=_file,
+        help="Genes measured before: they count neither in the budget nor as picks.",
+    ),
     click.option("--exclude", type=_file, help="Genes never to be picked."),
-    click.option("--costs", type=_file, help="Table with the columns gene,cost; the budget is then in cost units."),
-    click.option("--default-cost", type=click.FloatRange(0, min_open=True), help="Cost of candidates that --costs lacks [1, with a warning]."),
+    click.option(
+        "--costs",
+        type=_file,
+        help="Table with the columns gene,cost; the budget is then in cost units.",
+    ),
+    click.option(
+        "--default-cost",
+        type=click.FloatRange(0, min_open=True),
+        help="Cost of candidates that --costs lacks [1, with a warning].",
+    ),
     click.option("--must", type=_file, help="Genes picked in any case, first."),
-    click.option("--groups", type=_file, help="Table with the columns gene,group (plate, pathway); see --cap."),
+    click.option(
+        "--groups",
+        type=_file,
+        help="Table with the columns gene,group (plate, pathway); see --cap.",
+    ),
     click.option("--cap", type=click.IntRange(0), help="Most picks from each group."),
 ]
 
 # %% ../../nbs/12_cli/02_select.ipynb #3a06b435
 _how_options = [
-    click.option("--hops", type=click.IntRange(1), help="Layers of the model; for kernels, the largest number of hops that is averaged."),
-    click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="For strategies that draw."),
-    click.option("--method", shell_complete=completing(lambda: ("auto", "naive", "lazy", "compiled", "stochastic", "threshold", "exact")), help="auto, naive, lazy, compiled, stochastic, threshold or exact [auto]."),
-    click.option("--bound", type=click.Choice(["gains", "dual"]), help="How the certificate is computed; dual is tighter, for coverage and facility location [gains]."),
-    click.option("--plate-size", type=click.IntRange(1), help="Spread the picks over plates of this size, each representative by itself: a further column."),
-    click.option("--missing", default="report", show_default=True, type=click.Choice(["report", "error", "drop", "backoff"]), help="Names that no graph knows: report leaves them out and says so; drop is the same here; error stops; backoff keeps them, with the edges that another --graph or --fallback gives them."),
-    click.option("--fallback", multiple=True, type=_file, help="With --missing backoff: a graph that lends edges to genes the others lack. Repeat for several."),
-    click.option("--aliases", type=_file, help="Other names of genes: 'hgnc' (human), or a CSV or TSV with alias,symbol. Applied to all lists; other case needs no table."),
+    click.option(
+        "--hops",
+        type=click.IntRange(1),
+        help="Layers of the model; for kernels, the largest number of hops that is averaged.",
+    ),
+    click.option(
+        "--seed",
+        default=0,
+        show_default=True,
+        type=click.IntRange(0),
+        help="For strategies that draw.",
+    ),
+    click.option(
+        "--method",
+        shell_complete=completing(
+            lambda: ("auto", "naive", "lazy", "compiled", "stochastic", "threshold", "exact")
+        ),
+        help="auto, naive, lazy, compiled, stochastic, threshold or exact [auto].",
+    ),
+    click.option(
+        "--bound",
+        type=click.Choice(["gains", "dual"]),
+        help="How the certificate is computed; dual is tighter, for coverage and facility location [gains].",
+    ),
+    click.option(
+        "--plate-size",
+        type=click.IntRange(1),
+        help="Spread the picks over plates of this size, each representative by itself: a further column.",
+    ),
+    click.option(
+        "--missing",
+        default="report",
+        show_default=True,
+        type=click.Choice(["report", "error", "drop", "backoff"]),
+        help="Names that no graph knows: report leaves them out and says so; drop is the same here; error stops; backoff keeps them, with the edges that another --graph or --fallback gives them.",
+    ),
+    click.option(
+        "--fallback",
+        multiple=True,
+        type=_file,
+        help="With --missing backoff: a graph that lends edges to genes the others lack. Repeat for several.",
+    ),
+    click.option(
+        "--aliases",
+        type=_file,
+        help="Other names of genes: 'hgnc' (human), or a CSV or TSV with alias,symbol. Applied to all lists; other case needs no table.",
+    ),
 ]
 
 # %% ../../nbs/12_cli/02_select.ipynb #4aa43a84
 @click.command("select")
 @_with(_graph_options)
-@click.option("--budget", required=True, type=float, help="How many perturbations to pick; with --costs, how much they may cost.")
-@click.option("--criterion", default="graphreach", show_default=True, shell_complete=completing(_one_shot_names),
-              help="Any one-shot strategy: see 'graphsel list strategies'. graphreach is the paper's, and the default; variance was best in measurements (README).")
+@click.option(
+    "--budget",
+    required=True,
+    type=float,
+    help="How many perturbations to pick; with --costs, how much they may cost.",
+)
+@click.option(
+    "--criterion",
+    default="graphreach",
+    show_default=True,
+    shell_complete=completing(_one_shot_names),
+    help="Any one-shot strategy: see 'graphsel list strategies'. graphreach is the paper's, and the default; variance was best in measurements (README).",
+)
 @_with(_list_options)
 @_with(_how_options)
-@click.option("--out", type=_file, help="Write the picks to this table; its ending decides the format: .csv .tsv .xlsx .json .parquet. Beside it the names left out (.missing.csv) and where it came from (.run.json).")
+@click.option(
+    "--out",
+    type=_file,
+    help="Write the picks to this table; its ending decides the format: .csv .tsv .xlsx .json .parquet. Beside it the names left out (.missing.csv) and where it came from (.run.json).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as one JSON object.")
 @_with(_paper_options)
-def select_command(graphs, priors, top_k, directed, budget, criterion, seed, out, as_json, plate_size, page, lab, curve, aliases, **options):
+def select_command(
+    graphs,
+    priors,
+    top_k,
+    directed,
+    budget,
+    criterion,
+    seed,
+    out,
+    as_json,
+    plate_size,
+    page,
+    lab,
+    curve,
+    aliases,
+    **options,
+):
     """Plan a screen: which perturbations to measure, before any experiment.
 
     \b
@@ -108,81 +231,156 @@ def select_command(graphs, priors, top_k, directed, budget, criterion, seed, out
       cost, group, plate       by --costs, --groups, --plate-size
     """
     from graphsel.selection.select import select
-    _check_outputs(out, page, curve, as_json, _inputs(graph=graphs, prior=priors, aliases=aliases, **options))
-    if not options["costs"] and not budget.is_integer(): raise GraphselError(f"budget is {budget:g}; without --costs give a whole number")
-    if (options["groups"] is None) != (options["cap"] is None): raise GraphselError("--groups and --cap belong together; give both or neither")
-    lab, files = read_lab(lab), [*graphs, *priors, *options["fallback"], *(options[k] for k in (*_LISTS, "costs", "groups") if options[k])]
+
+    _check_outputs(
+        out, page, curve, as_json, _inputs(graph=graphs, prior=priors, aliases=aliases, **options)
+    )
+    if not options["costs"] and not budget.is_integer():
+        raise GraphselError(f"budget is {budget:g}; without --costs give a whole number")
+    if (options["groups"] is None) != (options["cap"] is None):
+        raise GraphselError("--groups and --cap belong together; give both or neither")
+    lab, files = (
+        read_lab(lab),
+        [
+            *graphs,
+            *priors,
+            *options["fallback"],
+            *(options[k] for k in (*_LISTS, "costs", "groups") if options[k]),
+        ],
+    )
     options = _read_lists(options)
     graph = load_graph(graphs, priors, directed, top_k)
-    lists, reasons = _in_known_names({k: options[k] for k in (*_LISTS, "costs", "groups") if options.get(k)}, graph, aliases)
+    lists, reasons = _in_known_names(
+        {k: options[k] for k in (*_LISTS, "costs", "groups") if options.get(k)}, graph, aliases
+    )
     options |= lists
-    plan = select(graph, budget if options["costs"] else int(budget), criterion, random_state=seed, **options)
-    if plate_size: plan = _on_plates(plan, plate_size)
+    plan = select(
+        graph, budget if options["costs"] else int(budget), criterion, random_state=seed, **options
+    )
+    if plate_size:
+        plan = _on_plates(plan, plate_size)
     _write_papers(plan, page, lab, curve, graphs, options.get("must"))
     _show_plan(plan, out, as_json, reasons)
-    if out and not is_stream(out): _write_origin(plan, out, files)
+    if out and not is_stream(out):
+        _write_origin(plan, out, files)
 
 # %% ../../nbs/12_cli/02_select.ipynb #869bdc00
 def _read_lists(options):
     "The arguments of `select` that the file options stand for."
-    read = {**dict.fromkeys(_LISTS, read_gene_list), "costs": read_costs, "groups": lambda path: read_pairs(path, "group")}
+    read = {
+        **dict.fromkeys(_LISTS, read_gene_list),
+        "costs": read_costs,
+        "groups": lambda path: read_pairs(path, "group"),
+    }
     options = {k: (read[k](v) if k in read and v is not None else v) for k, v in options.items()}
-    options |= {k: options[k] or () for k in ("measured", "exclude")} | {"caps": options.pop("cap"), "fallback": [load_graph([path]) for path in options["fallback"]]}
-    return {k: v for k, v in options.items() if v is not None or k in ("candidates", "targets", "costs")}
+    options |= {k: options[k] or () for k in ("measured", "exclude")} | {
+        "caps": options.pop("cap"),
+        "fallback": [load_graph([path]) for path in options["fallback"]],
+    }
+    return {
+        k: v for k, v in options.items() if v is not None or k in ("candidates", "targets", "costs")
+    }
+
 
 def _on_plates(plan, size):
     "The plan spread over plates; a strategy without an objective is cut by rank, which is all there is to say about it."
     from graphsel.selection.budget import plates
-    if plan.criterion is None: raise GraphselError(f"--plate-size: '{plan.strategy}' has no objective that says which plates are representative; choose a criterion")
+
+    if plan.criterion is None:
+        raise GraphselError(
+            f"--plate-size: '{plan.strategy}' has no objective that says which plates are representative; choose a criterion"
+        )
     return plates(plan, size)
 
 # %% ../../nbs/12_cli/02_select.ipynb #c1974187
 def _check_outputs(out, page, curve, as_json, inputs):
     "Refuse what cannot be written, and what would destroy an input or another output, before the work starts."
-    outputs = [("standard output", "/dev/stdout")] if (as_json or not out) and os.path.exists("/dev/stdout") else []
+    outputs = (
+        [("standard output", "/dev/stdout")]
+        if (as_json or not out) and os.path.exists("/dev/stdout")
+        else []
+    )
     for what, path, known in (("--out", out, ()), ("--page", page, PAGES), ("--curve", curve, ())):
-        if not path: continue
+        if not path:
+            continue
         check_ending(path, known, "a page") if known else check_ending(path)
         outputs.append((what, path))
     if out and not is_stream(out):
-        outputs += [("what --out writes beside it,", _beside(out, o)) for o in (".missing.csv", ".run.json")]
+        outputs += [
+            ("what --out writes beside it,", _beside(out, o)) for o in (".missing.csv", ".run.json")
+        ]
     check_outputs(outputs, inputs)
 
 # %% ../../nbs/12_cli/02_select.ipynb #6e79ed17
-def plan_json(plan # a Selection
-             ) -> dict: # the object of `--json`
+def plan_json(
+    plan,  # a Selection
+) -> dict:  # the object of `--json`
     "A plan as plain data; numbers that do not exist are null."
     number = lambda v: float(v) if v is not None and v == v else None
-    picks = [{k: (number(v) if isinstance(v, float) else v) for k, v in row.items()} for row in plan.to_frame().to_dict("records")]
+    picks = [
+        {k: (number(v) if isinstance(v, float) else v) for k, v in row.items()}
+        for row in plan.to_frame().to_dict("records")
+    ]
     missing = sorted(n for n, why in plan.report.items() if "not in the graph" in why)
-    return {"criterion": plan.strategy, "budget": plan.budget, "value": number(plan.value), "upper_bound": number(plan.upper_bound), "certificate": number(plan.certificate),
-            "n_candidates": plan.n_candidates, "n_targets": plan.n_targets, "missing": missing, "seconds": round(plan.seconds, 4), "picks": picks}
+    return {
+        "criterion": plan.strategy,
+        "budget": plan.budget,
+        "value": number(plan.value),
+        "upper_bound": number(plan.upper_bound),
+        "certificate": number(plan.certificate),
+        "n_candidates": plan.n_candidates,
+        "n_targets": plan.n_targets,
+        "missing": missing,
+        "seconds": round(plan.seconds, 4),
+        "picks": picks,
+    }
+
 
 def _show_plan(plan, out, as_json, reasons):
     "Write, print or show a plan."
     from graphsel.selection.plan import describe
-    if out is not None: plan.to_csv(out)
-    if as_json: click.echo(json.dumps(plan_json(plan)))
-    elif out is None: click.echo(table_text(plan.to_frame()), nl=False)
-    if out is None: see = "--out lists them"
-    elif is_stream(out): see = "--out with a file lists them"
-    else: see = f"see {_write_missing(plan, out, reasons)}"
+
+    if out is not None:
+        plan.to_csv(out)
+    if as_json:
+        click.echo(json.dumps(plan_json(plan)))
+    elif out is None:
+        click.echo(table_text(plan.to_frame()), nl=False)
+    if out is None:
+        see = "--out lists them"
+    elif is_stream(out):
+        see = "--out with a file lists them"
+    else:
+        see = f"see {_write_missing(plan, out, reasons)}"
     told = describe(plan, see)
     click.echo(f"graphsel: {told}" + (f"; written to {out}" if out else ""), err=True)
+
 
 def _write_missing(plan, out, reasons):
     "The file of names that were left out, and why; an old one goes where there are none."
     import pandas as pd
+
     path = _beside(out, ".missing.csv")
     rows = [(n, f"{why}; {reasons[n]}" if n in reasons else why) for n, why in plan.report.items()]
-    ordinary = path.is_file() and not path.is_symlink() # a link or a device stays: it gets a table without rows
-    if not rows and ordinary: path.unlink()
-    elif rows or path.exists(): write_table(pd.DataFrame(rows, columns=["gene", "reason"]), path)
+    ordinary = (
+        path.is_file() and not path.is_symlink()
+    )  # a link or a device stays: it gets a table without rows
+    if not rows and ordinary:
+        path.unlink()
+    elif rows or path.exists():
+        write_table(pd.DataFrame(rows, columns=["gene", "reason"]), path)
     return path
 
 # %% ../../nbs/12_cli/02_select.ipynb #bb9525d0
 def _write_origin(plan, out, files):
     "Where picks came from; no date, so that the same call writes the same bytes."
-    found = {"version": __version__, "criterion": plan.strategy, "budget": plan.budget, "graph": plan.graph, **_notes(*files)}
+    found = {
+        "version": __version__,
+        "criterion": plan.strategy,
+        "budget": plan.budget,
+        "graph": plan.graph,
+        **_notes(*files),
+    }
     text = json.dumps(found, indent=1)
-    with atomic_path(_beside(out, ".run.json")) as temporary: temporary.write_text(text, encoding="utf-8")
+    with atomic_path(_beside(out, ".run.json")) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -15,41 +15,65 @@ from .files import private_folder
 
 # %% ../../nbs/00_core/07_compiling.ipynb #493c698e
 @once
-def _say(message, *about): log.info(message, *about) # once, though each of the loops meets it
+def _say(message, *about):
+    log.info(message, *about)  # once, though each of the loops meets it
+
 
 class CompiledCode:
     "Numba's store of one function, which says when it has to compile, and does without a disk that is full or damaged."
-    def __init__(self, store): self.store = store
-    def __getattr__(self, name): return getattr(self.store, name)
 
-    def load_overload(self, signature, context): # -> machine code, or None
-        try: found = self.store.load_overload(signature, context)
-        except Exception: found = None # damaged: made anew
+    def __init__(self, store):
+        self.store = store
+
+    def __getattr__(self, name):
+        return getattr(self.store, name)
+
+    def load_overload(self, signature, context):  # -> machine code, or None
+        try:
+            found = self.store.load_overload(signature, context)
+        except Exception:
+            found = None  # damaged: made anew
         if found is None:
-            kept = "the result is kept" if self.store.cache_path else "nothing can be kept: set NUMBA_CACHE_DIR to a folder"
+            kept = (
+                "the result is kept"
+                if self.store.cache_path
+                else "nothing can be kept: set NUMBA_CACHE_DIR to a folder"
+            )
             _say("compiling the inner loops, up to a minute (%s)", kept)
         return found
 
     def save_overload(self, signature, code):
-        try: self.store.save_overload(signature, code)
-        except OSError as e: _say("cannot keep the compiled loops in %s: %s", self.store.cache_path, e.strerror)
+        try:
+            self.store.save_overload(signature, code)
+        except OSError as e:
+            _say("cannot keep the compiled loops in %s: %s", self.store.cache_path, e.strerror)
 
 # %% ../../nbs/00_core/07_compiling.ipynb #1e7d237d
-def njit(function=None, # Python in numba's subset
-         *, cache:bool=True # keep the machine code
-        ):
+def njit(
+    function=None,  # Python in numba's subset
+    *,
+    cache: bool = True,  # keep the machine code
+):
     "Compile a function on its first call."
-    if function is None: return partial(njit, cache=cache)
+    if function is None:
+        return partial(njit, cache=cache)
     made = _with_store(function) if cache else numba.njit(function)
     made._cache = CompiledCode(made._cache)
     return made
 
+
 def _with_store(function):
     "The function with a store on disk, wherever there can be one."
-    try: return numba.njit(cache=True)(function)
-    except RuntimeError: folder = private_folder("numba") # no place that numba knows can be written
-    if folder is None: return numba.njit(function)
+    try:
+        return numba.njit(cache=True)(function)
+    except RuntimeError:
+        folder = private_folder("numba")  # no place that numba knows can be written
+    if folder is None:
+        return numba.njit(function)
     before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
-    try: return numba.njit(cache=True)(function)
-    except RuntimeError: return numba.njit(function)
-    finally: numba.config.CACHE_DIR = before
+    try:
+        return numba.njit(cache=True)(function)
+    except RuntimeError:
+        return numba.njit(function)
+    finally:
+        numba.config.CACHE_DIR = before

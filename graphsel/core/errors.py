@@ -17,41 +17,55 @@ import numpy as np
 class GraphselError(ValueError):
     "A wrong input. The message says what is wrong, where it is, and how to mend it."
 
+
 log = logging.getLogger("graphsel")
 
 # %% ../../nbs/00_core/01_errors.ipynb #3f7cf0db
-def shorten(text:str, # a name, or whatever a file holds in its place
-            width:int=40 # characters
-           ) -> str: # cut, with an ellipsis at the end
+def shorten(
+    text: str,  # a name, or whatever a file holds in its place
+    width: int = 40,  # characters
+) -> str:  # cut, with an ellipsis at the end
     "A text in one line, cut to what a message has room for."
-    text = "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text[:width + 1])
-    return text if len(text) <= width else text[:width - 1].rstrip() + "…"
+    text = "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text[: width + 1])
+    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
 
-def name_some(names:Iterable, # gene names, or anything printable
-              n:int=5, # how many to spell out
-              width:int=40 # characters of each; addresses and reasons need more
-             ) -> str: # "A, B and 7 more"
+
+def name_some(
+    names: Iterable,  # gene names, or anything printable
+    n: int = 5,  # how many to spell out
+    width: int = 40,  # characters of each; addresses and reasons need more
+) -> str:  # "A, B and 7 more"
     "The first `n` names and how many more there are."
     names = [str(o) for o in names]
     rest = len(names) - n
-    return ", ".join(shorten(o, width) for o in names[:n]) + (f" and {rest:,} more" if rest > 0 else "")
+    return ", ".join(shorten(o, width) for o in names[:n]) + (
+        f" and {rest:,} more" if rest > 0 else ""
+    )
 
 # %% ../../nbs/00_core/01_errors.ipynb #ab19129c
-def unknown_name(what:str, # kind of thing, e.g. "strategy"
-                 name:str, # what was asked for
-                 known:Iterable # the names that exist
-                ) -> GraphselError: # ready to raise
+def unknown_name(
+    what: str,  # kind of thing, e.g. "strategy"
+    name: str,  # what was asked for
+    known: Iterable,  # the names that exist
+) -> GraphselError:  # ready to raise
     "The error for a name that does not exist; it suggests the nearest one that does."
     known = sorted(str(o) for o in known)
-    return GraphselError(f"unknown {what} '{name}'; {_nearest(name, known)}known: {', '.join(known)}")
+    return GraphselError(
+        f"unknown {what} '{name}'; {_nearest(name, known)}known: {', '.join(known)}"
+    )
 
-def unknown_parameter(owner:str, # what was to take it, e.g. "gp"
-                      name:str, # the parameter
-                      known:Iterable # those it takes
-                     ) -> GraphselError: # ready to raise
+
+def unknown_parameter(
+    owner: str,  # what was to take it, e.g. "gp"
+    name: str,  # the parameter
+    known: Iterable,  # those it takes
+) -> GraphselError:  # ready to raise
     "The error for a parameter that its owner does not take; it suggests the nearest one."
     known = sorted(str(o) for o in known)
-    return GraphselError(f"'{owner}' has no parameter '{name}'; {_nearest(name, known)}it takes {', '.join(known) or 'none'}")
+    return GraphselError(
+        f"'{owner}' has no parameter '{name}'; {_nearest(name, known)}it takes {', '.join(known) or 'none'}"
+    )
+
 
 def _nearest(name, known):
     "The hint at the known name that is spelled most like this one."
@@ -59,26 +73,32 @@ def _nearest(name, known):
     return f"did you mean '{near[0]}'? " if near else ""
 
 # %% ../../nbs/00_core/01_errors.ipynb #0963e0ff
-def check_positive_int(value, # what the user gave
-                       name:str, # what it is called in the message
-                       least:int=1 # smallest value allowed
-                      ) -> int:
+def check_positive_int(
+    value,  # what the user gave
+    name: str,  # what it is called in the message
+    least: int = 1,  # smallest value allowed
+) -> int:
     "`value` as an int of at least `least`. Raises `GraphselError` otherwise."
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise GraphselError(f"{name} is {value!r}; give a whole number of at least {least}")
     return int(value)
 
 # %% ../../nbs/00_core/01_errors.ipynb #81ae6aa4
-def power_of_two(values # numbers; those that are not finite do not count
-                ) -> float: # 1 where there is none but zeros
+def power_of_two(
+    values,  # numbers; those that are not finite do not count
+) -> float:  # 1 where there is none but zeros
     "The power of two nearest to the largest absolute value."
     values = np.abs(np.asarray(values, float))
     largest = values.max(where=np.isfinite(values), initial=0.0)
-    return float(2.0**np.round(np.log2(largest))) if largest > 0 else 1.0
+    return float(2.0 ** np.round(np.log2(largest))) if largest > 0 else 1.0
 
-def nine_digits(values:np.ndarray # n, or n x keys: each key by itself
-               ) -> np.ndarray: # the same shape, in units of `power_of_two`
+
+def nine_digits(
+    values: np.ndarray,  # n, or n x keys: each key by itself
+) -> np.ndarray:  # the same shape, in units of `power_of_two`
     "Rounded to nine digits after the point, in units of the largest: what is equal now differs by rounding at most."
     values = np.asarray(values, float)
-    units = power_of_two(values) if values.ndim == 1 else np.array([power_of_two(v) for v in values.T])
-    return np.round(values/units, 9)
+    units = (
+        power_of_two(values) if values.ndim == 1 else np.array([power_of_two(v) for v in values.T])
+    )
+    return np.round(values / units, 9)

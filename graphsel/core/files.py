@@ -28,72 +28,100 @@ from .errors import GraphselError, shorten
 from .identity import sha1
 
 # %% ../../nbs/00_core/04_files.ipynb #9f0facf5
-def private_folder(name:str # what is kept there
-                  ) -> Path|None: # None where there can be none
+def private_folder(
+    name: str,  # what is kept there
+) -> Path | None:  # None where there can be none
     "A folder in the temporary one that belongs to this user alone; it stays."
     user = os.getuid() if hasattr(os, "getuid") else None
     try:
-        folder = Path(tempfile.gettempdir())/f"graphsel-{name}-{user}"
+        folder = Path(tempfile.gettempdir()) / f"graphsel-{name}-{user}"
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat() # of a link itself
-    except OSError: return None
-    if user is None: return folder # a system whose temporary folder is the user's own
+        found = folder.lstat()  # of a link itself
+    except OSError:
+        return None
+    if user is None:
+        return folder  # a system whose temporary folder is the user's own
     own = stat.S_ISDIR(found.st_mode) and found.st_uid == user
     return folder if own and not found.st_mode & 0o077 else None
 
 # %% ../../nbs/00_core/04_files.ipynb #7d74dfd0
-def is_stream(path:str|Path # of an output
-             ) -> bool:
+def is_stream(
+    path: str | Path,  # of an output
+) -> bool:
     "True for a device, a pipe, or an open file such as /dev/stdout: it is written into, never replaced."
-    if _descriptor(path) is not None: return True
-    try: mode = os.stat(path).st_mode
-    except OSError: return False
+    if _descriptor(path) is not None:
+        return True
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
 
 def _descriptor(path):
     "The number of this process's open file that a path such as /dev/stdout stands for; None for any other path."
     path = Path(os.path.abspath(path))
-    for _ in range(40): # more links than any system follows
-        found = re.fullmatch(rf"/(?:dev|proc/(?:self|thread-self|{os.getpid()}))/fd/(\d+)", str(path))
-        if found: return int(found[1])
-        if not path.is_symlink(): return None
-        path = Path(os.path.abspath(path.parent/os.readlink(path)))
+    for _ in range(40):  # more links than any system follows
+        found = re.fullmatch(
+            rf"/(?:dev|proc/(?:self|thread-self|{os.getpid()}))/fd/(\d+)", str(path)
+        )
+        if found:
+            return int(found[1])
+        if not path.is_symlink():
+            return None
+        path = Path(os.path.abspath(path.parent / os.readlink(path)))
     return None
 
-def final_target(path:str|Path # of an output, not a stream
-                ) -> Path: # links followed
+
+def final_target(
+    path: str | Path,  # of an output, not a stream
+) -> Path:  # links followed
     "The file that is written in the end. Raises `OSError` for a folder, a circle of links, and a write-protected file."
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError): os.stat(path) # it need not exist yet
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        os.stat(path)  # it need not exist yet
     target = Path(os.path.realpath(path))
-    if target.is_dir(): raise IsADirectoryError(errno.EISDIR, "it is a folder")
-    if target.exists() and not os.access(target, os.W_OK): raise PermissionError(errno.EACCES, "it is write-protected")
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, "it is write-protected")
     return target
 
 # %% ../../nbs/00_core/04_files.ipynb #7d74dfd1
 @contextlib.contextmanager
-def atomic_path(path:str|Path # the file to end up with
-               ) -> Iterator[Path]: # write to this one
+def atomic_path(
+    path: str | Path,  # the file to end up with
+) -> Iterator[Path]:  # write to this one
     "Yield a temporary path beside `path`; rename it on success, remove it on failure. Raises `GraphselError` when it cannot write."
     temporary = None
     try:
         target = None if is_stream(path) else final_target(path)
         temporary = _temporary(Path(path) if target is None else target, target is None)
         yield temporary
-        if target is None: _pour(temporary, path)
-        else: _put(temporary, target)
-    except OSError as e: raise GraphselError(f"cannot write {path}: {e.strerror or e}; check the folder, its rights and the free space") from e
+        if target is None:
+            _pour(temporary, path)
+        else:
+            _put(temporary, target)
+    except OSError as e:
+        raise GraphselError(
+            f"cannot write {path}: {e.strerror or e}; check the folder, its rights and the free space"
+        ) from e
     finally:
-        if temporary is not None: temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
 
 def _temporary(path, elsewhere):
     "An empty file with the ending of `path`: beside it, so that it can be renamed, or elsewhere."
-    if not elsewhere: path.parent.mkdir(parents=True, exist_ok=True)
+    if not elsewhere:
+        path.parent.mkdir(parents=True, exist_ok=True)
     folder = None if elsewhere else path.parent
     start = f".{path.stem[:60]}-"
-    if not elsewhere: remove_leftovers(path.parent, start, path.suffix)
+    if not elsewhere:
+        remove_leftovers(path.parent, start, path.suffix)
     handle, name = tempfile.mkstemp(dir=folder, prefix=start + signature(), suffix=path.suffix)
     os.close(handle)
     return Path(name)
+
 
 def _put(temporary, target):
     "Rename; a file that is replaced leaves its rights to the new one."
@@ -101,37 +129,54 @@ def _put(temporary, target):
     temporary.chmod(mode)
     os.replace(temporary, target)
 
+
 def _pour(temporary, path):
     "Copy into a stream, which is neither made nor cut."
     number = _descriptor(path)
-    if number is not None: sys.stdout.flush() # what was printed before stays before
+    if number is not None:
+        sys.stdout.flush()  # what was printed before stays before
     handle = os.open(path, os.O_WRONLY) if number is None else os.dup(number)
-    with open(handle, "wb") as into, open(temporary, "rb") as whole: shutil.copyfileobj(whole, into)
+    with open(handle, "wb") as into, open(temporary, "rb") as whole:
+        shutil.copyfileobj(whole, into)
 
-def signature() -> str: # number of this process, and a mark of this machine
+
+def signature() -> str:  # number of this process, and a mark of this machine
     "What the names of temporary files begin with, so that it can be seen whose they are."
     return f"{os.getpid()}.{sha1(platform.node())[:8]}-"
 
-def is_running(process:int # number of a process of this machine
-              ) -> bool:
+
+def is_running(
+    process: int,  # number of a process of this machine
+) -> bool:
     "False for a process that has ended; where that cannot be asked, it is taken to run."
-    if os.name != "posix": return True
-    try: os.kill(process, 0)
-    except ProcessLookupError: return False
-    except OSError: return True # somebody else's
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
     return True
 
-def remove_leftovers(folder:str|Path, # where
-                     start:str, end:str="" # of the names: START NUMBER.MACHINE- ... END
-                    ) -> None:
+
+def remove_leftovers(
+    folder: str | Path,  # where
+    start: str,
+    end: str = "",  # of the names: START NUMBER.MACHINE- ... END
+) -> None:
     "Remove temporary files and folders of processes of this machine that were killed before they could."
     host = signature().partition(".")[2]
     for o in Path(folder).glob(f"{glob.escape(start)}*.{host}*{glob.escape(end)}"):
         process = o.name.removeprefix(start).partition(".")[0]
-        if not process.isdecimal() or is_running(int(process)): continue
-        if o.is_dir(): shutil.rmtree(o, ignore_errors=True)
+        if not process.isdecimal() or is_running(int(process)):
+            continue
+        if o.is_dir():
+            shutil.rmtree(o, ignore_errors=True)
         else:
-            with contextlib.suppress(OSError): o.unlink()
+            with contextlib.suppress(OSError):
+                o.unlink()
+
 
 def _umask() -> int:
     mask = os.umask(0)
@@ -139,84 +184,117 @@ def _umask() -> int:
     return mask
 
 # %% ../../nbs/00_core/04_files.ipynb #65cc06b6
-def check_folder(path:str|Path # of a folder to write into; it need not exist yet
-                ) -> Path:
+def check_folder(
+    path: str | Path,  # of a folder to write into; it need not exist yet
+) -> Path:
     "The path itself; nothing is made. Raises `GraphselError` where the folder can neither be written nor made."
     path, there = Path(path), Path(path)
     try:
-        while not there.exists() and there != there.parent: there = there.parent
-        with tempfile.TemporaryFile(dir=there): return path
+        while not there.exists() and there != there.parent:
+            there = there.parent
+        with tempfile.TemporaryFile(dir=there):
+            return path
     except OSError as e:
-        raise GraphselError(f"the folder {path} could not be {'written' if there == path else 'made'}: {there}: {e.strerror or e}; choose another, or mend its rights") from e
+        raise GraphselError(
+            f"the folder {path} could not be {'written' if there == path else 'made'}: {there}: {e.strerror or e}; choose another, or mend its rights"
+        ) from e
 
 # %% ../../nbs/00_core/04_files.ipynb #067c3134
-def check_file(path:str|Path # of a file to read
-              ) -> Path:
+def check_file(
+    path: str | Path,  # of a file to read
+) -> Path:
     "The path itself. Raises `GraphselError` where nothing is there, or a folder."
     path = Path(path)
-    if path.is_dir(): raise GraphselError(f"{path} is a folder; give a file")
-    if not path.exists(): raise GraphselError(f"no such file: {path}; check the path")
+    if path.is_dir():
+        raise GraphselError(f"{path} is a folder; give a file")
+    if not path.exists():
+        raise GraphselError(f"no such file: {path}; check the path")
     return path
 
 # %% ../../nbs/00_core/04_files.ipynb #f11e0a01
 @contextlib.contextmanager
-def reading(path:str|Path, # what is read
-            what:str, # what it should be, e.g. "parquet"
-            mend:str="is it complete and of the kind its name says?" # what to do about it
-           ) -> Iterator[None]:
+def reading(
+    path: str | Path,  # what is read
+    what: str,  # what it should be, e.g. "parquet"
+    mend: str = "is it complete and of the kind its name says?",  # what to do about it
+) -> Iterator[None]:
     "Whatever goes wrong inside becomes one `GraphselError` that names the file; warnings of the libraries that read it are not shown."
-    if not (Path(path).is_dir() and Path(path).suffix == ".zarr"): check_file(path) # such a folder counts as a file
+    if not (Path(path).is_dir() and Path(path).suffix == ".zarr"):
+        check_file(path)  # such a folder counts as a file
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (GraphselError, NameError): raise # a name that is not there is our fault, not the file's
-    except Exception as e: raise GraphselError(f"cannot read {path} as {what}: {first_line(e)}; {mend}") from e
+    except (GraphselError, NameError):
+        raise  # a name that is not there is our fault, not the file's
+    except Exception as e:
+        raise GraphselError(f"cannot read {path} as {what}: {first_line(e)}; {mend}") from e
 
-def first_line(e:BaseException) -> str:
+
+def first_line(e: BaseException) -> str:
     "What an error says, in one line of moderate length."
-    if isinstance(e, MemoryError): return "it asks for more memory than there is"
-    if isinstance(e, RecursionError): return "it is nested too deeply"
+    if isinstance(e, MemoryError):
+        return "it asks for more memory than there is"
+    if isinstance(e, RecursionError):
+        return "it is nested too deeply"
     text = next((o for o in map(str.strip, str(e).splitlines()) if o), type(e).__name__)
     return shorten(text, 200)
 
 # %% ../../nbs/00_core/04_files.ipynb #f11e0a05
 @contextlib.contextmanager
-def naming(path:str|Path # what is read
-          ) -> Iterator[None]:
+def naming(
+    path: str | Path,  # what is read
+) -> Iterator[None]:
     "A `GraphselError` raised inside that does not name the file gets its name in front."
-    try: yield
+    try:
+        yield
     except GraphselError as e:
-        if Path(path).name in str(e): raise
+        if Path(path).name in str(e):
+            raise
         raise GraphselError(f"{path}: {e}") from e
 
 # %% ../../nbs/00_core/04_files.ipynb #f11e0a02
-INFLATED, RATIO = 2**28, 200 # a file that inflates to more bytes than this, and to more than so many times its size, is refused
+INFLATED, RATIO = (
+    2**28,
+    200,
+)  # a file that inflates to more bytes than this, and to more than so many times its size, is refused
+
 
 class _Inflated(gzip.GzipFile):
     "A gzipped file that does not inflate without end."
-    def _checked(self, data):
-        if (n := self.tell()) > INFLATED and n > RATIO*self.packed: raise OSError(f"{self.packed:,} bytes inflate to more than {n:,}")
-        return data
-    def read(self, size=-1):
-        if size is not None and size >= 0: return self._checked(super().read(size))
-        return b"".join(iter(lambda: self._checked(super(_Inflated, self).read(2**20)), b""))
-    def read1(self, size=-1): return self._checked(super().read1(size))
 
-def open_inflated(path:str|Path # any file; .gz is inflated
-                 ) -> io.BufferedIOBase:
+    def _checked(self, data):
+        if (n := self.tell()) > INFLATED and n > RATIO * self.packed:
+            raise OSError(f"{self.packed:,} bytes inflate to more than {n:,}")
+        return data
+
+    def read(self, size=-1):
+        if size is not None and size >= 0:
+            return self._checked(super().read(size))
+        return b"".join(iter(lambda: self._checked(super(_Inflated, self).read(2**20)), b""))
+
+    def read1(self, size=-1):
+        return self._checked(super().read1(size))
+
+
+def open_inflated(
+    path: str | Path,  # any file; .gz is inflated
+) -> io.BufferedIOBase:
     "The file's bytes. A gzipped file that inflates beyond measure raises `OSError` while it is read."
-    if not str(path).lower().endswith(".gz"): return open(path, "rb")
+    if not str(path).lower().endswith(".gz"):
+        return open(path, "rb")
     f = _Inflated(path)
-    f.packed = os.path.getsize(path) or INFLATED # a pipe has no size
+    f.packed = os.path.getsize(path) or INFLATED  # a pipe has no size
     return f
 
 # %% ../../nbs/00_core/04_files.ipynb #a0cab0b3
-def read_text(path:str|Path, # a text file, UTF-8 or UTF-16 with its mark; may be gzipped (.gz)
-              newline:str|None=None # "" leaves the ends of lines as they are
-             ) -> str: # lines end with \n
+def read_text(
+    path: str | Path,  # a text file, UTF-8 or UTF-16 with its mark; may be gzipped (.gz)
+    newline: str | None = None,  # "" leaves the ends of lines as they are
+) -> str:  # lines end with \n
     "The file's text. Raises `GraphselError` when it is missing, unreadable or not text."
     check_file(path)
     with reading(path, "text", "is it complete, and UTF-8?"), open_inflated(path) as f:
         encoding = "utf-16" if f.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-        with io.TextIOWrapper(f, encoding=encoding, newline=newline) as text: return text.read()
+        with io.TextIOWrapper(f, encoding=encoding, newline=newline) as text:
+            return text.read()

@@ -26,152 +26,239 @@ import numpy as np
 from .errors import GraphselError, shorten
 
 # %% ../../nbs/00_core/03_identity.ipynb #400cd49e
-def sha1(*parts # bytes, strings, arrays or numbers
-        ) -> str: # 40 hex digits
+def sha1(
+    *parts,  # bytes, strings, arrays or numbers
+) -> str:  # 40 hex digits
     "SHA-1 of the parts in order; arrays count by type, shape and bytes. Raises `GraphselError` for what prints shortened, or as an address."
     digest = hashlib.sha1(usedforsecurity=False)
     for p in parts:
         if isinstance(p, np.ndarray) and not p.dtype.hasobject:
             p = f"{p.dtype.str}{p.shape}".encode() + np.ascontiguousarray(p).tobytes()
-        elif isinstance(p, (str, int, float, np.number, np.bool_)): p = str(p).encode(errors="surrogatepass")
-        elif not isinstance(p, bytes): raise GraphselError(f"no hash of a {type(p).__name__}; use fingerprint")
+        elif isinstance(p, (str, int, float, np.number, np.bool_)):
+            p = str(p).encode(errors="surrogatepass")
+        elif not isinstance(p, bytes):
+            raise GraphselError(f"no hash of a {type(p).__name__}; use fingerprint")
         digest.update(len(p).to_bytes(8, "little") + p)
     return digest.hexdigest()
 
 # %% ../../nbs/00_core/03_identity.ipynb #1cae8158
-def file_sha1(path:str|Path # any file
-             ) -> str: # 40 hex digits
+def file_sha1(
+    path: str | Path,  # any file
+) -> str:  # 40 hex digits
     "SHA-1 of a file's bytes. Raises `GraphselError` when it cannot be read."
     try:
-        with open(path, "rb") as f: return hashlib.file_digest(f, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
-    except OSError as e: raise GraphselError(f"cannot read {path}: {e.strerror}; check the path") from e
+        with open(path, "rb") as f:
+            return hashlib.file_digest(f, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
+    except OSError as e:
+        raise GraphselError(f"cannot read {path}: {e.strerror}; check the path") from e
 
 # %% ../../nbs/00_core/03_identity.ipynb #a630fadf
-def fingerprint(o, # numbers, texts, arrays, tables, screens, graphs, models, code; and lists, dicts or dataclasses of these
-                what:str="the value" # what it is called in a message
-               ) -> str: # 40 hex digits
+def fingerprint(
+    o,  # numbers, texts, arrays, tables, screens, graphs, models, code; and lists, dicts or dataclasses of these
+    what: str = "the value",  # what it is called in a message
+) -> str:  # 40 hex digits
     "Hash of all that a value is made of: the same in every process. Raises `GraphselError` for a type it does not know."
     return _Teller().tell(o, what)
 
+
 class _Teller:
     "Goes through a value; knows where it is, since functions call each other and lists may hold themselves."
-    def __init__(self): self.code, self.open = {}, set()
+
+    def __init__(self):
+        self.code, self.open = {}, set()
 
     def tell(self, o, what):
-        if (own := _own_fingerprint(o, what)) is not None: return sha1("own", type(o).__qualname__, own)
+        if (own := _own_fingerprint(o, what)) is not None:
+            return sha1("own", type(o).__qualname__, own)
         if isinstance(o, (types.FunctionType, types.ModuleType, type)):
-            if id(o) in self.code: return sha1("again", self.code[id(o)][0])
-            self.code[id(o)] = len(self.code), o # kept, so that its id stays its own
+            if id(o) in self.code:
+                return sha1("again", self.code[id(o)][0])
+            self.code[id(o)] = len(self.code), o  # kept, so that its id stays its own
             return sha1(*_parts(o, self.tell, what))
-        if id(o) in self.open: raise GraphselError(f"{what} contains itself; give plain data")
+        if id(o) in self.open:
+            raise GraphselError(f"{what} contains itself; give plain data")
         self.open.add(id(o))
-        try: return sha1(*_parts(o, self.tell, what))
-        finally: self.open.discard(id(o))
+        try:
+            return sha1(*_parts(o, self.tell, what))
+        finally:
+            self.open.discard(id(o))
+
 
 def _own_fingerprint(o, what):
     "What an object says of itself; None where it says nothing."
-    if isinstance(o, (type, types.ModuleType)): return None
-    if not hasattr(type(o), "fingerprint") and "fingerprint" not in getattr(o, "__dict__", ()): return None
+    if isinstance(o, (type, types.ModuleType)):
+        return None
+    if not hasattr(type(o), "fingerprint") and "fingerprint" not in getattr(o, "__dict__", ()):
+        return None
     found = o.fingerprint() if callable(o.fingerprint) else o.fingerprint
-    if isinstance(found, str): return found
-    raise GraphselError(f"{what}: the fingerprint of a {type(o).__name__} is a {type(found).__name__}; make it a text")
+    if isinstance(found, str):
+        return found
+    raise GraphselError(
+        f"{what}: the fingerprint of a {type(o).__name__} is a {type(found).__name__}; make it a text"
+    )
 
 # %% ../../nbs/00_core/03_identity.ipynb #ce1e658e
 @functools.singledispatch
 def _parts(o, tell, what):
     "What a value is made of, its kind first: texts, bytes, arrays, and the fingerprints of its parts."
     found = _parts_of_libraries(o, tell, what) or _parts_of_objects(o, tell, what)
-    if found: return found
-    raise GraphselError(f"{what} is a {type(o).__module__}.{type(o).__qualname__}, which cannot be told from another one, so a run "
-                        "could not be told from another run; give numbers, texts, an array or a table, or give its class an "
-                        "attribute `fingerprint`: a text that names all it depends on")
+    if found:
+        return found
+    raise GraphselError(
+        f"{what} is a {type(o).__module__}.{type(o).__qualname__}, which cannot be told from another one, so a run "
+        "could not be told from another run; give numbers, texts, an array or a table, or give its class an "
+        "attribute `fingerprint`: a text that names all it depends on"
+    )
+
 
 _also = lambda *kinds: lambda f: [_parts.register(k, f) for k in kinds][0]
 _also(type(None), type(...), type(NotImplemented))(lambda o, tell, what: ("constant", str(o)))
 _also(bool, np.bool_)(lambda o, tell, what: ("bool", int(o)))
 _also(int, np.integer)(lambda o, tell, what: ("int", format(int(o), "x")))
 _also(float, np.float16, np.float32, np.float64)(lambda o, tell, what: ("float", float(o).hex()))
-_also(complex, np.complex64, np.complex128)(lambda o, tell, what: ("complex", float(o.real).hex(), float(o.imag).hex()))
+_also(complex, np.complex64, np.complex128)(
+    lambda o, tell, what: ("complex", float(o.real).hex(), float(o.imag).hex())
+)
 _also(np.generic)(lambda o, tell, what: ("scalar", *_parts(np.asarray(o), tell, what)))
 _also(np.dtype)(lambda o, tell, what: ("dtype", str(np.lib.format.dtype_to_descr(o))))
 _also(str)(lambda o, tell, what: ("str", str(o)))
 _also(bytes, bytearray, memoryview)(lambda o, tell, what: ("bytes", bytes(o)))
-_also(PurePath)(lambda o, tell, what: ("path", file_sha1(o)) if Path(o).is_file() else ("no file", str(o)))
+_also(PurePath)(
+    lambda o, tell, what: ("path", file_sha1(o)) if Path(o).is_file() else ("no file", str(o))
+)
 _also(datetime.date, datetime.time)(lambda o, tell, what: ("time", o.isoformat()))
-_also(datetime.timedelta)(lambda o, tell, what: ("span", o.days, o.seconds, o.microseconds, getattr(o, "nanoseconds", 0)))
+_also(datetime.timedelta)(
+    lambda o, tell, what: ("span", o.days, o.seconds, o.microseconds, getattr(o, "nanoseconds", 0))
+)
 _also(enum.Enum)(lambda o, tell, what: ("enum", type(o).__qualname__, o.name, tell(o.value, what)))
-_also(range, slice)(lambda o, tell, what: (type(o).__name__, *(tell(v, what) for v in (o.start, o.stop, o.step))))
+_also(range, slice)(
+    lambda o, tell, what: (type(o).__name__, *(tell(v, what) for v in (o.start, o.stop, o.step)))
+)
 _also(Set)(lambda o, tell, what: ("set", *sorted(tell(v, what) for v in o)))
 _also(logging.Logger)(lambda o, tell, what: ("logger", o.name))
 
+
 @_also(np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
 def _refuse_generator(o, tell, what):
-    raise GraphselError(f"{what} is a random generator, which is another one after every draw; give an integer as a seed")
+    raise GraphselError(
+        f"{what} is a random generator, which is another one after every draw; give an integer as a seed"
+    )
 
 # %% ../../nbs/00_core/03_identity.ipynb #aa913820
 @_also(list, tuple)
 def _parts_of_list(o, tell, what):
-    if all(type(v) is str for v in o): return "texts", *o
+    if all(type(v) is str for v in o):
+        return "texts", *o
     return "list", *(tell(v, f"{what}[{i}]") for i, v in enumerate(o))
+
 
 @_also(Mapping)
 def _parts_of_dict(o, tell, what):
     keys = sorted(((tell(k, f"a key of {what}"), k) for k in o), key=lambda pair: pair[0])
-    return "dict", *(part for k, key in keys for part in (k, tell(o[key], f"{what}[{shorten(str(key))}]")))
+    return "dict", *(
+        part for k, key in keys for part in (k, tell(o[key], f"{what}[{shorten(str(key))}]"))
+    )
+
 
 @_also(np.ndarray)
 def _parts_of_array(o, tell, what):
-    if isinstance(o, np.ma.MaskedArray): return "masked", tell(o.filled(), what), np.ma.getmaskarray(o)
-    kind = str(np.lib.format.dtype_to_descr(o.dtype)) # with the names of fields
-    if o.dtype.hasobject: return "objects", kind, str(o.shape), tell(o.ravel().tolist(), what)
-    if o.dtype.kind == "U": return "objects", "|O", str(o.shape), tell(o.ravel().tolist(), what) # of whatever width
+    if isinstance(o, np.ma.MaskedArray):
+        return "masked", tell(o.filled(), what), np.ma.getmaskarray(o)
+    kind = str(np.lib.format.dtype_to_descr(o.dtype))  # with the names of fields
+    if o.dtype.hasobject:
+        return "objects", kind, str(o.shape), tell(o.ravel().tolist(), what)
+    if o.dtype.kind == "U":
+        return "objects", "|O", str(o.shape), tell(o.ravel().tolist(), what)  # of whatever width
     return "array", kind, np.asarray(o)
 
 # %% ../../nbs/00_core/03_identity.ipynb #65c182c5
 def _parts_of_sparse(o, tell, what):
     import scipy.sparse as sp
-    if not sp.issparse(o): return None
+
+    if not sp.issparse(o):
+        return None
     M = sp.csr_matrix(o, copy=True)
-    M.sum_duplicates() # sorts, too: however it was stored
+    M.sum_duplicates()  # sorts, too: however it was stored
     return "sparse", str(M.shape), M.indptr.astype(np.int64), M.indices.astype(np.int64), M.data
+
 
 def _parts_of_table(o, tell, what):
     import pandas as pd
-    if o is pd.NA: return "constant", "NA"
+
+    if o is pd.NA:
+        return "constant", "NA"
     if isinstance(o, pd.DataFrame):
-        columns = (tell(o.iloc[:, i].array, f"{what}, column {o.columns[i]}") for i in range(o.shape[1]))
+        columns = (
+            tell(o.iloc[:, i].array, f"{what}, column {o.columns[i]}") for i in range(o.shape[1])
+        )
         return "table", tell(o.columns, what), tell(o.index, what), *columns
-    if isinstance(o, pd.Series): return "series", tell(o.name, what), tell(o.index, what), tell(o.array, what)
-    if isinstance(o, pd.MultiIndex): return "index", tell(list(o.names), what), tell(o.to_numpy(), what)
-    if isinstance(o, pd.Index): return "index", tell(o.name, what), tell(o.array, what)
-    if isinstance(o, pd.Categorical): return "classes", tell(o.categories, what), o.codes, bool(o.ordered)
-    return ("values", tell(o.to_numpy(), what)) if isinstance(o, pd.api.extensions.ExtensionArray) else None
+    if isinstance(o, pd.Series):
+        return "series", tell(o.name, what), tell(o.index, what), tell(o.array, what)
+    if isinstance(o, pd.MultiIndex):
+        return "index", tell(list(o.names), what), tell(o.to_numpy(), what)
+    if isinstance(o, pd.Index):
+        return "index", tell(o.name, what), tell(o.array, what)
+    if isinstance(o, pd.Categorical):
+        return "classes", tell(o.categories, what), o.codes, bool(o.ordered)
+    return (
+        ("values", tell(o.to_numpy(), what))
+        if isinstance(o, pd.api.extensions.ExtensionArray)
+        else None
+    )
+
 
 def _parts_of_screen(o, tell, what):
     import anndata as ad
-    if not isinstance(o, ad.AnnData): return None
-    if o.isbacked: o = o.to_memory()
+
+    if not isinstance(o, ad.AnnData):
+        return None
+    if o.isbacked:
+        o = o.to_memory()
     uns, raw = dict(o.uns), o.raw
     about = {k: v for k, v in dict(uns.pop("graphsel", {})).items() if k not in ("source", "notes")}
-    parts = (tell(getattr(o, k), f"{what}.{k}") for k in ("X", "obs", "var", "layers", "obsm", "varm", "obsp", "varp"))
-    return "screen", *parts, tell([uns, about], f"{what}.uns"), tell(raw and [raw.X, raw.var], f"{what}.raw")
+    parts = (
+        tell(getattr(o, k), f"{what}.{k}")
+        for k in ("X", "obs", "var", "layers", "obsm", "varm", "obsp", "varp")
+    )
+    return (
+        "screen",
+        *parts,
+        tell([uns, about], f"{what}.uns"),
+        tell(raw and [raw.X, raw.var], f"{what}.raw"),
+    )
+
 
 def _parts_of_torch(o, tell, what):
     import torch
-    if isinstance(o, (torch.device, torch.dtype)): return "torch", str(o)
-    if isinstance(o, torch.nn.Module): return "network", tell(type(o), what), tell(dict(o.state_dict()), what)
-    if not isinstance(o, torch.Tensor): return None
+
+    if isinstance(o, (torch.device, torch.dtype)):
+        return "torch", str(o)
+    if isinstance(o, torch.nn.Module):
+        return "network", tell(type(o), what), tell(dict(o.state_dict()), what)
+    if not isinstance(o, torch.Tensor):
+        return None
     whole = o.detach().cpu()
-    return "tensor", str(o.dtype), (whole.float() if whole.dtype == torch.bfloat16 else whole).numpy()
+    return (
+        "tensor",
+        str(o.dtype),
+        (whole.float() if whole.dtype == torch.bfloat16 else whole).numpy(),
+    )
 
 # %% ../../nbs/00_core/03_identity.ipynb #0091af8e
-_LIBRARIES = {"scipy": _parts_of_sparse, "pandas": _parts_of_table, "anndata": _parts_of_screen, "torch": _parts_of_torch}
+_LIBRARIES = {
+    "scipy": _parts_of_sparse,
+    "pandas": _parts_of_table,
+    "anndata": _parts_of_screen,
+    "torch": _parts_of_torch,
+}
+
 
 def _parts_of_libraries(o, tell, what):
     "What a value of such a library is made of; None for others."
     for root in dict.fromkeys(c.__module__.partition(".")[0] for c in type(o).__mro__):
         found = _LIBRARIES[root](o, tell, what) if root in _LIBRARIES else None
-        if found: return found
+        if found:
+            return found
     return None
 
 # %% ../../nbs/00_core/03_identity.ipynb #bf2d8b86
@@ -179,59 +266,126 @@ def _parts_of_libraries(o, tell, what):
 def _installed(module):
     "True for a module of Python itself, of this package or of an installed one: known by its name."
     root, file = module.partition(".")[0], getattr(sys.modules.get(module), "__file__", None)
-    if root in ("__main__", "__mp_main__"): return False # whoever runs it: a kernel is an installed file
-    if root in sys.stdlib_module_names or root == "graphsel": return True
+    if root in ("__main__", "__mp_main__"):
+        return False  # whoever runs it: a kernel is an installed file
+    if root in sys.stdlib_module_names or root == "graphsel":
+        return True
     places = {sysconfig.get_path(k) for k in ("purelib", "platlib")}
-    return file is not None and (any(Path(p) in Path(file).parents for p in places) or bool({"site-packages", "dist-packages"} & {*Path(file).parts}))
+    return file is not None and (
+        any(Path(p) in Path(file).parents for p in places)
+        or bool({"site-packages", "dist-packages"} & {*Path(file).parts})
+    )
+
 
 def _by_name(o):
     "Module and name of what can be imported from an installed package; None for all else."
     module, name = getattr(o, "__module__", None), getattr(o, "__qualname__", None)
-    if not isinstance(module, str) or not isinstance(name, str) or not _installed(module): return None
-    return ("name", module, name) if "<" not in name else None # <locals>, <lambda>: made anew each time
+    if not isinstance(module, str) or not isinstance(name, str) or not _installed(module):
+        return None
+    return (
+        ("name", module, name) if "<" not in name else None
+    )  # <locals>, <lambda>: made anew each time
+
 
 def _used(code):
     "Names of the globals that compiled code looks up, functions inside it included."
     own = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     return own.union(*(_used(c) for c in code.co_consts if isinstance(c, types.CodeType)))
 
+
 @_also(types.CodeType)
 def _parts_of_code(o, tell, what):
     sizes = (o.co_argcount, o.co_posonlyargcount, o.co_kwonlyargcount, o.co_flags)
     names = (o.co_names, o.co_varnames, o.co_freevars, o.co_cellvars)
-    return "code", o.co_code, o.co_exceptiontable, *sizes, *(tell(n, what) for n in names), tell(o.co_consts, what)
+    return (
+        "code",
+        o.co_code,
+        o.co_exceptiontable,
+        *sizes,
+        *(tell(n, what) for n in names),
+        tell(o.co_consts, what),
+    )
+
 
 @_also(types.FunctionType)
 def _parts_of_function(o, tell, what):
-    if name := _by_name(o): return name
+    if name := _by_name(o):
+        return name
     held = ["empty" if c == types.CellType() else c.cell_contents for c in o.__closure__ or ()]
     used = {k: o.__globals__[k] for k in sorted(_used(o.__code__)) if k in o.__globals__}
-    parts = (tell(v, f"{what}, which uses {k},") for k, v in [*zip(o.__code__.co_freevars, held), *used.items()])
-    return "function", *(tell(v, what) for v in (o.__code__, o.__defaults__, o.__kwdefaults__)), *parts, tell(list(used), what)
+    parts = (
+        tell(v, f"{what}, which uses {k},")
+        for k, v in [*zip(o.__code__.co_freevars, held), *used.items()]
+    )
+    return (
+        "function",
+        *(tell(v, what) for v in (o.__code__, o.__defaults__, o.__kwdefaults__)),
+        *parts,
+        tell(list(used), what),
+    )
 
 # %% ../../nbs/00_core/03_identity.ipynb #d886cc81
-_NO_CONTENT = {"__module__", "__dict__", "__weakref__", "__doc__", "__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__",
-               "__abstractmethods__", "_abc_impl", "__static_attributes__", "__firstlineno__", "__slotnames__", "__orig_bases__", "__parameters__",
-               "__dataclass_fields__", "__dataclass_params__", "__match_args__"}
+_NO_CONTENT = {
+    "__module__",
+    "__dict__",
+    "__weakref__",
+    "__doc__",
+    "__annotations__",
+    "__annotate__",
+    "__annotate_func__",
+    "__annotations_cache__",
+    "__abstractmethods__",
+    "_abc_impl",
+    "__static_attributes__",
+    "__firstlineno__",
+    "__slotnames__",
+    "__orig_bases__",
+    "__parameters__",
+    "__dataclass_fields__",
+    "__dataclass_params__",
+    "__match_args__",
+}
+
 
 @_also(type)
 def _parts_of_class(o, tell, what):
-    if name := _by_name(o): return name
+    if name := _by_name(o):
+        return name
     members = {k: v for k, v in vars(o).items() if k not in _NO_CONTENT}
-    if dataclasses.is_dataclass(o): # methods that were made from the fields are nobody's code
-        members = {k: v for k, v in members.items() if getattr(getattr(v, "__code__", None), "co_filename", "") != "<string>"}
-        members |= {f"new {f.name}": f.default_factory for f in dataclasses.fields(o) if f.default_factory is not dataclasses.MISSING}
+    if dataclasses.is_dataclass(o):  # methods that were made from the fields are nobody's code
+        members = {
+            k: v
+            for k, v in members.items()
+            if getattr(getattr(v, "__code__", None), "co_filename", "") != "<string>"
+        }
+        members |= {
+            f"new {f.name}": f.default_factory
+            for f in dataclasses.fields(o)
+            if f.default_factory is not dataclasses.MISSING
+        }
     parts = (part for k in sorted(members) for part in (k, tell(members[k], f"{what}.{k}")))
     return "class", o.__qualname__, *(tell(b, what) for b in o.__bases__), *parts
+
 
 @_also(types.ModuleType)
 def _parts_of_module(o, tell, what):
     file = getattr(o, "__file__", None)
-    return ("module", o.__name__) if _installed(o.__name__) or not file else ("module", file_sha1(file))
+    return (
+        ("module", o.__name__)
+        if _installed(o.__name__) or not file
+        else ("module", file_sha1(file))
+    )
 
-_also(functools.partial)(lambda o, tell, what: ("partial", *(tell(v, what) for v in (o.func, o.args, o.keywords))))
-_also(types.MethodType)(lambda o, tell, what: ("method", tell(o.__func__, what), tell(o.__self__, what)))
-_also(property)(lambda o, tell, what: ("property", *(tell(v, what) for v in (o.fget, o.fset, o.fdel))))
+
+_also(functools.partial)(
+    lambda o, tell, what: ("partial", *(tell(v, what) for v in (o.func, o.args, o.keywords)))
+)
+_also(types.MethodType)(
+    lambda o, tell, what: ("method", tell(o.__func__, what), tell(o.__self__, what))
+)
+_also(property)(
+    lambda o, tell, what: ("property", *(tell(v, what) for v in (o.fget, o.fset, o.fdel)))
+)
 _also(staticmethod, classmethod)(lambda o, tell, what: (type(o).__name__, tell(o.__func__, what)))
 _also(functools.cached_property)(lambda o, tell, what: ("property", tell(o.func, what)))
 _also(np.ufunc)(lambda o, tell, what: ("ufunc", o.__name__))
@@ -242,28 +396,44 @@ def _parts_of_builtin(o, tell, what):
     owner = None if isinstance(o.__self__, types.ModuleType) else o.__self__
     return "builtin", str(o.__module__), o.__qualname__, tell(owner, what)
 
+
 def _parts_of_objects(o, tell, what):
     "What dataclasses, estimators, wrapped functions and descriptors are made of; None for other objects."
     kind = type(o)
     if dataclasses.is_dataclass(o):
-        return "dataclass", tell(kind, what), *(tell(getattr(o, f.name), f"{what}.{f.name}") for f in dataclasses.fields(o))
-    if callable(getattr(kind, "get_params", None)): return "estimator", tell(kind, what), tell(vars(o), what) # trained or not
-    if name := _by_name(o) if callable(o) and "__qualname__" in dir(o) else None: return name
-    for inner in ("__wrapped__", "py_func"): # of functools, of numba
-        if hasattr(o, inner): return "wrapped", kind.__qualname__, tell(getattr(o, inner), what)
+        return (
+            "dataclass",
+            tell(kind, what),
+            *(tell(getattr(o, f.name), f"{what}.{f.name}") for f in dataclasses.fields(o)),
+        )
+    if callable(getattr(kind, "get_params", None)):
+        return "estimator", tell(kind, what), tell(vars(o), what)  # trained or not
+    if name := _by_name(o) if callable(o) and "__qualname__" in dir(o) else None:
+        return name
+    for inner in ("__wrapped__", "py_func"):  # of functools, of numba
+        if hasattr(o, inner):
+            return "wrapped", kind.__qualname__, tell(getattr(o, inner), what)
     if hasattr(kind, "__get__") and _installed(kind.__module__):
-        return "descriptor", kind.__qualname__, str(getattr(o, "__name__", "")), tell(dict(getattr(o, "__dict__", {})), what)
+        return (
+            "descriptor",
+            kind.__qualname__,
+            str(getattr(o, "__name__", "")),
+            tell(dict(getattr(o, "__dict__", {})), what),
+        )
     return None
 
 # %% ../../nbs/00_core/03_identity.ipynb #1fafbe61
 _kept = OrderedDict()
 
-def remember(key:tuple, # what it is, e.g. ("channels", fingerprint, hops)
-             make:Callable, # computes it
-             limit:int=8 # things kept; the one unused for longest goes first
-            ):
+
+def remember(
+    key: tuple,  # what it is, e.g. ("channels", fingerprint, hops)
+    make: Callable,  # computes it
+    limit: int = 8,  # things kept; the one unused for longest goes first
+):
     "The value of `make()`, computed once per key."
     value = _kept.pop(key) if key in _kept else make()
     _kept[key] = value
-    while len(_kept) > limit: _kept.popitem(last=False)
+    while len(_kept) > limit:
+        _kept.popitem(last=False)
     return value

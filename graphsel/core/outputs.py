@@ -30,17 +30,22 @@ if TYPE_CHECKING:
 TABLES = (".csv", ".tsv", ".xlsx", ".json", ".parquet", ".csv.gz", ".tsv.gz")
 PAGES = (".html", ".htm")
 
-def check_ending(path:str|Path, # of an output
-                 known:Sequence[str]=TABLES, # endings, the usual one first; "" allows a name without any
-                 what:str="a table" # for the message
-                ) -> str: # the ending, in small letters
+
+def check_ending(
+    path: str | Path,  # of an output
+    known: Sequence[str] = TABLES,  # endings, the usual one first; "" allows a name without any
+    what: str = "a table",  # for the message
+) -> str:  # the ending, in small letters
     "What format an output has, by the end of its name. Raises `GraphselError` for an ending that is not known."
     name = Path(path).name.lower()
     suffixes = Path(name).suffixes
     for ending in ("".join(suffixes[-2:]), *suffixes[-1:]):
-        if ending and ending in known: return ending
-    if is_stream(path): return known[0]
-    if not suffixes and "" in known: return ""
+        if ending and ending in known:
+            return ending
+    if is_stream(path):
+        return known[0]
+    if not suffixes and "" in known:
+        return ""
     shown = suffixes[-1] if suffixes else ""
     wrong = f"'{shown}' is no format of {what}" if shown else f"the name of {what} has no ending"
     raise GraphselError(f"{path}: {wrong}; end it in {' '.join(filter(None, known))}")
@@ -49,51 +54,70 @@ def check_ending(path:str|Path, # of an output
 _RUN = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|inf|nan)", re.IGNORECASE)
 
-def _is_run(text): return _RUN.match(text) is not None and _NUMBER.fullmatch(text) is None
 
-def safe_cell(value # of a table
-             ): # the same; text that would be run gets an apostrophe
+def _is_run(text):
+    return _RUN.match(text) is not None and _NUMBER.fullmatch(text) is None
+
+
+def safe_cell(
+    value,  # of a table
+):  # the same; text that would be run gets an apostrophe
     "A text as a cell that no spreadsheet runs (OWASP, CSV injection)."
     return f"'{value}" if isinstance(value, str) and _is_run(value) else value
 
-def bare_cell(value # of a table that was read
-             ): # the same, without the apostrophe
+
+def bare_cell(
+    value,  # of a table that was read
+):  # the same, without the apostrophe
     "What `safe_cell` was given."
-    return value[1:] if isinstance(value, str) and value[:1] == "'" and _is_run(value[1:]) else value
+    return (
+        value[1:] if isinstance(value, str) and value[:1] == "'" and _is_run(value[1:]) else value
+    )
 
 # %% ../../nbs/00_core/06_outputs.ipynb #0a0f0012
 def _each_text(table, change):
     "The table with `change` made to every text, those of the header too."
-    table = table.copy(deep=False) # kind O: objects, texts, categories
+    table = table.copy(deep=False)  # kind O: objects, texts, categories
     for i, kind in enumerate(table.dtypes):
-        if kind.kind == "O": table.isetitem(i, table.iloc[:, i].map(change))
+        if kind.kind == "O":
+            table.isetitem(i, table.iloc[:, i].map(change))
     table.columns = [change(o) for o in table.columns]
     return table
 
-def safe_table(table:"pd.DataFrame") -> "pd.DataFrame":
+
+def safe_table(table: "pd.DataFrame") -> "pd.DataFrame":
     "A table that no spreadsheet runs."
     return _each_text(table, safe_cell)
 
-def bare_table(table:"pd.DataFrame") -> "pd.DataFrame":
+
+def bare_table(table: "pd.DataFrame") -> "pd.DataFrame":
     "What `safe_table` was given."
     return _each_text(table, bare_cell)
 
 # %% ../../nbs/00_core/06_outputs.ipynb #0a0f0015
-def table_text(table:"pd.DataFrame", # its index is not written
-               separator:str=",", # between two cells
-               digits:int|None=None # that count, in numbers; None = all
-              ) -> str:
+def table_text(
+    table: "pd.DataFrame",  # its index is not written
+    separator: str = ",",  # between two cells
+    digits: int | None = None,  # that count, in numbers; None = all
+) -> str:
     "A table as CSV (or with another separator); no cell is run by a spreadsheet."
     table = safe_table(table)
     odd = any("#" in v or "\r" in v for v in _texts(table))
     quoting = csv.QUOTE_NONNUMERIC if odd else csv.QUOTE_MINIMAL
     style = None if digits is None else f"%.{digits}g"
-    return table.to_csv(index=False, sep=separator, float_format=style, quoting=quoting, lineterminator="\n")
+    return table.to_csv(
+        index=False, sep=separator, float_format=style, quoting=quoting, lineterminator="\n"
+    )
+
 
 def _texts(table):
     "Every text of a table, those of the header too."
-    columns = [table.columns, *(table.iloc[:, i] for i, kind in enumerate(table.dtypes) if kind.kind == "O")]
+    columns = [
+        table.columns,
+        *(table.iloc[:, i] for i, kind in enumerate(table.dtypes) if kind.kind == "O"),
+    ]
     return (v for column in columns for v in column if isinstance(v, str))
+
 
 def _write_text(table, path, digits, ending):
     text = table_text(table, "\t" if ending.startswith(".tsv") else ",", digits).encode()
@@ -102,120 +126,175 @@ def _write_text(table, path, digits, ending):
 # %% ../../nbs/00_core/06_outputs.ipynb #0a0f0018
 def _plain_value(value):
     "A cell as JSON knows it."
-    if isinstance(value, np.generic): value = value.item()
-    if value is None or isinstance(value, (str, bool, int)): return value
-    if isinstance(value, float): return value if np.isfinite(value) else None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
     return None if value != value else str(value)
+
 
 def _write_json(table, path):
     columns = [str(o) for o in table.columns]
-    rows = (dict(zip(columns, map(_plain_value, row))) for row in table.itertuples(index=False, name=None))
+    rows = (
+        dict(zip(columns, map(_plain_value, row)))
+        for row in table.itertuples(index=False, name=None)
+    )
     text = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     path.write_bytes(f"[\n{text}\n]\n".encode())
 
 # %% ../../nbs/00_core/06_outputs.ipynb #0a0f0020
-_SHEET = (1_048_576, 16_384) # rows and columns of an Excel sheet, at most
-_CELL = 32_767 # characters of a cell, at most
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f]|_(?=x[0-9A-Fa-f]{4}_)") # held as _xHHHH_ (ISO/IEC 29500, ST_Xstring)
+_SHEET = (1_048_576, 16_384)  # rows and columns of an Excel sheet, at most
+_CELL = 32_767  # characters of a cell, at most
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f]|_(?=x[0-9A-Fa-f]{4}_)"
+)  # held as _xHHHH_ (ISO/IEC 29500, ST_Xstring)
 
-def sheet_text(text:str # any text
-              ) -> str: # as an Excel sheet holds it
+
+def sheet_text(
+    text: str,  # any text
+) -> str:  # as an Excel sheet holds it
     "A text with its control characters as a sheet writes them."
     return _UNSEEN.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
 
-def from_sheet(value # of a cell
-              ): # the same; of a text, what `sheet_text` was given
+
+def from_sheet(
+    value,  # of a cell
+):  # the same; of a text, what `sheet_text` was given
     "A cell as it was meant."
-    if not isinstance(value, str): return value
+    if not isinstance(value, str):
+        return value
     return re.sub("_x([0-9A-Fa-f]{4})_", lambda found: chr(int(found[1], 16)), value)
 
-def _too_much(what): return GraphselError(f"{what} more than an Excel sheet holds; write .csv or .parquet")
+
+def _too_much(what):
+    return GraphselError(f"{what} more than an Excel sheet holds; write .csv or .parquet")
+
 
 def _write_sheet(table, path):
     "One sheet; text as text."
     import openpyxl
+
     if len(table) >= _SHEET[0] or table.shape[1] > _SHEET[1]:
         raise _too_much(f"{table.shape[0]:,} rows and {table.shape[1]:,} columns are")
     long = next((v for v in _texts(table) if len(sheet_text(v)) > _CELL), None)
-    if long is not None: raise _too_much(f"a cell of {len(long):,} characters ({shorten(long)}) is")
+    if long is not None:
+        raise _too_much(f"a cell of {len(long):,} characters ({shorten(long)}) is")
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("graphsel")
     sheet.append([_sheet_cell(sheet, str(o)) for o in table.columns])
-    for row in table.itertuples(index=False, name=None): sheet.append([_sheet_cell(sheet, v) for v in row])
+    for row in table.itertuples(index=False, name=None):
+        sheet.append([_sheet_cell(sheet, v) for v in row])
     book.save(path)
+
 
 def _sheet_cell(sheet, value):
     from openpyxl.cell import WriteOnlyCell
+
     value = _plain_value(value)
-    if not isinstance(value, str): return value
+    if not isinstance(value, str):
+        return value
     cell = WriteOnlyCell(sheet, sheet_text(value))
-    cell.data_type = "s" # not "f", a formula
-    cell.quotePrefix = _is_run(value) # it stays text when the cell is edited
+    cell.data_type = "s"  # not "f", a formula
+    cell.quotePrefix = _is_run(value)  # it stays text when the cell is edited
     return cell
 
 # %% ../../nbs/00_core/06_outputs.ipynb #0a0f0022
-def write_table(table:"pd.DataFrame", # its index is not written
-                path:str|Path, # its ending is one of `TABLES`, or it is a stream
-                digits:int|None=None # that count, in numbers of text formats; None = all
-               ) -> Path:
+def write_table(
+    table: "pd.DataFrame",  # its index is not written
+    path: str | Path,  # its ending is one of `TABLES`, or it is a stream
+    digits: int | None = None,  # that count, in numbers of text formats; None = all
+) -> Path:
     "Write a table in the format of its ending, whole or not at all. Raises `GraphselError` where it cannot."
     ending = check_ending(path)
     with atomic_path(path) as temporary:
-        if ending == ".xlsx": _write_sheet(table, temporary)
-        elif ending == ".json": _write_json(table, temporary)
-        elif ending == ".parquet": table.to_parquet(temporary, index=False)
-        else: _write_text(table, temporary, digits, ending)
+        if ending == ".xlsx":
+            _write_sheet(table, temporary)
+        elif ending == ".json":
+            _write_json(table, temporary)
+        elif ending == ".parquet":
+            table.to_parquet(temporary, index=False)
+        else:
+            _write_text(table, temporary, digits, ending)
     return Path(path)
 
 # %% ../../nbs/00_core/06_outputs.ipynb #0a0f0025
-def check_outputs(outputs:Iterable[tuple[str, str|Path]], # (what it is called, where it goes), derived files too
-                  inputs:Iterable[tuple[str, str|Path]]=() # (what it is called, where it is)
-                 ) -> None:
+def check_outputs(
+    outputs: Iterable[
+        tuple[str, str | Path]
+    ],  # (what it is called, where it goes), derived files too
+    inputs: Iterable[tuple[str, str | Path]] = (),  # (what it is called, where it is)
+) -> None:
     "Raises `GraphselError` for outputs that cannot be written, or would overwrite an input or one another."
     taken, folders = {}, {}
     for what, path in inputs:
         taken.update(dict.fromkeys(_keys(path), f"{what} {path}"))
-        if Path(path).suffix == ".zarr": folders[Path(os.path.realpath(path))] = f"{what} {path}" # a folder that is read
+        if Path(path).suffix == ".zarr":
+            folders[Path(os.path.realpath(path))] = f"{what} {path}"  # a folder that is read
     for what, path in outputs:
         _check_writable(path)
         name, keys = f"{what} {path}", _keys(path)
         within = [folders[o] for o in Path(os.path.realpath(path)).parents if o in folders]
         other = next((taken[k] for k in keys if k in taken), None)
-        if within: raise GraphselError(f"{name} lies in {within[0]}, which is read; give another name")
-        if other: raise GraphselError(f"{name} is the same file as {other}, one would overwrite the other; give another name")
+        if within:
+            raise GraphselError(f"{name} lies in {within[0]}, which is read; give another name")
+        if other:
+            raise GraphselError(
+                f"{name} is the same file as {other}, one would overwrite the other; give another name"
+            )
         taken.update(dict.fromkeys(keys, name))
+
 
 def _keys(path):
     "What tells that two paths are one file: its number on the disk, or the path of a file to come; nothing for a device."
-    try: found = os.stat(path)
-    except OSError: return [os.path.normcase(os.path.realpath(path))]
+    try:
+        found = os.stat(path)
+    except OSError:
+        return [os.path.normcase(os.path.realpath(path))]
     return [] if stat.S_ISCHR(found.st_mode) else [(found.st_dev, found.st_ino)]
 
+
 def _check_writable(path):
-    if is_stream(path): return
-    try: target = final_target(path)
+    if is_stream(path):
+        return
+    try:
+        target = final_target(path)
     except OSError as e:
-        raise GraphselError(f"cannot write {path}: {e.strerror or e}; choose another name, or mend its rights") from e
+        raise GraphselError(
+            f"cannot write {path}: {e.strerror or e}; choose another name, or mend its rights"
+        ) from e
     check_folder(target.parent)
 
 # %% ../../nbs/00_core/06_outputs.ipynb #0a0f0028
-def sealed(body:bytes, # what a file holds
-           before:bytes=b"\nsha256:", after:bytes=b"\n" # around the sum
-          ) -> bytes:
+def sealed(
+    body: bytes,  # what a file holds
+    before: bytes = b"\nsha256:",
+    after: bytes = b"\n",  # around the sum
+) -> bytes:
     "The bytes with their checksum at the end."
     return body + before + hashlib.sha256(body + before + after).hexdigest().encode() + after
 
-def unsealed(path:str|Path, # of a file that was written with `sealed`
-             what:str, # for the message, e.g. "a saved plan"
-             before:bytes=b"\nsha256:", after:bytes=b"\n" # around the sum
-            ) -> bytes: # what was sealed
+
+def unsealed(
+    path: str | Path,  # of a file that was written with `sealed`
+    what: str,  # for the message, e.g. "a saved plan"
+    before: bytes = b"\nsha256:",
+    after: bytes = b"\n",  # around the sum
+) -> bytes:  # what was sealed
     "The bytes of a file, its checksum held. Raises `GraphselError` where it cannot be read, has none, or was changed."
-    try: data = Path(path).read_bytes()
-    except OSError as e: raise GraphselError(f"cannot read {path}: {e.strerror or e}; check the path") from e
+    try:
+        data = Path(path).read_bytes()
+    except OSError as e:
+        raise GraphselError(f"cannot read {path}: {e.strerror or e}; check the path") from e
     at = len(data) - len(before) - 64 - len(after)
-    body = data[:max(at, 0)]
-    if at < 0 or data[at:at + len(before)] != before:
-        raise GraphselError(f"{path} is not {what}, or its end is missing (no checksum); write it again with save")
+    body = data[: max(at, 0)]
+    if at < 0 or data[at : at + len(before)] != before:
+        raise GraphselError(
+            f"{path} is not {what}, or its end is missing (no checksum); write it again with save"
+        )
     if data != sealed(body, before, after):
-        raise GraphselError(f"{path} was changed after it was written (its checksum differs); write it again with save")
+        raise GraphselError(
+            f"{path} was changed after it was written (its checksum differs); write it again with save"
+        )
     return body

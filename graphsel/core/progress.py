@@ -11,14 +11,18 @@ import os
 import sys
 
 # %% ../../nbs/00_core/05_progress.ipynb #47d54586
-def progress(items:Iterable, # what is iterated
-             desc:str="", # shown before the bar
-             total:int|None=None # length, where `items` has none
-            ) -> Iterable:
+def progress(
+    items: Iterable,  # what is iterated
+    desc: str = "",  # shown before the bar
+    total: int | None = None,  # length, where `items` has none
+) -> Iterable:
     "Iterate with a bar and the remaining time, from the second second on; silent when nobody is watching."
-    if not _watched(): return items
+    if not _watched():
+        return items
     from tqdm.auto import tqdm
+
     return tqdm(items, desc=desc, total=total, leave=False, delay=1)
+
 
 def _watched() -> bool:
     "True in a terminal or a live notebook kernel."

@@ -18,26 +18,38 @@ from .errors import GraphselError
 # %% ../../nbs/00_core/02_randomness.ipynb #d3626214
 RandomState = int | np.random.Generator | None
 
-def as_rng(random_state:RandomState=None # seed, generator, or None for fresh entropy
-          ) -> np.random.Generator:
+
+def as_rng(
+    random_state: RandomState = None,  # seed, generator, or None for fresh entropy
+) -> np.random.Generator:
     "A NumPy generator. An existing generator is passed through, so that its stream goes on."
-    if isinstance(random_state, np.random.Generator): return random_state
-    if random_state is None: return np.random.default_rng()
-    if isinstance(random_state, bool) or not isinstance(random_state, (int, np.integer)) or random_state < 0:
-        raise GraphselError(f"random_state is {random_state!r}; give a non-negative integer, a numpy Generator or None")
+    if isinstance(random_state, np.random.Generator):
+        return random_state
+    if random_state is None:
+        return np.random.default_rng()
+    if (
+        isinstance(random_state, bool)
+        or not isinstance(random_state, (int, np.integer))
+        or random_state < 0
+    ):
+        raise GraphselError(
+            f"random_state is {random_state!r}; give a non-negative integer, a numpy Generator or None"
+        )
     return np.random.default_rng(int(random_state))
 
 # %% ../../nbs/00_core/02_randomness.ipynb #b4be7653
-def child_rng(seed:int, # the one seed of the run
-              *key # what the child is for: words and integers, e.g. ("split", 3)
-             ) -> np.random.Generator:
+def child_rng(
+    seed: int,  # the one seed of the run
+    *key,  # what the child is for: words and integers, e.g. ("split", 3)
+) -> np.random.Generator:
     "The generator for `key`, independent of every other key under the same `seed`."
     words = [zlib.crc32(k.encode()) if isinstance(k, str) else int(k) for k in key]
     return np.random.default_rng(np.random.SeedSequence(entropy=int(seed), spawn_key=tuple(words)))
 
 # %% ../../nbs/00_core/02_randomness.ipynb #c80ec1ff
-def as_seed(rng:np.random.Generator # parent generator; its stream moves on by one draw
-           ) -> int: # in [0, 2**31)
+def as_seed(
+    rng: np.random.Generator,  # parent generator; its stream moves on by one draw
+) -> int:  # in [0, 2**31)
     "An integer seed for libraries that do not take a `Generator`."
     return int(rng.integers(2**31))
 
@@ -46,10 +58,14 @@ def as_seed(rng:np.random.Generator # parent generator; its stream moves on by o
 def one_thread() -> Iterator[None]:
     "One thread for BLAS, OpenMP and (where it is loaded) torch inside; the old settings afterwards."
     from threadpoolctl import threadpool_limits
+
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch else None
-    if torch: torch.set_num_threads(1)
+    if torch:
+        torch.set_num_threads(1)
     try:
-        with threadpool_limits(1): yield
+        with threadpool_limits(1):
+            yield
     finally:
-        if torch: torch.set_num_threads(before)
+        if torch:
+            torch.set_num_threads(before)

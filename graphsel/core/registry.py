@@ -13,28 +13,44 @@ from typing import Any
 # %% ../../nbs/00_core/08_registry.ipynb #532feb38
 class Registry(MutableMapping):
     "Things by name; those of `homes` are imported when they are first asked for."
-    def __init__(self,
-                 homes:Mapping[str, str]|None=None # name -> the module that registers it when it is imported
-                ):
+
+    def __init__(
+        self,
+        homes: Mapping[str, str]
+        | None = None,  # name -> the module that registers it when it is imported
+    ):
         self.homes, self.added = dict(homes or {}), {}
 
     def __getitem__(self, name) -> Any:
-        if name not in self.added and name in self.homes: import_module(self.homes[name])
+        if name not in self.added and name in self.homes:
+            import_module(self.homes[name])
         return self.added[name]
 
-    def __setitem__(self, name:str, thing): self.added[name] = thing
-    def __delitem__(self, name:str): del self.added[name]
-    def __contains__(self, name) -> bool: return name in self.homes or name in self.added
-    def __iter__(self) -> Iterator[str]: return iter(self.homes | self.added)
-    def __len__(self) -> int: return len(self.homes | self.added)
-    def __repr__(self) -> str: return f"Registry({', '.join(self)})"
+    def __setitem__(self, name: str, thing):
+        self.added[name] = thing
 
-    def own(self) -> dict[str, Any]: # name -> thing
+    def __delitem__(self, name: str):
+        del self.added[name]
+
+    def __contains__(self, name) -> bool:
+        return name in self.homes or name in self.added
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.homes | self.added)
+
+    def __len__(self) -> int:
+        return len(self.homes | self.added)
+
+    def __repr__(self) -> str:
+        return f"Registry({', '.join(self)})"
+
+    def own(self) -> dict[str, Any]:  # name -> thing
         "What was registered beside our own, or in the place of one of them."
         return {n: o for n, o in self.added.items() if not module_of(o).startswith("graphsel.")}
 
 # %% ../../nbs/00_core/08_registry.ipynb #5932605b
-def module_of(thing # a class, a function, or an object that has a function `pick`
-             ) -> str:
+def module_of(
+    thing,  # a class, a function, or an object that has a function `pick`
+) -> str:
     "The module in which a registered thing was written; empty where that is unknown."
     return getattr(getattr(thing, "pick", thing), "__module__", None) or ""

@@ -24,157 +24,247 @@ if TYPE_CHECKING:
     from graphsel.criteria.coverage import Covered
 
 # %% ../../nbs/05_criteria/01_base.ipynb #08937acc
-def incidence(graph:Graphs, # gives the order of the genes
-              names:Sequence[str]|np.ndarray # perturbations: "A" or "A+B"
-             ) -> sp.csr_matrix: # perturbations x genes, 1 where the gene is perturbed
+def incidence(
+    graph: Graphs,  # gives the order of the genes
+    names: Sequence[str] | np.ndarray,  # perturbations: "A" or "A+B"
+) -> sp.csr_matrix:  # perturbations x genes, 1 where the gene is perturbed
     "Which genes each perturbation touches. Raises `GraphselError` for genes the graph lacks."
     genes, S = gene_incidence(names)
-    return sp.csr_matrix((S.data, graph.index(genes)[S.indices], S.indptr), shape=(len(names), len(graph)))
+    return sp.csr_matrix(
+        (S.data, graph.index(genes)[S.indices], S.indptr), shape=(len(names), len(graph))
+    )
 
 # %% ../../nbs/05_criteria/01_base.ipynb #ee8b5922
-def sorted_names(names:Iterable[str], # genes or pairs
-                 what:str # for the message
-                ) -> np.ndarray: # sorted
+def sorted_names(
+    names: Iterable[str],  # genes or pairs
+    what: str,  # for the message
+) -> np.ndarray:  # sorted
     "The names in order. Raises `GraphselError` when there is none, or one is empty or stands twice."
     names = np.sort(np.array(list(names), dtype=str))
-    if not len(names): raise GraphselError(f"{what}: none is left; give at least one that the graph knows")
-    if names[0] == "": raise GraphselError(f"{what}: an empty name; remove it")
+    if not len(names):
+        raise GraphselError(f"{what}: none is left; give at least one that the graph knows")
+    if names[0] == "":
+        raise GraphselError(f"{what}: an empty name; remove it")
     odd = [n for n in names[np.char.find(names, "+") >= 0].tolist() if perturbation_name(n) != n]
-    if odd: raise GraphselError(f"{what}: written in another order than this package does: {name_some(odd)}; write {name_some([perturbation_name(n) for n in odd])}")
+    if odd:
+        raise GraphselError(
+            f"{what}: written in another order than this package does: {name_some(odd)}; write {name_some([perturbation_name(n) for n in odd])}"
+        )
     twice = names[1:][names[1:] == names[:-1]]
-    if len(twice): raise GraphselError(f"{what}: named twice: {name_some(list(dict.fromkeys(twice.tolist())))}; keep each once")
+    if len(twice):
+        raise GraphselError(
+            f"{what}: named twice: {name_some(list(dict.fromkeys(twice.tolist())))}; keep each once"
+        )
     return names
 
 # %% ../../nbs/05_criteria/01_base.ipynb #a076edae
 class SetFunction:
     "What follows from `reset`, `gains` and `add` of a criterion."
+
     name: str
-    elements: np.ndarray # names, sorted
-    current: float # value of the state
+    elements: np.ndarray  # names, sorted
+    current: float  # value of the state
     reset: Callable
     gains: Callable
     add: Callable
     contributions: Callable
-    def gain(self, j:int) -> float: return float(self.gains(np.array([j]))[0])
 
-    def start(self, measured:Iterable[int]=()) -> Self: # another one; this one stays as it is
+    def gain(self, j: int) -> float:
+        return float(self.gains(np.array([j]))[0])
+
+    def start(self, measured: Iterable[int] = ()) -> Self:  # another one; this one stays as it is
         "The same criterion with only these positions added."
         fresh = copy.copy(self)
         fresh.reset()
-        for j in measured: fresh.add(j)
+        for j in measured:
+            fresh.add(j)
         return fresh
 
-    def joined(self, picks:Iterable[int]) -> Self: # another one; this one stays as it is
+    def joined(self, picks: Iterable[int]) -> Self:  # another one; this one stays as it is
         "The same criterion with these positions added to what it has."
         later = copy.copy(self)
-        for j in picks: later.add(int(j))
+        for j in picks:
+            later.add(int(j))
         return later
 
-    def replay(self, picks:Sequence[int], measured:Sequence[int]=()) -> Iterator[np.ndarray|None]: # one array over the targets per pick
+    def replay(
+        self, picks: Sequence[int], measured: Sequence[int] = ()
+    ) -> Iterator[np.ndarray | None]:  # one array over the targets per pick
         "What each pick added to each target at its time."
         state = self.start(measured)
         for j in picks:
             yield state.contributions(int(j))
             state.add(int(j))
 
-    def positions(self, names:Iterable[str]) -> np.ndarray:
+    def positions(self, names: Iterable[str]) -> np.ndarray:
         "Positions of the named elements. Raises `GraphselError` for unknown ones."
         names = np.asarray(list(names), dtype=str)
         at = np.searchsorted(self.elements, names)
         unknown = names[self.elements[np.minimum(at, len(self.elements) - 1)] != names]
-        if len(unknown): raise GraphselError(f"{self.name}: not among the elements: {name_some(unknown)}")
+        if len(unknown):
+            raise GraphselError(f"{self.name}: not among the elements: {name_some(unknown)}")
         return at
 
-    def value(self, names:Iterable[str]) -> float:
+    def value(self, names: Iterable[str]) -> float:
         "f(S) from scratch; the state is left as it was."
         return float(self.start(self.positions(dict.fromkeys(names))).current)
 
 # %% ../../nbs/05_criteria/01_base.ipynb #f04e9e8a
 class Criterion(SetFunction):
     "A set function over `elements` (perturbations), with state. Subclasses define `reset`, `gains` and `add`."
-    name = "criterion"
-    monotone = True # more never hurts
-    submodular = True # gains only shrink as the set grows
-    exact_gains = True # False: of a state as `followed` gives it, whose gains are upper bounds
-    keeps_gains = False # True: `gains` of everyone is at hand at any time, so that laziness saves nothing
-    picks = "" # what it picks, in plain words, for `graphsel list strategies`; "" = the docstring
-    tie_rule = "the degree in the graph, then the name" # what `tiebreak` goes by, in words
-    part_of = "" # what `share` is a share of, in words
 
-    def __init__(self, graph:Graphs, elements:Iterable[str]|None=None, targets:Iterable[str]|None=None):
+    name = "criterion"
+    monotone = True  # more never hurts
+    submodular = True  # gains only shrink as the set grows
+    exact_gains = True  # False: of a state as `followed` gives it, whose gains are upper bounds
+    keeps_gains = (
+        False  # True: `gains` of everyone is at hand at any time, so that laziness saves nothing
+    )
+    picks = ""  # what it picks, in plain words, for `graphsel list strategies`; "" = the docstring
+    tie_rule = "the degree in the graph, then the name"  # what `tiebreak` goes by, in words
+    part_of = ""  # what `share` is a share of, in words
+
+    def __init__(
+        self,
+        graph: Graphs,
+        elements: Iterable[str] | None = None,
+        targets: Iterable[str] | None = None,
+    ):
         self.graph = graph
         elements, targets = (None if o is None else list(o) for o in (elements, targets))
-        self.given_elements, self.given_targets = elements, elements if targets is None else targets # the order that arrays of weights or noise follow
-        self.elements = sorted_names(graph.genes if elements is None else elements, f"{self.name}: candidates")
-        self.targets = self.elements if targets is None else sorted_names(targets, f"{self.name}: targets")
+        self.given_elements, self.given_targets = (
+            elements,
+            elements if targets is None else targets,
+        )  # the order that arrays of weights or noise follow
+        self.elements = sorted_names(
+            graph.genes if elements is None else elements, f"{self.name}: candidates"
+        )
+        self.targets = (
+            self.elements if targets is None else sorted_names(targets, f"{self.name}: targets")
+        )
         self.rows = incidence(graph, self.elements)
 
-    def reset(self) -> None: raise NotImplementedError
-    def gains(self, at=slice(None)) -> np.ndarray: raise NotImplementedError # of the elements at these positions
-    def add(self, j:int) -> None: raise NotImplementedError # element j joins; `current` grows by its gain
+    def reset(self) -> None:
+        raise NotImplementedError
+
+    def gains(self, at=slice(None)) -> np.ndarray:
+        raise NotImplementedError  # of the elements at these positions
+
+    def add(self, j: int) -> None:
+        raise NotImplementedError  # element j joins; `current` grows by its gain
+
     @cached_property
-    def scale(self) -> float: # scores are divided by it: rounding to 1e-9 then means the same for all values
+    def scale(
+        self,
+    ) -> float:  # scores are divided by it: rounding to 1e-9 then means the same for all values
         fresh = copy.copy(self)
         fresh.reset()
         return power_of_two(fresh.gains())
-    def scores(self, at=slice(None)) -> np.ndarray: return self.gains(at)/self.scale
-    def advance(self) -> bool: return False
-    def tiebreak(self, at) -> np.ndarray: return (self.rows[at] @ self.graph.degree)[:, None] # len(at) x keys, larger first
-    def extras(self, j:int) -> dict: return {} # further columns for the table of picks
-    def ceiling(self) -> float: return np.inf # no set of elements has a larger value
-    def followed(self) -> "Criterion|Covered": return self # as a bound follows it, at least cost
-    def share(self, value:float) -> float|None: return None # of `part_of` that a value is; None: says nothing
-    def contributions(self, j:int) -> np.ndarray|None: return None # the gain of j, split over the targets; None: it has no such parts
+
+    def scores(self, at=slice(None)) -> np.ndarray:
+        return self.gains(at) / self.scale
+
+    def advance(self) -> bool:
+        return False
+
+    def tiebreak(self, at) -> np.ndarray:
+        return (self.rows[at] @ self.graph.degree)[:, None]  # len(at) x keys, larger first
+
+    def extras(self, j: int) -> dict:
+        return {}  # further columns for the table of picks
+
+    def ceiling(self) -> float:
+        return np.inf  # no set of elements has a larger value
+
+    def followed(self) -> "Criterion|Covered":
+        return self  # as a bound follows it, at least cost
+
+    def share(self, value: float) -> float | None:
+        return None  # of `part_of` that a value is; None: says nothing
+
+    def contributions(self, j: int) -> np.ndarray | None:
+        return None  # the gain of j, split over the targets; None: it has no such parts
 
 # %% ../../nbs/05_criteria/01_base.ipynb #8e773081
-CRITERIA = Registry({ # name -> class
-    "graphreach": "graphsel.criteria.coverage", "softreach": "graphsel.criteria.coverage",
-    "maxspec": "graphsel.criteria.design", "topeig": "graphsel.criteria.design", "variance": "graphsel.criteria.design",
-    "facility": "graphsel.criteria.similarity", "graphcut": "graphsel.criteria.similarity",
-})
+CRITERIA = Registry(
+    {  # name -> class
+        "graphreach": "graphsel.criteria.coverage",
+        "softreach": "graphsel.criteria.coverage",
+        "maxspec": "graphsel.criteria.design",
+        "topeig": "graphsel.criteria.design",
+        "variance": "graphsel.criteria.design",
+        "facility": "graphsel.criteria.similarity",
+        "graphcut": "graphsel.criteria.similarity",
+    }
+)
 
-def register(criterion:type[Criterion] # subclass of `Criterion` with a `name` of its own
-            ) -> type: # the same: use it as a decorator
+
+def register(
+    criterion: type[Criterion],  # subclass of `Criterion` with a `name` of its own
+) -> type:  # the same: use it as a decorator
     "Make a criterion known under its name. Raises `GraphselError` when another class has that name."
     known = CRITERIA.added.get(criterion.name, criterion)
-    if f"{known.__module__}.{known.__qualname__}" != f"{criterion.__module__}.{criterion.__qualname__}":
-        raise GraphselError(f"a criterion named '{criterion.name}' exists already; choose another name")
-    CRITERIA[criterion.name] = criterion # the same class defined anew, as happens in notebooks
+    if (
+        f"{known.__module__}.{known.__qualname__}"
+        != f"{criterion.__module__}.{criterion.__qualname__}"
+    ):
+        raise GraphselError(
+            f"a criterion named '{criterion.name}' exists already; choose another name"
+        )
+    CRITERIA[criterion.name] = criterion  # the same class defined anew, as happens in notebooks
     return criterion
 
 # %% ../../nbs/05_criteria/01_base.ipynb #085794dd
-def by_name(graph:Graphs, # knows which names make sense
-            values, # a number, a mapping, or one number per given name
-            given:Sequence[str]|None, # the order an array follows; None: that of `names`
-            names:Sequence[str]|np.ndarray, # the order wanted
-            what:str # for messages
-           ) -> np.ndarray: # one number per name
+def by_name(
+    graph: Graphs,  # knows which names make sense
+    values,  # a number, a mapping, or one number per given name
+    given: Sequence[str] | None,  # the order an array follows; None: that of `names`
+    names: Sequence[str] | np.ndarray,  # the order wanted
+    what: str,  # for messages
+) -> np.ndarray:  # one number per name
     "Numbers in the order of `names`. Raises `GraphselError` for a wrong length, text, or names the graph lacks."
-    if hasattr(values, "to_dict"): values = values.to_dict() # a pandas Series is a mapping
-    if np.ndim(values) == 0 and not isinstance(values, Mapping): values = dict.fromkeys(names, values)
+    if hasattr(values, "to_dict"):
+        values = values.to_dict()  # a pandas Series is a mapping
+    if np.ndim(values) == 0 and not isinstance(values, Mapping):
+        values = dict.fromkeys(names, values)
     elif not isinstance(values, Mapping):
         given = list(names) if given is None else given
-        if len(values) != len(given) or set(given) != set(names): raise GraphselError(f"{what}: {len(values):,} numbers for {len(names):,} names; give a mapping from name to number")
+        if len(values) != len(given) or set(given) != set(names):
+            raise GraphselError(
+                f"{what}: {len(values):,} numbers for {len(names):,} names; give a mapping from name to number"
+            )
         values = dict(zip(given, values))
     unknown = [n for n in values if not all(g in graph for g in perturbed_genes(n))]
-    if unknown: raise GraphselError(f"{what}: not in the graph: {name_some(unknown)}; mend or remove them")
-    try: return np.array([float(values.get(n, 1.0)) for n in names])
-    except (TypeError, ValueError) as e: raise GraphselError(f"{what}: not a number ({e}); mend it") from e
+    if unknown:
+        raise GraphselError(f"{what}: not in the graph: {name_some(unknown)}; mend or remove them")
+    try:
+        return np.array([float(values.get(n, 1.0)) for n in names])
+    except (TypeError, ValueError) as e:
+        raise GraphselError(f"{what}: not a number ({e}); mend it") from e
 
 # %% ../../nbs/05_criteria/01_base.ipynb #3641d548
 def target_weights(graph, weights, given, targets, name):
     "Target weights as an array: ones, a mapping (absent names weigh 1), or one number per target. Raises `GraphselError` for negative ones."
-    if weights is None: return np.ones(len(targets))
+    if weights is None:
+        return np.ones(len(targets))
     a = by_name(graph, weights, given, targets, f"{name}: target weights")
     if not np.isfinite(a).all() or (a < 0).any():
-        raise GraphselError(f"{name}: target weights must be {len(targets)} non-negative numbers (got shape {a.shape}); mend them")
+        raise GraphselError(
+            f"{name}: target weights must be {len(targets)} non-negative numbers (got shape {a.shape}); mend them"
+        )
     return a
 
 # %% ../../nbs/05_criteria/01_base.ipynb #e114e7c4
-def check_noise(noise, # one number, or one per element (array or mapping)
-                elements:np.ndarray # names
-               ) -> np.ndarray: # one positive number per element
+def check_noise(
+    noise,  # one number, or one per element (array or mapping)
+    elements: np.ndarray,  # names
+) -> np.ndarray:  # one positive number per element
     "Noise variances. Raises `GraphselError` unless all are positive."
-    values = np.array([noise.get(e, 1.0) for e in elements], float) if isinstance(noise, Mapping) else np.broadcast_to(np.asarray(noise, float), elements.shape)
-    if not np.isfinite(values).all() or (values <= 0).any(): raise GraphselError("noise must be positive and finite for every candidate; mend it")
+    values = (
+        np.array([noise.get(e, 1.0) for e in elements], float)
+        if isinstance(noise, Mapping)
+        else np.broadcast_to(np.asarray(noise, float), elements.shape)
+    )
+    if not np.isfinite(values).all() or (values <= 0).any():
+        raise GraphselError("noise must be positive and finite for every candidate; mend it")
     return values

@@ -21,15 +21,20 @@ from ..graphs.graph import Graphs, is_undirected
 # %% ../../nbs/05_criteria/03_coverage.ipynb #24ab1534
 DIRECTIONS = ("receptive", "influence", "both", "prediction")
 
-def reach_matrix(graph:Graphs, # one graph or several
-                 hops:int=1, # layers of the model
-                 direction:str="receptive" # "receptive", "influence", "both" or "prediction"
-                ) -> sp.csr_matrix: # N x N; row p holds the weights of what p reaches
+
+def reach_matrix(
+    graph: Graphs,  # one graph or several
+    hops: int = 1,  # layers of the model
+    direction: str = "receptive",  # "receptive", "influence", "both" or "prediction"
+) -> sp.csr_matrix:  # N x N; row p holds the weights of what p reaches
     "The operator P, its transpose, their mean, or P P^T: its support is the reach."
-    if direction not in DIRECTIONS: raise GraphselError(f"direction is {direction!r}; use one of {', '.join(DIRECTIONS)}")
+    if direction not in DIRECTIONS:
+        raise GraphselError(f"direction is {direction!r}; use one of {', '.join(DIRECTIONS)}")
     P = graph.operator(hops)
-    if direction == "receptive": return P
-    if direction == "both": return sp.csr_matrix((P + P.T)/2)
+    if direction == "receptive":
+        return P
+    if direction == "both":
+        return sp.csr_matrix((P + P.T) / 2)
     reach = sp.csr_matrix(P.T if direction == "influence" else P @ P.T)
     reach.sort_indices()
     return reach
@@ -40,55 +45,109 @@ def target_genes(graph, names):
     return graph.index(gene_incidence(names)[0])
 
 # %% ../../nbs/05_criteria/03_coverage.ipynb #de1ecd89
-def transposed_support(M:sp.csr_matrix # n x m
-                      ) -> sp.csr_matrix: # m x n; its numbers mean nothing
+def transposed_support(
+    M: sp.csr_matrix,  # n x m
+) -> sp.csr_matrix:  # m x n; its numbers mean nothing
     "Which rows each column has entries in."
-    return sp.csr_matrix(sp.csr_matrix((np.ones(M.nnz, np.int8), M.indices, M.indptr), shape=M.shape).T)
+    return sp.csr_matrix(
+        sp.csr_matrix((np.ones(M.nnz, np.int8), M.indices, M.indptr), shape=M.shape).T
+    )
 
 # %% ../../nbs/05_criteria/03_coverage.ipynb #b33f3f7d
-def block(M:sp.csr_matrix, # N x N
-          rows:np.ndarray, columns:np.ndarray # positions, ascending
-         ) -> sp.csr_matrix: # rows x columns; M itself where that is all of it
+def block(
+    M: sp.csr_matrix,  # N x N
+    rows: np.ndarray,
+    columns: np.ndarray,  # positions, ascending
+) -> sp.csr_matrix:  # rows x columns; M itself where that is all of it
     "A block of a matrix, without a copy where none is needed."
-    if len(rows) < M.shape[0]: M = M[rows]
+    if len(rows) < M.shape[0]:
+        M = M[rows]
     return M if len(columns) == M.shape[1] else M[:, columns]
 
 # %% ../../nbs/05_criteria/03_coverage.ipynb #390d1ada
 class RowCriterion(Criterion):
     "A criterion made of sparse rows of strengths, one per element. Subclasses set `form` and call `set_rows`."
-    hard = False # True: count targets; False: add up the soft form
-    form = "facility" # see `compiled.FORMS`
+
+    hard = False  # True: count targets; False: add up the soft form
+    form = "facility"  # see `compiled.FORMS`
 
     @property
-    def touched(self): return np.flatnonzero(np.bincount(self.rows.indices, minlength=self.rows.shape[1])) # genes that the elements touch
-    def set_rows(self, reach:sp.csr_matrix, weights:np.ndarray, symmetric:bool=False): # touched genes x targets; one per target; True: the support of reach is that of its transpose
+    def touched(self):
+        return np.flatnonzero(
+            np.bincount(self.rows.indices, minlength=self.rows.shape[1])
+        )  # genes that the elements touch
+
+    def set_rows(
+        self, reach: sp.csr_matrix, weights: np.ndarray, symmetric: bool = False
+    ):  # touched genes x targets; one per target; True: the support of reach is that of its transpose
         "Keep the rows."
         self.reach, whole = reach, reach.shape[0] == self.rows.shape[1]
-        self.reached_by = (self.reach if whole and symmetric else transposed_support(self.reach)) if self.hard else None
-        self.sparse = self.loops.make_rows(self.rows if whole else sp.csr_matrix(self.rows[:, self.touched]), self.reach)
+        self.reached_by = (
+            (self.reach if whole and symmetric else transposed_support(self.reach))
+            if self.hard
+            else None
+        )
+        self.sparse = self.loops.make_rows(
+            self.rows if whole else sp.csr_matrix(self.rows[:, self.touched]), self.reach
+        )
         self.weights, self.scale = weights, weights.max() or 1.0
-        self.units = np.rint(weights/self.scale*1e9).astype(np.int64)
-        self.ranked, self.top = np.lexsort((np.arange(len(self.elements)), -(self.rows @ self.graph.degree))), float(self.most())
+        self.units = np.rint(weights / self.scale * 1e9).astype(np.int64)
+        self.ranked, self.top = (
+            np.lexsort((np.arange(len(self.elements)), -(self.rows @ self.graph.degree))),
+            float(self.most()),
+        )
         self.reset()
-        if self.hard: self.first = self.loops.gene_gains(self.sparse, self.units, self.count, 1)
+        if self.hard:
+            self.first = self.loops.gene_gains(self.sparse, self.units, self.count, 1)
 
-    def most(self): return np.inf # what all elements together reach
-    def ceiling(self): return self.top
+    def most(self):
+        return np.inf  # what all elements together reach
+
+    def ceiling(self):
+        return self.top
+
     def reset(self):
         self.level, self.current = 1, 0.0
-        self.count, self.state = np.zeros(len(self.weights), np.int32), np.full(len(self.weights), float(self.form == "noisyor"))
+        self.count, self.state = (
+            np.zeros(len(self.weights), np.int32),
+            np.full(len(self.weights), float(self.form == "noisyor")),
+        )
 
-    def gains_of_genes(self): # hard gains in billionths, as things stand
-        if self.level == 1 and not self.count.any(): return self.first.copy()
+    def gains_of_genes(self):  # hard gains in billionths, as things stand
+        if self.level == 1 and not self.count.any():
+            return self.first.copy()
         return self.loops.gene_gains(self.sparse, self.units, self.count, self.level)
+
     @property
-    def loops(self): # loaded on first use: numba takes a moment
+    def loops(self):  # loaded on first use: numba takes a moment
         from graphsel.criteria import loops as compiled
+
         return compiled
-    def row(self, j): return self.loops.row_of(self.sparse, j, self.loops.make_buffer(len(self.weights))) # targets, strengths
-    def hard_gains(self, at, weights, level): return self.loops.hard_gains(self.sparse, np.arange(len(self.elements))[at], weights, self.count, level)
-    def soft_gains(self, at): return self.loops.soft_gains(self.sparse, np.arange(len(self.elements))[at], self.loops.FORMS[self.form], self.weights/self.scale, self.state)
-    def gains(self, at=slice(None)): return self.hard_gains(at, self.weights, 1) if self.hard else self.soft_gains(at)*self.scale
+
+    def row(self, j):
+        return self.loops.row_of(
+            self.sparse, j, self.loops.make_buffer(len(self.weights))
+        )  # targets, strengths
+
+    def hard_gains(self, at, weights, level):
+        return self.loops.hard_gains(
+            self.sparse, np.arange(len(self.elements))[at], weights, self.count, level
+        )
+
+    def soft_gains(self, at):
+        return self.loops.soft_gains(
+            self.sparse,
+            np.arange(len(self.elements))[at],
+            self.loops.FORMS[self.form],
+            self.weights / self.scale,
+            self.state,
+        )
+
+    def gains(self, at=slice(None)):
+        return (
+            self.hard_gains(at, self.weights, 1) if self.hard else self.soft_gains(at) * self.scale
+        )
+
     def add(self, j):
         self.current += self.gain(j)
         self.count, self.state = self.count.copy(), self.state.copy()
@@ -98,62 +157,95 @@ class RowCriterion(Criterion):
 @register
 class GraphReach(RowCriterion):
     "Weighted coverage of the targets by the K-hop reach of the picks (reconstructed from Panagopoulos et al. 2025). Monotone submodular."
+
     name = "graphreach"
     picks = "Genes that bring most targets within reach of a graph network with K layers; the paper's criterion, reconstructed."
     hard = True
     tie_rule = "soft reach, then the degree in the graph, then the name"
-    def __init__(self, graph:Graphs, elements=None, targets=None, hops:int=1, direction:str="receptive", weights=None):
+
+    def __init__(
+        self,
+        graph: Graphs,
+        elements=None,
+        targets=None,
+        hops: int = 1,
+        direction: str = "receptive",
+        weights=None,
+    ):
         super().__init__(graph, elements, targets)
         at = target_genes(graph, self.targets)
         self.targets = graph.genes[at]
         everything = len(at) == len(graph)
         R = block(reach_matrix(graph, hops, direction), self.touched, at)
-        self.set_rows(R, target_weights(graph, weights, self.given_targets, self.targets, self.name),
-                      everything and (direction in ("both", "prediction") or is_undirected(graph)))
+        self.set_rows(
+            R,
+            target_weights(graph, weights, self.given_targets, self.targets, self.name),
+            everything and (direction in ("both", "prediction") or is_undirected(graph)),
+        )
 
-    def most(self): return self.weights[np.bincount(self.reach.indices, minlength=len(self.targets)) > 0].sum()
+    def most(self):
+        return self.weights[np.bincount(self.reach.indices, minlength=len(self.targets)) > 0].sum()
+
     def followed(self):
         gain = self.loops.gene_gains(self.sparse, self.weights, self.count, 1)
         return Covered(self, self.count.copy(), gain)
-    def scores(self, at=slice(None)): return self.hard_gains(at, self.units, self.level)*1e-9
-    def extras(self, j): return {"level": self.level, "level_gain": float(self.hard_gains([j], self.weights, self.level)[0])}
-    def tiebreak(self, at): return np.column_stack([self.soft_gains(at).round(9), super().tiebreak(at)])
+
+    def scores(self, at=slice(None)):
+        return self.hard_gains(at, self.units, self.level) * 1e-9
+
+    def extras(self, j):
+        return {
+            "level": self.level,
+            "level_gain": float(self.hard_gains([j], self.weights, self.level)[0]),
+        }
+
+    def tiebreak(self, at):
+        return np.column_stack([self.soft_gains(at).round(9), super().tiebreak(at)])
 
     def advance(self):
         "Go on to the next level of coverage; False at a level that nothing can have filled yet: then the rest reaches no target at all."
-        if self.level > self.count.max(): return False
+        if self.level > self.count.max():
+            return False
         self.level += 1
         return True
 
     def contributions(self, j):
         new = np.zeros(len(self.targets))
         hit = self.row(j)[0]
-        new[hit] = self.weights[hit]*(self.count[hit] == 0)
+        new[hit] = self.weights[hit] * (self.count[hit] == 0)
         return new
 
 # %% ../../nbs/05_criteria/03_coverage.ipynb #8715c694
 class Covered:
     "What picks have covered, with the gains of all genes kept up: following a plan takes no look at a row."
+
     keeps_gains = True
-    def __init__(self, criterion:RowCriterion, # hard
-                 count:np.ndarray, # picks that reach each target
-                 gain:np.ndarray # what each gene of the rows would add
-                ):
+
+    def __init__(
+        self,
+        criterion: RowCriterion,  # hard
+        count: np.ndarray,  # picks that reach each target
+        gain: np.ndarray,  # what each gene of the rows would add
+    ):
         self.criterion, self.count, self.gain = criterion, count, gain
-        self.exact_gains = len(criterion.sparse.genes) == len(criterion.elements) # one gene each
+        self.exact_gains = len(criterion.sparse.genes) == len(criterion.elements)  # one gene each
 
     @property
-    def current(self) -> float: return float(self.criterion.weights[self.count > 0].sum())
-    def gains(self) -> np.ndarray: # of the elements; of those with several genes no less than their gain
+    def current(self) -> float:
+        return float(self.criterion.weights[self.count > 0].sum())
+
+    def gains(
+        self,
+    ) -> np.ndarray:  # of the elements; of those with several genes no less than their gain
         rows = self.criterion.sparse
         gain = np.maximum(self.gain, 0)[rows.genes]
         return gain if self.exact_gains else np.add.reduceat(gain, rows.first[:-1])
 
-    def joined(self, picks:Iterable[int]) -> "Covered": # another one; this one stays as it is
+    def joined(self, picks: Iterable[int]) -> "Covered":  # another one; this one stays as it is
         "The same with these positions added."
         c, later = self.criterion, Covered(self.criterion, self.count.copy(), self.gain.copy())
         back = c.reached_by
-        assert back is not None # the criterion is hard
+        assert back is not None  # the criterion is hard
         start, picks = back.indptr.astype(np.int64), np.asarray(picks, np.int64)
         c.loops.cover(c.sparse, start, back.indices, c.weights, picks, later.count, later.gain)
         return later
@@ -161,29 +253,57 @@ class Covered:
 # %% ../../nbs/05_criteria/03_coverage.ipynb #b1f87f19
 class SoftCriterion(RowCriterion):
     "A graded form of coverage: its ceiling, and what a pick adds to each target."
+
     def most(self):
-        most = int(np.diff(self.rows.indptr).max()) # genes of an element
-        if self.form == "saturated": each = np.minimum(1, self.reach.T @ np.bincount(self.sparse.genes, minlength=self.reach.shape[0]))
-        else: each = np.maximum(self.reach.max(axis=0).toarray().ravel(), 0)*most if self.form == "facility" else np.bincount(self.reach.indices, minlength=len(self.weights)) > 0
+        most = int(np.diff(self.rows.indptr).max())  # genes of an element
+        if self.form == "saturated":
+            each = np.minimum(
+                1, self.reach.T @ np.bincount(self.sparse.genes, minlength=self.reach.shape[0])
+            )
+        else:
+            each = (
+                np.maximum(self.reach.max(axis=0).toarray().ravel(), 0) * most
+                if self.form == "facility"
+                else np.bincount(self.reach.indices, minlength=len(self.weights)) > 0
+            )
         return self.weights @ each
 
     def contributions(self, j):
         new = np.zeros(len(self.targets))
         hit, strength = self.row(j)
-        new[hit] = self.weights[hit]*self.loops.soft_parts(self.loops.FORMS[self.form], strength, self.state[hit])
+        new[hit] = self.weights[hit] * self.loops.soft_parts(
+            self.loops.FORMS[self.form], strength, self.state[hit]
+        )
         return new
 
 # %% ../../nbs/05_criteria/03_coverage.ipynb #a29af0ba
 @register
 class SoftReach(SoftCriterion):
     "Graded coverage of the targets by the operator's weights (reconstructed). Monotone submodular."
+
     name = "softreach"
     picks = "As graphreach, but a strong link counts more than a weak one."
-    def __init__(self, graph:Graphs, elements=None, targets=None, hops:int=1, form:str="saturated", tau:float=0.5, norm:str="sym", weights=None):
+
+    def __init__(
+        self,
+        graph: Graphs,
+        elements=None,
+        targets=None,
+        hops: int = 1,
+        form: str = "saturated",
+        tau: float = 0.5,
+        norm: str = "sym",
+        weights=None,
+    ):
         super().__init__(graph, elements, targets)
-        if form not in self.loops.FORMS: raise unknown_name("form of soft reach", form, self.loops.FORMS)
-        if isinstance(tau, bool) or not (isinstance(tau, Real) and 0 < tau < np.inf): raise GraphselError(f"tau is {tau!r}; give a positive number")
+        if form not in self.loops.FORMS:
+            raise unknown_name("form of soft reach", form, self.loops.FORMS)
+        if isinstance(tau, bool) or not (isinstance(tau, Real) and 0 < tau < np.inf):
+            raise GraphselError(f"tau is {tau!r}; give a positive number")
         at = target_genes(graph, self.targets)
         self.targets, self.form = graph.genes[at], form
         Q = block(graph.operator(hops, norm), self.touched, at)
-        self.set_rows(Q/tau if form == "saturated" else Q, target_weights(graph, weights, self.given_targets, self.targets, self.name))
+        self.set_rows(
+            Q / tau if form == "saturated" else Q,
+            target_weights(graph, weights, self.given_targets, self.targets, self.name),
+        )

@@ -14,169 +14,278 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..core.errors import GraphselError, name_some, power_of_two
-from .base import Criterion, by_name, check_noise, incidence, register, target_weights
+from graphsel.criteria.base import (
+    Criterion,
+    by_name,
+    check_noise,
+    incidence,
+    register,
+    target_weights,
+)
 from ..graphs.graph import Graphs
 from ..graphs.kernels import kernel_of, kernel_product, squared_sums, stands_alone
 from ..graphs.operators import inner_products
 
 # %% ../../nbs/05_criteria/04_design.ipynb #40f57cfd
-DENSE_LIMIT = 4_000_000 # entries of a kernel block that is held as an array (32 MB): beyond, products are faster
+DENSE_LIMIT = 4_000_000  # entries of a kernel block that is held as an array (32 MB): beyond, products are faster
 FORMS = ("auto", "dense", "factored")
+
 
 class KernelBlocks:
     "The kernel among elements, and between elements and targets. Raises `GraphselError` for an unknown form."
-    def __init__(self, graph:Graphs, # one graph or several
-                 elements:sp.csr_matrix, # incidence, elements x genes
-                 targets:sp.csr_matrix|None=None, # incidence, targets x genes; None = the elements
-                 form:str="auto", # "dense": arrays; "factored": products; "auto": arrays up to `DENSE_LIMIT`
-                 **kernel # as for `kernel_of`
-                ):
-        if form not in FORMS: raise GraphselError(f"form is {form!r}; use one of {', '.join(FORMS)}")
+
+    def __init__(
+        self,
+        graph: Graphs,  # one graph or several
+        elements: sp.csr_matrix,  # incidence, elements x genes
+        targets: sp.csr_matrix | None = None,  # incidence, targets x genes; None = the elements
+        form: str = "auto",  # "dense": arrays; "factored": products; "auto": arrays up to `DENSE_LIMIT`
+        **kernel,  # as for `kernel_of`
+    ):
+        if form not in FORMS:
+            raise GraphselError(f"form is {form!r}; use one of {', '.join(FORMS)}")
         self.E, self.same = elements, targets is None
         self.T = elements if targets is None else targets
         n, m = self.E.shape[0], self.T.shape[0]
-        self.dense = form == "dense" or (form == "auto" and n*max(n, m) <= DENSE_LIMIT)
+        self.dense = form == "dense" or (form == "auto" and n * max(n, m) <= DENSE_LIMIT)
         F = kernel_of(graph, **kernel)
         self.F = self.E @ F
         self.F_T = self.F if self.same else self.T @ F
-        if not self.dense: self.product = kernel_product(graph, **kernel)
-        self.K = inner_products(self.F, self.F) if self.dense else None # elements x elements
-        self.K_T = None if not self.dense else self.K if self.same else inner_products(self.F_T, self.F) # targets x elements
+        if not self.dense:
+            self.product = kernel_product(graph, **kernel)
+        self.K = inner_products(self.F, self.F) if self.dense else None  # elements x elements
+        self.K_T = (
+            None if not self.dense else self.K if self.same else inner_products(self.F_T, self.F)
+        )  # targets x elements
 
-    def columns(self, at, y:np.ndarray) -> np.ndarray: # K[elements, at] y
+    def columns(self, at, y: np.ndarray) -> np.ndarray:  # K[elements, at] y
         return self.E @ self.product(self.E[at].T @ y) if self.K is None else y @ self.K[at]
-    def on_targets(self, y:np.ndarray) -> np.ndarray: # K[targets, elements] y
+
+    def on_targets(self, y: np.ndarray) -> np.ndarray:  # K[targets, elements] y
         return self.T @ self.product(self.E.T @ y) if self.K_T is None else self.K_T @ y
-    def on_elements(self, y:np.ndarray) -> np.ndarray: # K[elements, targets] y
+
+    def on_elements(self, y: np.ndarray) -> np.ndarray:  # K[elements, targets] y
         return self.E @ self.product(self.T.T @ y) if self.K_T is None else y @ self.K_T
-    def squared(self, weight:np.ndarray) -> np.ndarray: # per element: sum over targets of weight K^2
-        return squared_sums(self.F, self.F_T, weight) if self.K_T is None else np.einsum("t,te,te->e", weight, self.K_T, self.K_T)
-    def diagonals(self) -> tuple[np.ndarray, np.ndarray]: # prior variance of each element, of each target
-        own, on_targets = (np.asarray(F.multiply(F).sum(axis=1)).ravel() for F in (self.F, self.F_T))
+
+    def squared(
+        self, weight: np.ndarray
+    ) -> np.ndarray:  # per element: sum over targets of weight K^2
+        return (
+            squared_sums(self.F, self.F_T, weight)
+            if self.K_T is None
+            else np.einsum("t,te,te->e", weight, self.K_T, self.K_T)
+        )
+
+    def diagonals(
+        self,
+    ) -> tuple[np.ndarray, np.ndarray]:  # prior variance of each element, of each target
+        own, on_targets = (
+            np.asarray(F.multiply(F).sum(axis=1)).ravel() for F in (self.F, self.F_T)
+        )
         return own, on_targets
 
 # %% ../../nbs/05_criteria/04_design.ipynb #a40eba17
 class Known:
     "The picks so far and the Cholesky factor of their kernel block plus noise. `join` returns the next one; this one stays as it is."
-    def __init__(self, picks=(), # n positions
-                 L:np.ndarray|None=None # n x n, lower
-                ): self.picks, self.L = np.asarray(picks, int), np.zeros((0, 0)) if L is None else L
-    def solve(self, b:np.ndarray) -> np.ndarray: # n -> n: (K_SS + noise)^-1 b
-        if not len(self.picks): return b
-        return solve_triangular(self.L, solve_triangular(self.L, b, lower=True, check_finite=False), lower=True, trans="T", check_finite=False)
-    def join(self, j:int, # the pick
-             k:np.ndarray, # n: its kernel with the earlier picks
-             s:float # its remaining variance plus noise
-            ) -> "Known":
+
+    def __init__(
+        self,
+        picks=(),  # n positions
+        L: np.ndarray | None = None,  # n x n, lower
+    ):
+        self.picks, self.L = np.asarray(picks, int), np.zeros((0, 0)) if L is None else L
+
+    def solve(self, b: np.ndarray) -> np.ndarray:  # n -> n: (K_SS + noise)^-1 b
+        if not len(self.picks):
+            return b
+        return solve_triangular(
+            self.L,
+            solve_triangular(self.L, b, lower=True, check_finite=False),
+            lower=True,
+            trans="T",
+            check_finite=False,
+        )
+
+    def join(
+        self,
+        j: int,  # the pick
+        k: np.ndarray,  # n: its kernel with the earlier picks
+        s: float,  # its remaining variance plus noise
+    ) -> "Known":
         n = len(self.picks)
         L = np.zeros((n + 1, n + 1))
         L[:n, :n], L[n, n] = self.L, np.sqrt(s)
-        if n: L[n, :n] = solve_triangular(self.L, k, lower=True, check_finite=False)
+        if n:
+            L[n, :n] = solve_triangular(self.L, k, lower=True, check_finite=False)
         return Known(np.append(self.picks, j), L)
 
 # %% ../../nbs/05_criteria/04_design.ipynb #dac5616c
-def connected_blocks(graph:Graphs, # one graph or several
-                     rows:sp.csr_matrix, # incidence, elements x genes
-                     kernel, normalize:bool, **params # as for `kernel_of`
-                    ) -> tuple[KernelBlocks, np.ndarray]: # the kernel among the elements, by products; its diagonal
+def connected_blocks(
+    graph: Graphs,  # one graph or several
+    rows: sp.csr_matrix,  # incidence, elements x genes
+    kernel,
+    normalize: bool,
+    **params,  # as for `kernel_of`
+) -> tuple[KernelBlocks, np.ndarray]:  # the kernel among the elements, by products; its diagonal
     "The kernel of those elements that are related to any other gene; zero for the rest."
     useful = rows @ ~stands_alone(graph, kernel, normalize) > 0
-    blocks = KernelBlocks(graph, sp.csr_matrix(sp.diags(useful.astype(float)) @ rows), form="factored", kernel=kernel, normalize=normalize, **params)
+    blocks = KernelBlocks(
+        graph,
+        sp.csr_matrix(sp.diags(useful.astype(float)) @ rows),
+        form="factored",
+        kernel=kernel,
+        normalize=normalize,
+        **params,
+    )
     return blocks, blocks.diagonals()[0]
 
 # %% ../../nbs/05_criteria/04_design.ipynb #c94bb928
 @register
 class MaxSpec(Criterion):
     "Log-determinant of the picks' kernel block (reconstructed from Panagopoulos et al. 2025). Monotone submodular. Genes that stand alone gain nothing."
+
     name = "maxspec"
     picks = "Genes that differ most from each other in the graph, so that they span most of it; the paper's second criterion, reconstructed."
     keeps_gains = True
-    def __init__(self, graph:Graphs, elements:Iterable[str]|None=None, targets:Iterable[str]|None=None, # targets play no part
-                 hops:int=1, # power of the operator, or largest hop of "cosine"
-                 noise=1.0, # variance: a number, a mapping from element to number (absent = 1), or one number per element
-                 kernel="operator", # any of `kernel_of`
-                 normalize:bool=False, # unit diagonal
-                 **params # of the kernel
-                ):
+
+    def __init__(
+        self,
+        graph: Graphs,
+        elements: Iterable[str] | None = None,
+        targets: Iterable[str] | None = None,  # targets play no part
+        hops: int = 1,  # power of the operator, or largest hop of "cosine"
+        noise=1.0,  # variance: a number, a mapping from element to number (absent = 1), or one number per element
+        kernel="operator",  # any of `kernel_of`
+        normalize: bool = False,  # unit diagonal
+        **params,  # of the kernel
+    ):
         super().__init__(graph, elements, targets)
-        self.noise = check_noise(by_name(graph, noise, self.given_elements, self.elements, "noise"), self.elements)
-        self.kernel, self.prior = connected_blocks(graph, self.rows, kernel=kernel, normalize=normalize, hops=hops, **params)
+        self.noise = check_noise(
+            by_name(graph, noise, self.given_elements, self.elements, "noise"), self.elements
+        )
+        self.kernel, self.prior = connected_blocks(
+            graph, self.rows, kernel=kernel, normalize=normalize, hops=hops, **params
+        )
         self.reset()
         self.scale = power_of_two(self.gains())
 
-    def reset(self): self.current, self.residual, self.known = 0.0, self.prior, Known()
-    def gains(self, at=slice(None)): return np.log1p(np.maximum(self.residual[at], 0)/self.noise[at])
-    def ceiling(self): return float(np.log1p(self.prior/self.noise).sum()) # Hadamard: a determinant is at most the product of its diagonal
+    def reset(self):
+        self.current, self.residual, self.known = 0.0, self.prior, Known()
+
+    def gains(self, at=slice(None)):
+        return np.log1p(np.maximum(self.residual[at], 0) / self.noise[at])
+
+    def ceiling(self):
+        return float(
+            np.log1p(self.prior / self.noise).sum()
+        )  # Hadamard: a determinant is at most the product of its diagonal
+
     def add(self, j):
         s, S = max(self.residual[j], 0) + self.noise[j], self.known.picks
         k = self.kernel.columns([j], np.ones(1))
         left = k - self.kernel.columns(S, self.known.solve(k[S]))
         self.current += self.gain(j)
-        self.residual, self.known = self.residual - left**2/s, self.known.join(j, k[S], s)
+        self.residual, self.known = self.residual - left**2 / s, self.known.join(j, k[S], s)
 
 # %% ../../nbs/05_criteria/04_design.ipynb #2bf1ce8f
-def bordered_top(values:np.ndarray, # i eigenvalues of a symmetric block
-                 joint:np.ndarray, # i x n: coordinates of n borders in its eigenvectors
-                 corner:np.ndarray # n: the new diagonal entries
-                ) -> np.ndarray: # n: the largest eigenvalue of each bordered block
+def bordered_top(
+    values: np.ndarray,  # i eigenvalues of a symmetric block
+    joint: np.ndarray,  # i x n: coordinates of n borders in its eigenvectors
+    corner: np.ndarray,  # n: the new diagonal entries
+) -> np.ndarray:  # n: the largest eigenvalue of each bordered block
     "Roots of the secular equation (Golub 1973). Each border is solved by itself: who else is asked changes no bit."
-    if not len(values): return corner.copy()
-    square = np.ascontiguousarray(joint.T)**2 # n x i: each sum runs over one row, in one order
-    at_least = (values + corner[:, None])/2 + np.sqrt(((values - corner[:, None])/2)**2 + square)
+    if not len(values):
+        return corner.copy()
+    square = np.ascontiguousarray(joint.T) ** 2  # n x i: each sum runs over one row, in one order
+    at_least = (values + corner[:, None]) / 2 + np.sqrt(
+        ((values - corner[:, None]) / 2) ** 2 + square
+    )
     root = np.maximum(at_least.max(axis=1), values.max())
     moving = np.arange(len(root))
     for _ in range(100):
         step = _newton_step(root[moving], values, square, corner)
         root[moving] += step
-        still = step > 1e-15*np.abs(root[moving])
-        if not still.all(): moving, square, corner = moving[still], square[still], corner[still]
-        if not len(moving): break
+        still = step > 1e-15 * np.abs(root[moving])
+        if not still.all():
+            moving, square, corner = moving[still], square[still], corner[still]
+        if not len(moving):
+            break
     return root
+
 
 def _newton_step(root, values, square, corner):
     "One step of each root towards its own."
     gap = root[:, None] - values
-    with np.errstate(divide="ignore", invalid="ignore"): term = np.where(gap > 0, square/gap, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        term = np.where(gap > 0, square / gap, 0.0)
     slope = 1 + np.divide(term, gap, out=np.zeros_like(term), where=gap > 0).sum(axis=1)
-    return np.maximum((term.sum(axis=1) + corner - root)/slope, 0)
+    return np.maximum((term.sum(axis=1) + corner - root) / slope, 0)
 
 # %% ../../nbs/05_criteria/04_design.ipynb #1a502167
 @register
 class TopEigenvalue(Criterion):
     "The largest eigenvalue of the picks' kernel block: an ablation of MaxSpec. Monotone, not submodular."
+
     name = "topeig"
-    picks = "For comparison with maxspec: genes that share the one strongest direction of the graph."
+    picks = (
+        "For comparison with maxspec: genes that share the one strongest direction of the graph."
+    )
     submodular = False
     keeps_gains = True
-    def __init__(self, graph:Graphs, elements:Iterable[str]|None=None, targets:Iterable[str]|None=None, hops:int=1, kernel="operator", normalize:bool=False, **params): # as for `MaxSpec`
+
+    def __init__(
+        self,
+        graph: Graphs,
+        elements: Iterable[str] | None = None,
+        targets: Iterable[str] | None = None,
+        hops: int = 1,
+        kernel="operator",
+        normalize: bool = False,
+        **params,
+    ):  # as for `MaxSpec`
         super().__init__(graph, elements, targets)
-        self.kernel, self.prior = connected_blocks(graph, self.rows, kernel=kernel, normalize=normalize, hops=hops, **params)
+        self.kernel, self.prior = connected_blocks(
+            graph, self.rows, kernel=kernel, normalize=normalize, hops=hops, **params
+        )
         self.reset()
         self.scale = power_of_two(self.gains())
 
     def reset(self):
         self.current, self.picks, self.values = 0.0, [], np.zeros(0)
-        self.columns = self.joint = np.zeros((0, len(self.elements))) # K[picks, elements]; the same in the eigenvectors of K[picks, picks]
-    def gains(self, at=slice(None)): return np.maximum(bordered_top(self.values, self.joint[:, at], self.prior[at]) - self.current, 0)
-    def ceiling(self): # no eigenvalue exceeds the largest absolute row sum, nor the trace
+        self.columns = self.joint = np.zeros(
+            (0, len(self.elements))
+        )  # K[picks, elements]; the same in the eigenvectors of K[picks, picks]
+
+    def gains(self, at=slice(None)):
+        return np.maximum(
+            bordered_top(self.values, self.joint[:, at], self.prior[at]) - self.current, 0
+        )
+
+    def ceiling(self):  # no eigenvalue exceeds the largest absolute row sum, nor the trace
         F = abs(self.kernel.F)
         return float(min(self.prior.sum(), (F @ np.asarray(F.sum(axis=0)).ravel()).max()))
+
     def add(self, j):
-        self.picks, self.columns = [*self.picks, j], np.vstack([self.columns, self.kernel.columns([j], np.ones(1))])
+        self.picks, self.columns = (
+            [*self.picks, j],
+            np.vstack([self.columns, self.kernel.columns([j], np.ones(1))]),
+        )
         block = self.columns[:, self.picks]
-        self.values, Q = np.linalg.eigh((block + block.T)/2)
+        self.values, Q = np.linalg.eigh((block + block.T) / 2)
         self.joint, self.current = Q.T @ self.columns, max(float(self.values[-1]), 0.0)
 
 # %% ../../nbs/05_criteria/04_design.ipynb #15972a0b
-def left_columns(kernel:KernelBlocks, # elements and targets
-                 known:Known, # the picks so far
-                 j:int # an element that is not among them
-                ) -> tuple[np.ndarray, np.ndarray, np.ndarray]: # K[elements, j]; C[elements, j]; C[targets, j]
+def left_columns(
+    kernel: KernelBlocks,  # elements and targets
+    known: Known,  # the picks so far
+    j: int,  # an element that is not among them
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # K[elements, j]; C[elements, j]; C[targets, j]
     "A column of the kernel, and of the covariance that the picks leave."
     k = kernel.columns([j], np.ones(1))
     y = known.solve(k[known.picks])
     c = k - kernel.columns(known.picks, y)
-    if kernel.same: return k, c, c
+    if kernel.same:
+        return k, c, c
     e = np.zeros(len(k))
     e[j] = 1.0
     np.subtract.at(e, known.picks, y)
@@ -186,53 +295,103 @@ def left_columns(kernel:KernelBlocks, # elements and targets
 @register
 class SupervisionVariance(Criterion):
     "Variance of the targets that measuring the picks removes, with a graph kernel as prior covariance. Monotone, nearly submodular."
+
     name = "variance"
     picks = "Recommended. Genes that leave the least uncertainty about the targets, where neighbors in the graph respond alike."
     part_of = "the targets' variance removed, if the graph is right"
-    submodular = False # nearly: some gains grow a little as the set grows
+    submodular = False  # nearly: some gains grow a little as the set grows
     keeps_gains = True
-    def __init__(self, graph:Graphs, elements:Iterable[str]|None=None, targets:Iterable[str]|None=None,
-                 hops:int=2, # the "cosine" kernel averages 1..hops
-                 noise=1.0, # variance: a number, a mapping from element to number (absent = 1), or one number per element
-                 weights=None, # of the targets: a mapping (absent = 1) or one number per target
-                 kernel="cosine", normalize:bool=True, # as for `kernel_of`
-                 form:str="auto", # "dense", "factored", or by size
-                 **params # of the kernel
-                ):
+
+    def __init__(
+        self,
+        graph: Graphs,
+        elements: Iterable[str] | None = None,
+        targets: Iterable[str] | None = None,
+        hops: int = 2,  # the "cosine" kernel averages 1..hops
+        noise=1.0,  # variance: a number, a mapping from element to number (absent = 1), or one number per element
+        weights=None,  # of the targets: a mapping (absent = 1) or one number per target
+        kernel="cosine",
+        normalize: bool = True,  # as for `kernel_of`
+        form: str = "auto",  # "dense", "factored", or by size
+        **params,  # of the kernel
+    ):
         super().__init__(graph, elements, targets)
-        self.noise = check_noise(by_name(graph, noise, self.given_elements, self.elements, "noise"), self.elements)
+        self.noise = check_noise(
+            by_name(graph, noise, self.given_elements, self.elements, "noise"), self.elements
+        )
         self.weights = target_weights(graph, weights, self.given_targets, self.targets, self.name)
         T = None if np.array_equal(self.targets, self.elements) else incidence(graph, self.targets)
-        self.kernel = KernelBlocks(graph, self.rows, T, form, kernel=kernel, hops=hops, normalize=normalize, **params)
+        self.kernel = KernelBlocks(
+            graph, self.rows, T, form, kernel=kernel, hops=hops, normalize=normalize, **params
+        )
         diagonal, on_targets = self.kernel.diagonals()
-        self.prior, self.total = (self.kernel.squared(self.weights), diagonal), float(self.weights @ on_targets)
+        self.prior, self.total = (
+            (self.kernel.squared(self.weights), diagonal),
+            float(self.weights @ on_targets),
+        )
         self.reset()
         self.scale = power_of_two(self.gains())
 
-    def reset(self): self.current, (self.numerator, self.diagonal), self.known = 0.0, self.prior, Known()
-    def gains(self, at=slice(None)): return np.maximum(self.numerator[at], 0)/(np.maximum(self.diagonal[at], 0) + self.noise[at])
-    def ceiling(self): return self.total
-    def share(self, value): return value/self.total if self.total > 0 else None
-    def contributions(self, j): return self.weights*left_columns(self.kernel, self.known, j)[2]**2/(max(self.diagonal[j], 0) + self.noise[j])
+    def reset(self):
+        self.current, (self.numerator, self.diagonal), self.known = 0.0, self.prior, Known()
+
+    def gains(self, at=slice(None)):
+        return np.maximum(self.numerator[at], 0) / (
+            np.maximum(self.diagonal[at], 0) + self.noise[at]
+        )
+
+    def ceiling(self):
+        return self.total
+
+    def share(self, value):
+        return value / self.total if self.total > 0 else None
+
+    def contributions(self, j):
+        return (
+            self.weights
+            * left_columns(self.kernel, self.known, j)[2] ** 2
+            / (max(self.diagonal[j], 0) + self.noise[j])
+        )
+
     def add(self, j):
-        s, G, S = max(self.diagonal[j], 0) + self.noise[j], max(self.numerator[j], 0), self.known.picks
+        s, G, S = (
+            max(self.diagonal[j], 0) + self.noise[j],
+            max(self.numerator[j], 0),
+            self.known.picks,
+        )
         k, c, c_targets = left_columns(self.kernel, self.known, j)
-        x = self.kernel.on_elements(self.weights*c_targets)
+        x = self.kernel.on_elements(self.weights * c_targets)
         u = x - self.kernel.columns(S, self.known.solve(x[S]))
-        self.current += G/s
-        self.numerator, self.diagonal = self.numerator - 2*c*u/s + (c/s)**2*G, self.diagonal - c**2/s
+        self.current += G / s
+        self.numerator, self.diagonal = (
+            self.numerator - 2 * c * u / s + (c / s) ** 2 * G,
+            self.diagonal - c**2 / s,
+        )
         self.known = self.known.join(j, k[S], s)
 
 # %% ../../nbs/05_criteria/04_design.ipynb #39a536a9
-def noise_from_cells(n_cells:Mapping[str, float], # perturbation -> cells it is expected to yield
-                     noise:float=1.0, # variance of the mean response at the average number of cells
-                     names:Iterable[str]=() # further perturbations; those without a number get `noise`
-                    ) -> dict[str, float]: # perturbation -> variance, for `noise=` of a criterion
+def noise_from_cells(
+    n_cells: Mapping[str, float],  # perturbation -> cells it is expected to yield
+    noise: float = 1.0,  # variance of the mean response at the average number of cells
+    names: Iterable[str] = (),  # further perturbations; those without a number get `noise`
+) -> dict[str, float]:  # perturbation -> variance, for `noise=` of a criterion
     "Noise variances from expected numbers of cells: noise x mean cells / cells. Raises `GraphselError` for numbers that are not positive."
-    if not (isinstance(noise, (int, float, np.number)) and not isinstance(noise, bool) and 0 < noise < np.inf): raise GraphselError(f"noise is {noise!r}; give a positive number")
-    try: cells = {str(p): float(n) for p, n in dict(n_cells).items()}
-    except (TypeError, ValueError) as e: raise GraphselError(f"n_cells: give a mapping from perturbation to a number ({e})") from e
+    if not (
+        isinstance(noise, (int, float, np.number))
+        and not isinstance(noise, bool)
+        and 0 < noise < np.inf
+    ):
+        raise GraphselError(f"noise is {noise!r}; give a positive number")
+    try:
+        cells = {str(p): float(n) for p, n in dict(n_cells).items()}
+    except (TypeError, ValueError) as e:
+        raise GraphselError(f"n_cells: give a mapping from perturbation to a number ({e})") from e
     bad = [p for p, n in cells.items() if not 0 < n < np.inf]
-    if bad: raise GraphselError(f"n_cells must be positive: mend or exclude {name_some(bad)} (a perturbation without cells cannot be measured)")
+    if bad:
+        raise GraphselError(
+            f"n_cells must be positive: mend or exclude {name_some(bad)} (a perturbation without cells cannot be measured)"
+        )
     mean = np.mean(list(cells.values())) if cells else 1.0
-    return {str(p): float(noise) for p in names} | {p: float(noise*mean/n) for p, n in cells.items()}
+    return {str(p): float(noise) for p in names} | {
+        p: float(noise * mean / n) for p, n in cells.items()
+    }

@@ -16,18 +16,30 @@ import numpy as np
 from ..core.compiling import njit
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #8fa8a2be
-Rows = namedtuple("Rows", "first genes start targets strength") # element -> genes (first, genes), gene -> targets (start, targets, strength): two CSR matrices
-Buffer = namedtuple("Buffer", "targets strength place") # room for one summed row
+Rows = namedtuple(
+    "Rows", "first genes start targets strength"
+)  # element -> genes (first, genes), gene -> targets (start, targets, strength): two CSR matrices
+Buffer = namedtuple("Buffer", "targets strength place")  # room for one summed row
 
-def make_rows(members, # elements x genes, scipy CSR
-              reach # genes x targets, scipy CSR, float64
-             ) -> Rows:
+
+def make_rows(
+    members,  # elements x genes, scipy CSR
+    reach,  # genes x targets, scipy CSR, float64
+) -> Rows:
     "The arrays of the two matrices, as the loops below want them."
     narrow = lambda a: a.astype(np.int32, copy=False)
-    return Rows(narrow(members.indptr), narrow(members.indices), reach.indptr.astype(np.int64, copy=False), narrow(reach.indices), reach.data)
+    return Rows(
+        narrow(members.indptr),
+        narrow(members.indices),
+        reach.indptr.astype(np.int64, copy=False),
+        narrow(reach.indices),
+        reach.data,
+    )
 
-def make_buffer(n_targets:int # columns of the reach
-               ) -> Buffer:
+
+def make_buffer(
+    n_targets: int,  # columns of the reach
+) -> Buffer:
     "Room for one summed row."
     return Buffer(np.zeros(n_targets, np.int32), np.zeros(n_targets), np.zeros(n_targets, np.int32))
 
@@ -44,7 +56,8 @@ def row_of(rows, j, buffer):
         for k in range(rows.start[rows.genes[i]], rows.start[rows.genes[i] + 1]):
             v = rows.targets[k]
             p = buffer.place[v]
-            if p < n and buffer.targets[p] == v: buffer.strength[p] += rows.strength[k]
+            if p < n and buffer.targets[p] == v:
+                buffer.strength[p] += rows.strength[k]
             else:
                 buffer.place[v], buffer.targets[n], buffer.strength[n] = n, v, rows.strength[k]
                 n += 1
@@ -53,58 +66,73 @@ def row_of(rows, j, buffer):
 # %% ../../nbs/05_criteria/02_loops.ipynb #0870c2b1
 FORMS = {"facility": 0, "saturated": 1, "noisyor": 2}
 
+
 @njit(cache=True)
 def soft_part(form, q, s):
     "What strength q adds to a target in state s."
-    if form == 0: return max(q - s, 0.0)
-    if form == 1: return min(1.0, s + max(q, 0.0)) - min(1.0, s)
-    return s*min(max(q, 0.0), 1.0)
+    if form == 0:
+        return max(q - s, 0.0)
+    if form == 1:
+        return min(1.0, s + max(q, 0.0)) - min(1.0, s)
+    return s * min(max(q, 0.0), 1.0)
+
 
 @njit(cache=True)
 def soft_parts(form, strength, state):
     "The same for arrays."
     out = np.zeros(len(strength))
-    for k in range(len(strength)): out[k] = soft_part(form, strength[k], state[k])
+    for k in range(len(strength)):
+        out[k] = soft_part(form, strength[k], state[k])
     return out
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #3d6cf33a
 @njit(cache=True)
 def next_state(form, q, s):
     "The state of a target in state s after a pick of strength q."
-    if form == 0: return max(q, s)
-    if form == 1: return s + max(q, 0.0)
-    return s*(1.0 - min(max(q, 0.0), 1.0))
+    if form == 0:
+        return max(q, s)
+    if form == 1:
+        return s + max(q, 0.0)
+    return s * (1.0 - min(max(q, 0.0), 1.0))
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #26d25dae
 @njit(cache=True)
 def soft_gain(form, targets, strength, weight, state):
     "The weighted sum of what a row adds."
     total = 0.0
-    for k in range(len(targets)): total += weight[targets[k]]*soft_part(form, strength[k], state[targets[k]])
+    for k in range(len(targets)):
+        total += weight[targets[k]] * soft_part(form, strength[k], state[targets[k]])
     return total
+
 
 @njit(cache=True)
 def hard_gain(targets, weight, count, level):
     "The weight of the row's targets that fewer than `level` picks reach."
-    total = weight[0]*0
+    total = weight[0] * 0
     for v in targets:
-        if count[v] < level: total += weight[v]
+        if count[v] < level:
+            total += weight[v]
     return total
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #31d5871d
 @njit(cache=True)
 def hard_gains(rows, at, weight, count, level):
     "The hard gain of each of the elements `at`."
-    buffer = Buffer(np.zeros(len(count), np.int32), np.zeros(len(count)), np.zeros(len(count), np.int32))
+    buffer = Buffer(
+        np.zeros(len(count), np.int32), np.zeros(len(count)), np.zeros(len(count), np.int32)
+    )
     out = np.zeros(len(at), weight.dtype)
-    for i in range(len(at)): out[i] = hard_gain(row_of(rows, at[i], buffer)[0], weight, count, level)
+    for i in range(len(at)):
+        out[i] = hard_gain(row_of(rows, at[i], buffer)[0], weight, count, level)
     return out
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #6e5de581
 @njit(cache=True)
 def soft_gains(rows, at, form, weight, state):
     "The soft gain of each of the elements `at`."
-    buffer = Buffer(np.zeros(len(state), np.int32), np.zeros(len(state)), np.zeros(len(state), np.int32))
+    buffer = Buffer(
+        np.zeros(len(state), np.int32), np.zeros(len(state)), np.zeros(len(state), np.int32)
+    )
     out = np.zeros(len(at))
     for i in range(len(at)):
         targets, strength = row_of(rows, at[i], buffer)
@@ -121,7 +149,10 @@ def join(targets, strength, form, count, state):
         state[v] = next_state(form, strength[k], state[v])
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #769219d6
-Run = namedtuple("Run", "rows back_start back weight units order ranked cost part room bound soft stamp gain count state buffer number")
+Run = namedtuple(
+    "Run",
+    "rows back_start back weight units order ranked cost part room bound soft stamp gain count state buffer number",
+)
 # rows: Rows; back: for each target the genes that reach it (hard gains only); weight (largest 1) and units (the same in billionths): per target
 # order: rank among equals, and its inverse ranked; cost, part (-1: none): per element; room: picks each part can still take
 # bound, soft: upper bounds of score and soft gain in billionths, per element (bound < 0: closed); stamp: step of the last soft gain
@@ -131,12 +162,16 @@ Run = namedtuple("Run", "rows back_start back weight units order ranked cost par
 @njit(cache=True)
 def refresh(run, j, hard, form, by_ratio):
     "The score of element j now, in billionths; also its new bound."
-    if hard and run.rows.first[j + 1] == run.rows.first[j] + 1: score = float(run.gain[run.rows.genes[run.rows.first[j]]])
-    elif hard: score = float(hard_gain(row_of(run.rows, j, run.buffer)[0], run.units, run.count, run.number[0])) # shared targets count once
+    if hard and run.rows.first[j + 1] == run.rows.first[j] + 1:
+        score = float(run.gain[run.rows.genes[run.rows.first[j]]])
+    elif hard:
+        score = float(
+            hard_gain(row_of(run.rows, j, run.buffer)[0], run.units, run.count, run.number[0])
+        )  # shared targets count once
     else:
         targets, strength = row_of(run.rows, j, run.buffer)
-        score = np.rint(soft_gain(form, targets, strength, run.weight, run.state)*1e9)
-    run.bound[j] = min(run.bound[j], np.rint(score/run.cost[j] if by_ratio else score))
+        score = np.rint(soft_gain(form, targets, strength, run.weight, run.state) * 1e9)
+    run.bound[j] = min(run.bound[j], np.rint(score / run.cost[j] if by_ratio else score))
     return run.bound[j]
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #ff52d4a1
@@ -145,14 +180,19 @@ def ahead(b, s, o, bound, soft, order):
     "Does (b, s, o) come before (bound, soft, order)?"
     return b > bound or (b == bound and (s > soft or (s == soft and o < order)))
 
+
 @njit(cache=True)
 def sink(heap, n, at, b, s, o):
     "Put (b, s, o) at place `at` of a heap of n, or below it."
     bound, soft, order = heap
-    while 2*at + 1 < n:
-        c = 2*at + 1
-        if c + 1 < n and ahead(bound[c + 1], soft[c + 1], order[c + 1], bound[c], soft[c], order[c]): c += 1
-        if not ahead(bound[c], soft[c], order[c], b, s, o): break
+    while 2 * at + 1 < n:
+        c = 2 * at + 1
+        if c + 1 < n and ahead(
+            bound[c + 1], soft[c + 1], order[c + 1], bound[c], soft[c], order[c]
+        ):
+            c += 1
+        if not ahead(bound[c], soft[c], order[c], b, s, o):
+            break
         bound[at], soft[at], order[at] = bound[c], soft[c], order[c]
         at = c
     bound[at], soft[at], order[at] = b, s, o
@@ -160,20 +200,26 @@ def sink(heap, n, at, b, s, o):
 # %% ../../nbs/05_criteria/02_loops.ipynb #e7de2409
 Queue = namedtuple("Queue", "heap head after width")
 
+
 @njit(cache=True)
 def put(queue, j, k):
     "Element j goes to bucket k."
     queue.after[j], queue.head[k] = queue.head[k], j
 
+
 @njit(cache=True)
 def fresh_queue(run, hard, form, by_ratio):
     "All open elements in buckets, none in the heap."
     at, most = np.flatnonzero(run.bound >= 0), 0.0
-    for j in at: most = max(most, refresh(run, j, hard, form, by_ratio) if run.bound[j] == np.inf else run.bound[j])
-    width = 1e9 if hard and not by_ratio and most < 1e14 else max(most/4096, 1.0)
+    for j in at:
+        most = max(
+            most, refresh(run, j, hard, form, by_ratio) if run.bound[j] == np.inf else run.bound[j]
+        )
+    width = 1e9 if hard and not by_ratio and most < 1e14 else max(most / 4096, 1.0)
     heap = (np.zeros(len(at)), np.zeros(len(at)), np.zeros(len(at), np.int64))
-    queue = Queue(heap, np.full(int(most//width) + 1, -1), np.full(len(run.bound), -1), width)
-    for j in at: put(queue, j, int(run.bound[j]//width))
+    queue = Queue(heap, np.full(int(most // width) + 1, -1), np.full(len(run.bound), -1), width)
+    for j in at:
+        put(queue, j, int(run.bound[j] // width))
     return queue
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #73e3efed
@@ -184,22 +230,27 @@ def open_bucket(run, queue, top, hard, form, by_ratio, left):
     queue.head[top] = -1
     while j >= 0:
         following = queue.after[j]
-        if run.bound[j] < 0 or run.cost[j] > left: run.bound[j] = -1 # closed, or too dear for good: money only shrinks
+        if run.bound[j] < 0 or run.cost[j] > left:
+            run.bound[j] = -1  # closed, or too dear for good: money only shrinks
         else:
             score, computed = refresh(run, j, hard, form, by_ratio), computed + 1
-            k = int(score//queue.width)
-            if k < top: put(queue, j, k)
+            k = int(score // queue.width)
+            if k < top:
+                put(queue, j, k)
             else:
                 heap[0][n], heap[1][n], heap[2][n] = score, run.soft[j], run.order[j]
                 n += 1
         j = following
-    for k in range(n//2 - 1, -1, -1): sink(heap, n, k, heap[0][k], heap[1][k], heap[2][k])
+    for k in range(n // 2 - 1, -1, -1):
+        sink(heap, n, k, heap[0][k], heap[1][k], heap[2][k])
     return n, computed
+
 
 @njit(cache=True)
 def drop_top(heap, n):
     "Take the top off a heap of n. -> its new size."
-    if n > 1: sink(heap, n - 1, 0, heap[0][n - 1], heap[1][n - 1], heap[2][n - 1])
+    if n > 1:
+        sink(heap, n - 1, 0, heap[0][n - 1], heap[1][n - 1], heap[2][n - 1])
     return n - 1
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #7074fbcc
@@ -209,35 +260,44 @@ def next_one(run, queue, n, top, hard, form, by_ratio, soft_ties, left):
     computed, heap = 0, queue.heap
     while True:
         while n == 0 and top >= 0:
-            if queue.head[top] < 0: top -= 1
+            if queue.head[top] < 0:
+                top -= 1
             else:
                 n, c = open_bucket(run, queue, top, hard, form, by_ratio, left)
                 computed += c
-        if n == 0: return -1, n, top, computed
+        if n == 0:
+            return -1, n, top, computed
         b, s, o = heap[0][0], heap[1][0], heap[2][0]
         j = run.ranked[o]
         if run.bound[j] < 0 or run.cost[j] > left:
             run.bound[j], n = -1, drop_top(heap, n)
             continue
         score, computed = refresh(run, j, hard, form, by_ratio), computed + 1
-        if score//queue.width < top:
-            put(queue, j, int(score//queue.width))
+        if score // queue.width < top:
+            put(queue, j, int(score // queue.width))
             n = drop_top(heap, n)
-        elif score < b: sink(heap, n, 0, score, s, o)
+        elif score < b:
+            sink(heap, n, 0, score, s, o)
         elif soft_ties and run.stamp[j] < run.number[1]:
             targets, strength = row_of(run.rows, j, run.buffer)
-            run.soft[j], run.stamp[j] = np.rint(soft_gain(0, targets, strength, run.weight, run.state)*1e9), run.number[1]
-            if run.soft[j] == s: return j, n, top, computed
+            run.soft[j], run.stamp[j] = (
+                np.rint(soft_gain(0, targets, strength, run.weight, run.state) * 1e9),
+                run.number[1],
+            )
+            if run.soft[j] == s:
+                return j, n, top, computed
             sink(heap, n, 0, b, run.soft[j], o)
-        else: return j, n, top, computed
+        else:
+            return j, n, top, computed
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #ecf74e77
 @njit(cache=True)
 def pair_bound(run, j, by_ratio):
     "What element j can add at most: the gains of its genes, or its last score."
     score = 0.0
-    for i in range(run.rows.first[j], run.rows.first[j + 1]): score += run.gain[run.rows.genes[i]]
-    return min(run.bound[j], np.rint(score/run.cost[j] if by_ratio else score))
+    for i in range(run.rows.first[j], run.rows.first[j + 1]):
+        score += run.gain[run.rows.genes[i]]
+    return min(run.bound[j], np.rint(score / run.cost[j] if by_ratio else score))
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #c2c66610
 @njit(cache=True)
@@ -245,15 +305,21 @@ def top_scores(run, tied, by_ratio, left):
     "Fill `tied` with the elements of the best score. -> (how many, scores computed)."
     best, n, computed, top = -1.0, 0, 0, 0
     for j in range(len(run.bound)):
-        if run.bound[j] < 0: continue
-        if run.cost[j] > left: run.bound[j] = -1 # too dear for good
-        elif pair_bound(run, j, by_ratio) > best: best, top = pair_bound(run, j, by_ratio), j
-    if best < 0: return 0, 0
-    best = refresh(run, top, True, 0, by_ratio) # a good start rules out most others
+        if run.bound[j] < 0:
+            continue
+        if run.cost[j] > left:
+            run.bound[j] = -1  # too dear for good
+        elif pair_bound(run, j, by_ratio) > best:
+            best, top = pair_bound(run, j, by_ratio), j
+    if best < 0:
+        return 0, 0
+    best = refresh(run, top, True, 0, by_ratio)  # a good start rules out most others
     for j in range(len(run.bound)):
-        if run.bound[j] < 0 or pair_bound(run, j, by_ratio) < best: continue
+        if run.bound[j] < 0 or pair_bound(run, j, by_ratio) < best:
+            continue
         score, computed = refresh(run, j, True, 0, by_ratio), computed + 1
-        if score > best: best, n = score, 0
+        if score > best:
+            best, n = score, 0
         if score == best:
             tied[n] = j
             n += 1
@@ -264,15 +330,20 @@ def top_scores(run, tied, by_ratio, left):
 def scan_one(run, tied, by_ratio, soft_ties, left):
     "(best open element or -1, scores computed)."
     n, computed = top_scores(run, tied, by_ratio, left)
-    if n == 0: return -1, computed
+    if n == 0:
+        return -1, computed
     winner, best = -1, -1.0
-    for step in range(n + 1): # first the one whose old soft gain is largest
+    for step in range(n + 1):  # first the one whose old soft gain is largest
         j = tied[np.argmax(run.soft[tied[:n]])] if step == 0 else tied[step - 1]
         if soft_ties and run.stamp[j] < run.number[1] and run.soft[j] >= best:
             targets, strength = row_of(run.rows, j, run.buffer)
-            run.soft[j], run.stamp[j] = np.rint(soft_gain(0, targets, strength, run.weight, run.state)*1e9), run.number[1]
+            run.soft[j], run.stamp[j] = (
+                np.rint(soft_gain(0, targets, strength, run.weight, run.state) * 1e9),
+                run.number[1],
+            )
         soft = run.soft[j] if soft_ties else 0.0
-        if soft > best or (soft == best and run.order[j] < run.order[winner]): winner, best = j, soft
+        if soft > best or (soft == best and run.order[j] < run.order[winner]):
+            winner, best = j, soft
     return winner, computed
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #1a6d54f3
@@ -283,58 +354,73 @@ def take(run, j, hard, form):
     join(targets, strength, form, run.count, run.state)
     if hard:
         for v in targets:
-            if run.count[v] == run.number[0]: # covered at this level
-                for i in range(run.back_start[v], run.back_start[v + 1]): run.gain[run.back[i]] -= run.units[v]
+            if run.count[v] == run.number[0]:  # covered at this level
+                for i in range(run.back_start[v], run.back_start[v + 1]):
+                    run.gain[run.back[i]] -= run.units[v]
     run.bound[j] = -1
     p = run.part[j]
     if p >= 0:
         run.room[p] -= 1
         if run.room[p] == 0:
             for i in range(len(run.part)):
-                if run.part[i] == p: run.bound[i] = -1
+                if run.part[i] == p:
+                    run.bound[i] = -1
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #afeb4967
 @njit(cache=True)
 def gene_gains(rows, units, count, level):
     "The hard gain of every gene."
     out = np.zeros(len(rows.start) - 1, units.dtype)
-    for g in range(len(out)): out[g] = hard_gain(rows.targets[rows.start[g]:rows.start[g + 1]], units, count, level)
+    for g in range(len(out)):
+        out[g] = hard_gain(rows.targets[rows.start[g] : rows.start[g + 1]], units, count, level)
     return out
+
 
 @njit(cache=True)
 def loosen(run, by_ratio):
     "Upper bounds for all open elements from the gains of their genes."
     for j in range(len(run.bound)):
-        if run.bound[j] < 0: continue
+        if run.bound[j] < 0:
+            continue
         total = 0.0
-        for i in range(run.rows.first[j], run.rows.first[j + 1]): total += run.gain[run.rows.genes[i]]
-        run.bound[j] = np.rint(total/run.cost[j]) if by_ratio else total
+        for i in range(run.rows.first[j], run.rows.first[j + 1]):
+            total += run.gain[run.rows.genes[i]]
+        run.bound[j] = np.rint(total / run.cost[j]) if by_ratio else total
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #53285f7b
 @njit(cache=True)
 def cover(rows, back_start, back, weight, picks, count, gain):
     "Picks join: the counts of targets and the gains of genes change in place."
-    buffer = Buffer(np.zeros(len(count), np.int32), np.zeros(len(count)), np.zeros(len(count), np.int32))
+    buffer = Buffer(
+        np.zeros(len(count), np.int32), np.zeros(len(count)), np.zeros(len(count), np.int32)
+    )
     for j in picks:
         for v in row_of(rows, j, buffer)[0]:
             count[v] += 1
-            if count[v] > 1: continue
-            for i in range(back_start[v], back_start[v + 1]): gain[back[i]] -= weight[v]
+            if count[v] > 1:
+                continue
+            for i in range(back_start[v], back_start[v + 1]):
+                gain[back[i]] -= weight[v]
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #242f9882
 @njit(cache=True)
 def pick_some(run, n, left, hard, form, by_ratio, soft_ties, advance):
     "Up to n picks for at most `left` cost units. soft_ties: the soft gain decides before the order; advance: go on to the next level. -> picks, (gain, level, gain at level), scores computed."
     picks, told, done, computed = np.zeros(n, np.int64), np.zeros((n, 3)), 0, 0
-    scan = hard and len(run.rows.genes) > len(run.bound) # some elements have several genes
+    scan = hard and len(run.rows.genes) > len(run.bound)  # some elements have several genes
     tied = np.zeros(len(run.bound) if scan else 0, np.int64)
     queue, size = fresh_queue(run, hard, form, by_ratio), 0
     top = len(queue.head) - 1
     while done < n:
-        if scan: j, c = scan_one(run, tied, by_ratio, soft_ties, left)
-        else: j, size, top, c = next_one(run, queue, size, top, hard, form, by_ratio, hard and soft_ties, left)
+        if scan:
+            j, c = scan_one(run, tied, by_ratio, soft_ties, left)
+        else:
+            j, size, top, c = next_one(
+                run, queue, size, top, hard, form, by_ratio, hard and soft_ties, left
+            )
         computed += c
-        if j < 0: break
+        if j < 0:
+            break
         if hard and advance and run.bound[j] <= 0 and run.number[0] <= run.count.max():
             run.number[0] += 1
             run.gain[:] = gene_gains(run.rows, run.units, run.count, run.number[0])
@@ -343,8 +429,15 @@ def pick_some(run, n, left, hard, form, by_ratio, soft_ties, advance):
             top = len(queue.head) - 1
             continue
         targets, strength = row_of(run.rows, j, run.buffer)
-        told[done, 0] = hard_gain(targets, run.weight, run.count, 1) if hard else soft_gain(form, targets, strength, run.weight, run.state)
-        told[done, 1], told[done, 2] = run.number[0], hard_gain(targets, run.weight, run.count, run.number[0])
+        told[done, 0] = (
+            hard_gain(targets, run.weight, run.count, 1)
+            if hard
+            else soft_gain(form, targets, strength, run.weight, run.state)
+        )
+        told[done, 1], told[done, 2] = (
+            run.number[0],
+            hard_gain(targets, run.weight, run.count, run.number[0]),
+        )
         take(run, j, hard, form)
         left -= run.cost[j]
         run.number[1] += 1
@@ -356,12 +449,15 @@ def pick_some(run, n, left, hard, form, by_ratio, soft_ties, advance):
 @njit(cache=True)
 def worth(hard, q, w, c, s):
     "What strength q adds to a target of weight w, count c and state s."
-    return w*(c < 1) if hard else w*max(q - s, 0.0)
+    return w * (c < 1) if hard else w * max(q - s, 0.0)
+
 
 @njit(cache=True)
 def priced_gains(rows, at, hard, weight, count, state, price):
     "For each of the elements `at`: what it adds above the prices."
-    buffer = Buffer(np.zeros(len(count), np.int32), np.zeros(len(count)), np.zeros(len(count), np.int32))
+    buffer = Buffer(
+        np.zeros(len(count), np.int32), np.zeros(len(count)), np.zeros(len(count), np.int32)
+    )
     out = np.zeros(len(at))
     for i in range(len(at)):
         targets, strength = row_of(rows, at[i], buffer)
@@ -374,7 +470,9 @@ def priced_gains(rows, at, hard, weight, count, state, price):
 @njit(cache=True)
 def buyers(rows, at, hard, weight, count, state, price):
     "For each target: how many of the elements `at` add more to it than its price."
-    buffer = Buffer(np.zeros(len(count), np.int32), np.zeros(len(count)), np.zeros(len(count), np.int32))
+    buffer = Buffer(
+        np.zeros(len(count), np.int32), np.zeros(len(count)), np.zeros(len(count), np.int32)
+    )
     out = np.zeros(len(count))
     for j in at:
         targets, strength = row_of(rows, j, buffer)

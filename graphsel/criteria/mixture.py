@@ -16,54 +16,90 @@ from ..core.errors import GraphselError
 from .base import Criterion
 
 # %% ../../nbs/05_criteria/06_mixture.ipynb #20f58e24
-def is_mixture(name:str # of a strategy
-              ) -> bool:
+def is_mixture(
+    name: str,  # of a strategy
+) -> bool:
     "True where a name has the form of a mixture."
     return "*" in name
 
-def check_weight(weight, # a number or its text
-                 name:str # of the part
-                ) -> float:
+
+def check_weight(
+    weight,  # a number or its text
+    name: str,  # of the part
+) -> float:
     "The weight of a part. Raises `GraphselError` unless it is a positive number."
-    try: weight = float(weight)
-    except (TypeError, ValueError): weight = float("nan")
-    if not 0 < weight < np.inf: raise GraphselError(f"mixture: the weight of {name} is no positive number; use positive weights")
+    try:
+        weight = float(weight)
+    except (TypeError, ValueError):
+        weight = float("nan")
+    if not 0 < weight < np.inf:
+        raise GraphselError(
+            f"mixture: the weight of {name} is no positive number; use positive weights"
+        )
     return weight
 
-def parse_mixture(name:str # "0.7*variance+0.3*graphreach"
-                 ) -> dict[str, float]: # name -> weight
+
+def parse_mixture(
+    name: str,  # "0.7*variance+0.3*graphreach"
+) -> dict[str, float]:  # name -> weight
     "The parts of a mixture. Raises `GraphselError` for a part without a positive weight, or one that stands twice."
     parts = [re.fullmatch(r"\s*([0-9.eE-]+)\s*\*\s*([\w]+)\s*", part) for part in name.split("+")]
-    if None in parts: raise GraphselError(f"'{name}' is not a mixture; write weight*criterion+weight*criterion with positive weights")
+    if None in parts:
+        raise GraphselError(
+            f"'{name}' is not a mixture; write weight*criterion+weight*criterion with positive weights"
+        )
     found = [(m[2], m[1]) for m in parts if m]
     names, weights = [n for n, _ in found], [check_weight(w, n) for n, w in found]
-    if len(set(names)) < len(names): raise GraphselError(f"'{name}' names a criterion twice; add up its weights")
+    if len(set(names)) < len(names):
+        raise GraphselError(f"'{name}' names a criterion twice; add up its weights")
     return dict(zip(names, weights))
 
 # %% ../../nbs/05_criteria/06_mixture.ipynb #f363f604
 class Mixture(Criterion):
     "A weighted sum of criteria over the same elements, each in units of its largest first gain."
+
     keeps_gains = True
-    def __init__(self, parts:Mapping[str, Criterion], # name -> criterion, over the same elements
-                 weights:Mapping[str, float]): # name -> weight
+
+    def __init__(
+        self,
+        parts: Mapping[str, Criterion],  # name -> criterion, over the same elements
+        weights: Mapping[str, float],
+    ):  # name -> weight
         weights = {n: check_weight(weights.get(n), n) for n in parts}
-        if not parts: raise GraphselError("mixture: no part given; give at least one criterion")
+        if not parts:
+            raise GraphselError("mixture: no part given; give at least one criterion")
         first, *others = parts.values()
-        if any(not np.array_equal(first.elements, o.elements) for o in others): raise GraphselError("mixture: its parts have different candidates; build them over the same")
+        if any(not np.array_equal(first.elements, o.elements) for o in others):
+            raise GraphselError(
+                "mixture: its parts have different candidates; build them over the same"
+            )
         self.graph, self.elements, self.rows = first.graph, first.elements, first.rows
         self.targets = max((p.targets for p in parts.values()), key=len)
         self.name = "+".join(f"{weights[n]:g}*{n}" for n in parts)
         self.tie_rule = first.tie_rule
-        self.monotone, self.submodular = (all(getattr(p, flag) for p in parts.values()) for flag in ("monotone", "submodular"))
+        self.monotone, self.submodular = (
+            all(getattr(p, flag) for p in parts.values()) for flag in ("monotone", "submodular")
+        )
         self.fresh = [p.start() for p in parts.values()]
-        self.units: list|np.ndarray = [weights[n]/(np.abs(p.gains()).max() or 1.0) for n, p in zip(parts, self.fresh)]
+        self.units: list | np.ndarray = [
+            weights[n] / (np.abs(p.gains()).max() or 1.0) for n, p in zip(parts, self.fresh)
+        ]
         self.reset()
 
-    def reset(self): self.current, self.parts = 0.0, [p.start() for p in self.fresh]
-    def gains(self, at=slice(None)): return sum(u*p.gains(at) for u, p in zip(self.units, self.parts))
-    def ceiling(self): return sum(u*p.ceiling() for u, p in zip(self.units, self.parts))
-    def tiebreak(self, at): return self.parts[0].tiebreak(at)
+    def reset(self):
+        self.current, self.parts = 0.0, [p.start() for p in self.fresh]
+
+    def gains(self, at=slice(None)):
+        return sum(u * p.gains(at) for u, p in zip(self.units, self.parts))
+
+    def ceiling(self):
+        return sum(u * p.ceiling() for u, p in zip(self.units, self.parts))
+
+    def tiebreak(self, at):
+        return self.parts[0].tiebreak(at)
+
     def add(self, j):
-        self.parts = [copy.copy(p) for p in self.parts] # a copy of the mixture keeps its own
-        for p in self.parts: p.add(j)
-        self.current = sum(u*p.current for u, p in zip(self.units, self.parts))
+        self.parts = [copy.copy(p) for p in self.parts]  # a copy of the mixture keeps its own
+        for p in self.parts:
+            p.add(j)
+        self.current = sum(u * p.current for u, p in zip(self.units, self.parts))

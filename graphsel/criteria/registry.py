@@ -21,58 +21,108 @@ from ..graphs.graph import Graphs
 from ..graphs.kernels import DEFAULTS
 
 # %% ../../nbs/05_criteria/07_registry.ipynb #af69ae13
-_all_ = ["CRITERIA", "Criterion", "GraphReach", "SoftReach", "MaxSpec", "TopEigenvalue", "SupervisionVariance", "register", "noise_from_cells"]
+_all_ = [
+    "CRITERIA",
+    "Criterion",
+    "GraphReach",
+    "SoftReach",
+    "MaxSpec",
+    "TopEigenvalue",
+    "SupervisionVariance",
+    "register",
+    "noise_from_cells",
+]
 
 # %% ../../nbs/05_criteria/07_registry.ipynb #cc778518
-def make_criterion(name:str, # see `CRITERIA`; or a mixture: "0.7*variance+0.3*graphreach"
-                   graph:Graphs, # one graph or several
-                   elements:Iterable[str]|None=None, # what may be picked; None = every gene
-                   targets:Iterable[str]|None=None, # what should become predictable; None = the elements
-                   **params # of the criterion, e.g. hops=2; None means its default; in a mixture name={...} holds those of one part
-                  ) -> Criterion:
+def make_criterion(
+    name: str,  # see `CRITERIA`; or a mixture: "0.7*variance+0.3*graphreach"
+    graph: Graphs,  # one graph or several
+    elements: Iterable[str] | None = None,  # what may be picked; None = every gene
+    targets: Iterable[str] | None = None,  # what should become predictable; None = the elements
+    **params,  # of the criterion, e.g. hops=2; None means its default; in a mixture name={...} holds those of one part
+) -> Criterion:
     "A criterion by name. Raises `GraphselError` for an unknown name or parameter."
-    if not isinstance(name, str): raise GraphselError(f"criterion is {name!r}; give the name of one: {', '.join(CRITERIA)}")
-    if is_mixture(name): return Mixture({n: make_criterion(n, graph, elements, targets, **params) for n in parse_mixture(name)}, parse_mixture(name))
-    if name not in CRITERIA: raise unknown_name("criterion", name, CRITERIA)
+    if not isinstance(name, str):
+        raise GraphselError(f"criterion is {name!r}; give the name of one: {', '.join(CRITERIA)}")
+    if is_mixture(name):
+        return Mixture(
+            {n: make_criterion(n, graph, elements, targets, **params) for n in parse_mixture(name)},
+            parse_mixture(name),
+        )
+    if name not in CRITERIA:
+        raise unknown_name("criterion", name, CRITERIA)
     own = {k: v for k, v in params.items() if k not in CRITERIA} | dict(params.get(name) or {})
     known = parameters_of(name)
     for k in own if known else ():
-        if k not in known: raise unknown_parameter(name, k, known)
-    try: return CRITERIA[name](graph, elements, targets, **{k: v for k, v in own.items() if v is not None})
-    except TypeError as e: raise GraphselError(f"criterion '{name}': {str(e).split('__init__() ')[-1]}") from e
+        if k not in known:
+            raise unknown_parameter(name, k, known)
+    try:
+        return CRITERIA[name](
+            graph, elements, targets, **{k: v for k, v in own.items() if v is not None}
+        )
+    except TypeError as e:
+        raise GraphselError(f"criterion '{name}': {str(e).split('__init__() ')[-1]}") from e
 
-def parameters_of(name:str # of a criterion, or a mixture
-                 ) -> set[str]: # empty where any is taken
+
+def parameters_of(
+    name: str,  # of a criterion, or a mixture
+) -> set[str]:  # empty where any is taken
     "The parameters that a criterion takes, those of the named kernels among them; of a mixture, all of its parts."
-    if is_mixture(name): return set().union(*(parameters_of(n) | {n} for n in parse_mixture(name)))
+    if is_mixture(name):
+        return set().union(*(parameters_of(n) | {n} for n in parse_mixture(name)))
     found = inspect.signature(CRITERIA[name]).parameters
     open_ended = any(p.kind is p.VAR_KEYWORD for p in found.values())
-    if open_ended and "kernel" not in found: return set()
-    return {n for n, p in found.items() if p.kind is not p.VAR_KEYWORD} - {"graph", "elements", "targets"} | {k for d in DEFAULTS.values() if open_ended for k in d}
+    if open_ended and "kernel" not in found:
+        return set()
+    return {n for n, p in found.items() if p.kind is not p.VAR_KEYWORD} - {
+        "graph",
+        "elements",
+        "targets",
+    } | {k for d in DEFAULTS.values() if open_ended for k in d}
 
 # %% ../../nbs/05_criteria/07_registry.ipynb #c920df9f
-def check_criterion(criterion:Criterion, # any state; it is left as it is
-                    rounds:int=50, # random sets
-                    random_state:RandomState=0, # draws them
-                    eps:float=1e-7 # relative tolerance
-                   ) -> dict[str, int]: # what was seen: checks, violations of monotone and of submodular
+def check_criterion(
+    criterion: Criterion,  # any state; it is left as it is
+    rounds: int = 50,  # random sets
+    random_state: RandomState = 0,  # draws them
+    eps: float = 1e-7,  # relative tolerance
+) -> dict[str, int]:  # what was seen: checks, violations of monotone and of submodular
     "Try a criterion's promises on random sets. Raises `GraphselError` at the first one that is broken."
-    rng, n, seen = as_rng(random_state), len(criterion.elements), {"checks": 0, "not monotone": 0, "not submodular": 0}
+    rng, n, seen = (
+        as_rng(random_state),
+        len(criterion.elements),
+        {"checks": 0, "not monotone": 0, "not submodular": 0},
+    )
     for _ in range(rounds):
-        order = rng.permutation(n)[:int(rng.integers(1, min(n, 12) + 1))]
-        small, large = (criterion.start(order[:k]) for k in (int(rng.integers(0, len(order))), len(order) - 1))
+        order = rng.permutation(n)[: int(rng.integers(1, min(n, 12) + 1))]
+        small, large = (
+            criterion.start(order[:k]) for k in (int(rng.integers(0, len(order))), len(order) - 1)
+        )
         before, j, gains = copy.copy(large), int(order[-1]), (small.gains(), large.gains())
-        scale = eps*(float(np.abs(gains[0]).max()) or 1.0)
-        if abs(large.gain(j) - gains[1][j]) > scale: raise GraphselError(f"{criterion.name}: gain({j}) and gains()[{j}] differ")
+        scale = eps * (float(np.abs(gains[0]).max()) or 1.0)
+        if abs(large.gain(j) - gains[1][j]) > scale:
+            raise GraphselError(f"{criterion.name}: gain({j}) and gains()[{j}] differ")
         large.add(j)
         names = criterion.elements[order].tolist()
-        if abs(large.current - before.current - gains[1][j]) > scale: raise GraphselError(f"{criterion.name}: adding {names[-1]} changed the value by another amount than its gain")
-        if abs(criterion.value(names[::-1]) - large.current) > 10*scale: raise GraphselError(f"{criterion.name}: the value of {name_some(names)} depends on the order")
-        if not np.allclose(before.gains(), gains[1], atol=scale): raise GraphselError(f"{criterion.name}: adding to a copy changed the original; replace arrays in `add`, do not write into them")
+        if abs(large.current - before.current - gains[1][j]) > scale:
+            raise GraphselError(
+                f"{criterion.name}: adding {names[-1]} changed the value by another amount than its gain"
+            )
+        if abs(criterion.value(names[::-1]) - large.current) > 10 * scale:
+            raise GraphselError(
+                f"{criterion.name}: the value of {name_some(names)} depends on the order"
+            )
+        if not np.allclose(before.gains(), gains[1], atol=scale):
+            raise GraphselError(
+                f"{criterion.name}: adding to a copy changed the original; replace arrays in `add`, do not write into them"
+            )
         outside = ~np.isin(np.arange(n), order[:-1])
         seen["checks"] += 1
         seen["not monotone"] += int((gains[1] < -scale)[outside].any())
         seen["not submodular"] += int((gains[1] > gains[0] + scale)[outside].any())
     for claim in ("monotone", "submodular"):
-        if getattr(criterion, claim) and seen[f"not {claim}"]: raise GraphselError(f"{criterion.name}: it claims to be {claim}, but {seen[f'not {claim}']} of {rounds} random sets say otherwise; set {claim} = False")
+        if getattr(criterion, claim) and seen[f"not {claim}"]:
+            raise GraphselError(
+                f"{criterion.name}: it claims to be {claim}, but {seen[f'not {claim}']} of {rounds} random sets say otherwise; set {claim} = False"
+            )
     return seen

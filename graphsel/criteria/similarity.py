@@ -20,39 +20,57 @@ from ..graphs.kernels import kernel_of
 from ..graphs.operators import inner_products
 
 # %% ../../nbs/05_criteria/05_similarity.ipynb #eac6a44a
-FULL_LIMIT = 36_000_000 # entries of a similarity that are all kept
-NEIGHBORS = 200 # strongest candidates kept per target beyond that
+FULL_LIMIT = 36_000_000  # entries of a similarity that are all kept
+NEIGHBORS = 200  # strongest candidates kept per target beyond that
 
-def similarity_rows(graph:Graphs, # one graph or several
-                    kernel, # a name, an N x N array or sparse matrix, a `GenePrior`, or a list of these
-                    hops:int, # of the kernel
-                    genes:np.ndarray, # positions of the genes that get a row
-                    targets:sp.csr_matrix, # targets x N: the genes of each target
-                    neighbors:int|None=None # candidates kept per target; None: all, and `NEIGHBORS` for large graphs
-                   ) -> sp.csr_matrix: # genes x targets
+
+def similarity_rows(
+    graph: Graphs,  # one graph or several
+    kernel,  # a name, an N x N array or sparse matrix, a `GenePrior`, or a list of these
+    hops: int,  # of the kernel
+    genes: np.ndarray,  # positions of the genes that get a row
+    targets: sp.csr_matrix,  # targets x N: the genes of each target
+    neighbors: int
+    | None = None,  # candidates kept per target; None: all, and `NEIGHBORS` for large graphs
+) -> sp.csr_matrix:  # genes x targets
     "Similarity of genes and targets. Raises `GraphselError` for a matrix of the wrong shape or with NaN."
-    if neighbors is not None: neighbors = check_positive_int(neighbors, "neighbors")
-    if neighbors is None and len(genes)*targets.shape[0] > FULL_LIMIT:
+    if neighbors is not None:
+        neighbors = check_positive_int(neighbors, "neighbors")
+    if neighbors is None and len(genes) * targets.shape[0] > FULL_LIMIT:
         neighbors = NEIGHBORS
-        log.info("similarity: %s genes x %s targets are too many to keep; of each target the %s most similar genes count", f"{len(genes):,}", f"{targets.shape[0]:,}", neighbors)
+        log.info(
+            "similarity: %s genes x %s targets are too many to keep; of each target the %s most similar genes count",
+            f"{len(genes):,}",
+            f"{targets.shape[0]:,}",
+            neighbors,
+        )
     left, right = _similarity_factors(graph, kernel, hops)
-    rows, size = left[genes], max(1, int(2e7//max(len(genes), 1)))
-    blocks = [_strongest(_dense_product(rows, (targets[s:s + size] @ right)), neighbors) for s in progress(range(0, targets.shape[0], size), "comparing genes")]
+    rows, size = left[genes], max(1, int(2e7 // max(len(genes), 1)))
+    blocks = [
+        _strongest(_dense_product(rows, (targets[s : s + size] @ right)), neighbors)
+        for s in progress(range(0, targets.shape[0], size), "comparing genes")
+    ]
     return sp.csr_matrix(sp.vstack(blocks, format="csr").T)
 
 # %% ../../nbs/05_criteria/05_similarity.ipynb #f0841a69
 def _dense_product(A, B):
     "B @ A^T, dense, for sparse or dense factors."
-    if sp.issparse(A) and sp.issparse(B): return inner_products(B, A)
+    if sp.issparse(A) and sp.issparse(B):
+        return inner_products(B, A)
     return np.asarray(B @ A.T)
+
 
 def _similarity_factors(graph, kernel, hops):
     "Two matrices whose product of rows is the similarity."
     if isinstance(kernel, np.ndarray) or sp.issparse(kernel):
         n = len(graph)
         values = kernel.data if sp.issparse(kernel) else kernel
-        if kernel.shape != (n, n): raise GraphselError(f"similarity: a matrix of {' x '.join(map(str, kernel.shape))} for {n:,} genes; rows and columns must follow graph.genes")
-        if not np.issubdtype(values.dtype, np.number) or not np.isfinite(values).all(): raise GraphselError("similarity: NaN, infinite or not a number; mend those entries")
+        if kernel.shape != (n, n):
+            raise GraphselError(
+                f"similarity: a matrix of {' x '.join(map(str, kernel.shape))} for {n:,} genes; rows and columns must follow graph.genes"
+            )
+        if not np.issubdtype(values.dtype, np.number) or not np.isfinite(values).all():
+            raise GraphselError("similarity: NaN, infinite or not a number; mend those entries")
         return sp.csr_matrix(kernel, dtype=np.float64), sp.identity(n, format="csr")
     F = kernel_of(graph, kernel, hops)
     return F, F
@@ -61,7 +79,9 @@ def _similarity_factors(graph, kernel, hops):
 def _strongest(block, neighbors):
     "targets x genes: the positive entries, of each row the `neighbors` largest."
     if neighbors is not None and neighbors < block.shape[1]:
-        least = np.partition(block, block.shape[1] - neighbors, axis=1)[:, block.shape[1] - neighbors]
+        least = np.partition(block, block.shape[1] - neighbors, axis=1)[
+            :, block.shape[1] - neighbors
+        ]
         block = np.where(block >= least[:, None], block, 0)
     return sp.csr_matrix(block)
 
@@ -69,37 +89,84 @@ def _strongest(block, neighbors):
 @register
 class FacilityLocation(SoftCriterion):
     "Each target's similarity to its closest pick. Monotone submodular."
+
     name = "facility"
     picks = "Genes such that every target has a pick that is close to it in the graph."
     form = "facility"
-    def __init__(self, graph:Graphs, elements=None, targets=None, hops:int=2, kernel="cosine", neighbors:int|None=None, weights=None):
+
+    def __init__(
+        self,
+        graph: Graphs,
+        elements=None,
+        targets=None,
+        hops: int = 2,
+        kernel="cosine",
+        neighbors: int | None = None,
+        weights=None,
+    ):
         super().__init__(graph, elements, targets)
         weights = target_weights(graph, weights, self.given_targets, self.targets, self.name)
-        self.set_rows(similarity_rows(graph, kernel, hops, self.touched, incidence(graph, self.targets), neighbors), weights)
+        self.set_rows(
+            similarity_rows(
+                graph, kernel, hops, self.touched, incidence(graph, self.targets), neighbors
+            ),
+            weights,
+        )
 
 # %% ../../nbs/05_criteria/05_similarity.ipynb #4492fc24
 @register
 class GraphCut(Criterion):
     "Similarity to the targets minus similarity among the picks. Submodular for non-negative kernels; monotone for lam >= 2."
+
     name = "graphcut"
     picks = "Genes that are close to many targets and not to each other."
     keeps_gains = True
-    def __init__(self, graph:Graphs, elements=None, targets=None, hops:int=2, kernel="cosine", lam:float=2.0, weights=None):
+
+    def __init__(
+        self,
+        graph: Graphs,
+        elements=None,
+        targets=None,
+        hops: int = 2,
+        kernel="cosine",
+        lam: float = 2.0,
+        weights=None,
+    ):
         super().__init__(graph, elements, targets)
-        if isinstance(lam, bool) or not isinstance(lam, Real) or not 0 <= lam < np.inf: raise GraphselError(f"lam is {lam!r}; give a number of at least 0")
+        if isinstance(lam, bool) or not isinstance(lam, Real) or not 0 <= lam < np.inf:
+            raise GraphselError(f"lam is {lam!r}; give a number of at least 0")
         weights = target_weights(graph, weights, self.given_targets, self.targets, self.name)
         left, right = _similarity_factors(graph, kernel, hops)
-        self.left, self.right, asked = self.rows @ left, sp.csr_matrix(self.rows @ right), incidence(graph, self.targets)
-        self.typical = lam*np.asarray(self.left @ (right.T @ (asked.T @ weights))).ravel()
+        self.left, self.right, asked = (
+            self.rows @ left,
+            sp.csr_matrix(self.rows @ right),
+            incidence(graph, self.targets),
+        )
+        self.typical = lam * np.asarray(self.left @ (right.T @ (asked.T @ weights))).ravel()
         self.own = np.asarray(self.left.multiply(self.right).sum(axis=1)).ravel()
         self.submodular = self.left.min() >= 0 and self.right.min() >= 0
         weight_of = dict(zip(self.targets.tolist(), weights))
-        self.monotone = self.submodular and lam >= 2 and all(weight_of.get(e, 0) >= 1 for e in self.elements.tolist())
+        self.monotone = (
+            self.submodular
+            and lam >= 2
+            and all(weight_of.get(e, 0) >= 1 for e in self.elements.tolist())
+        )
         self.reset()
         self.scale = power_of_two(self.gains())
 
-    def reset(self): self.current, self.close = 0.0, np.zeros(len(self.elements))
-    def gains(self, at=slice(None)): return (self.typical - 2*self.close - self.own)[at]
+    def reset(self):
+        self.current, self.close = 0.0, np.zeros(len(self.elements))
+
+    def gains(self, at=slice(None)):
+        return (self.typical - 2 * self.close - self.own)[at]
+
     def add(self, j):
         self.current += self.gain(j)
-        self.close = self.close + sum(np.asarray((A @ B[j].T).todense()).ravel() for A, B in ((self.left, self.right), (self.right, self.left)))/2
+        self.close = (
+            self.close
+            + sum(
+                np.asarray((A @ B[j].T).todense()).ravel()
+                for A, B in ((self.left, self.right), (self.right, self.left))
+            )
+            / 2
+        )

@@ -30,94 +30,138 @@ from ..core.progress import progress
 # %% ../../nbs/04_datasets/01_download.ipynb #427b8714
 _CHECKSUM = re.compile(r"(md5|sha1|sha256|sha512):[0-9a-f]+")
 
+
 @dataclass(frozen=True)
 class Remote:
     "A file on a server. Raises `GraphselError` for a name that leads out of the data folder, or no checksum."
-    url: str # its address
-    file: str # its name on this machine
-    size: int|None = None # bytes, about: the true size is within a factor of 2; None = not stated
-    checksum: str|None = None # "md5:…" or "sha256:…", where the publisher states one
-    member: str|None = None # the part of a .zip that is wanted
+
+    url: str  # its address
+    file: str  # its name on this machine
+    size: int | None = (
+        None  # bytes, about: the true size is within a factor of 2; None = not stated
+    )
+    checksum: str | None = None  # "md5:…" or "sha256:…", where the publisher states one
+    member: str | None = None  # the part of a .zip that is wanted
 
     def __post_init__(self):
         for name in filter(None, (self.file, self.member)):
             if Path(name).is_absolute() or ".." in Path(name).parts:
                 raise GraphselError(f"'{name}' leads out of the data folder; give a path below it")
         if self.checksum and not _CHECKSUM.fullmatch(self.checksum):
-            raise GraphselError(f"'{self.checksum}' is no checksum; write it as md5:… or sha256:…, in lower case")
+            raise GraphselError(
+                f"'{self.checksum}' is no checksum; write it as md5:… or sha256:…, in lower case"
+            )
 
     @property
-    def wanted(self) -> str: # path below the data folder
+    def wanted(self) -> str:  # path below the data folder
         "What is read in the end."
         return self.member or self.file
 
 # %% ../../nbs/04_datasets/01_download.ipynb #2e0ca4cc
-def size_text(size:int|None # bytes
-             ) -> str: # "169 MB"
+def size_text(
+    size: int | None,  # bytes
+) -> str:  # "169 MB"
     "A size as people write it."
-    if size is None: return "?"
+    if size is None:
+        return "?"
     for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if size >= unit: return f"{size/unit:.{1 if name == 'GB' else 0}f} {name}"
+        if size >= unit:
+            return f"{size / unit:.{1 if name == 'GB' else 0}f} {name}"
     return f"{size} bytes"
 
 # %% ../../nbs/04_datasets/01_download.ipynb #48d0e92d
 @dataclass(frozen=True)
 class Limits:
     "When a download is given up."
-    rate: float = 1000 # bytes a second that must arrive, on average over a window
-    window: float = 60 # seconds
-    total: float|None = None # seconds in all; None = an hour, and a second more for every 20 kB of the stated size
-    most: int = 32_000_000_000 # bytes of a file whose size is not stated
-    pause: float = 60 # seconds that a server may ask to wait before it is asked again
 
-    def seconds(self, size:int|None=None # bytes; None = not stated
-               ) -> float: # until all has to be here
+    rate: float = 1000  # bytes a second that must arrive, on average over a window
+    window: float = 60  # seconds
+    total: float | None = (
+        None  # seconds in all; None = an hour, and a second more for every 20 kB of the stated size
+    )
+    most: int = 32_000_000_000  # bytes of a file whose size is not stated
+    pause: float = 60  # seconds that a server may ask to wait before it is asked again
+
+    def seconds(
+        self,
+        size: int | None = None,  # bytes; None = not stated
+    ) -> float:  # until all has to be here
         "The time that a file of this size may take."
-        return 3600 + (self.most if size is None else size)/20_000 if self.total is None else self.total
+        return (
+            3600 + (self.most if size is None else size) / 20_000
+            if self.total is None
+            else self.total
+        )
 
-    def largest(self, size:int|None=None # bytes; None = not stated
-               ) -> int: # bytes
+    def largest(
+        self,
+        size: int | None = None,  # bytes; None = not stated
+    ) -> int:  # bytes
         "The largest file that is taken for one of this size."
-        return self.most if size is None else 2*size
+        return self.most if size is None else 2 * size
+
 
 USUAL = Limits()
 
-_RATIO, _SMALL = 100, 16_000_000 # unpacked bytes for each packed one; unpacked bytes that hurt nobody
+_RATIO, _SMALL = (
+    100,
+    16_000_000,
+)  # unpacked bytes for each packed one; unpacked bytes that hurt nobody
 
-def _is_bomb(packed, unpacked): return unpacked > max(_SMALL, _RATIO*packed)
+
+def _is_bomb(packed, unpacked):
+    return unpacked > max(_SMALL, _RATIO * packed)
+
 
 def _wrong_size(size, stated, limits):
     "Why a file of this size is not the one that is meant; None = it may be."
     if size > limits.largest(stated) and stated is None:
         return f"it has {size_text(size)}, and no more than {size_text(limits.most)} are taken where no size is stated"
-    if stated is not None and not stated/2 <= size <= limits.largest(stated):
+    if stated is not None and not stated / 2 <= size <= limits.largest(stated):
         return f"it has {size_text(size)}, not about {size_text(stated)} as the registry says"
 
 # %% ../../nbs/04_datasets/01_download.ipynb #d312a51e
-_BEGINNINGS = {".gz": b"\x1f\x8b", ".zip": b"PK", ".h5ad": b"\x89HDF\r\n\x1a\n", ".parquet": b"PAR1"}
+_BEGINNINGS = {
+    ".gz": b"\x1f\x8b",
+    ".zip": b"PK",
+    ".h5ad": b"\x89HDF\r\n\x1a\n",
+    ".parquet": b"PAR1",
+}
 _TEXTS = {".tsv", ".csv", ".txt", ".gmt", ".obo", ".gaf"}
-_HEAD = 512 # bytes that are enough to tell
+_HEAD = 512  # bytes that are enough to tell
 
-def what_is_wrong(path:str|Path, # a file
-                  name:str|None=None, # what it is to be called; None = its own name
-                  whole:bool=False # read all of it
-                 ) -> str|None: # None = nothing
+
+def what_is_wrong(
+    path: str | Path,  # a file
+    name: str | None = None,  # what it is to be called; None = its own name
+    whole: bool = False,  # read all of it
+) -> str | None:  # None = nothing
     "Why a file cannot be what its name says."
     path = Path(path)
     kind = Path(name or path.name).suffix.lower()
-    with open(path, "rb") as f: head = f.read(_HEAD)
-    if not head: return "it is empty"
-    if _is_page(head): return f"it is a web page ({_first_words(head)}), not data"
-    if not head.startswith(_BEGINNINGS.get(kind, b"")): return f"it is not a {kind} file"
-    if kind in _TEXTS and _is_binary(head): return f"it is not a text, as a {kind} file is"
+    with open(path, "rb") as f:
+        head = f.read(_HEAD)
+    if not head:
+        return "it is empty"
+    if _is_page(head):
+        return f"it is a web page ({_first_words(head)}), not data"
+    if not head.startswith(_BEGINNINGS.get(kind, b"")):
+        return f"it is not a {kind} file"
+    if kind in _TEXTS and _is_binary(head):
+        return f"it is not a text, as a {kind} file is"
     return _damage(path, kind) if whole else None
 
-def _is_page(head): return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+
+def _is_page(head):
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+
 
 def _is_binary(head):
     "True for what no text holds; UTF-16 holds zeros, and says so by its first two bytes."
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")): return False
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return False
     return b"\0" in head or head.startswith((_BEGINNINGS[".gz"], _BEGINNINGS[".h5ad"]))
+
 
 def _first_words(page):
     "The beginning of a page without its tags, for a message."
@@ -127,23 +171,41 @@ def _first_words(page):
 # %% ../../nbs/04_datasets/01_download.ipynb #595f1bd1
 def _damage(path, kind):
     "What reading the whole file brings to light."
-    through = {".gz": _gzip_damage, ".zip": _zip_damage, ".h5ad": _h5_damage, ".parquet": _parquet_damage}
-    try: return through[kind](path) if kind in through else _text_damage(path) if kind in _TEXTS else None
-    except Exception as e: # a damaged file can make its reader raise anything
+    through = {
+        ".gz": _gzip_damage,
+        ".zip": _zip_damage,
+        ".h5ad": _h5_damage,
+        ".parquet": _parquet_damage,
+    }
+    try:
+        return (
+            through[kind](path)
+            if kind in through
+            else _text_damage(path)
+            if kind in _TEXTS
+            else None
+        )
+    except Exception as e:  # a damaged file can make its reader raise anything
         return f"it is cut short or damaged ({(str(e) or type(e).__name__).splitlines()[0]})"
+
 
 def _gzip_damage(path):
     size, unpacked = path.stat().st_size, 0
     with gzip.open(path) as f:
         while block := f.read(1 << 20):
             unpacked += len(block)
-            if _is_bomb(size, unpacked): return _bomb_text(size, unpacked)
+            if _is_bomb(size, unpacked):
+                return _bomb_text(size, unpacked)
+
 
 def _zip_damage(path):
     with zipfile.ZipFile(path) as z:
         size, unpacked = path.stat().st_size, sum(o.file_size for o in z.infolist())
-        if _is_bomb(size, unpacked): return _bomb_text(size, unpacked)
-        if (bad := z.testzip()) is not None: return f"{bad} in it is damaged"
+        if _is_bomb(size, unpacked):
+            return _bomb_text(size, unpacked)
+        if (bad := z.testzip()) is not None:
+            return f"{bad} in it is damaged"
+
 
 def _bomb_text(packed, unpacked):
     return f"its {size_text(packed)} unpack to {size_text(unpacked)} or more, which no data would"
@@ -151,79 +213,118 @@ def _bomb_text(packed, unpacked):
 # %% ../../nbs/04_datasets/01_download.ipynb #b3292d14
 def _h5_damage(path):
     import h5py
+
     h5py.File(path).close()
+
 
 def _parquet_damage(path):
     with open(path, "rb") as f:
         f.seek(-4, os.SEEK_END)
-        if f.read() != _BEGINNINGS[".parquet"]: return "it is cut short or damaged (its last bytes are missing)"
+        if f.read() != _BEGINNINGS[".parquet"]:
+            return "it is cut short or damaged (its last bytes are missing)"
+
 
 def _text_damage(path):
     with open(path, "rb") as f:
-        if f.read(2) in (b"\xff\xfe", b"\xfe\xff"): return None
+        if f.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+            return None
         while block := f.read(1 << 20):
-            if b"\0" in block: return "it is damaged (it holds zeros)"
+            if b"\0" in block:
+                return "it is damaged (it holds zeros)"
 
 # %% ../../nbs/04_datasets/01_download.ipynb #9bb884be
-def _note(path): return path.with_name(f"{path.name}.json")
+def _note(path):
+    return path.with_name(f"{path.name}.json")
 
-def known_checksum(path:Path, # a file, there or not
-                   remote:Remote|None=None # what the registry says of it
-                  ) -> str|None: # "md5:…" or "sha256:…"; None = nothing is known
+
+def known_checksum(
+    path: Path,  # a file, there or not
+    remote: Remote | None = None,  # what the registry says of it
+) -> str | None:  # "md5:…" or "sha256:…"; None = nothing is known
     "The checksum that a file must have: the pinned one, else that of the first download."
-    if remote is not None and remote.checksum and path.name == Path(remote.file).name: return remote.checksum
-    try: return "sha256:" + json.loads(_note(path).read_text(encoding="utf-8"))["sha256"]
-    except (OSError, ValueError, KeyError, TypeError): return None
+    if remote is not None and remote.checksum and path.name == Path(remote.file).name:
+        return remote.checksum
+    try:
+        return "sha256:" + json.loads(_note(path).read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
 
 def _remember(path, url, arrived=None):
     "Write down size and checksum of a file that just came; `arrived`: where it is before it gets its name."
     import pooch
+
     arrived = arrived or path
-    note = {"url": url, "size": arrived.stat().st_size, "sha256": pooch.file_hash(arrived, alg="sha256")}
-    with atomic_path(_note(path)) as t: t.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+    note = {
+        "url": url,
+        "size": arrived.stat().st_size,
+        "sha256": pooch.file_hash(arrived, alg="sha256"),
+    }
+    with atomic_path(_note(path)) as t:
+        t.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
 
 # %% ../../nbs/04_datasets/01_download.ipynb #1a3ee072
-def check_file(path:Path, # a file on this machine
-               remote:Remote # what it should be
-              ) -> Path: # the same path
+def check_file(
+    path: Path,  # a file on this machine
+    remote: Remote,  # what it should be
+) -> Path:  # the same path
     "The path, or a `GraphselError` when the file is not what it was or cannot be what it should be."
     again = "delete it and fetch it again"
-    if wrong := what_is_wrong(path): raise GraphselError(f"{path}: {wrong}; {again}")
+    if wrong := what_is_wrong(path):
+        raise GraphselError(f"{path}: {wrong}; {again}")
     known = known_checksum(path, remote)
-    if known is None: return path
+    if known is None:
+        return path
     algorithm, got = _hash_like(known, path)
     if got != known:
-        if _note(path).exists(): again += f", or keep what is there by deleting {_note(path).name} beside it"
-        raise GraphselError(f"{path} has changed: its {algorithm} is {got.partition(':')[2]}, "
-                            f"not {known.partition(':')[2]}; {again}")
+        if _note(path).exists():
+            again += f", or keep what is there by deleting {_note(path).name} beside it"
+        raise GraphselError(
+            f"{path} has changed: its {algorithm} is {got.partition(':')[2]}, "
+            f"not {known.partition(':')[2]}; {again}"
+        )
     return path
+
 
 def _hash_like(known, path):
     "The algorithm of a checksum, and the checksum of a file by it."
     import pooch
+
     algorithm = known.partition(":")[0]
     return algorithm, f"{algorithm}:{pooch.file_hash(path, alg=algorithm)}"
 
 # %% ../../nbs/04_datasets/01_download.ipynb #41a6b1df
 class Part:
     "What has arrived of a file, and which state of the file it is from."
-    def __init__(self, path:Path # where the file will be
-                ):
+
+    def __init__(
+        self,
+        path: Path,  # where the file will be
+    ):
         self.path = path.with_name(f"{path.name}.part")
         self.note = path.with_name(f"{path.name}.part.tag")
 
-    def known(self) -> "tuple[int, str, int|None]": # bytes that are here, their tag, length of the whole
+    def known(
+        self,
+    ) -> "tuple[int, str, int|None]":  # bytes that are here, their tag, length of the whole
         "What the rest can be asked for with; (0, '', None) = all has to be asked for."
         try:
             start, note = self.path.stat().st_size, self.note.read_text(encoding="utf-8")
-        except (OSError, ValueError): return 0, "", None
+        except (OSError, ValueError):
+            return 0, "", None
         tag, _, total = note.partition("\n")
-        return (start, tag, int(total) if total.isdecimal() else None) if start and tag else (0, "", None)
+        return (
+            (start, tag, int(total) if total.isdecimal() else None)
+            if start and tag
+            else (0, "", None)
+        )
 
-    def mark(self, tag:str, total:int|None) -> None:
+    def mark(self, tag: str, total: int | None) -> None:
         "Note the state of the file that is about to arrive; an empty tag: it cannot be told from others."
-        if tag: self.note.write_text(tag if total is None else f"{tag}\n{total}", encoding="utf-8")
-        else: self.note.unlink(missing_ok=True)
+        if tag:
+            self.note.write_text(tag if total is None else f"{tag}\n{total}", encoding="utf-8")
+        else:
+            self.note.unlink(missing_ok=True)
 
     def forget(self) -> None:
         "Begin anew."
@@ -234,10 +335,14 @@ class Part:
 def _tag(answer):
     "The tag of an answer, empty where it has none that promises the same bytes."
     etag, date = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", "")
-    if etag and not etag.startswith("W/"): return etag
-    try: age = parsedate_to_datetime(answer.headers["Date"]) - parsedate_to_datetime(date)
-    except (KeyError, ValueError, TypeError): return ""
+    if etag and not etag.startswith("W/"):
+        return etag
+    try:
+        age = parsedate_to_datetime(answer.headers["Date"]) - parsedate_to_datetime(date)
+    except (KeyError, ValueError, TypeError):
+        return ""
     return date if age.total_seconds() >= 1 else ""
+
 
 def _has_changed(answer, tag):
     "True when the answer carries another tag of the same sort."
@@ -247,14 +352,19 @@ def _has_changed(answer, tag):
 # %% ../../nbs/04_datasets/01_download.ipynb #98cd6ce4
 class Dropped(Exception):
     "A download that broke off, or a server in trouble: worth another attempt."
-    def __init__(self, why:str, forget:bool=False, after:float=0.0):
+
+    def __init__(self, why: str, forget: bool = False, after: float = 0.0):
         super().__init__(why)
-        self.forget = forget # what has arrived is of no use
-        self.after = after # seconds that the server asks to wait
+        self.forget = forget  # what has arrived is of no use
+        self.after = after  # seconds that the server asks to wait
+
 
 class Watch:
     "Within it, a connection that is too slow or too late is cut, and `Dropped` says so."
-    def __init__(self, limits:Limits=USUAL, deadline:float=float("inf")): # deadline: in `time.monotonic()`
+
+    def __init__(
+        self, limits: Limits = USUAL, deadline: float = float("inf")
+    ):  # deadline: in `time.monotonic()`
         self.limits, self.deadline = limits, deadline
         self.arrived, self.why, self.connection = 0, "", None
         self._over = threading.Event()
@@ -273,16 +383,23 @@ class Watch:
     def _look(self):
         while not self.why:
             before = self.arrived
-            if self._over.wait(max(0, min(self.limits.window, self.deadline - time.monotonic()))): return
-            if time.monotonic() >= self.deadline: self.why = "it took too long"
-            elif self.arrived - before < self.limits.rate*self.limits.window: self.why = self._slow()
-        while not self._over.wait(0.05): self._cut() # again, should the answer have sent it to another address
+            if self._over.wait(max(0, min(self.limits.window, self.deadline - time.monotonic()))):
+                return
+            if time.monotonic() >= self.deadline:
+                self.why = "it took too long"
+            elif self.arrived - before < self.limits.rate * self.limits.window:
+                self.why = self._slow()
+        while not self._over.wait(0.05):
+            self._cut()  # again, should the answer have sent it to another address
 
-    def _slow(self): return f"the server sends less than {size_text(round(self.limits.rate))} a second"
+    def _slow(self):
+        return f"the server sends less than {size_text(round(self.limits.rate))} a second"
 
     def _cut(self):
-        try: socket.socket.shutdown(self.connection, socket.SHUT_RDWR)
-        except (OSError, TypeError): pass # it is closed already, or not yet open
+        try:
+            socket.socket.shutdown(self.connection, socket.SHUT_RDWR)
+        except (OSError, TypeError):
+            pass  # it is closed already, or not yet open
 
 # %% ../../nbs/04_datasets/01_download.ipynb #58c52ac4
 def _session(watch=None):
@@ -295,113 +412,179 @@ def _session(watch=None):
             super().init_poolmanager(*args, **options)
             _tell(self.poolmanager, watch)
 
-        def proxy_manager_for(self, *args, **options): return _tell(super().proxy_manager_for(*args, **options), watch)
+        def proxy_manager_for(self, *args, **options):
+            return _tell(super().proxy_manager_for(*args, **options), watch)
 
     session = requests.Session()
-    for scheme in ("http://", "https://"): session.mount(scheme, Adapter())
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, Adapter())
     return session
+
 
 def _tell(manager, watch):
     "Have `watch` told of each connection that a pool manager of urllib3 makes."
+
     def telling(pool):
         class Connection(pool.ConnectionCls):
             def connect(self):
                 super().connect()
-                if watch is not None: watch.connection = self.sock
+                if watch is not None:
+                    watch.connection = self.sock
+
         return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
-    manager.pool_classes_by_scheme = {k: telling(pool) for k, pool in manager.pool_classes_by_scheme.items()}
+
+    manager.pool_classes_by_scheme = {
+        k: telling(pool) for k, pool in manager.pool_classes_by_scheme.items()
+    }
     return manager
 
 # %% ../../nbs/04_datasets/01_download.ipynb #77ae6925
-_REFUSALS = {202: "the server wants to see a browser", 401: "the server asks for a login", 403: "the server refuses",
-             404: "the server has no such file", 410: "the file was taken off the server"}
+_REFUSALS = {
+    202: "the server wants to see a browser",
+    401: "the server asks for a login",
+    403: "the server refuses",
+    404: "the server has no such file",
+    410: "the file was taken off the server",
+}
 
-def open_url(url:str, # address
-             start:int=0, # bytes that are there already
-             tag:str="", # state of the file that they are from
-             timeout:float=30, # seconds without a byte
-             watch:Watch|None=None # cuts what is too slow
-            ): # -> requests.Response, its body not yet read
+
+def open_url(
+    url: str,  # address
+    start: int = 0,  # bytes that are there already
+    tag: str = "",  # state of the file that they are from
+    timeout: float = 30,  # seconds without a byte
+    watch: Watch | None = None,  # cuts what is too slow
+):  # -> requests.Response, its body not yet read
     "Ask for a file, or for the rest of it. Raises `Dropped` for what may pass, `GraphselError` for what will not."
     import requests
+
     headers = {"Accept-Encoding": "identity", "User-Agent": "graphsel (python-requests)"}
-    if start and tag: headers |= {"Range": f"bytes={start}-", "If-Range": tag}
-    try: answer = _follow(_session(watch), url, headers, timeout)
-    except GraphselError: raise
-    except (requests.RequestException, ValueError) as e: raise _no_answer(e) from e
-    try: _refuse_page(answer, "Range" in headers)
+    if start and tag:
+        headers |= {"Range": f"bytes={start}-", "If-Range": tag}
+    try:
+        answer = _follow(_session(watch), url, headers, timeout)
+    except GraphselError:
+        raise
+    except (requests.RequestException, ValueError) as e:
+        raise _no_answer(e) from e
+    try:
+        _refuse_page(answer, "Range" in headers)
     except (Dropped, GraphselError):
         answer.close()
         raise
     return answer
 
+
 def _follow(session, url, headers, timeout, hops=10):
     "The answer at the end of all redirects."
     for _ in range(hops):
-        answer = session.get(url, headers=headers, stream=True, timeout=timeout, allow_redirects=False)
+        answer = session.get(
+            url, headers=headers, stream=True, timeout=timeout, allow_redirects=False
+        )
         target = session.get_redirect_target(answer)
-        if target is None: return answer
+        if target is None:
+            return answer
         answer.close()
         last, url = url, urljoin(url, target)
         if urlsplit(last).scheme == "https" and urlsplit(url).scheme != "https":
-            raise GraphselError(f"the server sends to {url}, where no safe connection protects the file")
-    raise GraphselError(f"the server sends from one address to the next, {hops} times, and never to the file")
+            raise GraphselError(
+                f"the server sends to {url}, where no safe connection protects the file"
+            )
+    raise GraphselError(
+        f"the server sends from one address to the next, {hops} times, and never to the file"
+    )
 
 # %% ../../nbs/04_datasets/01_download.ipynb #3891fde5
 def _no_answer(e):
     "What to raise for an error of requests."
     import requests
+
     if isinstance(e, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(e):
-        return GraphselError("the server cannot prove that it is the one of this address (certificate)")
-    if isinstance(e, requests.ConnectionError): return Dropped("no connection to the server")
+        return GraphselError(
+            "the server cannot prove that it is the one of this address (certificate)"
+        )
+    if isinstance(e, requests.ConnectionError):
+        return Dropped("no connection to the server")
     if isinstance(e, ValueError) and not isinstance(e, requests.exceptions.InvalidHeader):
         return GraphselError(f"the address cannot be asked ({e})")
     return Dropped(f"no answer ({type(e).__name__})")
 
-_MESSAGES = ("text/html", "application/xhtml", "application/json", "application/problem", "image/", "audio/", "video/")
+
+_MESSAGES = (
+    "text/html",
+    "application/xhtml",
+    "application/json",
+    "application/problem",
+    "image/",
+    "audio/",
+    "video/",
+)
+
 
 def _refuse_page(answer, rest):
     "Raise for an answer that does not bring the file; `rest`: only the rest was asked for."
     status, kind = answer.status_code, answer.headers.get("Content-Type", "").lower()
     if status in (200, 206):
-        if not kind.startswith(_MESSAGES): return
+        if not kind.startswith(_MESSAGES):
+            return
         what = "a web page" if "html" in kind else f"something of type {kind}"
         raise GraphselError(f"{what} came ({_first_words(_peek(answer))}), not data")
-    if status == 416 and rest: raise Dropped("the server has no rest to send", forget=True)
+    if status == 416 and rest:
+        raise Dropped("the server has no rest to send", forget=True)
     if status >= 500 or status in (408, 425, 429):
         raise Dropped(f"the server answers HTTP {status}", after=_pause(answer))
-    raise GraphselError(f"{_REFUSALS.get(status, 'the server does not give the file')} (HTTP {status})")
+    raise GraphselError(
+        f"{_REFUSALS.get(status, 'the server does not give the file')} (HTTP {status})"
+    )
+
 
 def _peek(answer):
     "The first bytes of a body."
     import urllib3
-    try: return answer.raw.read(_HEAD, decode_content=True) or b""
-    except urllib3.exceptions.HTTPError: return b""
+
+    try:
+        return answer.raw.read(_HEAD, decode_content=True) or b""
+    except urllib3.exceptions.HTTPError:
+        return b""
+
 
 def _pause(answer):
     "Seconds that the server asks to wait."
     import urllib3
-    try: return urllib3.util.Retry().get_retry_after(answer.raw) or 0.0
-    except urllib3.exceptions.InvalidHeader: return 0.0
+
+    try:
+        return urllib3.util.Retry().get_retry_after(answer.raw) or 0.0
+    except urllib3.exceptions.InvalidHeader:
+        return 0.0
 
 # %% ../../nbs/04_datasets/01_download.ipynb #ac8ef703
 _RANGE = re.compile(r"\s*bytes (\d+)-(\d+)/(\d+|\*)\s*")
 
-def _encoding(answer): return answer.headers.get("Content-Encoding", "").strip().lower() or "identity"
 
-def place(answer, # an open answer
-          start:int=0, # bytes that are there already
-          tag:str="", # their tag
-          total:int|None=None # length of the file that they are from
-         ) -> "tuple[int, int|None]": # where the body belongs, length of the whole file
+def _encoding(answer):
+    return answer.headers.get("Content-Encoding", "").strip().lower() or "identity"
+
+
+def place(
+    answer,  # an open answer
+    start: int = 0,  # bytes that are there already
+    tag: str = "",  # their tag
+    total: int | None = None,  # length of the file that they are from
+) -> "tuple[int, int|None]":  # where the body belongs, length of the whole file
     "Where the body of an answer belongs. Raises `Dropped` when that is not where it was asked for."
-    if answer.status_code != 206: return 0, answer.raw.length_remaining
+    if answer.status_code != 206:
+        return 0, answer.raw.length_remaining
     said = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-    if said is None: raise Dropped("the server sent a part and does not say which", forget=True)
+    if said is None:
+        raise Dropped("the server sent a part and does not say which", forget=True)
     first, last = int(said[1]), int(said[2])
     whole = None if said[3] == "*" else int(said[3])
     fits = first == start <= last and (whole is None or last < whole)
-    if not fits or answer.raw.length_remaining not in (None, last - first + 1) or _encoding(answer) != "identity":
+    if (
+        not fits
+        or answer.raw.length_remaining not in (None, last - first + 1)
+        or _encoding(answer) != "identity"
+    ):
         raise Dropped("the server sent another part than was asked for", forget=True)
     if _has_changed(answer, tag) or None not in (whole, total) and whole != total:
         raise Dropped("the file on the server changed while it was fetched", forget=True)
@@ -411,36 +594,43 @@ def place(answer, # an open answer
 def _blocks(answer, watch, size=1 << 20) -> Iterator[bytes]:
     "The body in blocks of at least 1 MB, the last one aside; `watch` is told of each small piece."
     import urllib3
+
     held = bytearray()
     try:
         for piece in answer.raw.stream(1 << 14, decode_content=False):
-            if watch is not None: watch.arrived += len(piece)
+            if watch is not None:
+                watch.arrived += len(piece)
             held += piece
             if len(held) >= size:
                 yield bytes(held)
                 held.clear()
     except urllib3.exceptions.HTTPError:
-        if held: yield bytes(held) # what came before the connection broke counts
+        if held:
+            yield bytes(held)  # what came before the connection broke counts
         raise
-    if held: yield bytes(held)
+    if held:
+        yield bytes(held)
 
 # %% ../../nbs/04_datasets/01_download.ipynb #00c8baf6
-def receive(answer, # an open answer
-            part:Path, # what is there already; grows
-            start:int, # where the body belongs, in bytes; 0 = `part` is written anew
-            name:str, # of the file
-            most:int=USUAL.most, # bytes of the whole file
-            watch:Watch|None=None # is told what arrives
-           ) -> None:
+def receive(
+    answer,  # an open answer
+    part: Path,  # what is there already; grows
+    start: int,  # where the body belongs, in bytes; 0 = `part` is written anew
+    name: str,  # of the file
+    most: int = USUAL.most,  # bytes of the whole file
+    watch: Watch | None = None,  # is told what arrives
+) -> None:
     "Write the body of an answer. Raises `Dropped` when it breaks off, `GraphselError` when it is not data or too much."
     import urllib3
+
     length = answer.raw.length_remaining
     looked = start > 0 or _encoding(answer) != "identity"
     blocks = progress(_blocks(answer, watch), f"{name}, MB", -(-length >> 20) if length else None)
     with answer, open(part, "ab" if start else "wb") as f:
         try:
             for block in blocks:
-                if f.tell() + len(block) > most: raise _too_much(most)
+                if f.tell() + len(block) > most:
+                    raise _too_much(most)
                 f.write(block)
                 if not looked and len(block) >= _HEAD:
                     _look_at_beginning(f, name)
@@ -448,12 +638,16 @@ def receive(answer, # an open answer
         except urllib3.exceptions.HTTPError as e:
             raise Dropped(f"the connection broke after {size_text(f.tell())}") from e
 
-def _too_much(most): return GraphselError(f"over {size_text(most)} came, more than this file has")
+
+def _too_much(most):
+    return GraphselError(f"over {size_text(most)} came, more than this file has")
+
 
 def _look_at_beginning(f, name):
     "Refuse what does not begin as its name says."
     f.flush()
-    if wrong := what_is_wrong(f.name, name): raise GraphselError(f"what came cannot be used: {wrong}")
+    if wrong := what_is_wrong(f.name, name):
+        raise GraphselError(f"what came cannot be used: {wrong}")
 
 # %% ../../nbs/04_datasets/01_download.ipynb #0a8dedb8
 def _unwrap(path, name, most):
@@ -462,24 +656,31 @@ def _unwrap(path, name, most):
     try:
         with gzip.open(path) as f:
             head = f.read(2)
-            if Path(name).suffix.lower() == ".gz" and head != _BEGINNINGS[".gz"]: return # it is the file's own
-            with open(out, "wb") as o: _copy_unpacked(head, f, o, path.stat().st_size, most)
+            if Path(name).suffix.lower() == ".gz" and head != _BEGINNINGS[".gz"]:
+                return  # it is the file's own
+            with open(out, "wb") as o:
+                _copy_unpacked(head, f, o, path.stat().st_size, most)
         os.replace(out, path)
     except (EOFError, zlib.error, gzip.BadGzipFile) as e:
         raise GraphselError(f"what came is cut short or damaged ({e})") from e
-    finally: out.unlink(missing_ok=True)
+    finally:
+        out.unlink(missing_ok=True)
+
 
 def _copy_unpacked(block, source, target, packed, most):
     while block:
         target.write(block)
         unpacked = target.tell()
-        if _is_bomb(packed, unpacked): raise GraphselError(f"what came cannot be used: {_bomb_text(packed, unpacked)}")
-        if unpacked > most: raise _too_much(most)
+        if _is_bomb(packed, unpacked):
+            raise GraphselError(f"what came cannot be used: {_bomb_text(packed, unpacked)}")
+        if unpacked > most:
+            raise _too_much(most)
         block = source.read(1 << 20)
 
 # %% ../../nbs/04_datasets/01_download.ipynb #ff51039e
 class _Attempt:
     "What one attempt needs to know, and the attempt."
+
     def __init__(self, path, size, known, limits):
         self.path, self.size, self.known, self.limits = path, size, known, limits
         self.part, self.seen = Part(path), None
@@ -487,22 +688,40 @@ class _Attempt:
     def __call__(self, url, deadline):
         "Complete the part: how it is encoded, is its end certain. Raises `Dropped` when it is not complete."
         start, tag, total = self.part.known()
-        with Watch(self.limits, deadline) as watch, open_url(url, start, tag, watch=watch) as answer:
+        with (
+            Watch(self.limits, deadline) as watch,
+            open_url(url, start, tag, watch=watch) as answer,
+        ):
             start, total = place(answer, start, tag, total)
             encoding, ends = _encoding(answer), total is not None or answer.raw.chunked
             _check_announced(self, encoding, start, total)
-            if not start: self.part.forget()
-            self.part.mark("" if encoding != "identity" else _tag(answer) or (tag if start else ""), total)
+            if not start:
+                self.part.forget()
+            self.part.mark(
+                "" if encoding != "identity" else _tag(answer) or (tag if start else ""), total
+            )
             self._receive(answer, start, watch)
         arrived = self.part.path.stat().st_size
         if total is not None and arrived != total:
-            raise Dropped(f"{size_text(arrived)} came, {size_text(total)} were announced", forget=arrived > total)
-        ends = ends or encoding != "identity" or self.known is not None or self.path.suffix.lower() in _BEGINNINGS
-        if not ends: self._agree()
+            raise Dropped(
+                f"{size_text(arrived)} came, {size_text(total)} were announced",
+                forget=arrived > total,
+            )
+        ends = (
+            ends
+            or encoding != "identity"
+            or self.known is not None
+            or self.path.suffix.lower() in _BEGINNINGS
+        )
+        if not ends:
+            self._agree()
         return encoding, ends
 
     def _receive(self, answer, start, watch):
-        try: receive(answer, self.part.path, start, self.path.name, self.limits.largest(self.size), watch)
+        try:
+            receive(
+                answer, self.part.path, start, self.path.name, self.limits.largest(self.size), watch
+            )
         except GraphselError:
             self.part.forget()
             raise
@@ -512,50 +731,66 @@ class _Attempt:
         seen = self.seen
         self.seen = _hash_like("sha256:", self.part.path)[1]
         if self.seen != seen:
-            why = "the server does not say how long the file is, and no two attempts brought the same"
+            why = (
+                "the server does not say how long the file is, and no two attempts brought the same"
+            )
             raise Dropped(why, forget=True)
 
 # %% ../../nbs/04_datasets/01_download.ipynb #81080d57
 class _Changed(GraphselError):
     "Not the file that is known."
 
+
 def _check_announced(job, encoding, start, total):
     "Refuse an encoding, a size, or a lack of space that is known beforehand."
     if encoding not in ("identity", "gzip", "x-gzip"):
         raise GraphselError(f"it comes packed as {encoding}, which was not asked for")
-    if total is None: return
-    if encoding == "identity" and (wrong := _wrong_size(total, job.size, job.limits)): raise GraphselError(wrong)
+    if total is None:
+        return
+    if encoding == "identity" and (wrong := _wrong_size(total, job.size, job.limits)):
+        raise GraphselError(wrong)
     free = shutil.disk_usage(job.path.parent).free
     if total - start > free:
         where = f"{job.path.parent} has {size_text(free)} free"
-        raise GraphselError(f"{size_text(total - start)} are to come, and {where}; make room, or set GRAPHSEL_DATA")
+        raise GraphselError(
+            f"{size_text(total - start)} are to come, and {where}; make room, or set GRAPHSEL_DATA"
+        )
+
 
 def _check_arrived(job, encoding, ends):
     "Refuse what arrived if it is not the file."
     part = job.part.path
-    if encoding != "identity": _unwrap(part, job.path.name, job.limits.largest(job.size))
-    wrong = what_is_wrong(part, job.path.name, whole=True) or _wrong_size(part.stat().st_size, job.size, job.limits)
+    if encoding != "identity":
+        _unwrap(part, job.path.name, job.limits.largest(job.size))
+    wrong = what_is_wrong(part, job.path.name, whole=True) or _wrong_size(
+        part.stat().st_size, job.size, job.limits
+    )
     if not wrong and not ends and job.path.suffix.lower() in _TEXTS and not _ends_a_line(part):
         wrong = "it ends within a line, and the server does not say how long it is"
-    if wrong: raise GraphselError(f"what came cannot be used: {wrong}")
+    if wrong:
+        raise GraphselError(f"what came cannot be used: {wrong}")
     if job.known and (got := _hash_like(job.known, part)[1]) != job.known:
         raise _Changed(f"its checksum should be {job.known}, and is {got}")
+
 
 def _ends_a_line(path):
     with open(path, "rb") as f:
         f.seek(-1, os.SEEK_END)
-        return f.read() in b"\r\n\0" # the zero: of UTF-16
+        return f.read() in b"\r\n\0"  # the zero: of UTF-16
 
 # %% ../../nbs/04_datasets/01_download.ipynb #b4ce5726
 class Resume:
     "A downloader: it goes on where the last attempt stopped, and refuses what is not the file."
-    def __init__(self, path:Path, # where the file will be; parts are collected beside it
-                 attempts:int=4, # in one call
-                 wait:float=1.0, # seconds before the second attempt, doubled each time
-                 size:int|None=None, # bytes, about; None = not stated
-                 known:str|None=None, # its checksum
-                 limits:Limits=USUAL # when it is given up
-                ):
+
+    def __init__(
+        self,
+        path: Path,  # where the file will be; parts are collected beside it
+        attempts: int = 4,  # in one call
+        wait: float = 1.0,  # seconds before the second attempt, doubled each time
+        size: int | None = None,  # bytes, about; None = not stated
+        known: str | None = None,  # its checksum
+        limits: Limits = USUAL,  # when it is given up
+    ):
         self.path, self.attempts, self.wait = path, attempts, wait
         self.size, self.known, self.limits = size, known, limits
 
@@ -564,51 +799,68 @@ class Resume:
         job = _Attempt(self.path, self.size, self.known, self.limits)
         deadline = time.monotonic() + self.limits.seconds(self.size)
         for k in range(1, self.attempts + 1):
-            try: return _finish(job, url, Path(output_file), *job(url, deadline))
-            except Dropped as e: why = e
-            if why.forget: job.part.forget()
+            try:
+                return _finish(job, url, Path(output_file), *job(url, deadline))
+            except Dropped as e:
+                why = e
+            if why.forget:
+                job.part.forget()
             log.info("%s: %s; attempt %d of %d", url, why, k, self.attempts)
-            if k == self.attempts: break
-            pause = max(self.wait*2**(k - 1), why.after)
-            if why.after > self.limits.pause: raise _given_up(job, f"{why}, and asks to wait for {why.after:.0f} s")
-            if time.monotonic() + pause > deadline: raise _given_up(job, f"{why}, and the time is up")
+            if k == self.attempts:
+                break
+            pause = max(self.wait * 2 ** (k - 1), why.after)
+            if why.after > self.limits.pause:
+                raise _given_up(job, f"{why}, and asks to wait for {why.after:.0f} s")
+            if time.monotonic() + pause > deadline:
+                raise _given_up(job, f"{why}, and the time is up")
             time.sleep(pause)
         raise _given_up(job, f"{why}, in {self.attempts} attempts")
+
 
 def _given_up(job, why):
     start, tag, _ = job.part.known()
     kept = f"; {size_text(start)} are kept, and the next call goes on from there" if tag else ""
     return GraphselError(f"{why}{kept}")
 
+
 def _finish(job, url, output_file, encoding, ends):
     "Check what arrived, write down what it is, and give it its name."
-    try: _check_arrived(job, encoding, ends)
+    try:
+        _check_arrived(job, encoding, ends)
     except GraphselError:
         job.part.forget()
         raise
-    if output_file == job.path: _remember(job.path, url, job.part.path)
+    if output_file == job.path:
+        _remember(job.path, url, job.part.path)
     os.replace(job.part.path, output_file)
     job.part.forget()
 
 # %% ../../nbs/04_datasets/01_download.ipynb #9250936a
-def download(remote:Remote, # what
-             folder:str|Path, # where to
-             update:bool=False, # take what the server has now
-             wait:float=1.0, # seconds before the second attempt
-             limits:Limits=USUAL # when it is given up
-            ) -> Path: # the file
+def download(
+    remote: Remote,  # what
+    folder: str | Path,  # where to
+    update: bool = False,  # take what the server has now
+    wait: float = 1.0,  # seconds before the second attempt
+    limits: Limits = USUAL,  # when it is given up
+) -> Path:  # the file
     "Fetch a file, checked; one that is there stays, unless `update`. Raises `GraphselError` when it cannot be had."
     from filelock import FileLock
-    path = Path(folder)/remote.file
+
+    path = Path(folder) / remote.file
     known = remote.checksum or (None if update else known_checksum(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
-            here = path.is_file() and not update # another process may have been faster
-            if not here: Resume(path, wait=wait, size=remote.size, known=known, limits=limits)(remote.url, path)
+            here = path.is_file() and not update  # another process may have been faster
+            if not here:
+                Resume(path, wait=wait, size=remote.size, known=known, limits=limits)(
+                    remote.url, path
+                )
     except _Changed as e:
         new = "" if remote.checksum else "; if you want the new file, use update=True"
-        raise GraphselError(f"{remote.url} is not the file that is known: {e}{new}; nothing was kept") from e
+        raise GraphselError(
+            f"{remote.url} is not the file that is known: {e}{new}; nothing was kept"
+        ) from e
     except GraphselError as e:
         by_hand = f"call again, or open {remote.url} in a browser and save it as {path}"
         raise GraphselError(f"cannot fetch {remote.url}: {e}; {by_hand}") from e
@@ -618,23 +870,36 @@ def download(remote:Remote, # what
     return check_file(path, remote) if here else path
 
 # %% ../../nbs/04_datasets/01_download.ipynb #4b8f35ea
-def unpack(archive:Path, # a .zip
-           remote:Remote, # says which member is wanted
-           folder:Path # the member goes below it
-          ) -> Path:
+def unpack(
+    archive: Path,  # a .zip
+    remote: Remote,  # says which member is wanted
+    folder: Path,  # the member goes below it
+) -> Path:
     "The wanted member of an archive, whole or not at all. Raises `GraphselError` when it is not in there."
     member, again = str(remote.member), "delete it and fetch it again"
-    target = Path(folder)/member
+    target = Path(folder) / member
     try:
         with zipfile.ZipFile(archive) as z:
             info = z.getinfo(member)
             if _is_bomb(info.compress_size, info.file_size):
-                raise GraphselError(f"{archive}: {member}: {_bomb_text(info.compress_size, info.file_size)}; {again}")
+                raise GraphselError(
+                    f"{archive}: {member}: {_bomb_text(info.compress_size, info.file_size)}; {again}"
+                )
             with z.open(info) as inside, atomic_path(target) as t:
-                with open(t, "wb") as out: shutil.copyfileobj(inside, out, 1 << 20)
-                if wrong := what_is_wrong(t, target.name): raise GraphselError(f"{archive}: {member}: {wrong}; {again}")
-    except KeyError as e: raise GraphselError(f"{archive} does not hold {remote.member}; {again}") from e
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as e: # RuntimeError: a password, an unknown method
-        raise GraphselError(f"{archive} is damaged or cannot be unpacked here ({e}); {again}") from e
+                with open(t, "wb") as out:
+                    shutil.copyfileobj(inside, out, 1 << 20)
+                if wrong := what_is_wrong(t, target.name):
+                    raise GraphselError(f"{archive}: {member}: {wrong}; {again}")
+    except KeyError as e:
+        raise GraphselError(f"{archive} does not hold {remote.member}; {again}") from e
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        RuntimeError,
+    ) as e:  # RuntimeError: a password, an unknown method
+        raise GraphselError(
+            f"{archive} is damaged or cannot be unpacked here ({e}); {again}"
+        ) from e
     _remember(target, remote.url)
     return target

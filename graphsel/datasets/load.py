@@ -25,128 +25,215 @@ if TYPE_CHECKING:
     from graphsel.graphs.graph import Graphs
 
 # %% ../../nbs/04_datasets/04_load.ipynb #0ca4afc3
-def fetch(name:str|Dataset, # a name of the registry, or a data set of your own
-          *, folder:str|Path|None=None, # where to look and keep; None = the usual places
-          offline:bool=False, # never use the network
-          update:bool=False # fetch again, and take what the server has now
-         ) -> list[Path]: # one path per file
+def fetch(
+    name: str | Dataset,  # a name of the registry, or a data set of your own
+    *,
+    folder: str | Path | None = None,  # where to look and keep; None = the usual places
+    offline: bool = False,  # never use the network
+    update: bool = False,  # fetch again, and take what the server has now
+) -> list[Path]:  # one path per file
     "The files of a data set, downloaded where need be. Raises `GraphselError` when they cannot be had, or changed."
     dataset, folders = find_dataset(name), data_folders(folder)
     found = {r: None if update else find_file(r, folders) for r in dataset.files}
     missing = [r for r, path in found.items() if path is None]
-    if offline and missing: raise GraphselError(_not_here(dataset, missing, folders))
-    if missing: log.info("%s: fetching %s from %s; license %s, please cite doi %s", dataset.name, size_text(dataset.size), missing[0].url, dataset.license, dataset.doi)
+    if offline and missing:
+        raise GraphselError(_not_here(dataset, missing, folders))
+    if missing:
+        log.info(
+            "%s: fetching %s from %s; license %s, please cite doi %s",
+            dataset.name,
+            size_text(dataset.size),
+            missing[0].url,
+            dataset.license,
+            dataset.doi,
+        )
     return [_ready(r, path, folders, update) for r, path in found.items()]
 
 # %% ../../nbs/04_datasets/04_load.ipynb #dd2a90ad
 def _not_here(dataset, missing, folders):
     "What is missing, where it was looked for, and how to get it here."
-    return (f"data set '{dataset.name}' is not on this machine: {name_some((r.wanted for r in missing), width=200)} not in {' or '.join(map(str, folders))}; "
-            f"use offline=False, or fetch {name_some((r.url for r in missing), width=200)} elsewhere and put it there as {name_some((r.file for r in missing), width=200)}")
+    return (
+        f"data set '{dataset.name}' is not on this machine: {name_some((r.wanted for r in missing), width=200)} not in {' or '.join(map(str, folders))}; "
+        f"use offline=False, or fetch {name_some((r.url for r in missing), width=200)} elsewhere and put it there as {name_some((r.file for r in missing), width=200)}"
+    )
+
 
 def _ready(remote, path, folders, update):
     "The wanted file: checked or fetched, and out of its archive."
-    path = download(remote, _writable(folders), update) if path is None else check_file(path, remote)
+    path = (
+        download(remote, _writable(folders), update) if path is None else check_file(path, remote)
+    )
     inside = remote.member and path.name != Path(remote.member).name
-    return unpack(path, remote, path.parent if os.access(path.parent, os.W_OK) else _writable(folders)) if inside else path
+    return (
+        unpack(path, remote, path.parent if os.access(path.parent, os.W_OK) else _writable(folders))
+        if inside
+        else path
+    )
 
 # %% ../../nbs/04_datasets/04_load.ipynb #ef06650a
-def read_pseudobulk(path:str|Path # .h5ad of Replogle et al. 2022, `…_bulk_01.h5ad`
-                   ) -> "ad.AnnData": # the screen; in the normalized files, in standard deviations of control cells
+def read_pseudobulk(
+    path: str | Path,  # .h5ad of Replogle et al. 2022, `…_bulk_01.h5ad`
+) -> "ad.AnnData":  # the screen; in the normalized files, in standard deviations of control cells
     "A screen from a pseudobulk. Raises `GraphselError` when its rows are not named as published, or none is a control."
-    import anndata as ad, pandas as pd
+    import anndata as ad
+    import pandas as pd
     from graphsel.screens.screen import make_screen
+
     name = Path(path).name
-    with reading(path, "h5ad", "is the file complete?"): bulk = ad.read_h5ad(path)
+    with reading(path, "h5ad", "is the file complete?"):
+        bulk = ad.read_h5ad(path)
     target, cells = _bulk_targets(bulk, name)
     X = bulk.X.toarray() if sp.issparse(bulk.X) else bulk.X
     finite = np.isfinite(X).all(axis=0)
-    if not finite.all(): log.warning("%s: %d of %d genes hold infinite or missing values and are left out, e.g. %s", name, (~finite).sum(), len(finite), bulk.var_names[~finite][0])
+    if not finite.all():
+        log.warning(
+            "%s: %d of %d genes hold infinite or missing values and are left out, e.g. %s",
+            name,
+            (~finite).sum(),
+            len(finite),
+            bulk.var_names[~finite][0],
+        )
     columns = _symbols(bulk.var)[finite]
     names, of = np.unique(target, return_inverse=True)
     total = np.bincount(of, cells)
     sums = sp.csr_matrix((cells, (of, np.arange(len(of))))) @ X[:, finite].astype(np.float64)
-    mean = pd.DataFrame(sums/total[:, None], index=names, columns=columns)
+    mean = pd.DataFrame(sums / total[:, None], index=names, columns=columns)
     control, rest = mean.loc[_CONTROL], names != _CONTROL
     return make_screen(mean[rest] - control, total[rest], control, name)
 
+
 _CONTROL = "non-targeting"
+
 
 def _symbols(var):
     "The column `gene_name` where it names one gene only, else the index."
-    if "gene_name" not in var: return var.index.to_numpy(str)
+    if "gene_name" not in var:
+        return var.index.to_numpy(str)
     symbols = var["gene_name"].astype(str)
-    return np.where(symbols.duplicated(keep=False) | symbols.isin(var.index) & (symbols != var.index), var.index, symbols).astype(str)
+    return np.where(
+        symbols.duplicated(keep=False) | symbols.isin(var.index) & (symbols != var.index),
+        var.index,
+        symbols,
+    ).astype(str)
+
 
 def _bulk_targets(bulk, name):
     "The perturbed gene of each row, and its cells (1 where unknown)."
     import pandas as pd
+
     parts = [n.split("_") for n in bulk.obs_names]
     odd = next((n for n, p in zip(bulk.obs_names, parts) if len(p) < 4), None)
-    if odd is not None: raise GraphselError(f"{name}: the row '{odd}' is not called like 10005_ZBTB4_P1_ENSG00000174282; is this a pseudobulk of Replogle et al.?")
+    if odd is not None:
+        raise GraphselError(
+            f"{name}: the row '{odd}' is not called like 10005_ZBTB4_P1_ENSG00000174282; is this a pseudobulk of Replogle et al.?"
+        )
     target = np.array([p[1] for p in parts])
-    if _CONTROL not in target: raise GraphselError(f"{name}: no row of '{_CONTROL}' guides, so there is no control; is the file complete?")
-    cells = pd.to_numeric(bulk.obs.get("num_cells_filtered", pd.Series(1.0, bulk.obs_names)), errors="coerce").to_numpy(float)
+    if _CONTROL not in target:
+        raise GraphselError(
+            f"{name}: no row of '{_CONTROL}' guides, so there is no control; is the file complete?"
+        )
+    cells = pd.to_numeric(
+        bulk.obs.get("num_cells_filtered", pd.Series(1.0, bulk.obs_names)), errors="coerce"
+    ).to_numpy(float)
     return target, np.where(cells > 0, cells, 1.0)
 
 # %% ../../nbs/04_datasets/04_load.ipynb #4b38dfed
 def _cells(paths, layer=None, **options):
     from graphsel.screens.cells import open_cells
     from graphsel.screens.from_cells import screen_from_cells
+
     with open_cells(paths[0], layer=layer) as adata:
         adata.var_names = _symbols(adata.var)
         return screen_from_cells(adata, source="/".join(paths[0].parts[-2:]), **options)
 
+
 def _annotations(paths, **options):
     from graphsel.graphs.readers.annotations import read_gaf
+
     return read_gaf(paths[0], obo=paths[1], **options)
+
 
 def _links(paths, **options):
     from graphsel.graphs.readers.string import read_string
+
     return read_string(paths[0], info=paths[1], **options)
+
 
 def _gene_sets(paths, **options):
     from graphsel.graphs.readers.annotations import read_gene_sets
+
     return read_gene_sets(paths[0], **options)
 
 # %% ../../nbs/04_datasets/04_load.ipynb #65ab277d
 def _names(paths):
     from graphsel.genes.symbols import read_aliases
+
     return read_aliases(paths[0])
+
 
 def _aliases(paths):
     from graphsel.graphs.readers.string import read_string_aliases
+
     return read_string_aliases(*paths)
+
 
 def _edges(paths, **options):
     from graphsel.graphs.readers.read import read_graph
+
     return read_graph(paths[0], **options)
 
-READERS = {"simulated screen": lambda paths, **options: simulated_screen(**options).screen, "simulated graph": lambda paths, **options: simulated_screen(**options).graph,
-           "cells": _cells, "pseudobulk": lambda paths, **options: read_pseudobulk(paths[0], **options),
-           "annotations": _annotations, "links": _links, "gene sets": _gene_sets, "edges": _edges, "names": _names, "aliases": _aliases}
+
+READERS = {
+    "simulated screen": lambda paths, **options: simulated_screen(**options).screen,
+    "simulated graph": lambda paths, **options: simulated_screen(**options).graph,
+    "cells": _cells,
+    "pseudobulk": lambda paths, **options: read_pseudobulk(paths[0], **options),
+    "annotations": _annotations,
+    "links": _links,
+    "gene sets": _gene_sets,
+    "edges": _edges,
+    "names": _names,
+    "aliases": _aliases,
+}
 
 # %% ../../nbs/04_datasets/04_load.ipynb #eaa4d5a0
-def load_screen(name:str|Dataset, # "simulated", "norman", …
-                *, folder:str|Path|None=None, offline:bool=False, update:bool=False, # see `fetch`
-                **options # of the reader: perturbation_key, control, …; for "simulated", of `simulated_screen`
-               ) -> "ad.AnnData": # the screen
+def load_screen(
+    name: str | Dataset,  # "simulated", "norman", …
+    *,
+    folder: str | Path | None = None,
+    offline: bool = False,
+    update: bool = False,  # see `fetch`
+    **options,  # of the reader: perturbation_key, control, …; for "simulated", of `simulated_screen`
+) -> "ad.AnnData":  # the screen
     "A public screen by name. Raises `GraphselError` when it cannot be had or read."
     return _load(name, "screen", folder, offline, update, options)
 
-def load_graph(name:str|Dataset, # "simulated", "string-human", "go-human", …
-               *, folder:str|Path|None=None, offline:bool=False, update:bool=False, # see `fetch`
-               **options # of the reader
-              ) -> "Graphs": # a graph
+
+def load_graph(
+    name: str | Dataset,  # "simulated", "string-human", "go-human", …
+    *,
+    folder: str | Path | None = None,
+    offline: bool = False,
+    update: bool = False,  # see `fetch`
+    **options,  # of the reader
+) -> "Graphs":  # a graph
     "A public graph by name. Raises `GraphselError` when it cannot be had or read."
     return _load(name, "graph", folder, offline, update, options)
 
-def load_names(name:str|Dataset="hgnc", # "hgnc", "string-names"
-               *, folder:str|Path|None=None, offline:bool=False, update:bool=False # see `fetch`
-              ) -> "AliasTable": # for `resolve`
+
+def load_names(
+    name: str | Dataset = "hgnc",  # "hgnc", "string-names"
+    *,
+    folder: str | Path | None = None,
+    offline: bool = False,
+    update: bool = False,  # see `fetch`
+) -> "AliasTable":  # for `resolve`
     "A table of gene names and aliases. Raises `GraphselError` when it cannot be had or read."
     return _load(name, "names", folder, offline, update, {})
 
+
 def _load(name, kind, folder, offline, update, options):
     dataset = find_dataset(name, kind)
-    return READERS[dataset.reader](fetch(dataset, folder=folder, offline=offline, update=update), **options)
+    return READERS[dataset.reader](
+        fetch(dataset, folder=folder, offline=offline, update=update), **options
+    )

@@ -22,112 +22,288 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Dataset:
     "A public screen or graph: what it is, where it is, what it asks for in return."
-    name: str # what it is called here
-    kind: str # "screen", "graph" or "names"
-    about: str # one line
-    files: tuple[Remote, ...] # empty: made on the spot
-    doi: str # the publication to cite
-    license: str # of the files
-    reader: str # how it is read: a key of READERS
+
+    name: str  # what it is called here
+    kind: str  # "screen", "graph" or "names"
+    about: str  # one line
+    files: tuple[Remote, ...]  # empty: made on the spot
+    doi: str  # the publication to cite
+    license: str  # of the files
+    reader: str  # how it is read: a key of READERS
 
     @property
-    def size(self) -> int|None: # bytes
+    def size(self) -> int | None:  # bytes
         "About how much is downloaded; None when no size is stated."
         sizes = [r.size for r in self.files]
         return None if None in sizes else sum(s or 0 for s in sizes)
 
 # %% ../../nbs/04_datasets/02_registry.ipynb #ace07c87
-_DATAVERSE, _FIGSHARE = "https://dataverse.harvard.edu/api/access/datafile", "https://ndownloader.figshare.com/files"
+_DATAVERSE, _FIGSHARE = (
+    "https://dataverse.harvard.edu/api/access/datafile",
+    "https://ndownloader.figshare.com/files",
+)
+
 
 def _gears(name, about, file_id, doi, size=None, md5=None, folder=None):
     "A screen in the archive of GEARS (Roohani et al. 2023, doi 10.1038/s41587-023-01905-6; files: doi 10.7910/DVN/Q2ZV3E)."
     folder = folder or name
-    remote = Remote(f"{_DATAVERSE}/{file_id}", f"{folder}.zip", size, f"md5:{md5}" if md5 else None, f"{folder}/perturb_processed.h5ad")
+    remote = Remote(
+        f"{_DATAVERSE}/{file_id}",
+        f"{folder}.zip",
+        size,
+        f"md5:{md5}" if md5 else None,
+        f"{folder}/perturb_processed.h5ad",
+    )
     return Dataset(name, "screen", about, (remote,), doi, "CC0 1.0", "cells")
+
 
 def _bulk(name, about, file_id, file, size, md5):
     "A pseudobulk of Replogle et al. 2022 (files: doi 10.25452/figshare.plus.20029387)."
-    return Dataset(name, "screen", about, (Remote(f"{_FIGSHARE}/{file_id}", file, size, f"md5:{md5}"),), "10.1016/j.cell.2022.05.013", "CC BY 4.0", "pseudobulk")
+    return Dataset(
+        name,
+        "screen",
+        about,
+        (Remote(f"{_FIGSHARE}/{file_id}", file, size, f"md5:{md5}"),),
+        "10.1016/j.cell.2022.05.013",
+        "CC BY 4.0",
+        "pseudobulk",
+    )
 
 # %% ../../nbs/04_datasets/02_registry.ipynb #51de8b1c
 _REPLOGLE = "10.1016/j.cell.2022.05.013"
 SCREENS = (
-    Dataset("simulated", "screen", "300 knock-downs, 400 genes; pathways, network and noise are made up", (), "", "Apache-2.0", "simulated screen"),
-    _gears("adamson", "Adamson 2016, K562, CRISPRi: the unfolded protein response", 6154417, "10.1016/j.cell.2016.11.048", 140_744_228, "0bde631bae60ee8c105991ff0e0d4a20"),
-    _gears("dixit", "Dixit 2016, the first Perturb-seq: transcription factors", 6154416, "10.1016/j.cell.2016.11.038"),
-    _gears("norman", "Norman 2019, K562, CRISPRa: single genes and pairs", 6154020, "10.1126/science.aax4438", 168_758_985, "cdc41d6050e619c37fd9dd44d440e2b4"),
-    _gears("replogle-k562", "Replogle 2022, K562, CRISPRi: essential genes, cells (filtered by GEARS)", 7458695, _REPLOGLE, 1_000_000_000,
-           "84eed779531de88f83d3eb16a773a261", "replogle_k562_essential"),
-    _gears("replogle-rpe1", "Replogle 2022, RPE1, CRISPRi: essential genes, cells (filtered by GEARS)", 7458694, _REPLOGLE, 665_914_266,
-           "169370a8da6093470f122172ab30f7c5", "replogle_rpe1_essential"),
-    _bulk("replogle-k562-bulk", "Replogle 2022, K562, CRISPRi: essential genes, pseudobulk", 35780870, "K562_essential_normalized_bulk_01.h5ad", 79_766_954, "30496767641cd2e660ee6ecb5baee132"),
-    _bulk("replogle-rpe1-bulk", "Replogle 2022, RPE1, CRISPRi: essential genes, pseudobulk", 35775512, "rpe1_normalized_bulk_01.h5ad", 95_350_546, "6f1e7d6a09e2f869759e3c4526b7f171"),
-    _bulk("replogle-k562-genome", "Replogle 2022, K562, CRISPRi: every expressed gene, pseudobulk", 35773217, "K562_gwps_normalized_bulk_01.h5ad", 374_600_000, "a3dfaa94ea8724217f5ecb1e14a5f0c8"),
+    Dataset(
+        "simulated",
+        "screen",
+        "300 knock-downs, 400 genes; pathways, network and noise are made up",
+        (),
+        "",
+        "Apache-2.0",
+        "simulated screen",
+    ),
+    _gears(
+        "adamson",
+        "Adamson 2016, K562, CRISPRi: the unfolded protein response",
+        6154417,
+        "10.1016/j.cell.2016.11.048",
+        140_744_228,
+        "0bde631bae60ee8c105991ff0e0d4a20",
+    ),
+    _gears(
+        "dixit",
+        "Dixit 2016, the first Perturb-seq: transcription factors",
+        6154416,
+        "10.1016/j.cell.2016.11.038",
+    ),
+    _gears(
+        "norman",
+        "Norman 2019, K562, CRISPRa: single genes and pairs",
+        6154020,
+        "10.1126/science.aax4438",
+        168_758_985,
+        "cdc41d6050e619c37fd9dd44d440e2b4",
+    ),
+    _gears(
+        "replogle-k562",
+        "Replogle 2022, K562, CRISPRi: essential genes, cells (filtered by GEARS)",
+        7458695,
+        _REPLOGLE,
+        1_000_000_000,
+        "84eed779531de88f83d3eb16a773a261",
+        "replogle_k562_essential",
+    ),
+    _gears(
+        "replogle-rpe1",
+        "Replogle 2022, RPE1, CRISPRi: essential genes, cells (filtered by GEARS)",
+        7458694,
+        _REPLOGLE,
+        665_914_266,
+        "169370a8da6093470f122172ab30f7c5",
+        "replogle_rpe1_essential",
+    ),
+    _bulk(
+        "replogle-k562-bulk",
+        "Replogle 2022, K562, CRISPRi: essential genes, pseudobulk",
+        35780870,
+        "K562_essential_normalized_bulk_01.h5ad",
+        79_766_954,
+        "30496767641cd2e660ee6ecb5baee132",
+    ),
+    _bulk(
+        "replogle-rpe1-bulk",
+        "Replogle 2022, RPE1, CRISPRi: essential genes, pseudobulk",
+        35775512,
+        "rpe1_normalized_bulk_01.h5ad",
+        95_350_546,
+        "6f1e7d6a09e2f869759e3c4526b7f171",
+    ),
+    _bulk(
+        "replogle-k562-genome",
+        "Replogle 2022, K562, CRISPRi: every expressed gene, pseudobulk",
+        35773217,
+        "K562_gwps_normalized_bulk_01.h5ad",
+        374_600_000,
+        "a3dfaa94ea8724217f5ecb1e14a5f0c8",
+    ),
 )
 
 # %% ../../nbs/04_datasets/02_registry.ipynb #12262729
 _STRING = "https://stringdb-downloads.org/download/protein.{0}.v12.0/9606.protein.{0}.v12.0.txt.gz"
 
-def _string(part, size): return Remote(_STRING.format(part), f"9606.protein.{part}.v12.0.txt.gz", size)
+
+def _string(part, size):
+    return Remote(_STRING.format(part), f"9606.protein.{part}.v12.0.txt.gz", size)
+
 
 GRAPHS = (
-    Dataset("simulated", "graph", "edges and gene sets about the simulated screen, with gaps and errors", (), "", "Apache-2.0", "simulated graph"),
-    Dataset("go-human", "graph", "Gene Ontology: annotations of human genes and the ontology itself",
-            (Remote("https://current.geneontology.org/annotations/goa_human.gaf.gz", "goa_human.gaf.gz", 15_000_000),
-             Remote("https://current.geneontology.org/ontology/go-basic.obo", "go-basic.obo", 32_000_000)), "10.1093/genetics/iyad031", "CC BY 4.0", "annotations"),
-    Dataset("string-human", "graph", "STRING 12.0: functional associations of human proteins",
-            (_string("links", 83_200_000), _string("info", 1_900_000)), "10.1093/nar/gkac1000", "CC BY 4.0", "links"),
-    Dataset("reactome-human", "graph", "Reactome: members of human pathways",
-            (Remote("https://reactome.org/download/current/ReactomePathways.gmt.zip", "ReactomePathways.gmt.zip", 300_000, None, "ReactomePathways.gmt"),),
-            "10.1093/nar/gkad1025", "CC0 1.0", "gene sets"),
-    Dataset("hgnc", "names", "HGNC: approved symbols of human genes, their aliases, former symbols and Ensembl ids",
-            (Remote("https://storage.googleapis.com/public-download-files/hgnc/tsv/tsv/hgnc_complete_set.txt", "hgnc_complete_set.txt", 17_000_000),),
-            "10.1093/nar/gkac888", "CC0 1.0", "names"),
-    Dataset("string-names", "names", "STRING 12.0: other names of human proteins, from many databases",
-            (_string("aliases", 20_000_000), _string("info", 1_900_000)), "10.1093/nar/gkac1000", "CC BY 4.0", "aliases"),
+    Dataset(
+        "simulated",
+        "graph",
+        "edges and gene sets about the simulated screen, with gaps and errors",
+        (),
+        "",
+        "Apache-2.0",
+        "simulated graph",
+    ),
+    Dataset(
+        "go-human",
+        "graph",
+        "Gene Ontology: annotations of human genes and the ontology itself",
+        (
+            Remote(
+                "https://current.geneontology.org/annotations/goa_human.gaf.gz",
+                "goa_human.gaf.gz",
+                15_000_000,
+            ),
+            Remote(
+                "https://current.geneontology.org/ontology/go-basic.obo", "go-basic.obo", 32_000_000
+            ),
+        ),
+        "10.1093/genetics/iyad031",
+        "CC BY 4.0",
+        "annotations",
+    ),
+    Dataset(
+        "string-human",
+        "graph",
+        "STRING 12.0: functional associations of human proteins",
+        (_string("links", 83_200_000), _string("info", 1_900_000)),
+        "10.1093/nar/gkac1000",
+        "CC BY 4.0",
+        "links",
+    ),
+    Dataset(
+        "reactome-human",
+        "graph",
+        "Reactome: members of human pathways",
+        (
+            Remote(
+                "https://reactome.org/download/current/ReactomePathways.gmt.zip",
+                "ReactomePathways.gmt.zip",
+                300_000,
+                None,
+                "ReactomePathways.gmt",
+            ),
+        ),
+        "10.1093/nar/gkad1025",
+        "CC0 1.0",
+        "gene sets",
+    ),
+    Dataset(
+        "hgnc",
+        "names",
+        "HGNC: approved symbols of human genes, their aliases, former symbols and Ensembl ids",
+        (
+            Remote(
+                "https://storage.googleapis.com/public-download-files/hgnc/tsv/tsv/hgnc_complete_set.txt",
+                "hgnc_complete_set.txt",
+                17_000_000,
+            ),
+        ),
+        "10.1093/nar/gkac888",
+        "CC0 1.0",
+        "names",
+    ),
+    Dataset(
+        "string-names",
+        "names",
+        "STRING 12.0: other names of human proteins, from many databases",
+        (_string("aliases", 20_000_000), _string("info", 1_900_000)),
+        "10.1093/nar/gkac1000",
+        "CC BY 4.0",
+        "aliases",
+    ),
 )
 
 # %% ../../nbs/04_datasets/02_registry.ipynb #d7025189
-def find_dataset(name:"str|Dataset", # a name of the registry, or a data set of your own
-                 kind:str|None=None # "screen", "graph" or "names"; None = any
-                ) -> Dataset:
+def find_dataset(
+    name: "str|Dataset",  # a name of the registry, or a data set of your own
+    kind: str | None = None,  # "screen", "graph" or "names"; None = any
+) -> Dataset:
     "The data set of that name. Raises `GraphselError` when there is none."
-    if isinstance(name, Dataset): return name
+    if isinstance(name, Dataset):
+        return name
     known = {d.name: d for d in (*GRAPHS, *SCREENS) if kind in (None, d.kind)}
-    if name not in known: raise unknown_name(f"{kind or 'data set'}", name, known)
+    if name not in known:
+        raise unknown_name(f"{kind or 'data set'}", name, known)
     return known[name]
 
 # %% ../../nbs/04_datasets/02_registry.ipynb #fc20943b
-def data_folders(folder:str|Path|None=None # look here only; None = the usual places
-                ) -> list[Path]:
+def data_folders(
+    folder: str | Path | None = None,  # look here only; None = the usual places
+) -> list[Path]:
     "The folders where data files are looked for, in order: `GRAPHSEL_DATA` if it is set, then the cache of this user."
-    if folder is not None: return [Path(folder)]
+    if folder is not None:
+        return [Path(folder)]
     import pooch
+
     given = os.environ.get("GRAPHSEL_DATA")
     return [*([Path(given)] if given else []), Path(pooch.os_cache("graphsel"))]
 
 # %% ../../nbs/04_datasets/02_registry.ipynb #1bce3cc7
-def find_file(remote:Remote, # what is looked for
-              folders:Sequence[Path] # where
-             ) -> Path|None: # None = it is not on this machine
+def find_file(
+    remote: Remote,  # what is looked for
+    folders: Sequence[Path],  # where
+) -> Path | None:  # None = it is not on this machine
     "The wanted file, else the archive that holds it."
-    return next((p for name in (remote.wanted, remote.file) for f in folders if (p := f/name).is_file()), None)
+    return next(
+        (p for name in (remote.wanted, remote.file) for f in folders if (p := f / name).is_file()),
+        None,
+    )
+
 
 def _writable(folders):
     "The first folder that can be written to, made if need be."
     for f in folders:
         here = next(o for o in (f, *f.absolute().parents) if o.exists())
-        if here.is_dir() and os.access(here, os.W_OK): return f
-    raise GraphselError(f"cannot write to {' or '.join(map(str, folders))}; set GRAPHSEL_DATA to a folder of yours")
+        if here.is_dir() and os.access(here, os.W_OK):
+            return f
+    raise GraphselError(
+        f"cannot write to {' or '.join(map(str, folders))}; set GRAPHSEL_DATA to a folder of yours"
+    )
 
 # %% ../../nbs/04_datasets/02_registry.ipynb #bd54109a
-def list_datasets(folder:str|Path|None=None # look here only; None = the usual places
-                 ) -> "pd.DataFrame": # one row per data set
+def list_datasets(
+    folder: str | Path | None = None,  # look here only; None = the usual places
+) -> "pd.DataFrame":  # one row per data set
     "All data sets of the registry, and whether they are on this machine."
     import pandas as pd
+
     folders = data_folders(folder)
-    rows = [(d.name, d.kind, size_text(d.size) if d.files else "-", d.license, _presence(d, folders), d.about, d.doi) for d in (*SCREENS, *GRAPHS)]
+    rows = [
+        (
+            d.name,
+            d.kind,
+            size_text(d.size) if d.files else "-",
+            d.license,
+            _presence(d, folders),
+            d.about,
+            d.doi,
+        )
+        for d in (*SCREENS, *GRAPHS)
+    ]
     return pd.DataFrame(rows, columns=["name", "kind", "size", "license", "here", "about", "doi"])
+
 
 def _presence(dataset, folders):
     "'yes', 'no', or how many of the files."

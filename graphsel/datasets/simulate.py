@@ -30,93 +30,104 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/04_datasets/03_simulate.ipynb #ab9de798
-def in_order(value:np.ndarray, # entries
-             row:np.ndarray, col:np.ndarray, # where they stand; repeats are added up
-             shape:tuple[int, int]
-            ) -> sp.csr_matrix: # columns rise within each row
+def in_order(
+    value: np.ndarray,  # entries
+    row: np.ndarray,
+    col: np.ndarray,  # where they stand; repeats are added up
+    shape: tuple[int, int],
+) -> sp.csr_matrix:  # columns rise within each row
     "A sparse matrix that is the same under every version of scipy: some leave the entries of a row as they came."
-    place, entry = np.unique(np.asarray(row, np.int64)*shape[1] + col, return_inverse=True)
-    start = np.r_[0, np.cumsum(np.bincount(place//shape[1], minlength=shape[0]))]
+    place, entry = np.unique(np.asarray(row, np.int64) * shape[1] + col, return_inverse=True)
+    start = np.r_[0, np.cumsum(np.bincount(place // shape[1], minlength=shape[0]))]
     return sp.csr_matrix((np.bincount(entry, weights=value), place % shape[1], start), shape=shape)
 
 # %% ../../nbs/04_datasets/03_simulate.ipynb #0fc352d7
-def draw_pathways(n_genes:int, # genes that can be perturbed
-                  n_pathways:int, # pathways to share them among
-                  rng:np.random.Generator, # source of randomness
-                  second:float=0.3 # share of genes in two pathways
-                 ) -> tuple[sp.csr_matrix, np.ndarray]: # genes x pathways (0/1), process of each pathway
+def draw_pathways(
+    n_genes: int,  # genes that can be perturbed
+    n_pathways: int,  # pathways to share them among
+    rng: np.random.Generator,  # source of randomness
+    second: float = 0.3,  # share of genes in two pathways
+) -> tuple[sp.csr_matrix, np.ndarray]:  # genes x pathways (0/1), process of each pathway
     "Overlapping pathways with heavy-tailed sizes, grouped into processes."
     size = 1 + rng.pareto(1.5, n_pathways)
-    size = np.minimum(size, 5*np.median(size))
-    one, two = rng.choice(n_pathways, size=(2, n_genes), p=size/size.sum())
+    size = np.minimum(size, 5 * np.median(size))
+    one, two = rng.choice(n_pathways, size=(2, n_genes), p=size / size.sum())
     also = np.flatnonzero((rng.random(n_genes) < second) & (one != two))
     row, col = np.r_[np.arange(n_genes), also], np.r_[one, two[also]]
     member = in_order(np.ones(len(row)), row, col, (n_genes, n_pathways))
-    return member, rng.integers(max(1, n_pathways//4), size=n_pathways)
+    return member, rng.integers(max(1, n_pathways // 4), size=n_pathways)
 
 # %% ../../nbs/04_datasets/03_simulate.ipynb #f7aa2ae3
-def draw_partners(member:sp.csr_matrix, # genes x pathways, 0/1, every gene in at least one
-                  source:np.ndarray, # genes, by position; repeats are welcome
-                  stray:float, # share of partners from anywhere
-                  rng:np.random.Generator # source of randomness
-                 ) -> np.ndarray: # one partner for each entry of `source`
+def draw_partners(
+    member: sp.csr_matrix,  # genes x pathways, 0/1, every gene in at least one
+    source: np.ndarray,  # genes, by position; repeats are welcome
+    stray: float,  # share of partners from anywhere
+    rng: np.random.Generator,  # source of randomness
+) -> np.ndarray:  # one partner for each entry of `source`
     "A random partner for each gene, mostly from its own pathways."
     by_pathway, u = member.tocsc(), rng.random((2, len(source)))
     n_own = np.diff(member.indptr)[source]
-    pathway = member.indices[member.indptr[source] + (u[0]*n_own).astype(int)]
+    pathway = member.indices[member.indptr[source] + (u[0] * n_own).astype(int)]
     n_members = np.diff(by_pathway.indptr)[pathway]
-    inside = by_pathway.indices[by_pathway.indptr[pathway] + (u[1]*n_members).astype(int)]
+    inside = by_pathway.indices[by_pathway.indptr[pathway] + (u[1] * n_members).astype(int)]
     anywhere = rng.integers(member.shape[0], size=len(source))
     return np.where(rng.random(len(source)) < stray, anywhere, inside)
 
 # %% ../../nbs/04_datasets/03_simulate.ipynb #8dbf675f
-def draw_network(member:sp.csr_matrix, # genes x pathways, 0/1
-                 rng:np.random.Generator, # source of randomness
-                 strength:float=0.25, # typical size of an edge's effect, natural-log units per unit
-                 stray:float=0.2 # share of targets outside the regulator's pathways
-                ) -> sp.csr_matrix: # genes x genes, row = regulator, signed
+def draw_network(
+    member: sp.csr_matrix,  # genes x pathways, 0/1
+    rng: np.random.Generator,  # source of randomness
+    strength: float = 0.25,  # typical size of an edge's effect, natural-log units per unit
+    stray: float = 0.2,  # share of targets outside the regulator's pathways
+) -> sp.csr_matrix:  # genes x genes, row = regulator, signed
     "A sparse directed network with heavy-tailed out-degree, mostly within pathways."
     n = member.shape[0]
-    n_targets = np.minimum(1.5*rng.pareto(1.5, n), n/4 + 1).astype(int)
+    n_targets = np.minimum(1.5 * rng.pareto(1.5, n), n / 4 + 1).astype(int)
     source = np.repeat(np.arange(n), n_targets)
     target = draw_partners(member, source, stray, rng)
-    weight = rng.normal(0, strength, len(source))*(source != target)
+    weight = rng.normal(0, strength, len(source)) * (source != target)
     network = in_order(weight, source, target, (n, n))
     network.eliminate_zeros()
     return network
 
 # %% ../../nbs/04_datasets/03_simulate.ipynb #d9be1615
-def spread_shift(shift:sp.csr_matrix, # perturbations x genes: what is done to each gene, natural log
-                 network:sp.csr_matrix, # genes x genes, row = regulator
-                 damping:float=0.5, # what is left after one step
-                 steps:int=3 # how far it runs
-                ) -> sp.csr_matrix: # perturbations x genes
+def spread_shift(
+    shift: sp.csr_matrix,  # perturbations x genes: what is done to each gene, natural log
+    network: sp.csr_matrix,  # genes x genes, row = regulator
+    damping: float = 0.5,  # what is left after one step
+    steps: int = 3,  # how far it runs
+) -> sp.csr_matrix:  # perturbations x genes
     "How a shift spreads downstream."
     wave = total = shift
     for _ in range(steps):
-        wave = damping*(wave @ network)
+        wave = damping * (wave @ network)
         total = total + wave
     return total
 
 # %% ../../nbs/04_datasets/03_simulate.ipynb #8913240e
-def draw_programs(process:np.ndarray, # process of each pathway
-                  n_responses:int, # measured genes
-                  rng:np.random.Generator, # source of randomness
-                  shared:float=0.4, # share of a program's variance that its process determines
-                  density:float=0.4 # share of genes a program touches
-                 ) -> np.ndarray: # pathways x responses
+def draw_programs(
+    process: np.ndarray,  # process of each pathway
+    n_responses: int,  # measured genes
+    rng: np.random.Generator,  # source of randomness
+    shared: float = 0.4,  # share of a program's variance that its process determines
+    density: float = 0.4,  # share of genes a program touches
+) -> np.ndarray:  # pathways x responses
     "The response program of each pathway."
-    def sparse(n): return rng.laplace(size=(n, n_responses))*(rng.random((n, n_responses)) < density)
+
+    def sparse(n):
+        return rng.laplace(size=(n, n_responses)) * (rng.random((n, n_responses)) < density)
+
     own, common = sparse(len(process)), sparse(process.max() + 1)
-    return np.sqrt(1 - shared)*own + np.sqrt(shared)*common[process]
+    return np.sqrt(1 - shared) * own + np.sqrt(shared) * common[process]
 
 # %% ../../nbs/04_datasets/03_simulate.ipynb #8d19de58
-def draw_effects(member:sp.csr_matrix, # genes x pathways, 0/1
-                 rng:np.random.Generator # source of randomness
-                ) -> sp.csr_matrix: # genes x pathways, signed
+def draw_effects(
+    member: sp.csr_matrix,  # genes x pathways, 0/1
+    rng: np.random.Generator,  # source of randomness
+) -> sp.csr_matrix:  # genes x pathways, signed
     "How strongly the activity of each pathway depends on each of its genes: log-normal, about 3 % negative."
     n, n_pathways = member.shape
-    gene = 0.7*rng.lognormal(0, 0.4, n)*np.where(rng.random(n) < 0.03, -1, 1)
+    gene = 0.7 * rng.lognormal(0, 0.4, n) * np.where(rng.random(n) < 0.03, -1, 1)
     pathway = rng.lognormal(0, 1.0, n_pathways)
     return (sp.diags(gene) @ member @ sp.diags(pathway)).tocsr()
 
@@ -124,106 +135,137 @@ def draw_effects(member:sp.csr_matrix, # genes x pathways, 0/1
 @dataclass(frozen=True, eq=False)
 class Biology:
     "The true mechanism behind a simulated screen."
-    member: sp.csr_matrix # genes x pathways, 0/1
-    process: np.ndarray # process of each pathway
-    network: sp.csr_matrix # genes x genes, row = regulator
-    effects: sp.csr_matrix # genes x pathways
-    programs: np.ndarray # pathways x responses
 
-    def response(self, shift:sp.csr_matrix, measured:np.ndarray) -> np.ndarray: # perturbations x responses
+    member: sp.csr_matrix  # genes x pathways, 0/1
+    process: np.ndarray  # process of each pathway
+    network: sp.csr_matrix  # genes x genes, row = regulator
+    effects: sp.csr_matrix  # genes x pathways
+    programs: np.ndarray  # pathways x responses
+
+    def response(
+        self, shift: sp.csr_matrix, measured: np.ndarray
+    ) -> np.ndarray:  # perturbations x responses
         "Noise-free change, natural log. `measured` says which genes the first columns of `programs` are."
         x = spread_shift(shift, self.network)
-        y = 0.9*np.tanh((x @ self.effects).toarray()/3) @ self.programs
-        y[:, :len(measured)] += x[:, measured].toarray()
+        y = 0.9 * np.tanh((x @ self.effects).toarray() / 3) @ self.programs
+        y[:, : len(measured)] += x[:, measured].toarray()
         return y
 
-def draw_biology(n_genes:int, # genes that can be perturbed
-                 n_pathways:int, # pathways
-                 n_responses:int, # measured genes
-                 seed:int # every part has its own stream
-                ) -> Biology:
+
+def draw_biology(
+    n_genes: int,  # genes that can be perturbed
+    n_pathways: int,  # pathways
+    n_responses: int,  # measured genes
+    seed: int,  # every part has its own stream
+) -> Biology:
     "Draw all parts of the mechanism."
     member, process = draw_pathways(n_genes, n_pathways, child_rng(seed, "pathways"))
-    return Biology(member, process, draw_network(member, child_rng(seed, "network")), draw_effects(member, child_rng(seed, "effects")),
-                   draw_programs(process, n_responses, child_rng(seed, "programs")))
+    return Biology(
+        member,
+        process,
+        draw_network(member, child_rng(seed, "network")),
+        draw_effects(member, child_rng(seed, "effects")),
+        draw_programs(process, n_responses, child_rng(seed, "programs")),
+    )
 
 # %% ../../nbs/04_datasets/03_simulate.ipynb #6c38ad03
-def draw_counts(response:np.ndarray, # conditions x genes: change, natural log
-                condition:np.ndarray, # row of `response` for each cell
-                base:np.ndarray, # mean count of each gene in a control cell
-                rng:np.random.Generator, # source of randomness
-                escape:float=0.1, # share of cells without an effect
-                block:int=2048 # cells drawn at once
-               ) -> sp.csr_matrix: # cells x genes, counts, float32
+def draw_counts(
+    response: np.ndarray,  # conditions x genes: change, natural log
+    condition: np.ndarray,  # row of `response` for each cell
+    base: np.ndarray,  # mean count of each gene in a control cell
+    rng: np.random.Generator,  # source of randomness
+    escape: float = 0.1,  # share of cells without an effect
+    block: int = 2048,  # cells drawn at once
+) -> sp.csr_matrix:  # cells x genes, counts, float32
     "Negative-binomial counts with varying depth and dispersion."
-    dispersion, blocks = 0.25*rng.lognormal(0, 0.4, len(base)), []
+    dispersion, blocks = 0.25 * rng.lognormal(0, 0.4, len(base)), []
     for start in range(0, len(condition), block):
-        c = condition[start:start + block]
+        c = condition[start : start + block]
         works = (rng.random(len(c)) >= escape)[:, None]
-        rate = base*np.exp(works*response[c] + 0.3*rng.normal(size=(len(c), 1)))
-        rate *= dispersion*rng.standard_gamma(1/dispersion, size=rate.shape)
+        rate = base * np.exp(works * response[c] + 0.3 * rng.normal(size=(len(c), 1)))
+        rate *= dispersion * rng.standard_gamma(1 / dispersion, size=rate.shape)
         blocks.append(sp.csr_matrix(rng.poisson(rate).astype(np.float32)))
     return sp.vstack(blocks, format="csr")
 
 # %% ../../nbs/04_datasets/03_simulate.ipynb #176504ff
-def log_normalize(counts:sp.csr_matrix # cells x genes
-                 ) -> sp.csr_matrix: # same shape, float32
+def log_normalize(
+    counts: sp.csr_matrix,  # cells x genes
+) -> sp.csr_matrix:  # same shape, float32
     "log(1 + count scaled to the median library size). Empty cells stay empty."
     depth = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
-    scale = np.median(depth[depth > 0])/np.maximum(depth, 1) if depth.any() else depth
+    scale = np.median(depth[depth > 0]) / np.maximum(depth, 1) if depth.any() else depth
     scaled = sp.csr_matrix(sp.diags(scale) @ counts)
-    return sp.csr_matrix((np.log1p(scaled.data).astype(np.float32), scaled.indices, scaled.indptr), shape=counts.shape)
+    return sp.csr_matrix(
+        (np.log1p(scaled.data).astype(np.float32), scaled.indices, scaled.indptr),
+        shape=counts.shape,
+    )
 
 # %% ../../nbs/04_datasets/03_simulate.ipynb #81443829
-def noisy_edges(bio:Biology, # the truth
-                rng:np.random.Generator, # source of randomness
-                missing:float=0.2, # share of true edges that nobody found
-                spurious:float=0.15, # false edges for each true one
-                unknown:float=0.04 # share of genes without any edge
-               ) -> tuple[np.ndarray, np.ndarray, np.ndarray]: # gene, gene, weight in (0, 1)
+def noisy_edges(
+    bio: Biology,  # the truth
+    rng: np.random.Generator,  # source of randomness
+    missing: float = 0.2,  # share of true edges that nobody found
+    spurious: float = 0.15,  # false edges for each true one
+    unknown: float = 0.04,  # share of genes without any edge
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # gene, gene, weight in (0, 1)
     "An interaction record: true edges with gaps, and false ones with lower scores."
     n, net = bio.member.shape[0], bio.network.tocoo()
-    ties = np.minimum(1 + 8*rng.pareto(1.8, n), n/3 + 1).astype(int)
+    ties = np.minimum(1 + 8 * rng.pareto(1.8, n), n / 3 + 1).astype(int)
     a = np.repeat(np.arange(n), ties)
     a, b = np.r_[a, net.row], np.r_[draw_partners(bio.member, a, 0.02, rng), net.col]
-    false = round(spurious*len(a))
+    false = round(spurious * len(a))
     score = np.r_[rng.beta(5, 2, len(a)), rng.beta(2, 4, false)]
     a, b = np.r_[a, rng.integers(n, size=false)], np.r_[b, rng.choice(a, size=false)]
-    absent = rng.permutation(n)[:round(unknown*n)]
+    absent = rng.permutation(n)[: round(unknown * n)]
     keep = (rng.random(len(a)) >= missing) & (a != b) & ~np.isin(a, absent) & ~np.isin(b, absent)
     return a[keep], b[keep], np.maximum(score[keep].round(3), 0.001)
 
 # %% ../../nbs/04_datasets/03_simulate.ipynb #ee7ce58f
-def noisy_sets(bio:Biology, # the truth
-               rng:np.random.Generator, # source of randomness
-               missing:float=0.25, # share of members left out
-               wrong:float=0.15, # false members for each true one
-               unknown:float=0.05 # share of genes without any annotation
-              ) -> dict[str, np.ndarray]: # term -> genes, by position
+def noisy_sets(
+    bio: Biology,  # the truth
+    rng: np.random.Generator,  # source of randomness
+    missing: float = 0.25,  # share of members left out
+    wrong: float = 0.15,  # false members for each true one
+    unknown: float = 0.05,  # share of genes without any annotation
+) -> dict[str, np.ndarray]:  # term -> genes, by position
     "Annotations of pathways, parts of pathways and processes; empty terms are left out."
     n = bio.member.shape[0]
-    absent = rng.permutation(n)[:round(unknown*n)]
+    absent = rng.permutation(n)[: round(unknown * n)]
     sets = true_sets(bio)
-    sets |= {f"{t}_PART": rng.permutation(g)[:len(g)//2] for t, g in sets.items() if t.startswith("PATHWAY") and len(g) > 5}
+    sets |= {
+        f"{t}_PART": rng.permutation(g)[: len(g) // 2]
+        for t, g in sets.items()
+        if t.startswith("PATHWAY") and len(g) > 5
+    }
     for term, g in sets.items():
-        kept, added = g[rng.random(len(g)) >= missing], rng.integers(n, size=rng.binomial(len(g), wrong))
+        kept, added = (
+            g[rng.random(len(g)) >= missing],
+            rng.integers(n, size=rng.binomial(len(g), wrong)),
+        )
         sets[term] = np.setdiff1d(np.r_[kept, added], absent)
     return {t: sets[t] for t in sorted(sets) if len(sets[t])}
 
-def true_sets(bio:Biology) -> dict[str, np.ndarray]: # term -> genes, by position
+
+def true_sets(bio: Biology) -> dict[str, np.ndarray]:  # term -> genes, by position
     "Members of every pathway and process."
     by_pathway, digits = bio.member.tocsc(), len(str(len(bio.process)))
-    sets = {f"PATHWAY_{p + 1:0{digits}}": by_pathway[:, [p]].indices for p in range(len(bio.process))}
-    of_process = {f"PROCESS_{q + 1:0{digits}}": by_pathway[:, bio.process == q].indices for q in np.unique(bio.process)}
+    sets = {
+        f"PATHWAY_{p + 1:0{digits}}": by_pathway[:, [p]].indices for p in range(len(bio.process))
+    }
+    of_process = {
+        f"PROCESS_{q + 1:0{digits}}": by_pathway[:, bio.process == q].indices
+        for q in np.unique(bio.process)
+    }
     return {t: np.unique(g).astype(np.int64) for t, g in (sets | of_process).items()}
 
 # %% ../../nbs/04_datasets/03_simulate.ipynb #1e3274d2
-def swap_labels(names:np.ndarray, # gene names
-                information:float, # share of genes that keep their place, 0..1
-                rng:np.random.Generator # source of randomness
-               ) -> np.ndarray: # the same names, some of them moved on
+def swap_labels(
+    names: np.ndarray,  # gene names
+    information: float,  # share of genes that keep their place, 0..1
+    rng: np.random.Generator,  # source of randomness
+) -> np.ndarray:  # the same names, some of them moved on
     "A share of the names trades places in one cycle, so that none of those ends where it was."
-    moved = rng.permutation(len(names))[:round((1 - information)*len(names))]
+    moved = rng.permutation(len(names))[: round((1 - information) * len(names))]
     label = names.copy()
     label[moved] = names[np.roll(moved, 1)]
     return label
@@ -232,31 +274,51 @@ def swap_labels(names:np.ndarray, # gene names
 @dataclass(frozen=True, eq=False, repr=False)
 class SimulatedScreen:
     "A simulated screen. Make one with `simulated_screen`."
-    cells: "ad.AnnData" # cells x genes, log-normalized; obs['condition'] in the spelling of GEARS
-    screen: "ad.AnnData" # perturbations x genes, with moments
-    graph: Graphs # edges and gene sets side by side
-    gene_sets: dict # term -> genes, the annotation
-    edges: "pd.DataFrame" # source, target, weight
-    truth: "pd.DataFrame" # noise-free screen: same rows and columns
-    pathways: dict # term -> genes, as they really are
+
+    cells: "ad.AnnData"  # cells x genes, log-normalized; obs['condition'] in the spelling of GEARS
+    screen: "ad.AnnData"  # perturbations x genes, with moments
+    graph: Graphs  # edges and gene sets side by side
+    gene_sets: dict  # term -> genes, the annotation
+    edges: "pd.DataFrame"  # source, target, weight
+    truth: "pd.DataFrame"  # noise-free screen: same rows and columns
+    pathways: dict  # term -> genes, as they really are
 
     def __repr__(self):
-        n_pairs, n_control = self.screen.obs_names.str.contains("+", regex=False).sum(), (self.cells.obs["condition"] == "ctrl").sum()
-        return (f"SimulatedScreen: {self.screen.n_obs:,} perturbations ({n_pairs:,} pairs) x {self.screen.n_vars:,} responses\n"
-                f"  cells: {self.cells.n_obs:,}, of which {n_control:,} control\n"
-                f"  edges: {len(self.edges):,}; gene sets: {len(self.gene_sets):,}\n  graph: {self.graph}")
+        n_pairs, n_control = (
+            self.screen.obs_names.str.contains("+", regex=False).sum(),
+            (self.cells.obs["condition"] == "ctrl").sum(),
+        )
+        return (
+            f"SimulatedScreen: {self.screen.n_obs:,} perturbations ({n_pairs:,} pairs) x {self.screen.n_vars:,} responses\n"
+            f"  cells: {self.cells.n_obs:,}, of which {n_control:,} control\n"
+            f"  edges: {len(self.edges):,}; gene sets: {len(self.gene_sets):,}\n  graph: {self.graph}"
+        )
 
-    def write(self, folder:str|Path) -> dict[str, Path]: # what -> file
+    def write(self, folder: str | Path) -> dict[str, Path]:  # what -> file
         "Write cells.h5ad, screen.h5ad, edges.tsv, gene_sets.gmt and library.txt (the perturbations); each whole or not at all. Raises `GraphselError` when it cannot."
         folder = Path(folder)
-        files = {"cells": folder/"cells.h5ad", "screen": folder/"screen.h5ad",
-                 "edges": folder/"edges.tsv", "gene_sets": folder/"gene_sets.gmt", "library": folder/"library.txt"}
-        with atomic_path(files["cells"]) as temporary: self.cells.write_h5ad(temporary, compression="gzip")
+        files = {
+            "cells": folder / "cells.h5ad",
+            "screen": folder / "screen.h5ad",
+            "edges": folder / "edges.tsv",
+            "gene_sets": folder / "gene_sets.gmt",
+            "library": folder / "library.txt",
+        }
+        with atomic_path(files["cells"]) as temporary:
+            self.cells.write_h5ad(temporary, compression="gzip")
         write_screen(self.screen, files["screen"])
         write_table(self.edges, files["edges"])
-        texts = {"gene_sets": ["\t".join([term, "simulated", *genes]) for term, genes in self.gene_sets.items()], "library": self.screen.obs_names}
+        texts = {
+            "gene_sets": [
+                "\t".join([term, "simulated", *genes]) for term, genes in self.gene_sets.items()
+            ],
+            "library": self.screen.obs_names,
+        }
         for what, lines in texts.items():
-            with atomic_path(files[what]) as temporary: temporary.write_text("".join(f"{o}\n" for o in lines), encoding="utf-8", newline="\n")
+            with atomic_path(files[what]) as temporary:
+                temporary.write_text(
+                    "".join(f"{o}\n" for o in lines), encoding="utf-8", newline="\n"
+                )
         return files
 
 # %% ../../nbs/04_datasets/03_simulate.ipynb #eeebbf25
@@ -264,8 +326,14 @@ def _draw_library(bio, n_perturbations, pairs, rng):
     "Perturbed genes (sorted) and, for every perturbation, singles first, which genes it touches: perturbations x genes, 0/1."
     n = bio.member.shape[0]
     first_pathway = bio.member.indices[bio.member.indptr[:-1]]
-    genes = np.sort(np.argsort(rng.random(bio.member.shape[1])[first_pathway] + rng.random(n), kind="stable")[:n_perturbations])
-    a, b = np.triu_indices(n_perturbations, k=1) if pairs else (np.array([], int), np.array([], int))
+    genes = np.sort(
+        np.argsort(rng.random(bio.member.shape[1])[first_pathway] + rng.random(n), kind="stable")[
+            :n_perturbations
+        ]
+    )
+    a, b = (
+        np.triu_indices(n_perturbations, k=1) if pairs else (np.array([], int), np.array([], int))
+    )
     some = np.sort(rng.permutation(len(a))[:pairs])
     row = np.r_[np.arange(n_perturbations), n_perturbations + np.repeat(np.arange(pairs), 2)]
     col = np.r_[genes, genes[np.c_[a[some], b[some]]].ravel()]
@@ -277,62 +345,107 @@ def _draw_truth(bio, touched, measured, rng):
     left = np.maximum(rng.beta(2, 8, bio.member.shape[0]), 0.03)
     return bio.response((touched @ sp.diags(np.log(left))).tocsr(), measured)
 
+
 def _in_screen_units(change, base):
     "Change of log(1 + expected count) at equal depth."
-    expected = base*np.exp(change)
-    expected *= base.sum()/expected.sum(axis=1, keepdims=True)
+    expected = base * np.exp(change)
+    expected *= base.sum() / expected.sum(axis=1, keepdims=True)
     return np.log1p(expected) - np.log1p(base)
 
 # %% ../../nbs/04_datasets/03_simulate.ipynb #4bc8dd17
 def _draw_cells(change, base, names, genes, cells_per_perturbation, n_control, rng):
     "Log-normalized cells of a control and of every perturbation, as AnnData."
-    import anndata as ad, pandas as pd
-    n_cells = np.maximum(1, np.round(cells_per_perturbation*rng.gamma(4, 1/4, len(change)))).astype(int)
+    import anndata as ad
+    import pandas as pd
+
+    n_cells = np.maximum(
+        1, np.round(cells_per_perturbation * rng.gamma(4, 1 / 4, len(change)))
+    ).astype(int)
     condition = np.repeat(np.arange(len(change) + 1), np.r_[n_control, n_cells])
     counts = draw_counts(np.vstack([np.zeros(len(base)), change]), condition, base, rng)
     spelled = ["ctrl"] + [name if "+" in name else f"{name}+ctrl" for name in names]
-    obs = pd.DataFrame({"condition": pd.Categorical.from_codes(condition, spelled)}, index=[f"cell{i:07}" for i in range(len(condition))])
-    return ad.AnnData(log_normalize(counts), obs=obs, var=pd.DataFrame({"gene_name": genes}, index=genes))
+    obs = pd.DataFrame(
+        {"condition": pd.Categorical.from_codes(condition, spelled)},
+        index=[f"cell{i:07}" for i in range(len(condition))],
+    )
+    return ad.AnnData(
+        log_normalize(counts), obs=obs, var=pd.DataFrame({"gene_name": genes}, index=genes)
+    )
+
 
 def _draw_records(bio, names, information, seed):
     "Edges (a table) and gene sets (a dict), under names of which a share is swapped."
     import pandas as pd
+
     label = swap_labels(names, information, child_rng(seed, "labels"))
     a, b, weight = noisy_edges(bio, child_rng(seed, "edges"))
     sets = noisy_sets(bio, child_rng(seed, "sets"))
-    return pd.DataFrame({"source": label[a], "target": label[b], "weight": weight}), {t: sorted(label[g].tolist()) for t, g in sets.items()}
+    return pd.DataFrame({"source": label[a], "target": label[b], "weight": weight}), {
+        t: sorted(label[g].tolist()) for t, g in sets.items()
+    }
 
 # %% ../../nbs/04_datasets/03_simulate.ipynb #dd20627f
 def _check_simulation(n_perturbations, n_genes, pairs, information, **counts):
     "Raise `GraphselError` for sizes that cannot be simulated."
-    for name, value in counts.items(): check_positive_int(value, name)
+    for name, value in counts.items():
+        check_positive_int(value, name)
     if check_positive_int(n_perturbations, "n_perturbations") < 4:
-        raise GraphselError(f"n_perturbations is {n_perturbations}; give at least 4, or there is nothing to choose from")
+        raise GraphselError(
+            f"n_perturbations is {n_perturbations}; give at least 4, or there is nothing to choose from"
+        )
     if check_positive_int(n_genes, "n_genes") < n_perturbations:
-        raise GraphselError(f"{n_perturbations:,} perturbations of {n_genes:,} genes: not enough; raise n_genes or lower n_perturbations")
-    most = n_perturbations*(n_perturbations - 1)//2
-    if isinstance(pairs, bool) or not isinstance(pairs, (int, np.integer)) or not 0 <= pairs <= most:
-        raise GraphselError(f"pairs is {pairs!r}; give a whole number from 0 to {most:,}, the number of pairs of {n_perturbations:,} genes")
-    if isinstance(information, bool) or not isinstance(information, Real) or not 0 <= information <= 1:
-        raise GraphselError(f"information is {information!r}; give a number from 0 (the graph says nothing) to 1")
+        raise GraphselError(
+            f"{n_perturbations:,} perturbations of {n_genes:,} genes: not enough; raise n_genes or lower n_perturbations"
+        )
+    most = n_perturbations * (n_perturbations - 1) // 2
+    if (
+        isinstance(pairs, bool)
+        or not isinstance(pairs, (int, np.integer))
+        or not 0 <= pairs <= most
+    ):
+        raise GraphselError(
+            f"pairs is {pairs!r}; give a whole number from 0 to {most:,}, the number of pairs of {n_perturbations:,} genes"
+        )
+    if (
+        isinstance(information, bool)
+        or not isinstance(information, Real)
+        or not 0 <= information <= 1
+    ):
+        raise GraphselError(
+            f"information is {information!r}; give a number from 0 (the graph says nothing) to 1"
+        )
 
 # %% ../../nbs/04_datasets/03_simulate.ipynb #7a6f3442
-def simulated_screen(n_perturbations:int=300, # genes that are knocked down, at least 4
-                     n_responses:int=400, # measured genes
-                     *, cells_per_perturbation:int=30, # on average
-                     n_control:int=600, # control cells
-                     information:float=1.0, # share of genes at their own place in the graphs, 0..1
-                     n_genes:int|None=None, # genes in pathways and graphs; None = a third more than are perturbed
-                     n_pathways:int|None=None, # None = one for every ten of these genes
-                     pairs:int=0, # double knock-downs of perturbed genes
-                     random_state:RandomState=0 # the same seed gives the same bytes
-                    ) -> SimulatedScreen:
+def simulated_screen(
+    n_perturbations: int = 300,  # genes that are knocked down, at least 4
+    n_responses: int = 400,  # measured genes
+    *,
+    cells_per_perturbation: int = 30,  # on average
+    n_control: int = 600,  # control cells
+    information: float = 1.0,  # share of genes at their own place in the graphs, 0..1
+    n_genes: int
+    | None = None,  # genes in pathways and graphs; None = a third more than are perturbed
+    n_pathways: int | None = None,  # None = one for every ten of these genes
+    pairs: int = 0,  # double knock-downs of perturbed genes
+    random_state: RandomState = 0,  # the same seed gives the same bytes
+) -> SimulatedScreen:
     "Simulate a screen with its graphs and its truth. Raises `GraphselError` for impossible sizes."
     import pandas as pd
-    if n_genes is None: n_genes = -(-4*check_positive_int(n_perturbations, "n_perturbations")//3)
-    if n_pathways is None: n_pathways = max(2, round(n_genes/10))
-    _check_simulation(n_perturbations, n_genes, pairs, information, n_responses=n_responses,
-                      cells_per_perturbation=cells_per_perturbation, n_control=n_control, n_pathways=n_pathways)
+
+    if n_genes is None:
+        n_genes = -(-4 * check_positive_int(n_perturbations, "n_perturbations") // 3)
+    if n_pathways is None:
+        n_pathways = max(2, round(n_genes / 10))
+    _check_simulation(
+        n_perturbations,
+        n_genes,
+        pairs,
+        information,
+        n_responses=n_responses,
+        cells_per_perturbation=cells_per_perturbation,
+        n_control=n_control,
+        n_pathways=n_pathways,
+    )
     seed = as_seed(as_rng(random_state))
     bio = draw_biology(n_genes, n_pathways, n_responses, seed)
     library, touched = _draw_library(bio, n_perturbations, pairs, child_rng(seed, "library"))
@@ -342,11 +455,29 @@ def simulated_screen(n_perturbations:int=300, # genes that are knocked down, at 
     genes = np.r_[names[measured], names[n_genes:]]
     rows = ["+".join(names[np.sort(touched[i].indices)]) for i in range(touched.shape[0])]
     change = _draw_truth(bio, touched, measured, child_rng(seed, "guides"))
-    base = np.maximum(3*child_rng(seed, "expression").lognormal(0, 1, n_responses), 0.2)
-    cells = _draw_cells(change, base, rows, genes, cells_per_perturbation, n_control, child_rng(seed, "cells"))
-    screen = screen_from_cells(cells, perturbation_key="condition", control="ctrl", source="simulated_screen")
+    base = np.maximum(3 * child_rng(seed, "expression").lognormal(0, 1, n_responses), 0.2)
+    cells = _draw_cells(
+        change, base, rows, genes, cells_per_perturbation, n_control, child_rng(seed, "cells")
+    )
+    screen = screen_from_cells(
+        cells, perturbation_key="condition", control="ctrl", source="simulated_screen"
+    )
     edges, sets = _draw_records(bio, names[:n_genes], information, seed)
-    graph = combine([from_edges(edges["source"], edges["target"], edges["weight"], name="edges.tsv"),
-                     from_gene_sets(sets, name="gene_sets.gmt")])
-    truth = pd.DataFrame(_in_screen_units(change, base), index=rows, columns=genes).loc[screen.obs_names]
-    return SimulatedScreen(cells, screen, graph, sets, edges, truth, {t: names[g].tolist() for t, g in true_sets(bio).items()})
+    graph = combine(
+        [
+            from_edges(edges["source"], edges["target"], edges["weight"], name="edges.tsv"),
+            from_gene_sets(sets, name="gene_sets.gmt"),
+        ]
+    )
+    truth = pd.DataFrame(_in_screen_units(change, base), index=rows, columns=genes).loc[
+        screen.obs_names
+    ]
+    return SimulatedScreen(
+        cells,
+        screen,
+        graph,
+        sets,
+        edges,
+        truth,
+        {t: names[g].tolist() for t, g in true_sets(bio).items()},
+    )

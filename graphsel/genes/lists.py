@@ -25,130 +25,200 @@ from ..core.outputs import bare_cell, from_sheet, safe_cell
 from .symbols import damaged_note
 
 # %% ../../nbs/01_genes/02_lists.ipynb #aa190c52
-def split_rows(text:str, # lines end with \n
-               separator:str # characters that part two fields; " " = any number of blanks, "" = none
-              ) -> Iterator[tuple[int, list[str]]]: # number of the line, its fields
+def split_rows(
+    text: str,  # lines end with \n
+    separator: str,  # characters that part two fields; " " = any number of blanks, "" = none
+) -> Iterator[tuple[int, list[str]]]:  # number of the line, its fields
     "The fields of each line that has any."
-    if '"' not in text: return (yield from _split_unquoted(text, separator)) # many times faster
+    if '"' not in text:
+        return (yield from _split_unquoted(text, separator))  # many times faster
     blank = r"[^\S\n\t]*" if "\t" in separator else r"[^\S\n]*"
-    stop, between = (r"\s", r"[^\S\n]+") if separator == " " else (re.escape(separator), f"[{re.escape(separator)}]" if separator else "(?!)")
-    field = re.compile(rf'{blank}(?:"([^"]*(?:""[^"]*)*)"{blank}|([^\n#{stop}]*))(?:{between}|[^\S\n]*(?:#[^\n]*)?(\n))')
+    stop, between = (
+        (r"\s", r"[^\S\n]+")
+        if separator == " "
+        else (re.escape(separator), f"[{re.escape(separator)}]" if separator else "(?!)")
+    )
+    field = re.compile(
+        rf'{blank}(?:"([^"]*(?:""[^"]*)*)"{blank}|([^\n#{stop}]*))(?:{between}|[^\S\n]*(?:#[^\n]*)?(\n))'
+    )
     text, begin, at, line, fields = text + "\n", 0, 0, 1, []
     while found := field.match(text, at):
         at, quoted = found.end(), found[1]
         fields.append((found[2] if quoted is None else quoted.replace('""', '"')).strip())
-        if found[3] is None: continue
-        if any(fields): yield line, [f for f in fields if f] if separator == " " else fields
+        if found[3] is None:
+            continue
+        if any(fields):
+            yield line, [f for f in fields if f] if separator == " " else fields
         line, begin, fields = line + text.count("\n", begin, at), at, []
 
+
 def _split_unquoted(text, separator):
-    cut = str.split if separator == " " else re.compile(f"[{re.escape(separator)}]").split if separator else lambda line: [line]
+    cut = (
+        str.split
+        if separator == " "
+        else re.compile(f"[{re.escape(separator)}]").split
+        if separator
+        else lambda line: [line]
+    )
     for number, line in enumerate(text.split("\n"), 1):
         fields = [f.strip() for f in cut(line.partition("#")[0])]
-        if any(fields): yield number, fields
+        if any(fields):
+            yield number, fields
 
 # %% ../../nbs/01_genes/02_lists.ipynb #1912b31e
 GENE_COLUMNS = ("gene", "genes", "symbol", "genesymbol", "genename", "target", "perturbation")
 _SEPARATORS = {"": "", "\t": "tabs", ";": "semicolons", ",": "commas", " ": "blanks"}
 
+
 @dataclass(frozen=True)
 class Rows:
     "A text in rows. Made by `find_rows`."
-    head: list # names of the columns; [] where the first row is no header
-    rows: list # (number of the line, fields)
-    separator: str # "" where rows are whole lines
 
-    def position(self, names:Iterable[str]) -> int|None: # of the column with the first of these names that occurs
+    head: list  # names of the columns; [] where the first row is no header
+    rows: list  # (number of the line, fields)
+    separator: str  # "" where rows are whole lines
+
+    def position(
+        self, names: Iterable[str]
+    ) -> int | None:  # of the column with the first of these names that occurs
         keys = [_key(o) for o in self.head]
         return next((keys.index(n) for n in names if n in keys), None)
-    def __str__(self):
-        return (f"the columns {name_some(self.head)}" if self.head else "no header") + (f", separated by {_SEPARATORS[self.separator]}" if self.separator else "")
 
-def _key(column): return re.sub(r"[\s._-]+", "", column).casefold()
+    def __str__(self):
+        return (f"the columns {name_some(self.head)}" if self.head else "no header") + (
+            f", separated by {_SEPARATORS[self.separator]}" if self.separator else ""
+        )
+
+
+def _key(column):
+    return re.sub(r"[\s._-]+", "", column).casefold()
 
 # %% ../../nbs/01_genes/02_lists.ipynb #20d08856
-def find_rows(text:str, # of a list
-              columns:Iterable[str]=GENE_COLUMNS # names that make the first row a header, as small letters without blanks
-             ) -> Rows:
+def find_rows(
+    text: str,  # of a list
+    columns: Iterable[
+        str
+    ] = GENE_COLUMNS,  # names that make the first row a header, as small letters without blanks
+) -> Rows:
     "The rows of a text under their header; whole lines where there is none."
     columns = set(columns)
     for separator in _SEPARATORS:
         _, first = next(split_rows(text, separator), (0, []))
-        if not any(_key(f) in columns for f in first): continue
+        if not any(_key(f) in columns for f in first):
+            continue
         rows = list(split_rows(text, separator))[1:]
-        unnamed = separator in ("\t", " ") and rows and all(len(f) == len(first) + 1 for _, f in rows)
+        unnamed = (
+            separator in ("\t", " ") and rows and all(len(f) == len(first) + 1 for _, f in rows)
+        )
         return Rows([""] + first if unnamed else first, rows, separator)
     return Rows([], list(split_rows(text, "")), "")
 
 # %% ../../nbs/01_genes/02_lists.ipynb #c1af9f3e
-def parse_genes(text:str, # as typed, pasted or read
-                where:str="the list" # for messages
-               ) -> list[str]: # each once, in their order
+def parse_genes(
+    text: str,  # as typed, pasted or read
+    where: str = "the list",  # for messages
+) -> list[str]:  # each once, in their order
     "The names in a text. Raises `GraphselError` for a table without a column of genes."
     found = find_rows(re.sub(" *\\+ *", "+", _clean(text)))
     at = found.position(GENE_COLUMNS)
-    names = _loose_names(found, where) if at is None or len(found.head) == 1 else [f[at] for _, f in found.rows if len(f) > at]
+    names = (
+        _loose_names(found, where)
+        if at is None or len(found.head) == 1
+        else [f[at] for _, f in found.rows if len(f) > at]
+    )
     count = Counter(bare_cell(n) for n in names if n)
     _tell_damaged(count, where)
     twice = [n for n, c in count.items() if c > 1]
-    if twice: log.info("%s: %s twice; taken once: %s", where, "1 name stands" if len(twice) == 1 else f"{len(twice):,} names stand", name_some(twice))
+    if twice:
+        log.info(
+            "%s: %s twice; taken once: %s",
+            where,
+            "1 name stands" if len(twice) == 1 else f"{len(twice):,} names stand",
+            name_some(twice),
+        )
     return list(count)
 
+
 _LINE_END = re.compile('("[^"]*")|\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]')
+
 
 def _clean(text):
     "The text with one end of line, and without marks of byte order; what is quoted stays."
     return _LINE_END.sub(lambda found: found[1] or "\n", text.replace("\ufeff", ""))
 
+
 def _tell_damaged(names, where):
     "Say which names are none: they will be missing from every graph, and here one can still see why."
     note = damaged_note(names)
-    if note: log.warning("%s: %s", where, note)
+    if note:
+        log.warning("%s: %s", where, note)
 
 # %% ../../nbs/01_genes/02_lists.ipynb #eec454eb
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
+
 
 def _loose_names(found, where):
     "The names in lines without columns."
     lines = re.sub(r"[^\S\n]*([,;])[^\S\n]*", r"\1", "\n".join(f[0] for _, f in found.rows))
     rows = [f for _, f in split_rows(lines, "\t,;")]
     parted = any(len(f) > 1 for f in rows)
-    if found.head and not parted: return [f[0] for f in rows] # a name may hold blanks where the column is named
-    if not parted: rows = [f for _, f in split_rows(lines, " ")]
+    if found.head and not parted:
+        return [f[0] for f in rows]  # a name may hold blanks where the column is named
+    if not parted:
+        rows = [f for _, f in split_rows(lines, " ")]
     if len(rows) > 1 and _is_table(rows, parted and "\t" in lines):
-        raise GraphselError(f"{where} has {max(map(len, rows))} columns and no column 'gene' (first row: {name_some(rows[0])}); name the column with the symbols 'gene', or give one name a line")
+        raise GraphselError(
+            f"{where} has {max(map(len, rows))} columns and no column 'gene' (first row: {name_some(rows[0])}); name the column with the symbols 'gene', or give one name a line"
+        )
     return [name for fields in rows for f in fields for name in f.split()]
+
 
 def _is_table(rows, tabs):
     "True where rows look like columns, not like a paragraph of names."
     names = [n for fields in rows for n in fields if n]
     numbers = sum(_NUMBER.fullmatch(n) is not None for n in names)
-    even = len({len(f) for f in rows}) == 1 < len(rows[0]) and all(f[-1] for f in rows) # a comma at the end of a line goes on
+    even = len({len(f) for f in rows}) == 1 < len(rows[0]) and all(
+        f[-1] for f in rows
+    )  # a comma at the end of a line goes on
     return tabs or even or any(" " in n for n in names) or (0 < numbers < len(names) > len(rows))
 
 # %% ../../nbs/01_genes/02_lists.ipynb #c80dcf05
-def parse_pairs(text:str, # as typed, pasted or read
-                column:str, # "cost" or "group"
-                where:str="the list" # for messages
-               ) -> dict[str, str]: # gene -> text of the column
+def parse_pairs(
+    text: str,  # as typed, pasted or read
+    column: str,  # "cost" or "group"
+    where: str = "the list",  # for messages
+) -> dict[str, str]:  # gene -> text of the column
     "One value per gene. Raises `GraphselError` for other columns, an empty name, or one that stands twice."
     pairs = {name: bare_cell(value) for _, name, value, _ in _pairs(text, column, where)}
     _tell_damaged(pairs, where)
     return pairs
 
+
 def _pairs(text, column, where):
     "(line, gene, value, separator) of each pair."
     found = find_rows(re.sub(" *\\+ *", "+", _clean(text)), (*GENE_COLUMNS, column, f"{column}s"))
-    gene, value = (found.position(o) for o in (GENE_COLUMNS, (column, f"{column}s"))) if found.head else (0, 1)
-    if gene is None or value is None: raise GraphselError(f"{where} has {found}; {column}s need the columns gene,{column}")
+    gene, value = (
+        (found.position(o) for o in (GENE_COLUMNS, (column, f"{column}s")))
+        if found.head
+        else (0, 1)
+    )
+    if gene is None or value is None:
+        raise GraphselError(f"{where} has {found}; {column}s need the columns gene,{column}")
     rows, separator = (found.rows, found.separator) if found.head else _headless_pairs(found.rows)
     width, seen = len(found.head) or 2, set()
     for line, fields in rows:
-        if len(fields) == 1: fields = re.split(r"[\s,;]+", fields[0]) # a line in another style than the header
+        if len(fields) == 1:
+            fields = re.split(r"[\s,;]+", fields[0])  # a line in another style than the header
         name, text = (fields[i] if i < len(fields) else "" for i in (gene, value))
         name = bare_cell(name)
-        if not name or name in seen: raise GraphselError(f"{where}, line {line}: {f'{shorten(name)} stands twice; keep one line' if name else 'no gene; fill or remove the line'}")
-        if separator == "," and any(fields[width:]): raise GraphselError(f"{where}, line {line}: {len(fields)} fields for {width} columns; with decimal commas separate by semicolons, or write 1.5")
+        if not name or name in seen:
+            raise GraphselError(
+                f"{where}, line {line}: {f'{shorten(name)} stands twice; keep one line' if name else 'no gene; fill or remove the line'}"
+            )
+        if separator == "," and any(fields[width:]):
+            raise GraphselError(
+                f"{where}, line {line}: {len(fields)} fields for {width} columns; with decimal commas separate by semicolons, or write 1.5"
+            )
         seen.add(name)
         yield line, name, text, separator
 
@@ -158,127 +228,199 @@ def _headless_pairs(rows):
     text = "\n".join(f[0].replace("\n", " ") for _, f in rows)
     for separator in ("\t", ";", ",", " "):
         cut = [(rows[n - 1][0], f) for n, f in split_rows(text, separator)]
-        if all(len(f) > 1 and len(f[0].split()) == 1 for _, f in cut): return cut, separator
+        if all(len(f) > 1 and len(f[0].split()) == 1 for _, f in cut):
+            return cut, separator
     return [(line, re.split(r"[\s,;]+", f[0])) for line, f in rows], ","
 
-def parse_costs(text:str, # as typed, pasted or read
-                where:str="costs" # for messages
-               ) -> dict[str, float]|None: # None where there is no line
+
+def parse_costs(
+    text: str,  # as typed, pasted or read
+    where: str = "costs",  # for messages
+) -> dict[str, float] | None:  # None where there is no line
     "Costs of genes. Raises `GraphselError` at the first that is not a number."
     costs = {}
     for line, name, value, separator in _pairs(text, "cost", where):
-        decimal = value.replace(",", ".") if separator != "," and _NUMBER.fullmatch(value) else value
-        try: costs[name] = float(decimal)
-        except ValueError as e: raise GraphselError(f"{where}, line {line}: the cost '{shorten(value)}' of {shorten(name)} is not a number; write for example {shorten(name)},2.5") from e
+        decimal = (
+            value.replace(",", ".") if separator != "," and _NUMBER.fullmatch(value) else value
+        )
+        try:
+            costs[name] = float(decimal)
+        except ValueError as e:
+            raise GraphselError(
+                f"{where}, line {line}: the cost '{shorten(value)}' of {shorten(name)} is not a number; write for example {shorten(name)},2.5"
+            ) from e
     _tell_damaged(costs, where)
     return costs or None
 
 # %% ../../nbs/01_genes/02_lists.ipynb #f11e0b02
-SHEET_BYTES, SHEET_RATIO, SHEET_CELLS = 2**30, 20, 20_000_000 # no larger sheet is read; above a quarter of the bytes, none that inflates so many times
+SHEET_BYTES, SHEET_RATIO, SHEET_CELLS = (
+    2**30,
+    20,
+    20_000_000,
+)  # no larger sheet is read; above a quarter of the bytes, none that inflates so many times
+
 
 def _check_book(f):
     "Raise for an archive that inflates beyond measure, and for a document type: it may define entities, and no spreadsheet has one."
     with zipfile.ZipFile(f) as book:
         parts = book.infolist()
         size, packed = sum(o.file_size for o in parts), sum(o.compress_size for o in parts)
-        if size > SHEET_BYTES or size > SHEET_BYTES/4 and size > SHEET_RATIO*packed: raise ValueError(f"{packed:,} bytes inflate to {size:,}")
+        if size > SHEET_BYTES or size > SHEET_BYTES / 4 and size > SHEET_RATIO * packed:
+            raise ValueError(f"{packed:,} bytes inflate to {size:,}")
         for part in parts:
-            with book.open(part) as opened, contextlib.suppress(expat.ExpatError): _check_prolog(opened)
+            with book.open(part) as opened, contextlib.suppress(expat.ExpatError):
+                _check_prolog(opened)
     f.seek(0)
+
 
 def _check_prolog(f):
     "Raise for a document type before the first element; openpyxl reads the rest."
-    def refuse(*_): raise ValueError("it defines a document type (DTD), as no spreadsheet does")
+
+    def refuse(*_):
+        raise ValueError("it defines a document type (DTD), as no spreadsheet does")
+
     begun, parser = [], expat.ParserCreate()
-    parser.StartDoctypeDeclHandler, parser.StartElementHandler = refuse, lambda *_: begun.append(True)
-    while not begun and (chunk := f.read(2**12)): parser.Parse(chunk)
+    parser.StartDoctypeDeclHandler, parser.StartElementHandler = (
+        refuse,
+        lambda *_: begun.append(True),
+    )
+    while not begun and (chunk := f.read(2**12)):
+        parser.Parse(chunk)
 
 # %% ../../nbs/01_genes/02_lists.ipynb #f11e0b01
-def sheet_rows(path:str|Path, # .xlsx
-               convert:Callable # makes a value of a cell of openpyxl
-              ) -> list[list]: # rows of the first sheet, without empty cells at their ends and empty rows at the end
+def sheet_rows(
+    path: str | Path,  # .xlsx
+    convert: Callable,  # makes a value of a cell of openpyxl
+) -> list[
+    list
+]:  # rows of the first sheet, without empty cells at their ends and empty rows at the end
     "The first sheet of an Excel file. Raises `GraphselError` for a damaged one, and for one too large to read."
     import openpyxl
+
     with reading(path, "an Excel sheet", "save it as CSV"), open(path, "rb") as f:
         _check_book(f)
         book = openpyxl.load_workbook(f, read_only=True, data_only=True, keep_links=False)
-        if len(book.sheetnames) > 1: log.warning("%s has %d sheets (%s); the first is read", Path(path).name, len(book.sheetnames), name_some(book.sheetnames))
+        if len(book.sheetnames) > 1:
+            log.warning(
+                "%s has %d sheets (%s); the first is read",
+                Path(path).name,
+                len(book.sheetnames),
+                name_some(book.sheetnames),
+            )
         sheet = book.worksheets[0]
-        sheet.reset_dimensions() # some programs write them wrong
+        sheet.reset_dimensions()  # some programs write them wrong
         return _filled_rows(sheet.iter_rows(), convert)
+
 
 def _filled_rows(cells, convert):
     "The values up to the last cell that has one. An empty row counts as a cell: a sheet may give its rows any number."
     rows, read, width, last = [], 0, 0, 0
     for row in cells:
         values = [convert(c) for c in row]
-        while values and values[-1] == "": values.pop()
+        while values and values[-1] == "":
+            values.pop()
         rows.append(values)
         read, width = read + max(len(row), 1), max(width, len(values))
-        if max(read, len(rows)*width) > SHEET_CELLS: raise ValueError(f"it has more than {SHEET_CELLS:,} cells")
-        if values: last = len(rows)
+        if max(read, len(rows) * width) > SHEET_CELLS:
+            raise ValueError(f"it has more than {SHEET_CELLS:,} cells")
+        if values:
+            last = len(rows)
     return rows[:last]
 
 # %% ../../nbs/01_genes/02_lists.ipynb #b91d9ecf
-def list_text(path:str|Path # text in UTF-8 or UTF-16, also .gz; or .xlsx, .parquet, .json
-             ) -> str:
+def list_text(
+    path: str | Path,  # text in UTF-8 or UTF-16, also .gz; or .xlsx, .parquet, .json
+) -> str:
     "The text of a list. Raises `GraphselError` for a file that is neither text nor a table."
     path = Path(path)
     if path.is_file():
-        with reading(path, "text"), open(path, "rb") as f: start = f.read(4)
-    else: start = b""
-    if start == b"PK\x03\x04": return _sheet_text(path)
-    if start == b"\xd0\xcf\x11\xe0": raise GraphselError(f"{path} is an Excel file of the old kind; save it as .xlsx or as CSV")
-    if start == b"PAR1" or re.match(rb"\s*\[\s*(\{|$)", start): return _table_text(path, start == b"PAR1")
+        with reading(path, "text"), open(path, "rb") as f:
+            start = f.read(4)
+    else:
+        start = b""
+    if start == b"PK\x03\x04":
+        return _sheet_text(path)
+    if start == b"\xd0\xcf\x11\xe0":
+        raise GraphselError(f"{path} is an Excel file of the old kind; save it as .xlsx or as CSV")
+    if start == b"PAR1" or re.match(rb"\s*\[\s*(\{|$)", start):
+        return _table_text(path, start == b"PAR1")
     text = read_text(path, newline="")
-    if "\0" in text: raise GraphselError(f"{path} is not text; save it as CSV in UTF-8, or as .xlsx")
+    if "\0" in text:
+        raise GraphselError(f"{path} is not text; save it as CSV in UTF-8, or as .xlsx")
     return text
+
 
 def _sheet_text(path):
     "The first sheet of an Excel file, without empty columns."
-    columns = [c for c in zip_longest(*sheet_rows(path, lambda cell: _cell(cell.value)), fillvalue="") if any(c)]
+    columns = [
+        c
+        for c in zip_longest(*sheet_rows(path, lambda cell: _cell(cell.value)), fillvalue="")
+        if any(c)
+    ]
     return _quoted(zip(*columns))
 
 # %% ../../nbs/01_genes/02_lists.ipynb #b91d9ed0
 def _table_text(path, parquet):
     "A table in Parquet, or the rows of a JSON file (a list of objects)."
     import pandas as pd
+
     with reading(path, "a table", "save it as CSV"):
-        if parquet: table = pd.read_parquet(path)
+        if parquet:
+            table = pd.read_parquet(path)
         else:
             rows = json.loads(read_text(path))
-            if not all(isinstance(o, dict) for o in rows): raise ValueError("no list of objects, one for each row")
+            if not all(isinstance(o, dict) for o in rows):
+                raise ValueError("no list of objects, one for each row")
             table = pd.DataFrame(rows)
     table = table.astype(object).where(table.notna(), None)
     rows = table.itertuples(index=False, name=None)
     return _quoted(map(_cell, row) for row in ([str(o) for o in table.columns], *rows))
 
-def _quoted(rows): return "\n".join("\t".join('"' + v.replace('"', '""') + '"' for v in row) for row in rows)
+
+def _quoted(rows):
+    return "\n".join("\t".join('"' + v.replace('"', '""') + '"' for v in row) for row in rows)
+
 
 def _cell(value):
-    if isinstance(value, datetime.date): return f"{value.day}-{value:%b}"
-    if isinstance(value, str): return safe_cell(from_sheet(value)) # as a text file would have it
-    return "" if value is None else str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    if isinstance(value, datetime.date):
+        return f"{value.day}-{value:%b}"
+    if isinstance(value, str):
+        return safe_cell(from_sheet(value))  # as a text file would have it
+    return (
+        ""
+        if value is None
+        else str(int(value))
+        if isinstance(value, float) and value.is_integer()
+        else str(value)
+    )
 
 # %% ../../nbs/01_genes/02_lists.ipynb #b3ea1593
-def read_gene_list(path:str|Path # one name a line, or a table with a column of genes
-                  ) -> list[str]: # each once, in the file's order
+def read_gene_list(
+    path: str | Path,  # one name a line, or a table with a column of genes
+) -> list[str]:  # each once, in the file's order
     "Read a list of genes. Raises `GraphselError` for a missing file, a table without a column of genes, or an empty list."
     genes = parse_genes(list_text(path), str(path))
-    if not genes: raise GraphselError(f"{path} holds no gene; write one symbol a line")
+    if not genes:
+        raise GraphselError(f"{path} holds no gene; write one symbol a line")
     return genes
 
-def read_pairs(path:str|Path, # a table with the columns gene and `column`
-               column:str # "cost" or "group"
-              ) -> dict[str, str]: # gene -> text of the column
+
+def read_pairs(
+    path: str | Path,  # a table with the columns gene and `column`
+    column: str,  # "cost" or "group"
+) -> dict[str, str]:  # gene -> text of the column
     "One value per gene. Raises `GraphselError` for other columns, an empty name, one that stands twice, or an empty file."
     pairs = parse_pairs(list_text(path), column, str(path))
-    if not pairs: raise GraphselError(f"{path} holds no {column}; write one line gene,{column} for each gene")
+    if not pairs:
+        raise GraphselError(f"{path} holds no {column}; write one line gene,{column} for each gene")
     return pairs
 
-def read_costs(path:str|Path # a table with the columns gene, cost
-              ) -> dict[str, float]:
+
+def read_costs(
+    path: str | Path,  # a table with the columns gene, cost
+) -> dict[str, float]:
     "Costs of genes. Raises `GraphselError` for what `read_pairs` refuses, and at the first that is not a number."
     costs = parse_costs(list_text(path), str(path))
-    if not costs: raise GraphselError(f"{path} holds no cost; write one line gene,cost for each gene")
+    if not costs:
+        raise GraphselError(f"{path} holds no cost; write one line gene,cost for each gene")
     return costs

@@ -21,43 +21,62 @@ if TYPE_CHECKING:
 # %% ../../nbs/01_genes/03_perturbations.ipynb #51a968a3
 CONTROL_NAMES = ("ctrl", "control", "non-targeting")
 
-def perturbed_genes(name:str # a perturbation: "TP53", "A+B", "TP53+ctrl"
-                   ) -> tuple[str, ...]: # sorted; empty for a control
+
+def perturbed_genes(
+    name: str,  # a perturbation: "TP53", "A+B", "TP53+ctrl"
+) -> tuple[str, ...]:  # sorted; empty for a control
     "The genes a perturbation touches."
     return tuple(sorted({p for p in genes_in(name) if p and p not in CONTROL_NAMES}))
 
 # %% ../../nbs/01_genes/03_perturbations.ipynb #210ae995
-def perturbation_name(name:str # any spelling
-                     ) -> str: # "A", "A+B", or "control"
+def perturbation_name(
+    name: str,  # any spelling
+) -> str:  # "A", "A+B", or "control"
     "The one spelling this package uses."
     return "+".join(perturbed_genes(name)) or "control"
 
 # %% ../../nbs/01_genes/03_perturbations.ipynb #1c718195
-def gene_incidence(perturbations:Sequence[str]|np.ndarray # names: "A", "A+B"
-                  ) -> tuple[np.ndarray, sp.csr_matrix]: # sorted genes; P x genes, 1 where a perturbation touches a gene
+def gene_incidence(
+    perturbations: Sequence[str] | np.ndarray,  # names: "A", "A+B"
+) -> tuple[
+    np.ndarray, sp.csr_matrix
+]:  # sorted genes; P x genes, 1 where a perturbation touches a gene
     "Which perturbation touches which gene."
     touched = [perturbed_genes(p) for p in perturbations]
     genes = np.array(sorted({g for t in touched for g in t}), dtype=str)
     row = np.repeat(np.arange(len(touched)), [len(t) for t in touched])
     column = np.searchsorted(genes, [g for t in touched for g in t])
-    return genes, sp.csr_matrix((np.ones(len(row)), (row, column)), shape=(len(touched), len(genes)))
+    return genes, sp.csr_matrix(
+        (np.ones(len(row)), (row, column)), shape=(len(touched), len(genes))
+    )
 
 # %% ../../nbs/01_genes/03_perturbations.ipynb #3c0c4d59
-def spelled(perturbations:Iterable[str] # one name, or several
-           ) -> list[str]: # in the spelling of this package
+def spelled(
+    perturbations: Iterable[str],  # one name, or several
+) -> list[str]:  # in the spelling of this package
     "The names asked for. Raises `GraphselError` for a control."
     given = [str(p) for p in ([perturbations] if isinstance(perturbations, str) else perturbations)]
     names = [perturbation_name(p) for p in given]
     controls = [repr(p) for p, n in zip(given, names, strict=True) if n == "control"]
-    if controls: raise GraphselError(f"{name_some(controls)} perturbs no gene: its response is zero by definition; leave it out")
+    if controls:
+        raise GraphselError(
+            f"{name_some(controls)} perturbs no gene: its response is zero by definition; leave it out"
+        )
     return names
 
-def named_rows(index:"pd.Index", # names of a screen
-               names:Sequence[str] # asked for, in any spelling
-              ) -> np.ndarray: # positions, -1 = not there
+
+def named_rows(
+    index: "pd.Index",  # names of a screen
+    names: Sequence[str],  # asked for, in any spelling
+) -> np.ndarray:  # positions, -1 = not there
     "Where perturbations stand in a screen, however they are spelled there."
     at = index.get_indexer(names)
-    if (at < 0).any(): # spelled otherwise, or not there
+    if (at < 0).any():  # spelled otherwise, or not there
         found = {perturbation_name(n): i for i, n in enumerate(index)}
-        at = np.array([found.get(perturbation_name(n), -1) if i < 0 else i for i, n in zip(at, names, strict=True)])
+        at = np.array(
+            [
+                found.get(perturbation_name(n), -1) if i < 0 else i
+                for i, n in zip(at, names, strict=True)
+            ]
+        )
     return at

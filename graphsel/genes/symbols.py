@@ -27,16 +27,20 @@ if TYPE_CHECKING:
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"), "-")
 _UNSEEN = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
 
-def plain(name:str # as found
-         ) -> str: # as meant
+
+def plain(
+    name: str,  # as found
+) -> str:  # as meant
     "The name in plain characters: no blanks around it, one kind of hyphen, nothing invisible, one Unicode form (NFKC)."
     return unicodedata.normalize("NFKC", str(name)).translate(_DASHES).translate(_UNSEEN).strip()
 
 # %% ../../nbs/01_genes/01_symbols.ipynb #d648076c
 _ENSEMBL = re.compile(r"(ENS[A-Z]*[GTP]\d{11})(\.\d+)?(_PAR_Y)?")
 
-def unversioned(name:str # any name
-               ) -> str: # an Ensembl identifier without its version; any other name as it is
+
+def unversioned(
+    name: str,  # any name
+) -> str:  # an Ensembl identifier without its version; any other name as it is
     "The Ensembl identifier without version."
     found = _ENSEMBL.fullmatch(name)
     return found[1] if found else name
@@ -45,85 +49,131 @@ def unversioned(name:str # any name
 _DATE = re.compile(r"\d{1,2}-[A-Z][a-z]{2}|[A-Z][a-z]{2}-\d{1,2}")
 _POWER = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]\d+")
 
-def looks_like(name:str # any name
-              ) -> str: # "" where it may be a symbol
+
+def looks_like(
+    name: str,  # any name
+) -> str:  # "" where it may be a symbol
     "What a name is, if it is no symbol by its looks."
     name = plain(name)
-    if _DATE.fullmatch(name): return "a date that a spreadsheet made of a gene such as SEPT2 or MARCH1"
-    if _POWER.fullmatch(name) or (name.isdigit() and len(name) > 11): # no gene has a number that long
+    if _DATE.fullmatch(name):
+        return "a date that a spreadsheet made of a gene such as SEPT2 or MARCH1"
+    if _POWER.fullmatch(name) or (
+        name.isdigit() and len(name) > 11
+    ):  # no gene has a number that long
         return "a number that a spreadsheet made of a clone such as 2310009E13"
-    if _ENSEMBL.fullmatch(name): return "an Ensembl identifier"
+    if _ENSEMBL.fullmatch(name):
+        return "an Ensembl identifier"
     return "an NCBI gene number" if name.isdigit() else ""
 
-def is_damaged(name:str # any name
-              ) -> bool:
+
+def is_damaged(
+    name: str,  # any name
+) -> bool:
     "True for what a spreadsheet made of a name: a date or a number."
     return " spreadsheet " in looks_like(name)
 
-def damaged_note(names:Iterable[str] # of a file
-                ) -> str: # a sentence for whoever can mend it; "" where no name is damaged
+
+def damaged_note(
+    names: Iterable[str],  # of a file
+) -> str:  # a sentence for whoever can mend it; "" where no name is damaged
     "What to say of names that a spreadsheet damaged."
     wrong = [n for n in dict.fromkeys(names) if is_damaged(n)]
     told = name_some((f"{n} is {looks_like(n)}" for n in wrong), 3, 120)
-    return f"{len(wrong):,} damaged {'name' if len(wrong) == 1 else 'names'}; mend the file: {told}" if wrong else ""
+    return (
+        f"{len(wrong):,} damaged {'name' if len(wrong) == 1 else 'names'}; mend the file: {told}"
+        if wrong
+        else ""
+    )
 
-def genes_in(name:str # of a perturbation: "A", "A+B"
-            ) -> list[str]: # in its order, blanks around them removed
+
+def genes_in(
+    name: str,  # of a perturbation: "A", "A+B"
+) -> list[str]:  # in its order, blanks around them removed
     "The names of a combination. A number such as 2.31E+13 is a damaged name, not the genes 2.31E and 13."
     text = str(name)
-    if "+" in text and _POWER.fullmatch(plain(text)): return [text.strip()]
+    if "+" in text and _POWER.fullmatch(plain(text)):
+        return [text.strip()]
     return [p.strip() for p in text.split("+")]
 
 # %% ../../nbs/01_genes/01_symbols.ipynb #898b5376
 @dataclass(frozen=True)
 class AliasTable:
     "Which spelling means which gene. Make one with `read_aliases` or `make_aliases`."
-    symbols: frozenset # the genes of the table
-    to: dict # spelling -> its one gene
-    ambiguous: dict # spelling -> the genes it could mean; never used
-    owned: tuple = () # spellings that are the symbol of another gene, and stay that
+
+    symbols: frozenset  # the genes of the table
+    to: dict  # spelling -> its one gene
+    ambiguous: dict  # spelling -> the genes it could mean; never used
+    owned: tuple = ()  # spellings that are the symbol of another gene, and stay that
     name: str = "aliases"
 
-    def __call__(self, name:str) -> str: return self.to.get(name, name)
+    def __call__(self, name: str) -> str:
+        return self.to.get(name, name)
+
     def __repr__(self):
         return f"AliasTable({self.name}: {len(self.to):,} spellings of {len(self.symbols):,} genes; not used: {len(self.ambiguous):,} ambiguous, {len(self.owned):,} that are another gene's symbol)"
+
     @cached_property
-    def any_case(self) -> dict: # casefolded spelling -> its one gene
+    def any_case(self) -> dict:  # casefolded spelling -> its one gene
         "The table without regard to case; what becomes ambiguous by that is left out."
         found = {}
-        for spelling, symbol in [*self.to.items(), *((s, s) for s in self.symbols)]: found.setdefault(spelling.casefold(), set()).add(symbol)
+        for spelling, symbol in [*self.to.items(), *((s, s) for s in self.symbols)]:
+            found.setdefault(spelling.casefold(), set()).add(symbol)
         return {spelling: min(genes) for spelling, genes in found.items() if len(genes) == 1}
 
 # %% ../../nbs/01_genes/01_symbols.ipynb #02a603e6
-def make_aliases(pairs:Iterable[tuple[str, str]], # (spelling, symbol)
-                 symbols:Iterable[str]=(), # further genes, without aliases
-                 name:str="aliases" # for messages
-                ) -> AliasTable:
+def make_aliases(
+    pairs: Iterable[tuple[str, str]],  # (spelling, symbol)
+    symbols: Iterable[str] = (),  # further genes, without aliases
+    name: str = "aliases",  # for messages
+) -> AliasTable:
     "An alias table from pairs; repeated pairs count once."
     pairs = [(plain(a), plain(s)) for a, s in pairs]
     symbols, meant = frozenset(plain(s) for s in symbols) | {s for _, s in pairs}, {}
     for spelling, symbol in pairs:
-        if spelling != symbol: meant.setdefault(spelling, set()).add(symbol)
+        if spelling != symbol:
+            meant.setdefault(spelling, set()).add(symbol)
     free = {a: sorted(s) for a, s in meant.items() if a not in symbols}
-    return AliasTable(symbols, {a: s[0] for a, s in free.items() if len(s) == 1}, {a: tuple(s) for a, s in free.items() if len(s) > 1},
-                      tuple(sorted(set(meant) & symbols)), name)
+    return AliasTable(
+        symbols,
+        {a: s[0] for a, s in free.items() if len(s) == 1},
+        {a: tuple(s) for a, s in free.items() if len(s) > 1},
+        tuple(sorted(set(meant) & symbols)),
+        name,
+    )
 
 # %% ../../nbs/01_genes/01_symbols.ipynb #6a84bc16
-HGNC_SPELLINGS = ("alias_symbol", "prev_symbol", "ensembl_gene_id", "entrez_id", "hgnc_id", "uniprot_ids")
+HGNC_SPELLINGS = (
+    "alias_symbol",
+    "prev_symbol",
+    "ensembl_gene_id",
+    "entrez_id",
+    "hgnc_id",
+    "uniprot_ids",
+)
 
-def read_aliases(path:str|Path # .csv or .tsv with alias, symbol; or HGNC's complete set (.txt); also .gz
-                ) -> AliasTable:
+
+def read_aliases(
+    path: str | Path,  # .csv or .tsv with alias, symbol; or HGNC's complete set (.txt); also .gz
+) -> AliasTable:
     "Read an alias table. Raises `GraphselError` for other columns, for a row without a name, and for an empty table."
     name, text = Path(path).name, read_text(path)
-    found = csv.DictReader(text.splitlines(), delimiter="," if name.removesuffix(".gz").endswith(".csv") else "\t")
+    found = csv.DictReader(
+        text.splitlines(), delimiter="," if name.removesuffix(".gz").endswith(".csv") else "\t"
+    )
     with reading(path, "an alias table"):
         columns = [c.strip() for c in found.fieldnames or ()]
         found.fieldnames = columns
         rows = list(found)
-    if {"symbol", "alias_symbol", "prev_symbol"} <= set(columns): pairs, symbols = _hgnc_pairs(rows, name)
-    elif {"alias", "symbol"} <= set(columns): pairs, symbols = _user_pairs(rows, name), ()
-    else: raise GraphselError(f"{name}: not an alias table (columns {name_some(columns)}); it needs the columns alias and symbol, or those of hgnc_complete_set.txt")
-    if not pairs and not symbols: raise GraphselError(f"{name} holds no gene; write one alias,symbol a line")
+    if {"symbol", "alias_symbol", "prev_symbol"} <= set(columns):
+        pairs, symbols = _hgnc_pairs(rows, name)
+    elif {"alias", "symbol"} <= set(columns):
+        pairs, symbols = _user_pairs(rows, name), ()
+    else:
+        raise GraphselError(
+            f"{name}: not an alias table (columns {name_some(columns)}); it needs the columns alias and symbol, or those of hgnc_complete_set.txt"
+        )
+    if not pairs and not symbols:
+        raise GraphselError(f"{name} holds no gene; write one alias,symbol a line")
     return make_aliases(pairs, symbols, name)
 
 # %% ../../nbs/01_genes/01_symbols.ipynb #0cc3b463
@@ -131,79 +181,140 @@ def _user_pairs(rows, name):
     "(alias, symbol) of each row; both must be there."
     pairs = [((r["alias"] or "").strip(), (r["symbol"] or "").strip()) for r in rows]
     empty = [n for n, pair in enumerate(pairs, 2) if not all(pair)]
-    if empty: raise GraphselError(f"{name}, line {empty[0]}: no alias or no symbol; fill or remove the line")
+    if empty:
+        raise GraphselError(
+            f"{name}, line {empty[0]}: no alias or no symbol; fill or remove the line"
+        )
     return pairs
+
 
 def _hgnc_pairs(rows, name):
     "(spelling, symbol) of every spelling in HGNC's complete set, and all approved symbols."
     rows = [r for r in rows if (r.get("status") or "Approved") == "Approved"]
     empty = [n for n, r in enumerate(rows, 1) if not (r["symbol"] or "").strip()]
-    if empty: raise GraphselError(f"{name}: approved entry {empty[0]} has no symbol; is the file complete?")
+    if empty:
+        raise GraphselError(
+            f"{name}: approved entry {empty[0]} has no symbol; is the file complete?"
+        )
     split = lambda field: [s.strip() for s in (field or "").split("|") if s.strip()]
-    return [(s, r["symbol"]) for r in rows for column in HGNC_SPELLINGS for s in split(r.get(column))], [r["symbol"] for r in rows]
+    return [
+        (s, r["symbol"]) for r in rows for column in HGNC_SPELLINGS for s in split(r.get(column))
+    ], [r["symbol"] for r in rows]
 
 # %% ../../nbs/01_genes/01_symbols.ipynb #6ad5e0db
 @dataclass(frozen=True)
 class Resolution:
     "What each name was taken for, how it was found, and what stays missing."
-    mapping: dict # name -> known name
-    how: dict # name -> rule that found it
-    missing: dict # name -> why
+
+    mapping: dict  # name -> known name
+    how: dict  # name -> rule that found it
+    missing: dict  # name -> why
 
     @property
-    def merged(self) -> dict: # known name -> the names taken for it, where there are several
+    def merged(self) -> dict:  # known name -> the names taken for it, where there are several
         found = {}
-        for name, known in self.mapping.items(): found.setdefault(known, []).append(name)
+        for name, known in self.mapping.items():
+            found.setdefault(known, []).append(name)
         return {known: tuple(names) for known, names in found.items() if len(names) > 1}
+
     @property
-    def changed(self) -> dict: # name -> known name, where they differ
+    def changed(self) -> dict:  # name -> known name, where they differ
         return {n: k for n, k in self.mapping.items() if n != k}
+
     def __str__(self):
         rules = Counter(self.how.values())
-        shown = [f"{count:,} {rule}" + ("" if rule == "as written" else f" ({name_some((f'{n} = {self.mapping[n]}' for n in self.how if self.how[n] == rule), 3, 90)})") for rule, count in rules.items()]
-        parts = [f"{len(self.mapping):,} of {len(self.mapping) + len(self.missing):,} genes found: {', '.join(shown) or 'none'}"]
-        if self.merged: parts.append(f"several names for one gene: {name_some((f'{k} ({name_some(n, 3)})' for k, n in self.merged.items()), 3, 180)}")
-        if self.missing: parts.append(f"{len(self.missing):,} missing: {name_some(self.missing)}")
+        shown = [
+            f"{count:,} {rule}"
+            + (
+                ""
+                if rule == "as written"
+                else f" ({name_some((f'{n} = {self.mapping[n]}' for n in self.how if self.how[n] == rule), 3, 90)})"
+            )
+            for rule, count in rules.items()
+        ]
+        parts = [
+            f"{len(self.mapping):,} of {len(self.mapping) + len(self.missing):,} genes found: {', '.join(shown) or 'none'}"
+        ]
+        if self.merged:
+            parts.append(
+                f"several names for one gene: {name_some((f'{k} ({name_some(n, 3)})' for k, n in self.merged.items()), 3, 180)}"
+            )
+        if self.missing:
+            parts.append(f"{len(self.missing):,} missing: {name_some(self.missing)}")
         return "; ".join(parts)
-    def to_frame(self) -> "pd.DataFrame": # gene, found_as (empty where missing), how
+
+    def to_frame(self) -> "pd.DataFrame":  # gene, found_as (empty where missing), how
         import pandas as pd
-        rows = [(n, k, self.how[n]) for n, k in self.mapping.items()] + [(n, "", why) for n, why in self.missing.items()]
+
+        rows = [(n, k, self.how[n]) for n, k in self.mapping.items()] + [
+            (n, "", why) for n, why in self.missing.items()
+        ]
         return pd.DataFrame(rows, columns=["gene", "found_as", "how"])
-    def rename(self, names:Iterable[str]) -> list[str]: # one for each, in order; pairs A+B gene by gene
+
+    def rename(
+        self, names: Iterable[str]
+    ) -> list[str]:  # one for each, in order; pairs A+B gene by gene
         "The names in their known spelling; what is missing keeps its own."
         return ["+".join(sorted(self.mapping.get(p, p) for p in _parts(n))) for n in names]
+
 
 _parts = genes_in
 
 # %% ../../nbs/01_genes/01_symbols.ipynb #26d25287
-def _rules(aliases:AliasTable|None, case:bool) -> list[tuple[str, Callable, bool]]: # (what it is called, key, whether case is ignored)
+def _rules(
+    aliases: AliasTable | None, case: bool
+) -> list[tuple[str, Callable, bool]]:  # (what it is called, key, whether case is ignored)
     "The rules in order, most careful first."
     bare = lambda n: unversioned(plain(n))
     rules = [("in plain characters", plain, False), ("without version", bare, False)]
-    if aliases is not None: rules.append(("by alias", lambda n: aliases(bare(n)), False))
-    if case: rules.append(("in other case", lambda n: bare(n).casefold(), True))
-    if case and aliases is not None: rules.append(("by alias in other case", lambda n: aliases.any_case.get(bare(n).casefold(), bare(n)).casefold(), True))
+    if aliases is not None:
+        rules.append(("by alias", lambda n: aliases(bare(n)), False))
+    if case:
+        rules.append(("in other case", lambda n: bare(n).casefold(), True))
+    if case and aliases is not None:
+        rules.append(
+            (
+                "by alias in other case",
+                lambda n: aliases.any_case.get(bare(n).casefold(), bare(n)).casefold(),
+                True,
+            )
+        )
     return rules
+
 
 def _apply(rule, names, known, taken):
     "name -> the known names that one rule finds for it (none, one, or several)."
     _, key, any_case = rule
     index, asked = {}, Counter(key(n) for n in names)
-    for k in known: index.setdefault(key(k), []).append(k)
+    for k in known:
+        index.setdefault(key(k), []).append(k)
     hits = {n: index.get(key(n), []) for n in names}
-    if any_case: return {n: h if len(h) != 1 or (asked[key(n)] == 1 and h[0] not in taken) else [*h, "a name of another case in the list"] for n, h in hits.items()}
-    return {n: [key(n)] if key(n) in h else h for n, h in hits.items()} # of several, the one that needs no change
+    if any_case:
+        return {
+            n: h
+            if len(h) != 1 or (asked[key(n)] == 1 and h[0] not in taken)
+            else [*h, "a name of another case in the list"]
+            for n, h in hits.items()
+        }
+    return {
+        n: [key(n)] if key(n) in h else h for n, h in hits.items()
+    }  # of several, the one that needs no change
 
 # %% ../../nbs/01_genes/01_symbols.ipynb #24d2e3ce
-def resolve(names:Iterable[str], # genes or perturbations (A+B counts as A and B)
-            known:Iterable[str], # the names of a graph (`graph.genes`) or of a screen
-            aliases:AliasTable|None=None, # other spellings; None = none
-            case:bool=True # match without regard to case where that is unambiguous
-           ) -> Resolution:
+def resolve(
+    names: Iterable[str],  # genes or perturbations (A+B counts as A and B)
+    known: Iterable[str],  # the names of a graph (`graph.genes`) or of a screen
+    aliases: AliasTable | None = None,  # other spellings; None = none
+    case: bool = True,  # match without regard to case where that is unambiguous
+) -> Resolution:
     "Find the known name of each gene. Raises `GraphselError` for a name that is empty."
-    if isinstance(names, str): raise GraphselError(f"names is the text {names!r}; give a list of names")
+    if isinstance(names, str):
+        raise GraphselError(f"names is the text {names!r}; give a list of names")
     genes = list(dict.fromkeys(p for n in names for p in _parts(n)))
-    if any(g in ("", "nan", "None", "<NA>") for g in genes): raise GraphselError(f"a name is empty (position {genes.index(next(g for g in genes if g in ('', 'nan', 'None', '<NA>'))) + 1}); fill or remove it")
+    if any(g in ("", "nan", "None", "<NA>") for g in genes):
+        raise GraphselError(
+            f"a name is empty (position {genes.index(next(g for g in genes if g in ('', 'nan', 'None', '<NA>'))) + 1}); fill or remove it"
+        )
     known = list(dict.fromkeys(map(str, known)))
     here, missing = set(known), {}
     mapping = {g: g for g in genes if g in here}
@@ -211,16 +322,24 @@ def resolve(names:Iterable[str], # genes or perturbations (A+B counts as A and B
     for rule in _rules(aliases, case):
         open_ = [g for g in genes if g not in mapping and g not in missing]
         for g, hits in (_apply(rule, open_, known, set(mapping.values())) if open_ else {}).items():
-            if len(hits) == 1: mapping[g], how[g] = hits[0], rule[0]
-            elif hits: missing[g] = f"ambiguous {rule[0]}: {name_some(hits)}"
+            if len(hits) == 1:
+                mapping[g], how[g] = hits[0], rule[0]
+            elif hits:
+                missing[g] = f"ambiguous {rule[0]}: {name_some(hits)}"
     missing.update({g: _why(g, aliases) for g in genes if g not in mapping and g not in missing})
-    return Resolution({g: mapping[g] for g in genes if g in mapping}, {g: how[g] for g in genes if g in how}, {g: missing[g] for g in genes if g in missing})
+    return Resolution(
+        {g: mapping[g] for g in genes if g in mapping},
+        {g: how[g] for g in genes if g in how},
+        {g: missing[g] for g in genes if g in missing},
+    )
 
 # %% ../../nbs/01_genes/01_symbols.ipynb #e43672cf
 def _why(gene, aliases):
     "Why a name was not found."
     name = unversioned(plain(gene))
-    if aliases is not None and name in aliases.ambiguous: return f"ambiguous alias: {name_some(aliases.ambiguous[name])}"
-    if aliases is not None and aliases(name) in aliases.symbols: return f"the gene {aliases(name)} is not known here"
+    if aliases is not None and name in aliases.ambiguous:
+        return f"ambiguous alias: {name_some(aliases.ambiguous[name])}"
+    if aliases is not None and aliases(name) in aliases.symbols:
+        return f"the gene {aliases(name)} is not known here"
     looks = looks_like(gene)
     return f"unknown; it looks like {looks}" if looks else "unknown"

@@ -17,31 +17,50 @@ from ..core.progress import progress
 from .graph import GeneGraph, Graphs, _tidy, combine
 
 # %% ../../nbs/03_graphs/03_build.ipynb #79cca961
-def from_matrix(genes:Sequence[str], # N names
-                adjacency, # N x N, dense or sparse, row = receiver
-                *, name:str="matrix", # for messages and `source`
-                notes:Mapping|None=None # for `source`
-               ) -> GeneGraph: # weights divided by the largest, if that is above 1
+def from_matrix(
+    genes: Sequence[str],  # N names
+    adjacency,  # N x N, dense or sparse, row = receiver
+    *,
+    name: str = "matrix",  # for messages and `source`
+    notes: Mapping | None = None,  # for `source`
+) -> GeneGraph:  # weights divided by the largest, if that is above 1
     "A graph from a matrix. Raises `GraphselError` for another shape, for names that are empty or stand twice, and for bad weights."
-    genes, A = np.array([str(g).strip() for g in genes], dtype=str), sp.csr_matrix(adjacency, dtype=np.float64)
-    if A.shape != (len(genes),)*2: raise GraphselError(f"{name}: a matrix of shape {A.shape} for {len(genes):,} genes; give one row and one column for each")
+    genes, A = (
+        np.array([str(g).strip() for g in genes], dtype=str),
+        sp.csr_matrix(adjacency, dtype=np.float64),
+    )
+    if A.shape != (len(genes),) * 2:
+        raise GraphselError(
+            f"{name}: a matrix of shape {A.shape} for {len(genes):,} genes; give one row and one column for each"
+        )
     unique, count = np.unique(genes, return_counts=True)
-    if (count > 1).any() or "" in unique: raise GraphselError(f"{name}: genes named twice or not at all: {name_some(unique[count > 1]) or 'an empty name'}; mend the names")
+    if (count > 1).any() or "" in unique:
+        raise GraphselError(
+            f"{name}: genes named twice or not at all: {name_some(unique[count > 1]) or 'an empty name'}; mend the names"
+        )
     bad = ~np.isfinite(A.data) | (A.data < 0)
-    if bad.any(): raise GraphselError(f"{name}: {int(bad.sum()):,} weights are negative or not a number; mend or remove them")
+    if bad.any():
+        raise GraphselError(
+            f"{name}: {int(bad.sum()):,} weights are negative or not a number; mend or remove them"
+        )
     order, top = np.argsort(genes), A.data.max(initial=0)
-    A = A[order][:, order]/max(top, 1.0)
+    A = A[order][:, order] / max(top, 1.0)
     A.setdiag(0)
     A.eliminate_zeros()
-    return GeneGraph(genes[order], A.astype(np.float32), {"name": name, "kind": "matrix", **(notes or {})})
+    return GeneGraph(
+        genes[order], A.astype(np.float32), {"name": name, "kind": "matrix", **(notes or {})}
+    )
 
 # %% ../../nbs/03_graphs/03_build.ipynb #99e0cfbd
-def rename_genes(graph:Graphs, # one graph or several, without priors
-                 names:Mapping[str, str] # old -> new; others keep theirs. `resolve(...).mapping` fits
-                ) -> Graphs:
+def rename_genes(
+    graph: Graphs,  # one graph or several, without priors
+    names: Mapping[str, str],  # old -> new; others keep theirs. `resolve(...).mapping` fits
+) -> Graphs:
     "The graph with other names. `source['merged']` counts the genes that fell together."
-    if graph.priors: raise GraphselError("rename the graphs before priors are added")
+    if graph.priors:
+        raise GraphselError("rename the graphs before priors are added")
     return combine([_renamed(layer, names) for layer in graph.graphs])
+
 
 def _renamed(layer, names):
     "One layer with other names; of edges that fall together the largest counts."
@@ -53,147 +72,246 @@ def _renamed(layer, names):
 # %% ../../nbs/03_graphs/03_build.ipynb #62ccb187
 def _checked_weights(weight, n, name):
     "Weights as float64 in [0, 1]. Raises for NaN, infinite or negative ones."
-    if weight is None: return np.ones(n)
-    try: weight = np.asarray(weight, dtype=np.float64)
-    except (TypeError, ValueError) as e: raise GraphselError(f"{name}: a weight is not a number ({e}); mend or remove it") from e
-    if weight.shape != (n,): raise GraphselError(f"{name}: {weight.size:,} weights for {n:,} edges; give one weight per edge")
+    if weight is None:
+        return np.ones(n)
+    try:
+        weight = np.asarray(weight, dtype=np.float64)
+    except (TypeError, ValueError) as e:
+        raise GraphselError(f"{name}: a weight is not a number ({e}); mend or remove it") from e
+    if weight.shape != (n,):
+        raise GraphselError(
+            f"{name}: {weight.size:,} weights for {n:,} edges; give one weight per edge"
+        )
     bad = np.flatnonzero(~np.isfinite(weight) | (weight < 0))
-    if len(bad): raise GraphselError(f"{name}: {len(bad):,} weights are negative or not a number, the first in edge {bad[0] + 1} ({weight[bad[0]]}); mend or remove them")
-    return weight/weight.max() if n and weight.max() > 0 else weight
+    if len(bad):
+        raise GraphselError(
+            f"{name}: {len(bad):,} weights are negative or not a number, the first in edge {bad[0] + 1} ({weight[bad[0]]}); mend or remove them"
+        )
+    return weight / weight.max() if n and weight.max() > 0 else weight
 
 # %% ../../nbs/03_graphs/03_build.ipynb #c414dd39
 def _largest_of_repeated(row, col, weight, n):
     "CSR without repeats: of each (row, col) the largest weight."
-    key = np.asarray(row, dtype=np.int64)*n + col
+    key = np.asarray(row, dtype=np.int64) * n + col
     order = np.argsort(key)
     key = key[order]
     first = np.flatnonzero(np.diff(key, prepend=-1))
     weight = np.maximum.reduceat(weight[order], first) if len(first) else np.zeros(0)
     key = key[first]
-    return sp.csr_matrix((weight, key % max(n, 1), np.searchsorted(key, np.arange(n + 1, dtype=np.int64)*n)), shape=(n, n))
+    return sp.csr_matrix(
+        (weight, key % max(n, 1), np.searchsorted(key, np.arange(n + 1, dtype=np.int64) * n)),
+        shape=(n, n),
+    )
 
 # %% ../../nbs/03_graphs/03_build.ipynb #f3582fc9
-def keep_top(adjacency:sp.csr_matrix, # N x N
-             k:int|None # sources kept per receiver; None = all
-            ) -> sp.csr_matrix:
+def keep_top(
+    adjacency: sp.csr_matrix,  # N x N
+    k: int | None,  # sources kept per receiver; None = all
+) -> sp.csr_matrix:
     "Of each row the `k` largest entries; ties go to the smaller column (the first name)."
-    if k is None: return adjacency
+    if k is None:
+        return adjacency
     k, A = check_positive_int(k, "top_k"), sp.csr_matrix(adjacency)
     floor, size = np.full(A.shape[0], -np.inf), np.diff(A.indptr)
-    for i in np.flatnonzero(size > k): floor[i] = np.partition(A.data[A.indptr[i]:A.indptr[i + 1]], size[i] - k)[size[i] - k]
-    if np.isinf(floor).all(): return A
+    for i in np.flatnonzero(size > k):
+        floor[i] = np.partition(A.data[A.indptr[i] : A.indptr[i + 1]], size[i] - k)[size[i] - k]
+    if np.isinf(floor).all():
+        return A
     row = np.repeat(np.arange(A.shape[0]), size)
-    high = np.flatnonzero(A.data >= floor[row]) # with ties at the floor, still a few too many
+    high = np.flatnonzero(A.data >= floor[row])  # with ties at the floor, still a few too many
     order = high[np.lexsort((A.indices[high], -A.data[high], row[high]))]
     start = np.searchsorted(row[order], np.arange(A.shape[0]))
     keep = order[np.arange(len(order)) - start[row[order]] < k]
     return sp.csr_matrix((A.data[keep], (row[keep], A.indices[keep])), shape=A.shape)
 
 # %% ../../nbs/03_graphs/03_build.ipynb #1ed6b2c4
-def from_edges(source:Sequence[str], # gene that sends
-               target:Sequence[str], # gene that receives
-               weight:Sequence[float]|None=None, # non-negative; None = 1
-               *, directed:bool=False, # False: every edge goes both ways
-               top_k:int|None=None, # strongest sources kept per gene; None = all
-               genes:Iterable[str]|None=None, # keep edges among these only
-               name:str="edges" # for messages and `source`
-              ) -> GeneGraph:
+def from_edges(
+    source: Sequence[str],  # gene that sends
+    target: Sequence[str],  # gene that receives
+    weight: Sequence[float] | None = None,  # non-negative; None = 1
+    *,
+    directed: bool = False,  # False: every edge goes both ways
+    top_k: int | None = None,  # strongest sources kept per gene; None = all
+    genes: Iterable[str] | None = None,  # keep edges among these only
+    name: str = "edges",  # for messages and `source`
+) -> GeneGraph:
     "A graph from an edge list. Raises `GraphselError` for empty names, bad weights or no edge at all."
     names, s, t = _edge_codes(source, target, name)
     w = _checked_weights(weight, len(s), name)
-    wanted = np.ones(len(names), dtype=bool) if genes is None else np.isin(names, sorted(set(genes)))
+    wanted = (
+        np.ones(len(names), dtype=bool) if genes is None else np.isin(names, sorted(set(genes)))
+    )
     inside, loop = wanted[s] & wanted[t], s == t
     keep = inside & ~loop & (w > 0)
-    if not keep.any(): raise GraphselError(f"{name}: no edge between two different genes{'' if genes is None else ' of those asked for'}; check the columns and the spelling of the genes")
-    names, place = names[wanted], np.cumsum(wanted) - 1 # an asked-for gene keeps its place though all its partners are outside
+    if not keep.any():
+        raise GraphselError(
+            f"{name}: no edge between two different genes{'' if genes is None else ' of those asked for'}; check the columns and the spelling of the genes"
+        )
+    names, place = (
+        names[wanted],
+        np.cumsum(wanted) - 1,
+    )  # an asked-for gene keeps its place though all its partners are outside
     row, col = place[t[keep]], place[s[keep]]
-    if not directed: row, col = np.minimum(row, col), np.maximum(row, col)
+    if not directed:
+        row, col = np.minimum(row, col), np.maximum(row, col)
     A = _largest_of_repeated(row, col, w[keep], len(names))
-    notes = {"name": name, "kind": "edges", "edges_read": len(s), "self_loops": int(loop.sum()), "zero_weight": int((w == 0).sum()),
-             "repeated": len(row) - A.nnz, "outside": int((~inside).sum()), "directed": directed, "top_k": top_k}
+    notes = {
+        "name": name,
+        "kind": "edges",
+        "edges_read": len(s),
+        "self_loops": int(loop.sum()),
+        "zero_weight": int((w == 0).sum()),
+        "repeated": len(row) - A.nnz,
+        "outside": int((~inside).sum()),
+        "directed": directed,
+        "top_k": top_k,
+    }
     return GeneGraph(names, _tidy(keep_top(A if directed else A + A.T, top_k)), notes)
 
 # %% ../../nbs/03_graphs/03_build.ipynb #514c699f
 def _coded(column):
     "The different names of a column, stripped, and for each row which one; -1 where there is none."
     import pandas as pd
-    if not isinstance(column, (pd.Series, pd.Index, pd.Categorical, np.ndarray)): column = np.array([*column, None], dtype=object)[:-1]
+
+    if not isinstance(column, (pd.Series, pd.Index, pd.Categorical, np.ndarray)):
+        column = np.array([*column, None], dtype=object)[:-1]
     code, names = pd.factorize(column)
     names = np.array([str(n).strip() for n in names], dtype=str)
-    return names, np.append(np.where(np.isin(names, ("", "<NA>", "nan")), -1, np.arange(len(names))), -1)[code]
+    return names, np.append(
+        np.where(np.isin(names, ("", "<NA>", "nan")), -1, np.arange(len(names))), -1
+    )[code]
+
 
 def _edge_codes(source, target, name):
     "All names, sorted, and the positions of both ends of each edge; raises at an empty name."
-    if len(source) != len(target): raise GraphselError(f"{name}: {len(source):,} sources but {len(target):,} targets; give one of each per edge")
+    if len(source) != len(target):
+        raise GraphselError(
+            f"{name}: {len(source):,} sources but {len(target):,} targets; give one of each per edge"
+        )
     (a, s), (b, t) = _coded(source), _coded(target)
     bad = np.flatnonzero((s < 0) | (t < 0))
-    if len(bad): raise GraphselError(f"{name}: {len(bad):,} edges without a gene name, the first in edge {bad[0] + 1}; remove them")
+    if len(bad):
+        raise GraphselError(
+            f"{name}: {len(bad):,} edges without a gene name, the first in edge {bad[0] + 1}; remove them"
+        )
     names, where = np.unique(np.concatenate([a, b]), return_inverse=True)
     where = where.astype(np.int32)
     return names, where[s], where[len(a) + t]
 
 # %% ../../nbs/03_graphs/03_build.ipynb #0b82dd0b
-MEASURES = {"jaccard": lambda both, a, b: both/(a + b - both), "overlap": lambda both, a, b: both/np.minimum(a, b)}
+MEASURES = {
+    "jaccard": lambda both, a, b: both / (a + b - both),
+    "overlap": lambda both, a, b: both / np.minimum(a, b),
+}
 
-def set_similarity(membership:sp.csr_matrix, # genes x terms, 0/1
-                   measure:str="jaccard", # or "overlap"
-                   threshold:float=0.0, # what a pair must exceed
-                   top_k:int|None=None, # most similar kept per row; None = all
-                   block:int|None=None # genes compared at once; None = what keeps memory to a few hundred MB
-                  ) -> sp.csr_matrix: # genes x genes, diagonal removed
+
+def set_similarity(
+    membership: sp.csr_matrix,  # genes x terms, 0/1
+    measure: str = "jaccard",  # or "overlap"
+    threshold: float = 0.0,  # what a pair must exceed
+    top_k: int | None = None,  # most similar kept per row; None = all
+    block: int
+    | None = None,  # genes compared at once; None = what keeps memory to a few hundred MB
+) -> sp.csr_matrix:  # genes x genes, diagonal removed
     "Similarity of all pairs of rows that share a term, the best of each row. Raises `GraphselError` for an unknown measure."
-    if measure not in MEASURES: raise unknown_name("measure", measure, MEASURES)
+    if measure not in MEASURES:
+        raise unknown_name("measure", measure, MEASURES)
     B = sp.csr_matrix(membership, dtype=np.float64, copy=True)
     B.sum_duplicates()
     B.data[:] = 1
-    n, size, count = B.shape[0], np.diff(B.indptr).astype(np.float64), np.bincount(B.indices, minlength=B.shape[1])
-    wide = np.flatnonzero(count > n/12)
+    n, size, count = (
+        B.shape[0],
+        np.diff(B.indptr).astype(np.float64),
+        np.bincount(B.indices, minlength=B.shape[1]),
+    )
+    wide = np.flatnonzero(count > n / 12)
     wide = wide[np.argsort(-count[wide], kind="stable")[:2000]]
-    if (count[wide].astype(float)**2).sum() < 4.0*n*n: wide = wide[:0] # a dense product pays only where very many pairs share terms
-    large, narrow, parts = B[:, wide].toarray().astype(np.float32), B[:, np.setdiff1d(np.arange(B.shape[1]), wide)], [sp.csr_matrix((0, n))]
+    if (count[wide].astype(float) ** 2).sum() < 4.0 * n * n:
+        wide = wide[:0]  # a dense product pays only where very many pairs share terms
+    large, narrow, parts = (
+        B[:, wide].toarray().astype(np.float32),
+        B[:, np.setdiff1d(np.arange(B.shape[1]), wide)],
+        [sp.csr_matrix((0, n))],
+    )
     terms = narrow.T.tocsr()
-    block = max(1, 4_000_000//max(n, 1)) if block is None else check_positive_int(block, "block")
+    block = max(1, 4_000_000 // max(n, 1)) if block is None else check_positive_int(block, "block")
     for start in progress(range(0, n, block), "comparing genes"):
-        both = narrow[start:start + block] @ terms
-        if len(wide): both = sp.csr_matrix(both.toarray() + large[start:start + block] @ large.T)
+        both = narrow[start : start + block] @ terms
+        if len(wide):
+            both = sp.csr_matrix(both.toarray() + large[start : start + block] @ large.T)
         row = np.repeat(np.arange(both.shape[0]), np.diff(both.indptr))
         value = MEASURES[measure](both.data, size[row + start], size[both.indices])
         keep = (value > threshold) & (row + start != both.indices)
-        parts.append(keep_top(sp.csr_matrix((value[keep], (row[keep], both.indices[keep])), shape=both.shape), top_k))
+        parts.append(
+            keep_top(
+                sp.csr_matrix((value[keep], (row[keep], both.indices[keep])), shape=both.shape),
+                top_k,
+            )
+        )
     return sp.vstack(parts, format="csr")
 
 # %% ../../nbs/03_graphs/03_build.ipynb #d26a6f31
-def from_membership(genes:Sequence[str]|np.ndarray, # names of the rows, sorted
-                    membership:sp.csr_matrix, # genes x terms, 0/1
-                    *, threshold:float=0.1, # similarity an edge must exceed
-                    top_k:int|None=20, # most similar sources kept per gene
-                    measure:str="jaccard", # or "overlap"
-                    max_size:int|None=None, # leave out terms with more genes than this
-                    notes:Mapping|None=None # for `source`
-                   ) -> GeneGraph: # row = receiver, weight = similarity
+def from_membership(
+    genes: Sequence[str] | np.ndarray,  # names of the rows, sorted
+    membership: sp.csr_matrix,  # genes x terms, 0/1
+    *,
+    threshold: float = 0.1,  # similarity an edge must exceed
+    top_k: int | None = 20,  # most similar sources kept per gene
+    measure: str = "jaccard",  # or "overlap"
+    max_size: int | None = None,  # leave out terms with more genes than this
+    notes: Mapping | None = None,  # for `source`
+) -> GeneGraph:  # row = receiver, weight = similarity
     "A graph of genes that share terms."
     B = sp.csc_matrix(membership, dtype=np.float64)
-    fits = np.diff(B.indptr) <= (np.inf if max_size is None else check_positive_int(max_size, "max_size"))
+    fits = np.diff(B.indptr) <= (
+        np.inf if max_size is None else check_positive_int(max_size, "max_size")
+    )
     A = set_similarity(B[:, fits], measure, threshold, top_k)
-    own = {"kind": "gene sets", "sets": B.shape[1], "sets_too_large": int((~fits).sum()), "measure": measure, "threshold": threshold, "top_k": top_k, "max_size": max_size}
+    own = {
+        "kind": "gene sets",
+        "sets": B.shape[1],
+        "sets_too_large": int((~fits).sum()),
+        "measure": measure,
+        "threshold": threshold,
+        "top_k": top_k,
+        "max_size": max_size,
+    }
     return GeneGraph(np.asarray(genes, dtype=str), _tidy(A), {**own, **(notes or {})})
 
 # %% ../../nbs/03_graphs/03_build.ipynb #1f8f7d5a
-def from_gene_sets(sets:Mapping[str, Iterable[str]], # term -> genes
-                   *, threshold:float=0.1, # similarity an edge must exceed
-                   top_k:int|None=20, # most similar sources kept per gene
-                   genes:Iterable[str]|None=None, # prune the sets to these first
-                   measure:str="jaccard", # or "overlap"
-                   max_size:int|None=None, # leave out sets with more genes than this (after pruning)
-                   name:str="gene sets" # for messages and `source`
-                  ) -> GeneGraph: # row = receiver, weight = similarity
+def from_gene_sets(
+    sets: Mapping[str, Iterable[str]],  # term -> genes
+    *,
+    threshold: float = 0.1,  # similarity an edge must exceed
+    top_k: int | None = 20,  # most similar sources kept per gene
+    genes: Iterable[str] | None = None,  # prune the sets to these first
+    measure: str = "jaccard",  # or "overlap"
+    max_size: int | None = None,  # leave out sets with more genes than this (after pruning)
+    name: str = "gene sets",  # for messages and `source`
+) -> GeneGraph:  # row = receiver, weight = similarity
     "A graph from gene sets. Raises `GraphselError` when no gene is annotated, and for a gene without a name."
     members = [list(m) for m in sets.values()]
     found, code = _coded([g for m in members for g in m])
     term = np.repeat(np.arange(len(sets)), [len(m) for m in members])
-    if (code < 0).any(): raise GraphselError(f"{name}: a gene of the set '{list(sets)[term[code < 0][0]]}' has no name; remove it")
+    if (code < 0).any():
+        raise GraphselError(
+            f"{name}: a gene of the set '{list(sets)[term[code < 0][0]]}' has no name; remove it"
+        )
     names, where = np.unique(found, return_inverse=True)
-    wanted = np.ones(len(names), dtype=bool) if genes is None else np.isin(names, sorted(set(genes)))
-    if not wanted.any(): raise GraphselError(f"{name}: no gene in any set{'' if genes is None else ' is among those asked for'}; check the spelling of the genes")
+    wanted = (
+        np.ones(len(names), dtype=bool) if genes is None else np.isin(names, sorted(set(genes)))
+    )
+    if not wanted.any():
+        raise GraphselError(
+            f"{name}: no gene in any set{'' if genes is None else ' is among those asked for'}; check the spelling of the genes"
+        )
     B = sp.csr_matrix((np.ones(len(code)), (where[code], term)), shape=(len(names), len(sets)))
-    return from_membership(names[wanted], B[wanted], threshold=threshold, top_k=top_k, measure=measure, max_size=max_size, notes={"name": name})
+    return from_membership(
+        names[wanted],
+        B[wanted],
+        threshold=threshold,
+        top_k=top_k,
+        measure=measure,
+        max_size=max_size,
+        notes={"name": name},
+    )

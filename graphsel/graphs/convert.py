@@ -21,69 +21,106 @@ if TYPE_CHECKING:
     import networkx as nx
 
 # %% ../../nbs/03_graphs/07_convert.ipynb #ca000b6d
-def from_networkx(graph:"nx.Graph", # any kind; nodes are genes
-                  *, weight:str="weight", # edge attribute; absent = 1
-                  top_k:int|None=None, # strongest sources kept per gene
-                  name:str|None=None # for messages and `source`
-                 ) -> GeneGraph:
+def from_networkx(
+    graph: "nx.Graph",  # any kind; nodes are genes
+    *,
+    weight: str = "weight",  # edge attribute; absent = 1
+    top_k: int | None = None,  # strongest sources kept per gene
+    name: str | None = None,  # for messages and `source`
+) -> GeneGraph:
     "A graph from networkx; of parallel edges the largest weight counts. Raises `GraphselError` for bad weights or no edge."
     edges = list(graph.edges(data=weight, default=1.0))
     s, t, w = zip(*edges) if edges else ([], [], [])
-    found = from_edges(s, t, w, directed=graph.is_directed(), top_k=top_k, name=name or graph.name or "networkx")
+    found = from_edges(
+        s, t, w, directed=graph.is_directed(), top_k=top_k, name=name or graph.name or "networkx"
+    )
     return found.subgraph({*found.genes, *(str(n).strip() for n in graph.nodes)})
 
 # %% ../../nbs/03_graphs/07_convert.ipynb #6f603da3
-def to_networkx(graph:GeneGraph) -> "nx.Graph": # DiGraph (source -> receiver) unless every edge goes both ways
+def to_networkx(
+    graph: GeneGraph,
+) -> "nx.Graph":  # DiGraph (source -> receiver) unless every edge goes both ways
     "The graph for networkx, with `weight` on the edges."
     import networkx as nx
+
     A = _one_layer(graph).adjacency
     G = nx.Graph() if abs(A - A.T).nnz == 0 else nx.DiGraph()
     G.add_nodes_from(map(str, graph.genes))
     C = A.tocoo()
-    G.add_weighted_edges_from((str(graph.genes[s]), str(graph.genes[t]), float(w)) for t, s, w in zip(C.row, C.col, C.data))
+    G.add_weighted_edges_from(
+        (str(graph.genes[s]), str(graph.genes[t]), float(w))
+        for t, s, w in zip(C.row, C.col, C.data)
+    )
     return G
 
+
 def _one_layer(graph):
-    if len(graph.graphs) != 1: raise GraphselError(f"this holds {len(graph.graphs)} graphs; convert one of its layers: graph.graphs[i]")
+    if len(graph.graphs) != 1:
+        raise GraphselError(
+            f"this holds {len(graph.graphs)} graphs; convert one of its layers: graph.graphs[i]"
+        )
     return graph.graphs[0]
 
 # %% ../../nbs/03_graphs/07_convert.ipynb #faab4c70
-def from_pyg(data:"Data", # of torch-geometric: edge_index, and edge_weight if there is one
-             genes:Sequence[str]|None=None, # names of the nodes; None = data.genes
-             *, name:str="torch-geometric" # for messages and `source`
-            ) -> GeneGraph:
+def from_pyg(
+    data: "Data",  # of torch-geometric: edge_index, and edge_weight if there is one
+    genes: Sequence[str] | None = None,  # names of the nodes; None = data.genes
+    *,
+    name: str = "torch-geometric",  # for messages and `source`
+) -> GeneGraph:
     "A graph from torch-geometric. Raises `GraphselError` without names, or for another number of names than nodes."
     genes = getattr(data, "genes", None) if genes is None else genes
-    if genes is None: raise GraphselError(f"{name}: the nodes have no names; give genes=, one for each node")
+    if genes is None:
+        raise GraphselError(f"{name}: the nodes have no names; give genes=, one for each node")
     source, target = (row.cpu().numpy() for row in data.edge_index)
     n = max(int(data.num_nodes or 0), int(max(source.max(initial=-1), target.max(initial=-1))) + 1)
-    if len(genes) != n: raise GraphselError(f"{name}: {len(genes):,} names for {n:,} nodes; give one for each")
+    if len(genes) != n:
+        raise GraphselError(f"{name}: {len(genes):,} names for {n:,} nodes; give one for each")
     weight = getattr(data, "edge_weight", None)
-    values = np.ones(len(source)) if weight is None else weight.detach().cpu().numpy().astype(np.float64).ravel()
-    return from_matrix(genes, _largest_of_repeated(target, source, values, n), name=name, notes={"kind": "torch-geometric"})
+    values = (
+        np.ones(len(source))
+        if weight is None
+        else weight.detach().cpu().numpy().astype(np.float64).ravel()
+    )
+    return from_matrix(
+        genes,
+        _largest_of_repeated(target, source, values, n),
+        name=name,
+        notes={"kind": "torch-geometric"},
+    )
 
 # %% ../../nbs/03_graphs/07_convert.ipynb #e32a3e85
-def to_pyg(graph:GeneGraph) -> "Data": # edge_index 2 x E, edge_weight E, genes
+def to_pyg(graph: GeneGraph) -> "Data":  # edge_index 2 x E, edge_weight E, genes
     "The graph for torch-geometric."
     import torch
     from torch_geometric.data import Data
+
     C = _one_layer(graph).adjacency.tocoo()
-    return Data(edge_index=torch.from_numpy(np.stack([C.col, C.row]).astype(np.int64)), edge_weight=torch.from_numpy(C.data.copy()),
-                num_nodes=len(graph), genes=[str(g) for g in graph.genes])
+    return Data(
+        edge_index=torch.from_numpy(np.stack([C.col, C.row]).astype(np.int64)),
+        edge_weight=torch.from_numpy(C.data.copy()),
+        num_nodes=len(graph),
+        genes=[str(g) for g in graph.genes],
+    )
 
 # %% ../../nbs/03_graphs/07_convert.ipynb #a6076c2b
-def from_obsp(adata:"ad.AnnData", # observations are genes
-              key:str="graph" # which matrix of `obsp`; row = receiver
-             ) -> GeneGraph:
+def from_obsp(
+    adata: "ad.AnnData",  # observations are genes
+    key: str = "graph",  # which matrix of `obsp`; row = receiver
+) -> GeneGraph:
     "A graph from `adata.obsp`. Raises `GraphselError` where it is missing."
-    if key not in adata.obsp: raise GraphselError(f"obsp has no '{key}' (it has {name_some(adata.obsp) or 'nothing'}); choose one of them")
+    if key not in adata.obsp:
+        raise GraphselError(
+            f"obsp has no '{key}' (it has {name_some(adata.obsp) or 'nothing'}); choose one of them"
+        )
     return from_matrix(adata.obs_names, adata.obsp[key], name=key, notes={"kind": "obsp"})
 
 # %% ../../nbs/03_graphs/07_convert.ipynb #02d036bb
-def to_obsp(graph:GeneGraph, # one layer
-            adata:"ad.AnnData", # observations are genes; changed in place
-            key:str="graph" # where in `obsp`
-           ) -> AlignReport: # observations that the graph lacks; they have no edges
+def to_obsp(
+    graph: GeneGraph,  # one layer
+    adata: "ad.AnnData",  # observations are genes; changed in place
+    key: str = "graph",  # where in `obsp`
+) -> AlignReport:  # observations that the graph lacks; they have no edges
     "Write the graph into `adata.obsp`, in the order of its observations."
     aligned, report = align(_one_layer(graph), adata.obs_names)
     at = aligned.index(adata.obs_names)

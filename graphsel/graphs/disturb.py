@@ -17,26 +17,35 @@ from .build import _largest_of_repeated
 from .graph import GeneGraph, Graphs, _tidy, is_undirected
 
 # %% ../../nbs/03_graphs/06_disturb.ipynb #84cd1340
-def rewire(graph:GeneGraph, # one layer
-           fraction:float, # share of the edges that is replaced, 0..1
-           random_state:RandomState=None # seed or generator
-          ) -> GeneGraph:
+def rewire(
+    graph: GeneGraph,  # one layer
+    fraction: float,  # share of the edges that is replaced, 0..1
+    random_state: RandomState = None,  # seed or generator
+) -> GeneGraph:
     "The graph with a share of its edges moved to random places. An undirected graph stays undirected."
-    if not 0 <= fraction <= 1: raise GraphselError(f"noise is {fraction}; give a fraction between 0 and 1")
+    if not 0 <= fraction <= 1:
+        raise GraphselError(f"noise is {fraction}; give a fraction between 0 and 1")
     A, n, rng = graph.adjacency.tocoo(), len(graph), as_rng(random_state)
     mirror = abs(graph.adjacency - graph.adjacency.T).nnz == 0
     row, col, weight = (x[A.row < A.col] if mirror else x for x in (A.row, A.col, A.data))
-    moved = rng.permutation(len(row))[:round(fraction*len(row))]
+    moved = rng.permutation(len(row))[: round(fraction * len(row))]
     row, col = row.copy(), col.copy()
     row[moved] = rng.integers(n, size=len(moved))
     col[moved] = (row[moved] + rng.integers(1, max(n, 2), size=len(moved))) % n
-    if mirror: row, col, weight = np.r_[row, col], np.r_[col, row], np.r_[weight, weight]
-    return replace(graph, adjacency=_tidy(_largest_of_repeated(row, col, weight, n)), source={**graph.source, "noise": float(fraction)})
+    if mirror:
+        row, col, weight = np.r_[row, col], np.r_[col, row], np.r_[weight, weight]
+    return replace(
+        graph,
+        adjacency=_tidy(_largest_of_repeated(row, col, weight, n)),
+        source={**graph.source, "noise": float(fraction)},
+    )
 
-def perturb(graph:Graphs, # one graph or several
-            fraction:float, # share of each layer's edges that is replaced
-            random_state:RandomState=None # seed or generator
-           ) -> Graphs:
+
+def perturb(
+    graph: Graphs,  # one graph or several
+    fraction: float,  # share of each layer's edges that is replaced
+    random_state: RandomState = None,  # seed or generator
+) -> Graphs:
     "`rewire` for every layer. Priors stay as they are."
     rng = as_rng(random_state)
     return graph.map(lambda g: rewire(g, fraction, rng))
@@ -48,67 +57,90 @@ def _edges(graph):
     keep = A.row < A.col if both else slice(None)
     return A.row[keep].astype(np.int64), A.col[keep].astype(np.int64), A.data[keep], both
 
+
 def _from_edges(graph, row, col, weight, both, share):
     "The graph with these edges instead."
-    if both: row, col, weight = np.r_[row, col], np.r_[col, row], np.r_[weight, weight]
+    if both:
+        row, col, weight = np.r_[row, col], np.r_[col, row], np.r_[weight, weight]
     A = sp.csr_matrix((weight.astype(np.float32), (row, col)), shape=graph.adjacency.shape)
     A.sort_indices()
     return replace(graph, adjacency=A, source={**graph.source, "noise": float(share)})
 
 # %% ../../nbs/03_graphs/06_disturb.ipynb #c22e1361
-def delete_edges(graph:GeneGraph, # one layer
-                 share:float, # of its edges
-                 rng:np.random.Generator) -> GeneGraph:
+def delete_edges(
+    graph: GeneGraph,  # one layer
+    share: float,  # of its edges
+    rng: np.random.Generator,
+) -> GeneGraph:
     "The graph without a random share of its edges."
     row, col, weight, both = _edges(graph)
-    keep = np.sort(rng.permutation(len(row))[round(share*len(row)):])
+    keep = np.sort(rng.permutation(len(row))[round(share * len(row)) :])
     return _from_edges(graph, row[keep], col[keep], weight[keep], both, share)
 
 # %% ../../nbs/03_graphs/06_disturb.ipynb #fcd77b2a
-def add_edges(graph:GeneGraph, # one layer
-              share:float, # of the number of its edges
-              rng:np.random.Generator) -> GeneGraph:
+def add_edges(
+    graph: GeneGraph,  # one layer
+    share: float,  # of the number of its edges
+    rng: np.random.Generator,
+) -> GeneGraph:
     "The graph with further edges between random genes; as many as find room."
     row, col, weight, both = _edges(graph)
-    n, wanted = len(graph), round(share*len(row))
-    taken, new = row*n + col, np.zeros(0, np.int64)
-    for _ in range(50): # a nearly complete graph has no room left
-        a, b = rng.integers(n, size=2*wanted + 8), rng.integers(n, size=2*wanted + 8)
-        if both: a, b = np.minimum(a, b), np.maximum(a, b)
-        found = (a*n + b)[a != b]
+    n, wanted = len(graph), round(share * len(row))
+    taken, new = row * n + col, np.zeros(0, np.int64)
+    for _ in range(50):  # a nearly complete graph has no room left
+        a, b = rng.integers(n, size=2 * wanted + 8), rng.integers(n, size=2 * wanted + 8)
+        if both:
+            a, b = np.minimum(a, b), np.maximum(a, b)
+        found = (a * n + b)[a != b]
         new = np.r_[new, found[~np.isin(found, taken)]]
         new = new[np.sort(np.unique(new, return_index=True)[1])][:wanted]
-        if len(new) == wanted: break
+        if len(new) == wanted:
+            break
     drawn = weight[rng.integers(len(weight), size=len(new))] if len(weight) else np.ones(len(new))
-    return _from_edges(graph, np.r_[row, new//n], np.r_[col, new % n], np.r_[weight, drawn], both, share)
+    return _from_edges(
+        graph, np.r_[row, new // n], np.r_[col, new % n], np.r_[weight, drawn], both, share
+    )
 
 # %% ../../nbs/03_graphs/06_disturb.ipynb #fb9e07cf
-def permute_genes(graph:Graphs, # one graph or several
-                  share:float, # of the genes
-                  rng:np.random.Generator) -> Graphs: # the same names, other places
+def permute_genes(
+    graph: Graphs,  # one graph or several
+    share: float,  # of the genes
+    rng: np.random.Generator,
+) -> Graphs:  # the same names, other places
     "The graph after a random share of its genes have swapped places, in all layers and priors alike."
     n = len(graph)
-    moved = rng.permutation(n)[:round(share*n)]
+    moved = rng.permutation(n)[: round(share * n)]
     order = np.arange(n)
-    order[moved] = np.roll(moved, 1) # one random cycle: nobody stays in place
+    order[moved] = np.roll(moved, 1)  # one random cycle: nobody stays in place
+
     def swap(layer):
         A = layer.adjacency[order][:, order].tocsr()
         A.sort_indices()
         return replace(layer, adjacency=A, source={**layer.source, "noise": float(share)})
+
     def swap_prior(p):
         gone = set(p.missing)
-        return replace(p, features=p.features[order], missing=tuple(g for g, o in zip(p.genes, order) if p.genes[o] in gone))
+        return replace(
+            p,
+            features=p.features[order],
+            missing=tuple(g for g, o in zip(p.genes, order) if p.genes[o] in gone),
+        )
+
     found = graph.map(swap)
     return replace(found, priors=tuple(map(swap_prior, graph.priors))) if graph.priors else found
 
 # %% ../../nbs/03_graphs/06_disturb.ipynb #c4c60d8d
-def disturb(graph:Graphs, # one graph or several
-            share:float, # 0..1; 0 leaves it as it is
-            kind:str, # see `NOISE_KINDS`
-            rng:np.random.Generator # draws what is hit
-           ) -> Graphs:
+def disturb(
+    graph: Graphs,  # one graph or several
+    share: float,  # 0..1; 0 leaves it as it is
+    kind: str,  # see `NOISE_KINDS`
+    rng: np.random.Generator,  # draws what is hit
+) -> Graphs:
     "The graph with a share of it disturbed. Priors stay as they are, unless genes are permuted."
-    if share == 0: return graph
-    if kind == "rewired": return perturb(graph, share, rng)
-    if kind == "permuted": return permute_genes(graph, share, rng)
+    if share == 0:
+        return graph
+    if kind == "rewired":
+        return perturb(graph, share, rng)
+    if kind == "permuted":
+        return permute_genes(graph, share, rng)
     return graph.map(lambda g: {"deleted": delete_edges, "added": add_edges}[kind](g, share, rng))

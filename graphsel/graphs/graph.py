@@ -29,50 +29,69 @@ if TYPE_CHECKING:
 # %% ../../nbs/03_graphs/02_graph.ipynb #23d461e6
 class Graphs:
     "What one graph and a set of graphs have in common. `genes` is sorted; every matrix follows its order."
-    genes: np.ndarray # names, sorted
-    graphs: tuple # the layers
-    priors: tuple = () # further kernels over the same genes
-    subgraph: Callable; map: Callable # genes -> the same over these genes; function of a layer -> the same with every layer changed by it
-    def __len__(self): return len(self.genes)
-    def __contains__(self, gene): return gene in self._position
-    def _repr_html_(self): return _table_of(self)
+
+    genes: np.ndarray  # names, sorted
+    graphs: tuple  # the layers
+    priors: tuple = ()  # further kernels over the same genes
+    subgraph: Callable
+    map: Callable  # genes -> the same over these genes; function of a layer -> the same with every layer changed by it
+
+    def __len__(self):
+        return len(self.genes)
+
+    def __contains__(self, gene):
+        return gene in self._position
+
+    def _repr_html_(self):
+        return _table_of(self)
+
     _position = cached_property(lambda self: {g: i for i, g in enumerate(self.genes)})
 
-    def index(self, genes:Iterable[str]) -> np.ndarray: # positions in `genes`
+    def index(self, genes: Iterable[str]) -> np.ndarray:  # positions in `genes`
         "Positions of the named genes. Raises `GraphselError` for names the graph lacks."
         genes = list(genes)
         missing = [g for g in genes if g not in self._position]
-        if missing: raise GraphselError(f"not in the graph: {name_some(missing)}; align the graph or remove them")
+        if missing:
+            raise GraphselError(
+                f"not in the graph: {name_some(missing)}; align the graph or remove them"
+            )
         return np.array([self._position[g] for g in genes], dtype=np.int64)
 
-    def operator(self, hops:int=1, norm:str="sym") -> sp.csr_matrix: # N x N
+    def operator(self, hops: int = 1, norm: str = "sym") -> sp.csr_matrix:  # N x N
         "The operator P, averaged over the graphs after powering."
-        return sum(propagation(g.adjacency, hops, norm) for g in self.graphs)/len(self.graphs)
+        return sum(propagation(g.adjacency, hops, norm) for g in self.graphs) / len(self.graphs)
 
-    def factor(self, hops:int|Sequence[int]=(1, 2)) -> sp.csr_matrix: # N x r with kernel F F^T
+    def factor(
+        self, hops: int | Sequence[int] = (1, 2)
+    ) -> sp.csr_matrix:  # N x r with kernel F F^T
         "The sparse factor F of the kernel: mean over graphs, hops and priors of cosine kernels."
         return kernel_factor(self, hops)
 
-    def kernel(self, hops:int|Sequence[int]=(1, 2)) -> np.ndarray: # N x N, float64
+    def kernel(self, hops: int | Sequence[int] = (1, 2)) -> np.ndarray:  # N x N, float64
         "The graph kernel, dense. For whole genomes use `factor`."
         return (lambda F: inner_products(F, F))(self.factor(hops))
 
-    def align(self, genes:Iterable[str], missing:str="report", fallback:"Graphs|None"=None) -> "tuple[Graphs, AlignReport]":
+    def align(
+        self, genes: Iterable[str], missing: str = "report", fallback: "Graphs|None" = None
+    ) -> "tuple[Graphs, AlignReport]":
         "The graph over exactly these genes, and a report of those it lacks: see `align`."
         return align(self, genes, missing, fallback)
 
     @cached_property
-    def degree(self) -> np.ndarray: # N
+    def degree(self) -> np.ndarray:  # N
         "Weighted degree: what a gene sends out, summed over the graphs."
-        return np.sum([np.asarray(g.adjacency.astype(np.float64).sum(axis=0)).ravel() for g in self.graphs], axis=0)
+        return np.sum(
+            [np.asarray(g.adjacency.astype(np.float64).sum(axis=0)).ravel() for g in self.graphs],
+            axis=0,
+        )
 
     @cached_property
-    def isolated(self) -> np.ndarray: # N, bool
+    def isolated(self) -> np.ndarray:  # N, bool
         "True for genes without any edge in any graph."
         return sum(_edge_count(g.adjacency) for g in self.graphs) == 0
 
     @cached_property
-    def fingerprint(self) -> str: # 40 hex digits
+    def fingerprint(self) -> str:  # 40 hex digits
         "Hash of genes and weights: equal graphs have equal fingerprints."
         return _fingerprint(self)
 
@@ -81,53 +100,80 @@ def _edge_count(adjacency):
     "Edges at each gene, in and out."
     return np.diff(adjacency.indptr) + np.bincount(adjacency.indices, minlength=adjacency.shape[0])
 
+
 def _table_of(graph):
     "What a notebook shows: one row for each layer and prior."
-    rows = [(g.source.get("name", "graph"), f"{g.n_edges:,}", f"{int(g.isolated.sum()):,}") for g in graph.graphs]
+    rows = [
+        (g.source.get("name", "graph"), f"{g.n_edges:,}", f"{int(g.isolated.sum()):,}")
+        for g in graph.graphs
+    ]
     rows += [(f"{p.name} (prior)", "", f"{len(p.missing):,}") for p in graph.priors]
-    cells = "".join(f"<tr><td>{escape(str(name))}</td><td>{edges}</td><td>{alone}</td></tr>" for name, edges, alone in rows)
+    cells = "".join(
+        f"<tr><td>{escape(str(name))}</td><td>{edges}</td><td>{alone}</td></tr>"
+        for name, edges, alone in rows
+    )
     return f"<p>{len(graph):,} genes</p><table><tr><th>graph</th><th>directed edges</th><th>genes without any</th></tr>{cells}</table>"
+
 
 def _fingerprint(graph):
     "Hash of names, edges, weights and priors."
-    parts = [a for g in graph.graphs for a in (g.adjacency.indptr.astype(np.int64), g.adjacency.indices.astype(np.int64), g.adjacency.data)]
+    parts = [
+        a
+        for g in graph.graphs
+        for a in (
+            g.adjacency.indptr.astype(np.int64),
+            g.adjacency.indices.astype(np.int64),
+            g.adjacency.data,
+        )
+    ]
     return sha1("\n".join(graph.genes), *parts, *(p.fingerprint for p in graph.priors))
 
-def kernel_factor(graph:Graphs, # one graph or several
-                  hops:int|Sequence[int]=(1, 2) # which operators to average
-                 ) -> sp.csr_matrix: # N x r; the kernel is F F^T
+
+def kernel_factor(
+    graph: Graphs,  # one graph or several
+    hops: int | Sequence[int] = (1, 2),  # which operators to average
+) -> sp.csr_matrix:  # N x r; the kernel is F F^T
     "The kernel as a sparse factor. Priors weigh as much as the graphs together: K = mean(graph kernel, prior, prior ...)."
     hops = (hops,) if isinstance(hops, (int, np.integer)) else tuple(hops)
-    if not hops: raise GraphselError("hops is empty; give at least one whole number of hops")
-    share = 1/(1 + len(graph.priors))
-    weight = np.sqrt(share/(len(graph.graphs)*len(hops)))
-    parts = [weight*unit_rows(propagation(g.adjacency, h)) for g in graph.graphs for h in hops]
-    parts += [np.sqrt(share)*p.factor for p in graph.priors]
+    if not hops:
+        raise GraphselError("hops is empty; give at least one whole number of hops")
+    share = 1 / (1 + len(graph.priors))
+    weight = np.sqrt(share / (len(graph.graphs) * len(hops)))
+    parts = [weight * unit_rows(propagation(g.adjacency, h)) for g in graph.graphs for h in hops]
+    parts += [np.sqrt(share) * p.factor for p in graph.priors]
     return sp.hstack(parts, format="csr")
 
 # %% ../../nbs/03_graphs/02_graph.ipynb #c0b783ea
 @dataclass(frozen=True, eq=False)
 class GeneGraph(Graphs):
     "A graph over genes: `adjacency` is CSR float32, row = receiver, weights in (0, 1], no self-loops. Make one with `from_edges`, `from_gene_sets` or a reader of the room `sources`."
-    genes: np.ndarray # names, sorted
-    adjacency: sp.csr_matrix # N x N
-    source: dict = field(default_factory=dict) # where it came from and what was mended on the way
+
+    genes: np.ndarray  # names, sorted
+    adjacency: sp.csr_matrix  # N x N
+    source: dict = field(default_factory=dict)  # where it came from and what was mended on the way
 
     @property
-    def graphs(self): return (self,)
+    def graphs(self):
+        return (self,)
+
     @property
-    def n_edges(self) -> int: return self.adjacency.nnz
+    def n_edges(self) -> int:
+        return self.adjacency.nnz
+
     def __repr__(self):
         return f"GeneGraph({self.source.get('name', 'graph')}: {len(self):,} genes, {self.n_edges:,} directed edges, {int(self.isolated.sum()):,} isolated)"
 
-    def subgraph(self, genes:Iterable[str]) -> "GeneGraph": # over exactly these genes, sorted
+    def subgraph(self, genes: Iterable[str]) -> "GeneGraph":  # over exactly these genes, sorted
         "The graph induced on `genes`; those it lacks become isolated. See `align` for a report."
         genes = np.array(sorted(set(genes)), dtype=str)
         known = np.array([g in self for g in genes], dtype=bool)
         at, to = self.index(genes[known]), np.flatnonzero(known)
-        move = sp.csr_matrix((np.ones(len(at), np.float32), (to, at)), shape=(len(genes), len(self)))
+        move = sp.csr_matrix(
+            (np.ones(len(at), np.float32), (to, at)), shape=(len(genes), len(self))
+        )
         return replace(self, genes=genes, adjacency=_tidy(move @ self.adjacency @ move.T))
-    def map(self, f:Callable) -> "GeneGraph":
+
+    def map(self, f: Callable) -> "GeneGraph":
         "Apply `f` to each layer, here the only one."
         return f(self)
 
@@ -135,51 +181,96 @@ class GeneGraph(Graphs):
 def _tidy(adjacency):
     "CSR, float32, sorted, without stored zeros or self-loops."
     A = sp.csr_matrix(adjacency, dtype=np.float32)
-    A.sum_duplicates() # sorts, too
+    A.sum_duplicates()  # sorts, too
     row = np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))
     keep = (A.indices != row) & (A.data != 0)
-    return A if keep.all() else sp.csr_matrix((A.data[keep], A.indices[keep], np.append(0, np.cumsum(keep, dtype=np.int64))[A.indptr]), shape=A.shape)
+    return (
+        A
+        if keep.all()
+        else sp.csr_matrix(
+            (
+                A.data[keep],
+                A.indices[keep],
+                np.append(0, np.cumsum(keep, dtype=np.int64))[A.indptr],
+            ),
+            shape=A.shape,
+        )
+    )
 
 # %% ../../nbs/03_graphs/02_graph.ipynb #6e5372e7
 @dataclass(frozen=True)
 class AlignReport:
     "Which genes the graph lacked, and what was done with each."
-    n_asked: int # genes asked for
-    missing: dict # gene -> what was done
+
+    n_asked: int  # genes asked for
+    missing: dict  # gene -> what was done
+
     @property
-    def unattached(self) -> list: # genes that are in the aligned graph without edges
+    def unattached(self) -> list:  # genes that are in the aligned graph without edges
         return [g for g, done in self.missing.items() if done.startswith(NO_EDGES)]
+
     def __str__(self):
-        if not self.missing: return f"all {self.n_asked:,} genes are in the graph"
+        if not self.missing:
+            return f"all {self.n_asked:,} genes are in the graph"
         done = {}
-        for g, what in self.missing.items(): done.setdefault(what, []).append(g)
-        return f"{len(self.missing):,} of {self.n_asked:,} genes are not in the graph: " + "; ".join(f"{len(genes):,} {what}: {name_some(genes)}" for what, genes in done.items())
-    def _repr_html_(self): return f"<p>{escape(str(self))}</p>"
-    def to_frame(self) -> "pd.DataFrame": # gene, action
+        for g, what in self.missing.items():
+            done.setdefault(what, []).append(g)
+        return (
+            f"{len(self.missing):,} of {self.n_asked:,} genes are not in the graph: "
+            + "; ".join(
+                f"{len(genes):,} {what}: {name_some(genes)}" for what, genes in done.items()
+            )
+        )
+
+    def _repr_html_(self):
+        return f"<p>{escape(str(self))}</p>"
+
+    def to_frame(self) -> "pd.DataFrame":  # gene, action
         import pandas as pd
+
         return pd.DataFrame({"gene": list(self.missing), "action": list(self.missing.values())})
 
 # %% ../../nbs/03_graphs/02_graph.ipynb #e696cf5d
 MISSING = ("report", "error", "drop", "backoff")
 NO_EDGES = "kept without edges (at the mean)"
 
-def align(graph:Graphs, # one graph or several
-          genes:Iterable[str], # the genes wanted
-          missing:str="report", # "report", "error", "drop" or "backoff"
-          fallback:Graphs|Sequence[Graphs]|None=None # for "backoff": where missing genes take their edges from, the first that connects a gene
-         ) -> tuple[Graphs, AlignReport]: # graph over the genes (sorted), report
+
+def align(
+    graph: Graphs,  # one graph or several
+    genes: Iterable[str],  # the genes wanted
+    missing: str = "report",  # "report", "error", "drop" or "backoff"
+    fallback: Graphs
+    | Sequence[Graphs]
+    | None = None,  # for "backoff": where missing genes take their edges from, the first that connects a gene
+) -> tuple[Graphs, AlignReport]:  # graph over the genes (sorted), report
     "The graph induced on `genes`, and a report of those it lacks."
-    if missing not in MISSING: raise GraphselError(f"missing is {missing!r}; use one of {', '.join(MISSING)}")
+    if missing not in MISSING:
+        raise GraphselError(f"missing is {missing!r}; use one of {', '.join(MISSING)}")
     genes = sorted(set(genes))
     lacking = [g for g in genes if g not in graph]
-    if lacking and missing == "error": raise GraphselError(f"{len(lacking):,} of {len(genes):,} genes are not in the graph: {name_some(lacking)}; mend the names or choose missing='report', 'drop' or 'backoff'")
+    if lacking and missing == "error":
+        raise GraphselError(
+            f"{len(lacking):,} of {len(genes):,} genes are not in the graph: {name_some(lacking)}; mend the names or choose missing='report', 'drop' or 'backoff'"
+        )
     aligned = graph.subgraph([g for g in genes if g in graph] if missing == "drop" else genes)
     done = dict.fromkeys(lacking, "left out" if missing == "drop" else NO_EDGES)
-    others = () if fallback is None or missing != "backoff" else (fallback,) if isinstance(fallback, Graphs) else fallback
+    others = (
+        ()
+        if fallback is None or missing != "backoff"
+        else (fallback,)
+        if isinstance(fallback, Graphs)
+        else fallback
+    )
     for other in others:
         known = [g for g in lacking if done[g] == NO_EDGES and g in other]
         aligned = _borrow_edges(aligned, known, other) if known else aligned
-        done.update({g: f"attached by {_title(other)}" for g in known if not aligned.isolated[aligned.index([g])[0]]})
+        done.update(
+            {
+                g: f"attached by {_title(other)}"
+                for g in known
+                if not aligned.isolated[aligned.index([g])[0]]
+            }
+        )
     return aligned, AlignReport(len(genes), done)
 
 # %% ../../nbs/03_graphs/02_graph.ipynb #d8663d98
@@ -187,10 +278,11 @@ def _title(graph):
     "What the layers of a graph are called."
     return " and ".join(str(g.source.get("name", "a fallback graph")) for g in graph.graphs)
 
+
 def _borrow_edges(graph, genes, fallback):
     "Give `genes` the edges that `fallback` has between them and the genes of `graph`; weights averaged over the fallback's graphs."
     other = fallback.subgraph(graph.genes)
-    A = sum(g.adjacency for g in other.graphs)/len(other.graphs)
+    A = sum(g.adjacency for g in other.graphs) / len(other.graphs)
     pick = sp.diags(np.isin(graph.genes, genes).astype(np.float32))
     borrowed = pick @ A + A @ pick - pick @ A @ pick
     return graph.map(lambda g: replace(g, adjacency=_tidy(g.adjacency + borrowed)))
@@ -199,78 +291,99 @@ def _borrow_edges(graph, genes, fallback):
 @dataclass(frozen=True, eq=False)
 class GraphSet(Graphs):
     "Several graphs, and possibly priors, over the same genes. Make one with `combine`."
-    genes: np.ndarray # names, sorted
-    layers: tuple # GeneGraph, each over exactly `genes`
-    priors: tuple = () # GenePrior, each over exactly `genes`
+
+    genes: np.ndarray  # names, sorted
+    layers: tuple  # GeneGraph, each over exactly `genes`
+    priors: tuple = ()  # GenePrior, each over exactly `genes`
 
     @property
-    def graphs(self): return self.layers
+    def graphs(self):
+        return self.layers
+
     @property
-    def n_edges(self) -> int: return sum(g.n_edges for g in self.layers)
-    def __repr__(self): return f"GraphSet({len(self):,} genes: {', '.join(map(repr, self.layers + self.priors))})"
-    def subgraph(self, genes:Iterable[str]) -> "GraphSet":
+    def n_edges(self) -> int:
+        return sum(g.n_edges for g in self.layers)
+
+    def __repr__(self):
+        return f"GraphSet({len(self):,} genes: {', '.join(map(repr, self.layers + self.priors))})"
+
+    def subgraph(self, genes: Iterable[str]) -> "GraphSet":
         "Every layer induced on `genes` (sorted); genes a layer lacks are isolated in it."
         layers = tuple(g.subgraph(genes) for g in self.layers)
-        return GraphSet(layers[0].genes, layers, tuple(p.subgraph(layers[0].genes) for p in self.priors))
-    def map(self, f:Callable) -> "GraphSet":
+        return GraphSet(
+            layers[0].genes, layers, tuple(p.subgraph(layers[0].genes) for p in self.priors)
+        )
+
+    def map(self, f: Callable) -> "GraphSet":
         "Apply `f` to each layer."
         return replace(self, layers=tuple(f(g) for g in self.layers))
 
 # %% ../../nbs/03_graphs/02_graph.ipynb #c58b0aa1
-def combine(graphs:Sequence[Graphs], # one or more
-            priors:Sequence["GenePrior"]=() # further kernels
-           ) -> Graphs: # over the union of the graphs' genes
+def combine(
+    graphs: Sequence[Graphs],  # one or more
+    priors: Sequence["GenePrior"] = (),  # further kernels
+) -> Graphs:  # over the union of the graphs' genes
     "Graphs side by side over the union of their genes. A single graph without priors is returned as it is."
-    if not graphs: raise GraphselError("no graph given; give at least one")
-    if len(graphs) == 1 and not priors: return graphs[0]
+    if not graphs:
+        raise GraphselError("no graph given; give at least one")
+    if len(graphs) == 1 and not priors:
+        return graphs[0]
     genes = sorted(set().union(*(g.genes for g in graphs)))
     layers = tuple(layer.subgraph(genes) for g in graphs for layer in g.graphs)
     priors = [p for g in graphs for p in g.priors] + list(priors)
     return GraphSet(layers[0].genes, layers, tuple(p.subgraph(genes) for p in priors))
 
 # %% ../../nbs/03_graphs/02_graph.ipynb #b61a6e23
-def neighbor_agreement(graph:Graphs, # graph over the perturbed genes
-                        response:np.ndarray, # N x R, rows in the order of `graph.genes`
-                        random_state:RandomState=None # shuffle the rows first (a control); None = as they are
-                       ) -> float: # mean cosine over the genes with neighbors
+def neighbor_agreement(
+    graph: Graphs,  # graph over the perturbed genes
+    response: np.ndarray,  # N x R, rows in the order of `graph.genes`
+    random_state: RandomState = None,  # shuffle the rows first (a control); None = as they are
+) -> float:  # mean cosine over the genes with neighbors
     "Mean cosine between a response and the mean response of the gene's neighbors, both relative to the average perturbation."
     Y = np.asarray(response, float)
     Y = Y - Y.mean(axis=0)
     Y = Y[as_rng(random_state).permutation(len(Y))] if random_state is not None else Y
     A = sum(g.adjacency.astype(float) for g in graph.graphs)
     total = np.asarray(A.sum(axis=1))
-    mean = A @ Y/np.where(total > 0, total, 1)
-    length = np.linalg.norm(mean, axis=1)*np.linalg.norm(Y, axis=1)
-    return float(np.mean((mean*Y).sum(1)[length > 0]/length[length > 0]))
+    mean = A @ Y / np.where(total > 0, total, 1)
+    length = np.linalg.norm(mean, axis=1) * np.linalg.norm(Y, axis=1)
+    return float(np.mean((mean * Y).sum(1)[length > 0] / length[length > 0]))
 
 # %% ../../nbs/03_graphs/02_graph.ipynb #be3b38d5
-def is_undirected(graph:Graphs # one graph or several
-                 ) -> bool:
+def is_undirected(
+    graph: Graphs,  # one graph or several
+) -> bool:
     "True when every edge goes both ways: then so does every path."
     return all((abs(sp.csr_matrix(g.adjacency - g.adjacency.T)) > 0).nnz == 0 for g in graph.graphs)
 
 # %% ../../nbs/03_graphs/02_graph.ipynb #70b5c398
-def fill_layers(graph:Graphs # one graph or several
-               ) -> Graphs: # the same genes
+def fill_layers(
+    graph: Graphs,  # one graph or several
+) -> Graphs:  # the same genes
     "In each layer, genes without edges borrow those that the other layers give them (missing='backoff')."
-    if len(graph.graphs) == 1: return graph
+    if len(graph.graphs) == 1:
+        return graph
+
     def fill(layer):
         others = [o for o in graph.graphs if o is not layer]
         lonely = layer.genes[layer.isolated]
         connected, _ = align(layer, layer.genes[~layer.isolated])
         fallback = replace(graph, layers=tuple(others), priors=())
         return align(connected, layer.genes, "backoff", fallback)[0] if len(lonely) else layer
+
     return graph.map(fill)
 
 # %% ../../nbs/03_graphs/02_graph.ipynb #8920eb20
-def attach(graph:Graphs, # one graph or several
-           lists:Iterable, # lists of perturbations, or None
-           fallback:Sequence[Graphs]=() # graphs that lend edges
-          ) -> Graphs: # with all genes of the lists
+def attach(
+    graph: Graphs,  # one graph or several
+    lists: Iterable,  # lists of perturbations, or None
+    fallback: Sequence[Graphs] = (),  # graphs that lend edges
+) -> Graphs:  # with all genes of the lists
     "The graph with the genes it lacks, their edges taken from the fallback graphs; those without any are logged."
     asked = {g for names in lists if names is not None for n in names for g in perturbed_genes(n)}
     unknown = sorted(g for g in asked if g not in graph)
-    if not unknown: return graph
+    if not unknown:
+        return graph
     graph, found = align(graph, [*graph.genes, *unknown], "backoff", list(fallback) or None)
     log.warning("%s", found)
     return graph

@@ -21,218 +21,354 @@ from .operators import inner_products, propagation, unit_rows
 from .priors import GenePrior
 
 # %% ../../nbs/03_graphs/05_kernels.ipynb #28a05002
-def smoothing(adjacency:sp.spmatrix # N x N, no self-loops
-             ) -> sp.csr_matrix: # N x N, symmetric; its eigenvalues lie in (-1, 1]
+def smoothing(
+    adjacency: sp.spmatrix,  # N x N, no self-loops
+) -> sp.csr_matrix:  # N x N, symmetric; its eigenvalues lie in (-1, 1]
     "The one-hop operator of the graph with its directions averaged: I minus the normalized Laplacian."
     A = sp.csr_matrix(adjacency, dtype=np.float64)
-    return propagation((A + A.T)/2, 1)
+    return propagation((A + A.T) / 2, 1)
 
 # %% ../../nbs/03_graphs/05_kernels.ipynb #c3acf68a
-EXACT_LIMIT = 3000 # genes of a component whose eigenvectors are all computed
-RANK = 200 # eigenvectors of a larger one
+EXACT_LIMIT = 3000  # genes of a component whose eigenvectors are all computed
+RANK = 200  # eigenvectors of a larger one
+
 
 def _component(step, rank):
     "Ascending eigenvalues of L and eigenvectors of one component."
     n = step.shape[0]
-    if n <= EXACT_LIMIT or rank >= n - 1: value, U = np.linalg.eigh(step.toarray())
-    else: value, U = sp.linalg.eigsh(step, k=rank, which="LA", v0=np.ones(n), ncv=min(n, rank + max(rank//2, 20)), tol=1e-8)
+    if n <= EXACT_LIMIT or rank >= n - 1:
+        value, U = np.linalg.eigh(step.toarray())
+    else:
+        value, U = sp.linalg.eigsh(
+            step, k=rank, which="LA", v0=np.ones(n), ncv=min(n, rank + max(rank // 2, 20)), tol=1e-8
+        )
     down = np.argsort(-value)
     return np.maximum(1 - value[down], 0), U[:, down]
 
 # %% ../../nbs/03_graphs/05_kernels.ipynb #40df19dc
-def spectrum(graph:GeneGraph, # one layer
-             rank:int=RANK # eigenvectors kept of a component too large for all of them
-            ) -> tuple[np.ndarray, sp.csc_matrix, float]: # ascending eigenvalues of L; eigenvectors, N x r; the largest kept of a truncated component (inf: none is)
+def spectrum(
+    graph: GeneGraph,  # one layer
+    rank: int = RANK,  # eigenvectors kept of a component too large for all of them
+) -> tuple[
+    np.ndarray, sp.csc_matrix, float
+]:  # ascending eigenvalues of L; eigenvectors, N x r; the largest kept of a truncated component (inf: none is)
     "The smoothest patterns on the graph. Kept for the graphs used last."
     rank = check_positive_int(rank, "rank")
-    return remember(("spectrum", graph.fingerprint, rank, EXACT_LIMIT), lambda: _spectrum(smoothing(graph.adjacency), rank))
+    return remember(
+        ("spectrum", graph.fingerprint, rank, EXACT_LIMIT),
+        lambda: _spectrum(smoothing(graph.adjacency), rank),
+    )
+
 
 def _spectrum(step, rank):
     n, label = sp.csgraph.connected_components(step, directed=False)
     values, blocks, columns, reach = [], [], [], np.inf
     order = np.argsort(label, kind="stable")
     for members in np.split(order, np.cumsum(np.bincount(label, minlength=n))[:-1]):
-        if len(members) < 2: continue
+        if len(members) < 2:
+            continue
         value, U = _component(step[members][:, members], rank)
-        if len(value) < len(members): reach = min(reach, value[-1])
+        if len(value) < len(members):
+            reach = min(reach, value[-1])
         at = sum(map(len, values)) + np.arange(len(value))
-        values.append(value); blocks.append(U.ravel())
+        values.append(value)
+        blocks.append(U.ravel())
         columns.append((np.repeat(members, len(value)), np.tile(at, len(members))))
-    if not values: return np.zeros(0), sp.csc_matrix((step.shape[0], 0)), reach
+    if not values:
+        return np.zeros(0), sp.csc_matrix((step.shape[0], 0)), reach
     value, (row, column) = np.concatenate(values), (np.concatenate(o) for o in zip(*columns))
     U = sp.csc_matrix((np.concatenate(blocks), (row, column)), shape=(step.shape[0], len(value)))
     by_value = np.argsort(value, kind="stable")
     return value[by_value], U[:, by_value], reach
 
 # %% ../../nbs/03_graphs/05_kernels.ipynb #1210c18c
-DEFAULTS: dict[str, dict] = {"cosine": {}, "operator": {}, "heat": {"beta": 4.0, "rank": RANK}, "laplacian": {"alpha": 0.1, "rank": RANK}, "band": {"m": 100}}
-SHAPES: dict[str, Callable] = {"heat": lambda value, beta: np.exp(-beta*value), "laplacian": lambda value, alpha: 1/(value + alpha)}
+DEFAULTS: dict[str, dict] = {
+    "cosine": {},
+    "operator": {},
+    "heat": {"beta": 4.0, "rank": RANK},
+    "laplacian": {"alpha": 0.1, "rank": RANK},
+    "band": {"m": 100},
+}
+SHAPES: dict[str, Callable] = {
+    "heat": lambda value, beta: np.exp(-beta * value),
+    "laplacian": lambda value, alpha: 1 / (value + alpha),
+}
 
-def spectral_factor(graph:GeneGraph, # one layer
-                    kernel:str, # "heat", "laplacian" or "band"
-                    **params # beta, alpha or m; rank
-                   ) -> sp.csr_matrix: # N x r; the kernel is F F^T
+
+def spectral_factor(
+    graph: GeneGraph,  # one layer
+    kernel: str,  # "heat", "laplacian" or "band"
+    **params,  # beta, alpha or m; rank
+) -> sp.csr_matrix:  # N x r; the kernel is F F^T
     "A function of the Laplacian, as a factor (Smola & Kondor 2003, section 3)."
     params = DEFAULTS[kernel] | params
     value, U, reach = spectrum(graph, params.pop("rank", None) or params["m"])
-    if kernel == "band": return sp.csr_matrix(U[:, value <= value[:params["m"]].max(initial=-1) + 1e-9])
+    if kernel == "band":
+        return sp.csr_matrix(U[:, value <= value[: params["m"]].max(initial=-1) + 1e-9])
     weigh = lambda at: SHAPES[kernel](at, **params)
-    if np.isfinite(reach): log.warning("%s kernel of %s: %d of %d eigenvectors; what is left out of any entry is at most %.2g (raise rank for less)",
-                                       kernel, graph.source.get("name", "the graph"), len(value), len(graph), weigh(reach))
+    if np.isfinite(reach):
+        log.warning(
+            "%s kernel of %s: %d of %d eigenvectors; what is left out of any entry is at most %.2g (raise rank for less)",
+            kernel,
+            graph.source.get("name", "the graph"),
+            len(value),
+            len(graph),
+            weigh(reach),
+        )
     alone = sp.identity(len(graph), format="csc")[:, np.flatnonzero(graph.isolated)]
-    return sp.csr_matrix(sp.hstack([U @ sp.diags(np.sqrt(weigh(value))), alone*np.sqrt(weigh(0.0))]))
+    return sp.csr_matrix(
+        sp.hstack([U @ sp.diags(np.sqrt(weigh(value))), alone * np.sqrt(weigh(0.0))])
+    )
 
 # %% ../../nbs/03_graphs/05_kernels.ipynb #0df51015
 def _smallest(K, largest):
     "An eigenvalue of K close to the smallest, never below it: from the largest of (largest I - K)."
-    turned = largest*sp.linalg.aslinearoperator(sp.identity(K.shape[0])) - sp.linalg.aslinearoperator(K)
-    return largest - sp.linalg.eigsh(turned, k=1, which="LA", v0=np.ones(K.shape[0]), tol=1e-4, return_eigenvectors=False)
+    turned = largest * sp.linalg.aslinearoperator(
+        sp.identity(K.shape[0])
+    ) - sp.linalg.aslinearoperator(K)
+    return largest - sp.linalg.eigsh(
+        turned, k=1, which="LA", v0=np.ones(K.shape[0]), tol=1e-4, return_eigenvectors=False
+    )
+
 
 def _checked_similarity(K, n):
     "The similarity as float64, exactly symmetric."
-    try: K = sp.csr_matrix(K, dtype=np.float64) if sp.issparse(K) else np.asarray(K, dtype=np.float64)
-    except (TypeError, ValueError) as e: raise GraphselError(f"kernel: an entry is not a number ({e}); give a numeric array") from e
-    if K.shape != (n, n): raise GraphselError(f"kernel: shape {K.shape} for {n:,} genes; give one row and one column per gene, in the order of graph.genes")
+    try:
+        K = (
+            sp.csr_matrix(K, dtype=np.float64)
+            if sp.issparse(K)
+            else np.asarray(K, dtype=np.float64)
+        )
+    except (TypeError, ValueError) as e:
+        raise GraphselError(f"kernel: an entry is not a number ({e}); give a numeric array") from e
+    if K.shape != (n, n):
+        raise GraphselError(
+            f"kernel: shape {K.shape} for {n:,} genes; give one row and one column per gene, in the order of graph.genes"
+        )
     entries = K.data if sp.issparse(K) else K
-    if not np.isfinite(entries).all(): raise GraphselError(f"kernel: {int((~np.isfinite(entries)).sum()):,} entries are NaN or infinite; fill or remove those genes")
-    if abs(K - K.T).max() > 1e-8*max(abs(K).max(), 1e-300): raise GraphselError(f"kernel: not symmetric (off by up to {abs(K - K.T).max():.3g}); use (K + K.T)/2")
-    return (K + K.T)/2
+    if not np.isfinite(entries).all():
+        raise GraphselError(
+            f"kernel: {int((~np.isfinite(entries)).sum()):,} entries are NaN or infinite; fill or remove those genes"
+        )
+    if abs(K - K.T).max() > 1e-8 * max(abs(K).max(), 1e-300):
+        raise GraphselError(
+            f"kernel: not symmetric (off by up to {abs(K - K.T).max():.3g}); use (K + K.T)/2"
+        )
+    return (K + K.T) / 2
 
 # %% ../../nbs/03_graphs/05_kernels.ipynb #50947b85
-def similarity_factor(K, # N x N, array or sparse matrix: symmetric, positive semi-definite
-                      n:int, # N
-                      rank:int=RANK # eigenvectors kept above `EXACT_LIMIT` genes
-                     ) -> sp.csr_matrix: # N x r
+def similarity_factor(
+    K,  # N x N, array or sparse matrix: symmetric, positive semi-definite
+    n: int,  # N
+    rank: int = RANK,  # eigenvectors kept above `EXACT_LIMIT` genes
+) -> sp.csr_matrix:  # N x r
     "The factor of a given similarity. Raises `GraphselError` for a wrong shape, NaN, asymmetry or negative eigenvalues."
     K = _checked_similarity(K, n)
-    if n <= EXACT_LIMIT or check_positive_int(rank, "rank") >= n - 1: value, U = np.linalg.eigh(K.toarray() if sp.issparse(K) else K)
+    if n <= EXACT_LIMIT or check_positive_int(rank, "rank") >= n - 1:
+        value, U = np.linalg.eigh(K.toarray() if sp.issparse(K) else K)
     else:
         value, U = sp.linalg.eigsh(K, k=rank, which="LA", v0=np.ones(n))
-        log.warning("given similarity: %d of %d eigenvectors, %.1f%% of the trace (raise rank for more)", rank, n, 100*value.sum()/K.diagonal().sum())
+        log.warning(
+            "given similarity: %d of %d eigenvectors, %.1f%% of the trace (raise rank for more)",
+            rank,
+            n,
+            100 * value.sum() / K.diagonal().sum(),
+        )
         value, U = np.append(value, _smallest(K, value.max())), np.c_[U, np.zeros(n)]
     largest = max(value.max(), 0.0)
-    if value.min() < -1e-6*max(largest, 1e-300): raise GraphselError(f"kernel: not positive semi-definite (an eigenvalue is {value.min():.3g}, the largest {largest:.3g}), so it is no covariance; add {-value.min():.3g} to its diagonal, or give features as a prior")
-    keep = value > 1e-12*largest
-    return sp.csr_matrix(U[:, keep]*np.sqrt(value[keep]))
+    if value.min() < -1e-6 * max(largest, 1e-300):
+        raise GraphselError(
+            f"kernel: not positive semi-definite (an eigenvalue is {value.min():.3g}, the largest {largest:.3g}), so it is no covariance; add {-value.min():.3g} to its diagonal, or give features as a prior"
+        )
+    keep = value > 1e-12 * largest
+    return sp.csr_matrix(U[:, keep] * np.sqrt(value[keep]))
 
 # %% ../../nbs/03_graphs/05_kernels.ipynb #f26b8d32
-def hop_range(hops:int # largest number of hops
-             ) -> tuple[int, ...]: # 1 .. hops
+def hop_range(
+    hops: int,  # largest number of hops
+) -> tuple[int, ...]:  # 1 .. hops
     "The hops whose kernels are averaged."
     return tuple(range(1, check_positive_int(hops, "hops") + 1))
 
 # %% ../../nbs/03_graphs/05_kernels.ipynb #cfd34f4f
-def named_factor(graph:Graphs, # one graph or several
-                 kernel:str, # a key of `DEFAULTS`
-                 hops:int, # for "cosine": the largest; for "operator": the power
-                 normalize:bool, # unit diagonal
-                 **params # of the kernel
-                ) -> sp.csr_matrix: # N x r
+def named_factor(
+    graph: Graphs,  # one graph or several
+    kernel: str,  # a key of `DEFAULTS`
+    hops: int,  # for "cosine": the largest; for "operator": the power
+    normalize: bool,  # unit diagonal
+    **params,  # of the kernel
+) -> sp.csr_matrix:  # N x r
     "The factor of a named kernel: the mean over the graphs, and the graph's priors."
-    if kernel == "cosine": return graph.factor(hop_range(hops))
-    if kernel == "operator" and not normalize: return graph.operator(hops)
-    layers = [propagation(g.adjacency, hops) if kernel == "operator" else spectral_factor(g, kernel, **params) for g in graph.graphs]
-    share = 1/(1 + len(graph.priors))
-    layers = [np.sqrt(share/len(layers))*(unit_rows(F) if normalize else F) for F in layers]
-    return sp.hstack(layers + [np.sqrt(share)*p.factor for p in graph.priors], format="csr")
+    if kernel == "cosine":
+        return graph.factor(hop_range(hops))
+    if kernel == "operator" and not normalize:
+        return graph.operator(hops)
+    layers = [
+        propagation(g.adjacency, hops)
+        if kernel == "operator"
+        else spectral_factor(g, kernel, **params)
+        for g in graph.graphs
+    ]
+    share = 1 / (1 + len(graph.priors))
+    layers = [np.sqrt(share / len(layers)) * (unit_rows(F) if normalize else F) for F in layers]
+    return sp.hstack(layers + [np.sqrt(share) * p.factor for p in graph.priors], format="csr")
 
 # %% ../../nbs/03_graphs/05_kernels.ipynb #63f1e8cb
 def _parts(kernel):
     "The kernels to average, as a list."
     parts = list(kernel) if isinstance(kernel, (list, tuple)) else [kernel]
-    if not parts: raise GraphselError(f"kernel is an empty list; give at least one of {', '.join(DEFAULTS)}, or a similarity")
+    if not parts:
+        raise GraphselError(
+            f"kernel is an empty list; give at least one of {', '.join(DEFAULTS)}, or a similarity"
+        )
     for k in parts:
-        if isinstance(k, str) and k not in DEFAULTS: raise unknown_name("kernel", k, DEFAULTS)
+        if isinstance(k, str) and k not in DEFAULTS:
+            raise unknown_name("kernel", k, DEFAULTS)
         if not isinstance(k, (str, np.ndarray, GenePrior)) and not sp.issparse(k):
-            raise GraphselError(f"kernel is {type(k).__name__} {str(k)[:40]!r}; give a name ({', '.join(DEFAULTS)}), an array, a sparse matrix, a GenePrior, or a list of these")
+            raise GraphselError(
+                f"kernel is {type(k).__name__} {str(k)[:40]!r}; give a name ({', '.join(DEFAULTS)}), an array, a sparse matrix, a GenePrior, or a list of these"
+            )
     return parts
+
 
 def _checked_params(parts, params):
     "The parameters that were given, checked against the kernels."
     params = {k: v for k, v in params.items() if v is not None}
-    known = {p for k in parts for p in (DEFAULTS[k] if isinstance(k, str) else () if isinstance(k, GenePrior) else ("rank",))}
+    known = {
+        p
+        for k in parts
+        for p in (
+            DEFAULTS[k] if isinstance(k, str) else () if isinstance(k, GenePrior) else ("rank",)
+        )
+    }
     names = ", ".join(k if isinstance(k, str) else "a given similarity" for k in parts)
     for p, v in params.items():
-        if p not in known: raise GraphselError(f"kernel {names} takes no parameter '{p}' ({'it takes ' + ', '.join(sorted(known)) if known else 'it has none'}); drop it or choose another kernel")
-        if p in ("m", "rank"): check_positive_int(v, p)
-        elif isinstance(v, bool) or not isinstance(v, (int, float, np.number)) or not 0 < v < np.inf: raise GraphselError(f"{p} is {v!r}; give a positive number")
+        if p not in known:
+            raise GraphselError(
+                f"kernel {names} takes no parameter '{p}' ({'it takes ' + ', '.join(sorted(known)) if known else 'it has none'}); drop it or choose another kernel"
+            )
+        if p in ("m", "rank"):
+            check_positive_int(v, p)
+        elif (
+            isinstance(v, bool) or not isinstance(v, (int, float, np.number)) or not 0 < v < np.inf
+        ):
+            raise GraphselError(f"{p} is {v!r}; give a positive number")
     return params
 
 # %% ../../nbs/03_graphs/05_kernels.ipynb #6309872d
-def kernel_of(graph:Graphs, # one graph or several
-              kernel="cosine", # a name; an N x N array or sparse matrix in the order of `graph.genes`; a `GenePrior`; or a list of these, for their mean
-              hops:int=2, # for "cosine": kernels of 1..hops are averaged; for "operator": the power
-              normalize:bool=True, # unit diagonal, kernel by kernel
-              **params # heat: beta; laplacian: alpha; band: m; where large graphs are truncated: rank
-             ) -> sp.csr_matrix: # N x r, float64; the kernel is F F^T
+def kernel_of(
+    graph: Graphs,  # one graph or several
+    kernel="cosine",  # a name; an N x N array or sparse matrix in the order of `graph.genes`; a `GenePrior`; or a list of these, for their mean
+    hops: int = 2,  # for "cosine": kernels of 1..hops are averaged; for "operator": the power
+    normalize: bool = True,  # unit diagonal, kernel by kernel
+    **params,  # heat: beta; laplacian: alpha; band: m; where large graphs are truncated: rank
+) -> sp.csr_matrix:  # N x r, float64; the kernel is F F^T
     "A kernel over the genes of the graph, as a factor. Raises `GraphselError` for an unknown kernel or parameter, or a similarity that is none."
     parts, hops = _parts(kernel), check_positive_int(hops, "hops")
     params = _checked_params(parts, params)
-    key = ("kernel", graph.fingerprint, fingerprint([parts, params], "kernel"), hops, bool(normalize), EXACT_LIMIT)
+    key = (
+        "kernel",
+        graph.fingerprint,
+        fingerprint([parts, params], "kernel"),
+        hops,
+        bool(normalize),
+        EXACT_LIMIT,
+    )
     return remember(key, lambda: _mean([_factor(graph, k, hops, normalize, params) for k in parts]))
+
 
 def _factor(graph, k, hops, normalize, params):
     "The factor of one part."
-    if isinstance(k, str): return named_factor(graph, k, hops, normalize, **{p: v for p, v in params.items() if p in DEFAULTS[k]})
+    if isinstance(k, str):
+        return named_factor(
+            graph, k, hops, normalize, **{p: v for p, v in params.items() if p in DEFAULTS[k]}
+        )
     if isinstance(k, GenePrior):
         prior = k if np.array_equal(k.genes, graph.genes) else k.subgraph(graph.genes)
-        if len(prior.missing) == len(graph): raise GraphselError(f"kernel: the prior {k.name} knows none of the graph's genes; check their spelling")
+        if len(prior.missing) == len(graph):
+            raise GraphselError(
+                f"kernel: the prior {k.name} knows none of the graph's genes; check their spelling"
+            )
         return prior.factor
     F = similarity_factor(k, len(graph), params.get("rank", RANK))
     return unit_rows(F) if normalize else F
 
-def _mean(factors): return factors[0] if len(factors) == 1 else sp.hstack(factors, format="csr")/np.sqrt(len(factors))
+
+def _mean(factors):
+    return (
+        factors[0]
+        if len(factors) == 1
+        else sp.hstack(factors, format="csr") / np.sqrt(len(factors))
+    )
 
 # %% ../../nbs/03_graphs/05_kernels.ipynb #ed0936fc
-def stands_alone(graph:Graphs, # one graph or several
-                 kernel="cosine", # as for `kernel_of`
-                 normalize:bool=True # as for `kernel_of`
-                ) -> np.ndarray: # N, bool
+def stands_alone(
+    graph: Graphs,  # one graph or several
+    kernel="cosine",  # as for `kernel_of`
+    normalize: bool = True,  # as for `kernel_of`
+) -> np.ndarray:  # N, bool
     "True for genes that the kernel relates to no other gene."
     alone = np.ones(len(graph), dtype=bool)
     for k in _parts(kernel):
         if isinstance(k, str):
             alone &= graph.isolated
             priors = () if k == "operator" and not normalize else graph.priors
-        else: priors = (k,) if isinstance(k, GenePrior) else ()
-        for p in priors: alone &= ~np.isin(graph.genes, np.setdiff1d(p.genes, p.missing))
-        if isinstance(k, np.ndarray) or sp.issparse(k): alone &= np.asarray(abs(k).sum(axis=1)).ravel() <= abs(k.diagonal())*(1 + 1e-12)
+        else:
+            priors = (k,) if isinstance(k, GenePrior) else ()
+        for p in priors:
+            alone &= ~np.isin(graph.genes, np.setdiff1d(p.genes, p.missing))
+        if isinstance(k, np.ndarray) or sp.issparse(k):
+            alone &= np.asarray(abs(k).sum(axis=1)).ravel() <= abs(k.diagonal()) * (1 + 1e-12)
     return alone
 
 # %% ../../nbs/03_graphs/05_kernels.ipynb #5fe6cabe
 class KernelProduct:
     "y -> K y, for a kernel given by its factor, or by powers of sparse steps where those have fewer entries."
-    def __init__(self, F:sp.csr_matrix, # N x r
-                 steps:Sequence[tuple]=() # (step, its transpose, scale of each row, power): the leading columns of F, N for each
-                ):
+
+    def __init__(
+        self,
+        F: sp.csr_matrix,  # N x r
+        steps: Sequence[
+            tuple
+        ] = (),  # (step, its transpose, scale of each row, power): the leading columns of F, N for each
+    ):
         self.steps = tuple(steps)
-        rest = F[:, len(self.steps)*F.shape[0]:] if self.steps else F
+        rest = F[:, len(self.steps) * F.shape[0] :] if self.steps else F
         self.rest, self.back = (rest, sp.csr_matrix(rest.T)) if rest.shape[1] else (None, None)
-    def __call__(self, y:np.ndarray) -> np.ndarray: # N -> N
+
+    def __call__(self, y: np.ndarray) -> np.ndarray:  # N -> N
         out = np.zeros(len(y)) if self.rest is None else self.rest @ (self.back @ y)
         for step, back, scale, power in self.steps:
-            z = scale*y
-            for _ in range(power): z = back @ z
-            for _ in range(power): z = step @ z
-            out += scale*z
+            z = scale * y
+            for _ in range(power):
+                z = back @ z
+            for _ in range(power):
+                z = step @ z
+            out += scale * z
         return out
 
 # %% ../../nbs/03_graphs/05_kernels.ipynb #1c31e286
-def kernel_product(graph:Graphs, # one graph or several
-                   kernel="cosine", hops:int=2, normalize:bool=True, **params # as for `kernel_of`
-                  ) -> KernelProduct:
+def kernel_product(
+    graph: Graphs,  # one graph or several
+    kernel="cosine",
+    hops: int = 2,
+    normalize: bool = True,
+    **params,  # as for `kernel_of`
+) -> KernelProduct:
     "Products with the kernel that `kernel_of` would factor."
     F = kernel_of(graph, kernel, hops, normalize, **params)
-    if not (isinstance(kernel, str) and kernel == "cosine"): return KernelProduct(F)
+    if not (isinstance(kernel, str) and kernel == "cosine"):
+        return KernelProduct(F)
     powers = hop_range(hops)
-    if sum(powers)*sum(g.n_edges + len(graph) for g in graph.graphs) >= F.nnz: return KernelProduct(F)
+    if sum(powers) * sum(g.n_edges + len(graph) for g in graph.graphs) >= F.nnz:
+        return KernelProduct(F)
     steps, n = [], len(graph)
     for g in graph.graphs:
         step = propagation(g.adjacency, 1)
         back, total = sp.csr_matrix(step.T), np.ones(n)
-        for h in powers: # row sums of F and of the power differ by the scale
-            total, at = step @ total, len(steps)*n
-            steps.append((step, back, np.asarray(F[:, at:at + n].sum(axis=1)).ravel()/total, h))
+        for h in powers:  # row sums of F and of the power differ by the scale
+            total, at = step @ total, len(steps) * n
+            steps.append((step, back, np.asarray(F[:, at : at + n].sum(axis=1)).ravel() / total, h))
     return KernelProduct(F, steps)
 
 # %% ../../nbs/03_graphs/05_kernels.ipynb #791badeb
@@ -242,59 +378,89 @@ def _sum_squares(first, column, value, start, row, entry, weight, same, total, o
     for e in range(len(first) - 1):
         for p in range(first[e], first[e + 1]):
             r, f = column[p], value[p]
-            for k in range(begin[r], start[r + 1]): total[row[k]] += f*entry[k]
-            if same: begin[r] += 1 # later rows meet this column from themselves on
+            for k in range(begin[r], start[r + 1]):
+                total[row[k]] += f * entry[k]
+            if same:
+                begin[r] += 1  # later rows meet this column from themselves on
         if same:
-            out[e] += weight[e]*total[e]**2
+            out[e] += weight[e] * total[e] ** 2
             total[e] = 0.0
         own = 0.0
         for t in range(e + 1 if same else 0, len(total)):
-            square, total[t] = total[t]**2, 0.0
-            own += weight[t]*square
-            if same: out[t] += weight[e]*square
+            square, total[t] = total[t] ** 2, 0.0
+            own += weight[t] * square
+            if same:
+                out[t] += weight[e] * square
         out[e] += own
+
 
 @cache
 def _compiled():
     from graphsel.core.compiling import njit
+
     return njit(_sum_squares)
 
 # %% ../../nbs/03_graphs/05_kernels.ipynb #cd77106a
-def squared_sums(F_elements:sp.csr_matrix, # elements x r
-                 F_targets:sp.csr_matrix, # targets x r; the same object where elements and targets are the same
-                 weight:np.ndarray # one per target
-                ) -> np.ndarray: # one per element: sum over targets of weight times squared kernel
+def squared_sums(
+    F_elements: sp.csr_matrix,  # elements x r
+    F_targets: sp.csr_matrix,  # targets x r; the same object where elements and targets are the same
+    weight: np.ndarray,  # one per target
+) -> np.ndarray:  # one per element: sum over targets of weight times squared kernel
     "Weighted sums of squared kernel columns, exactly, in memory of the order of the factor."
-    full = F_targets.getnnz(axis=0) > F_targets.shape[0]/4
+    full = F_targets.getnnz(axis=0) > F_targets.shape[0] / 4
     B, B_T = F_elements[:, full].toarray(), F_targets[:, full].toarray()
-    A, A_T = (F_elements, F_targets) if not full.any() else (F_elements[:, ~full], F_targets[:, ~full])
-    W_B = weight[:, None]*B_T
-    out = np.einsum("er,er->e", B @ (B_T.T @ W_B) + 2*(A @ (A_T.T @ W_B)), B)
-    if A.nnz == 0 or A_T.nnz == 0: return out
+    A, A_T = (
+        (F_elements, F_targets) if not full.any() else (F_elements[:, ~full], F_targets[:, ~full])
+    )
+    W_B = weight[:, None] * B_T
+    out = np.einsum("er,er->e", B @ (B_T.T @ W_B) + 2 * (A @ (A_T.T @ W_B)), B)
+    if A.nnz == 0 or A_T.nnz == 0:
+        return out
     columns, sparse_part = sp.csr_matrix(A_T.T), np.zeros(A.shape[0])
-    A.sort_indices(); columns.sort_indices()
-    _compiled()(A.indptr, A.indices, A.data, columns.indptr, columns.indices, columns.data, weight, F_elements is F_targets, np.zeros(len(weight)), sparse_part)
+    A.sort_indices()
+    columns.sort_indices()
+    _compiled()(
+        A.indptr,
+        A.indices,
+        A.data,
+        columns.indptr,
+        columns.indices,
+        columns.data,
+        weight,
+        F_elements is F_targets,
+        np.zeros(len(weight)),
+        sparse_part,
+    )
     return out + sparse_part
 
 # %% ../../nbs/03_graphs/05_kernels.ipynb #a1d8dcba
-def spectral_features(graph:Graphs, # one graph or several
-                      n_components:int=60, # coordinates; fewer when the graph is smaller
-                      hops:int|Sequence[int]=(1, 2) # which operators the kernel averages
-                     ) -> np.ndarray: # N x n_components, by falling eigenvalue; read-only, kept for the graphs used last
+def spectral_features(
+    graph: Graphs,  # one graph or several
+    n_components: int = 60,  # coordinates; fewer when the graph is smaller
+    hops: int | Sequence[int] = (1, 2),  # which operators the kernel averages
+) -> (
+    np.ndarray
+):  # N x n_components, by falling eigenvalue; read-only, kept for the graphs used last
     "Coordinates of the genes: U sqrt(lambda) of the graph kernel. Signs are fixed, so that equal graphs give equal features."
-    r, hops = min(check_positive_int(n_components, "n_components"), len(graph)), tuple(np.atleast_1d(hops).tolist())
-    return remember(("spectral", graph.fingerprint, r, hops), lambda: _spectral(graph.factor(hops), r))
+    r, hops = (
+        min(check_positive_int(n_components, "n_components"), len(graph)),
+        tuple(np.atleast_1d(hops).tolist()),
+    )
+    return remember(
+        ("spectral", graph.fingerprint, r, hops), lambda: _spectral(graph.factor(hops), r)
+    )
+
 
 def _spectral(F, r):
     "The r leading coordinates of the kernel F F^T: densely for small graphs, by Lanczos iteration for large ones."
     n = F.shape[0]
-    if r > n//2 or n <= 2000:
+    if r > n // 2 or n <= 2000:
         values, U = np.linalg.eigh(inner_products(F, F))
         values, U = values[::-1][:r], U[:, ::-1][:, :r]
     else:
         U, s, _ = sp.linalg.svds(F, k=r, v0=np.ones(min(F.shape)), return_singular_vectors="u")
         order = np.argsort(-s)
-        values, U = s[order]**2, U[:, order]
-    Z = U*np.sign(U[np.abs(U).argmax(axis=0), np.arange(r)])*np.sqrt(np.clip(values, 0, None))
+        values, U = s[order] ** 2, U[:, order]
+    Z = U * np.sign(U[np.abs(U).argmax(axis=0), np.arange(r)]) * np.sqrt(np.clip(values, 0, None))
     Z.setflags(write=False)
     return Z

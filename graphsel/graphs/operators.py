@@ -12,35 +12,41 @@ import scipy.sparse as sp
 from ..core.errors import GraphselError, check_positive_int
 
 # %% ../../nbs/03_graphs/01_operators.ipynb #47894e77
-def propagation(adjacency:sp.spmatrix, # N x N, row = receiver, no self-loops
-                hops:int=1, # K, the number of layers
-                norm:str="sym" # "sym": D^-1/2 W D^-1/2; "row": D^-1 W
-               ) -> sp.csr_matrix: # N x N, float64
+def propagation(
+    adjacency: sp.spmatrix,  # N x N, row = receiver, no self-loops
+    hops: int = 1,  # K, the number of layers
+    norm: str = "sym",  # "sym": D^-1/2 W D^-1/2; "row": D^-1 W
+) -> sp.csr_matrix:  # N x N, float64
     "The K-hop operator P of a graph, with self-loops of weight 1."
     hops = check_positive_int(hops, "hops")
-    if norm not in ("sym", "row"): raise GraphselError(f"norm is {norm!r}; use 'sym' or 'row'")
+    if norm not in ("sym", "row"):
+        raise GraphselError(f"norm is {norm!r}; use 'sym' or 'row'")
     W = (adjacency.astype(np.float64) + sp.identity(adjacency.shape[0], format="csr")).tocsr()
     d = np.asarray(W.sum(axis=1)).ravel()
-    left, right = (d**-0.5, d**-0.5) if norm == "sym" else (1/d, np.ones_like(d))
+    left, right = (d**-0.5, d**-0.5) if norm == "sym" else (1 / d, np.ones_like(d))
     step = sp.csr_matrix(sp.diags(left) @ W @ sp.diags(right))
     P = step
-    for _ in range(hops - 1): P = P @ step
+    for _ in range(hops - 1):
+        P = P @ step
     P.sort_indices()
     return P
 
 # %% ../../nbs/03_graphs/01_operators.ipynb #89f63374
-def unit_rows(M:sp.spmatrix # any matrix
-             ) -> sp.csr_matrix: # same shape; rows of length 1 (a zero row stays zero)
+def unit_rows(
+    M: sp.spmatrix,  # any matrix
+) -> sp.csr_matrix:  # same shape; rows of length 1 (a zero row stays zero)
     "The matrix with each row divided by its Euclidean length."
     M = sp.csr_matrix(M)
     length = np.sqrt(np.asarray(M.multiply(M).sum(axis=1)).ravel())
-    return sp.csr_matrix(sp.diags(1/np.where(length > 0, length, 1.0)) @ M)
+    return sp.csr_matrix(sp.diags(1 / np.where(length > 0, length, 1.0)) @ M)
 
 # %% ../../nbs/03_graphs/01_operators.ipynb #49d1c1cc
-def inner_products(A:sp.csr_matrix, # n x r
-                   B:sp.csr_matrix # m x r
-                  ) -> np.ndarray: # n x m, dense
+def inner_products(
+    A: sp.csr_matrix,  # n x r
+    B: sp.csr_matrix,  # m x r
+) -> np.ndarray:  # n x m, dense
     "Inner products of all rows of A with all rows of B."
-    size = (A.shape[0] + B.shape[0])*A.shape[1]
-    if size <= 5e7 and A.nnz + B.nnz > 0.02*size: return A.toarray() @ B.toarray().T
+    size = (A.shape[0] + B.shape[0]) * A.shape[1]
+    if size <= 5e7 and A.nnz + B.nnz > 0.02 * size:
+        return A.toarray() @ B.toarray().T
     return (A @ B.T).toarray()

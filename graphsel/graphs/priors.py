@@ -27,48 +27,84 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class GenePrior:
     "A table of features, one row per gene; `subgraph` aligns it. Its kernel is the cosine of centered rows."
-    genes: np.ndarray # names, sorted
-    features: np.ndarray # genes x features, centered; zero where the table lacks the gene
-    name: str = "prior"
-    missing: tuple = () # genes without a row
 
-    def __repr__(self): return f"GenePrior({self.name}: {len(self.genes) - len(self.missing):,} genes known, {len(self.missing):,} at the mean)"
+    genes: np.ndarray  # names, sorted
+    features: np.ndarray  # genes x features, centered; zero where the table lacks the gene
+    name: str = "prior"
+    missing: tuple = ()  # genes without a row
+
+    def __repr__(self):
+        return f"GenePrior({self.name}: {len(self.genes) - len(self.missing):,} genes known, {len(self.missing):,} at the mean)"
+
     @cached_property
-    def factor(self) -> sp.csr_matrix: # N x r, r at most N
+    def factor(self) -> sp.csr_matrix:  # N x r, r at most N
         "Unit rows; with more features than genes, the same inner products in as many dimensions as there are genes."
         F = unit_rows(self.features).toarray()
-        if F.shape[1] <= F.shape[0]: return sp.csr_matrix(F)
+        if F.shape[1] <= F.shape[0]:
+            return sp.csr_matrix(F)
         values, U = np.linalg.eigh(F @ F.T)
-        return sp.csr_matrix(U*np.sqrt(np.clip(values, 0, None)))
+        return sp.csr_matrix(U * np.sqrt(np.clip(values, 0, None)))
+
     @cached_property
-    def fingerprint(self) -> str: return sha1("\n".join(self.genes), self.features, *(["\n".join(self.missing)] if self.missing else []))
-    def subgraph(self, genes:Iterable[str]) -> "GenePrior":
+    def fingerprint(self) -> str:
+        return sha1(
+            "\n".join(self.genes),
+            self.features,
+            *(["\n".join(self.missing)] if self.missing else []),
+        )
+
+    def subgraph(self, genes: Iterable[str]) -> "GenePrior":
         "The prior over exactly `genes` (sorted); those it lacks are at the mean."
         genes = np.array(sorted(set(genes)), dtype=str)
         gone = set(self.missing)
         at = {g: i for i, g in enumerate(self.genes) if g not in gone}
-        rows = [self.features[at[g]] if g in at else np.zeros(self.features.shape[1]) for g in genes]
-        return replace(self, genes=genes, features=np.reshape(rows, (len(genes), self.features.shape[1])), missing=tuple(g for g in genes if g not in at))
+        rows = [
+            self.features[at[g]] if g in at else np.zeros(self.features.shape[1]) for g in genes
+        ]
+        return replace(
+            self,
+            genes=genes,
+            features=np.reshape(rows, (len(genes), self.features.shape[1])),
+            missing=tuple(g for g in genes if g not in at),
+        )
 
 # %% ../../nbs/03_graphs/04_priors.ipynb #4e7250fd
-def make_prior(table:"pd.DataFrame", # genes x features, numeric
-               name:str="prior" # for messages
-              ) -> GenePrior:
+def make_prior(
+    table: "pd.DataFrame",  # genes x features, numeric
+    name: str = "prior",  # for messages
+) -> GenePrior:
     "A prior from a table with one row per gene. Raises `GraphselError` for repeated genes or values that are not numbers."
-    if table.index.isna().any(): raise GraphselError(f"{name}: {int(table.index.isna().sum()):,} rows without a gene; name or remove them")
+    if table.index.isna().any():
+        raise GraphselError(
+            f"{name}: {int(table.index.isna().sum()):,} rows without a gene; name or remove them"
+        )
     table = table.sort_index()
-    if table.index.has_duplicates: raise GraphselError(f"{name}: genes named twice: {name_some(table.index[table.index.duplicated()].unique())}; keep one row each")
-    try: values = table.to_numpy(dtype=np.float64)
-    except (TypeError, ValueError) as e: raise GraphselError(f"{name}: a feature is not a number ({e}); keep numeric columns only") from e
-    if values.size == 0 or not np.isfinite(values).all(): raise GraphselError(f"{name}: it is empty or holds NaN; fill or remove those rows")
+    if table.index.has_duplicates:
+        raise GraphselError(
+            f"{name}: genes named twice: {name_some(table.index[table.index.duplicated()].unique())}; keep one row each"
+        )
+    try:
+        values = table.to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as e:
+        raise GraphselError(
+            f"{name}: a feature is not a number ({e}); keep numeric columns only"
+        ) from e
+    if values.size == 0 or not np.isfinite(values).all():
+        raise GraphselError(f"{name}: it is empty or holds NaN; fill or remove those rows")
     return GenePrior(np.array(table.index, dtype=str), values - values.mean(axis=0), name)
 
 # %% ../../nbs/03_graphs/04_priors.ipynb #24be492d
-def read_prior(path:str # a file, or FILE:column=value
-              ) -> GenePrior:
+def read_prior(
+    path: str,  # a file, or FILE:column=value
+) -> GenePrior:
     "Read a prior. Raises `GraphselError` for a file of no known kind or a filter that keeps nothing."
     table, name = read_rows(path)
-    if {"perturbed_gene", "gene", "rank"} <= set(table.columns): return make_prior(ranked_responses(table, source=name), name)
-    if "perturbation" in table: return make_prior(screen_from_table(table, name).to_df(), name)
-    if table.columns[0] == "gene": return make_prior(table.set_index("gene"), name)
-    raise GraphselError(f"{name}: not a prior; expected a column 'perturbation', a first column 'gene', or perturbed_gene, gene and rank")
+    if {"perturbed_gene", "gene", "rank"} <= set(table.columns):
+        return make_prior(ranked_responses(table, source=name), name)
+    if "perturbation" in table:
+        return make_prior(screen_from_table(table, name).to_df(), name)
+    if table.columns[0] == "gene":
+        return make_prior(table.set_index("gene"), name)
+    raise GraphselError(
+        f"{name}: not a prior; expected a column 'perturbation', a first column 'gene', or perturbed_gene, gene and rank"
+    )

@@ -12,15 +12,23 @@ import numpy as np
 
 from ..core.errors import unknown_name
 from ..genes.perturbations import gene_incidence, perturbed_genes
-from .base import register_model, MeanModel, NoChange, ResponseModel, as_prediction, asked_names
+from graphsel.models.base import (
+    register_model,
+    MeanModel,
+    NoChange,
+    ResponseModel,
+    as_prediction,
+    asked_names,
+)
 from .gp import GaussianProcess
 from .neighbors import Neighbors
 from .ridge import Ridge
 
 # %% ../../nbs/07_models/08_additive.ipynb #6b2f42b4
-def singles_from(names:Sequence[str], # perturbations that were measured
-                 Y:np.ndarray # their responses minus control, P x R
-                ) -> dict[str, np.ndarray]: # gene -> its response
+def singles_from(
+    names: Sequence[str],  # perturbations that were measured
+    Y: np.ndarray,  # their responses minus control, P x R
+) -> dict[str, np.ndarray]:  # gene -> its response
     "Responses of single genes: measured, or what a combination leaves when all its other genes are known."
     found = {n: y for n, y in zip(names, Y, strict=True) if len(perturbed_genes(n)) == 1}
     todo = {n: y for n, y in zip(names, Y, strict=True) if len(perturbed_genes(n)) > 1}
@@ -28,46 +36,72 @@ def singles_from(names:Sequence[str], # perturbations that were measured
         left = {}
         for n, y in todo.items():
             lacking = [g for g in perturbed_genes(n) if g not in found]
-            if len(lacking) == 1: left.setdefault(lacking[0], []).append(y - sum(found[g] for g in perturbed_genes(n) if g in found))
-        if not left: return found
+            if len(lacking) == 1:
+                left.setdefault(lacking[0], []).append(
+                    y - sum(found[g] for g in perturbed_genes(n) if g in found)
+                )
+        if not left:
+            return found
         found |= {g: np.mean(r, axis=0) for g, r in left.items()}
 
 # %% ../../nbs/07_models/08_additive.ipynb #af6d071c
 BASES = {m.name: m for m in (GaussianProcess, Ridge, Neighbors, MeanModel, NoChange)}
 
+
 @register_model
 class Additive(ResponseModel):
     "Responses of combinations as sums of those of their genes; singles that were not measured by another model."
+
     name, centers = "additive", False
-    def __init__(self, base:str|ResponseModel="gp"): # for what was not measured alone: a key of `BASES`, or an untrained model
+
+    def __init__(
+        self, base: str | ResponseModel = "gp"
+    ):  # for what was not measured alone: a key of `BASES`, or an untrained model
         self.base = base
 
     def _new_base(self):
         from sklearn.base import clone
-        if isinstance(self.base, ResponseModel): return clone(self.base)
-        if self.base not in BASES: raise unknown_name("base model", self.base, BASES)
+
+        if isinstance(self.base, ResponseModel):
+            return clone(self.base)
+        if self.base not in BASES:
+            raise unknown_name("base model", self.base, BASES)
         return BASES[self.base]()
 
     def _fit(self, Y, rng):
         self.parts_ = singles_from(self.perturbations_, Y)
-        table = self.parts_ or dict(zip(self.perturbations_, Y, strict=True)) # no single to be had: the base learns from the combinations
+        table = self.parts_ or dict(
+            zip(self.perturbations_, Y, strict=True)
+        )  # no single to be had: the base learns from the combinations
         data = as_prediction(np.array(list(table.values())), list(table), self.var_, "parts")
         self.base_ = self._new_base().fit(data, self.graph_, random_state=rng)
 
-    def _unknown(self, names): return self.base_._unknown(names)
+    def _unknown(self, names):
+        return self.base_._unknown(names)
+
     def _predict(self, names):
         genes, S = gene_incidence(names)
-        base, alone = self.base_._answer(list(genes)), np.diff(S.indptr)[:, None] == 1 # singles go to the base as they are
+        base, alone = (
+            self.base_._answer(list(genes)),
+            np.diff(S.indptr)[:, None] == 1,
+        )  # singles go to the base as they are
         known = np.array([g in self.parts_ for g in genes])[:, None]
         single = np.asarray(base.X, float)
         part = np.array([self.parts_.get(g, y) for g, y in zip(genes, single, strict=True)])
         mean = np.where(alone, S @ single, S @ part)
-        if "variance" not in base.layers: return mean, {}
+        if "variance" not in base.layers:
+            return mean, {}
         unknown = np.asarray(base.layers["variance"], float)
-        noise = np.asarray(base.layers["predictive_variance"], float) - unknown if "predictive_variance" in base.layers else np.zeros_like(unknown)
+        noise = (
+            np.asarray(base.layers["predictive_variance"], float) - unknown
+            if "predictive_variance" in base.layers
+            else np.zeros_like(unknown)
+        )
         variance = np.where(alone, S @ unknown, S @ np.where(known, noise, unknown))
-        return mean, {"variance": variance} | ({"predictive_variance": variance + noise[:1]} if noise.any() else {})
+        return mean, {"variance": variance} | (
+            {"predictive_variance": variance + noise[:1]} if noise.any() else {}
+        )
 
-    def features(self, perturbations:Iterable[str]) -> np.ndarray: # P x d
+    def features(self, perturbations: Iterable[str]) -> np.ndarray:  # P x d
         "Those of the base model."
         return self.base_.features(asked_names(self, perturbations))

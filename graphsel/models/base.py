@@ -32,93 +32,149 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/07_models/01_base.ipynb #103dcba4
-def check_graph(graph:Graphs # what should be a graph
-               ) -> Graphs: # the same object
+def check_graph(
+    graph: Graphs,  # what should be a graph
+) -> Graphs:  # the same object
     "The graph itself. Raises `GraphselError` for anything else, lists of graphs among it."
-    if isinstance(graph, Graphs): return graph
-    if isinstance(graph, list | tuple) and len(graph): raise GraphselError(f"graph is a {type(graph).__name__} of {len(graph)}; put several graphs together with combine(graphs)")
-    raise GraphselError(f"graph is of type {type(graph).__name__}, not a graph; make one with read_graph or from_edges")
+    if isinstance(graph, Graphs):
+        return graph
+    if isinstance(graph, list | tuple) and len(graph):
+        raise GraphselError(
+            f"graph is a {type(graph).__name__} of {len(graph)}; put several graphs together with combine(graphs)"
+        )
+    raise GraphselError(
+        f"graph is of type {type(graph).__name__}, not a graph; make one with read_graph or from_edges"
+    )
 
-def check_numbers(values, # what the user gave: a number, or several
-                  name:str, # of the setting
-                  *, above:bool=False, # 0 itself is not allowed
-                  several:bool=False, # a list is allowed
-                  endless:bool=False # infinity is allowed
-                 ) -> np.ndarray: # at least one number, none negative
+
+def check_numbers(
+    values,  # what the user gave: a number, or several
+    name: str,  # of the setting
+    *,
+    above: bool = False,  # 0 itself is not allowed
+    several: bool = False,  # a list is allowed
+    endless: bool = False,  # infinity is allowed
+) -> np.ndarray:  # at least one number, none negative
     "Numbers of at least 0. Raises `GraphselError` for anything else, and for none at all."
-    try: found = np.atleast_1d(np.asarray(values, dtype=np.float64))
-    except (TypeError, ValueError): found = np.array([np.nan])
+    try:
+        found = np.atleast_1d(np.asarray(values, dtype=np.float64))
+    except (TypeError, ValueError):
+        found = np.array([np.nan])
     fine = ((found > 0) if above else (found >= 0)) & (endless | np.isfinite(found))
     if not found.size or not fine.all() or (np.ndim(values) and not several):
-        raise GraphselError(f"{name} is {values}; give {'one or several numbers' if several else 'a number'} {'above 0' if above else 'of at least 0'}")
+        raise GraphselError(
+            f"{name} is {values}; give {'one or several numbers' if several else 'a number'} {'above 0' if above else 'of at least 0'}"
+        )
     return found
 
-def check_counts(values, # what the user gave
-                 name:str # of the setting
-                ) -> tuple[int, ...]: # at least one
+
+def check_counts(
+    values,  # what the user gave
+    name: str,  # of the setting
+) -> tuple[int, ...]:  # at least one
     "One or several whole numbers of at least 1. Raises `GraphselError` for anything else, and for none at all."
     found = tuple(check_positive_int(v, name) for v in np.atleast_1d(values).tolist())
-    if not found: raise GraphselError(f"{name} is {values}; give one or several whole numbers of at least 1")
+    if not found:
+        raise GraphselError(f"{name} is {values}; give one or several whole numbers of at least 1")
     return found
 
 # %% ../../nbs/07_models/01_base.ipynb #1db3e17e
-def picked_rows(screen:"ad.AnnData", # a screen
-                perturbations:Iterable[str]|None=None # names to train on; None = all rows
-               ) -> tuple[list[str], np.ndarray]: # sorted names, as the screen spells them; their responses, P x R, float64
+def picked_rows(
+    screen: "ad.AnnData",  # a screen
+    perturbations: Iterable[str] | None = None,  # names to train on; None = all rows
+) -> tuple[
+    list[str], np.ndarray
+]:  # sorted names, as the screen spells them; their responses, P x R, float64
     "The training rows. Raises `GraphselError` for names the screen lacks, a control, none at all, or values that are not numbers."
-    if not check_screen(screen).n_vars: raise GraphselError("the screen has no response column; keep at least one")
-    every = [n for n in screen.obs_names if perturbed_genes(n)] if perturbations is None else () # a row of the control is no perturbation
+    if not check_screen(screen).n_vars:
+        raise GraphselError("the screen has no response column; keep at least one")
+    every = (
+        [n for n in screen.obs_names if perturbed_genes(n)] if perturbations is None else ()
+    )  # a row of the control is no perturbation
     names = sorted(set(spelled(every if perturbations is None else perturbations)))
-    if len(names) < len(every): raise GraphselError("a perturbation of the screen stands twice, in two spellings such as A+B and B+A; merge or rename them")
+    if len(names) < len(every):
+        raise GraphselError(
+            "a perturbation of the screen stands twice, in two spellings such as A+B and B+A; merge or rename them"
+        )
     at = named_rows(screen.obs_names, names)
     missing = [n for n, i in zip(names, at, strict=True) if i < 0]
-    if missing: raise GraphselError(f"not in the screen: {name_some(missing)}; train on perturbations that were measured")
-    if not names: raise GraphselError("no perturbation to train on; give at least one")
+    if missing:
+        raise GraphselError(
+            f"not in the screen: {name_some(missing)}; train on perturbations that were measured"
+        )
+    if not names:
+        raise GraphselError("no perturbation to train on; give at least one")
     names, Y = screen.obs_names[at].tolist(), screen.X[at]
     Y = np.asarray(Y.toarray() if sp.issparse(Y) else Y, dtype=np.float64)
     bad = np.flatnonzero(~np.isfinite(Y).all(axis=1))
-    if len(bad): raise GraphselError(f"the response of {name_some(names[i] for i in bad)} is not a finite number; fill it or leave the perturbation out")
+    if len(bad):
+        raise GraphselError(
+            f"the response of {name_some(names[i] for i in bad)} is not a finite number; fill it or leave the perturbation out"
+        )
     return names, Y
 
 # %% ../../nbs/07_models/01_base.ipynb #c9a8dea3
-def as_prediction(mean:np.ndarray, # P x R, response minus control
-                  names:Sequence[str], # P perturbations
-                  var:"pd.DataFrame", # response variables, from the training screen
-                  model:str, # its name, kept in `uns`
-                  layers:dict|None=None # further P x R arrays, e.g. the variance
-                 ) -> "ad.AnnData":
+def as_prediction(
+    mean: np.ndarray,  # P x R, response minus control
+    names: Sequence[str],  # P perturbations
+    var: "pd.DataFrame",  # response variables, from the training screen
+    model: str,  # its name, kept in `uns`
+    layers: dict | None = None,  # further P x R arrays, e.g. the variance
+) -> "ad.AnnData":
     "Predictions as a screen."
-    import anndata as ad, pandas as pd
+    import anndata as ad
+    import pandas as pd
+
     layers = {k: v.astype(np.float32) for k, v in (layers or {}).items()}
     obs = pd.DataFrame({"n_cells": np.zeros(len(names))}, index=list(names))
-    return ad.AnnData(mean.astype(np.float32), obs=obs, var=var.copy(), layers=layers, uns={"graphsel": {"kind": "prediction", "model": model}})
+    return ad.AnnData(
+        mean.astype(np.float32),
+        obs=obs,
+        var=var.copy(),
+        layers=layers,
+        uns={"graphsel": {"kind": "prediction", "model": model}},
+    )
 
 # %% ../../nbs/07_models/01_base.ipynb #bf76700c
-MODEL_FILES = (".model", ".joblib", ".pkl", "") # one format, whatever it is called: joblib's, with a checksum behind it
+MODEL_FILES = (
+    ".model",
+    ".joblib",
+    ".pkl",
+    "",
+)  # one format, whatever it is called: joblib's, with a checksum behind it
 
-def save_model(model:"ResponseModel", # trained
-               path:str|Path # its ending is one of `MODEL_FILES`
-              ) -> Path:
+
+def save_model(
+    model: "ResponseModel",  # trained
+    path: str | Path,  # its ending is one of `MODEL_FILES`
+) -> Path:
     "Write a model, whole or not at all, with a checksum. Raises `GraphselError` for the ending of another format."
     import joblib
+
     check_ending(path, MODEL_FILES, "a model")
     body = io.BytesIO()
     joblib.dump(model, body)
-    with atomic_path(path) as temporary: temporary.write_bytes(sealed(body.getvalue()))
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(sealed(body.getvalue()))
     return Path(path)
 
 # %% ../../nbs/07_models/01_base.ipynb #bf76700d
 class ResponseModel(Calibrated, BaseEstimator):
     "Base of all models. A subclass sets `name` and writes `_fit(Y, rng)` and `_predict(names) -> (mean, layers)`."
-    name, source = "", "graph" # its word; where it looks genes up
-    centers = True # False: responses are left as they are
-    remembers = True # a measured gene that the graph lacks is told from others
 
-    def fit(self, screen:"ad.AnnData", # a screen
-            graph:Graphs, # one graph or several
-            *, perturbations:Iterable[str]|None=None, # names to train on, in any order; None = all rows
-            random_state:RandomState=None # seed or generator
-           ) -> "ResponseModel":
+    name, source = "", "graph"  # its word; where it looks genes up
+    centers = True  # False: responses are left as they are
+    remembers = True  # a measured gene that the graph lacks is told from others
+
+    def fit(
+        self,
+        screen: "ad.AnnData",  # a screen
+        graph: Graphs,  # one graph or several
+        *,
+        perturbations: Iterable[str]
+        | None = None,  # names to train on, in any order; None = all rows
+        random_state: RandomState = None,  # seed or generator
+    ) -> "ResponseModel":
         "Train on the picked rows only. Raises `GraphselError` for names the screen lacks and for what is no graph."
         names, Y = picked_rows(screen, perturbations)
         self.perturbations_ = [perturbation_name(n) for n in names]
@@ -128,82 +184,132 @@ class ResponseModel(Calibrated, BaseEstimator):
         self._calibrate(Y - self.mean_)
         return self
 
-    def predict(self, perturbations:Iterable[str] # names, measured or not
-               ) -> "ad.AnnData": # a screen, rows in the order asked
+    def predict(
+        self,
+        perturbations: Iterable[str],  # names, measured or not
+    ) -> "ad.AnnData":  # a screen, rows in the order asked
         "Predicted mean response of each perturbation, minus control. Raises `GraphselError` before `fit`, for repeated names and controls."
         names = asked_names(self, perturbations)
         unknown = self._unknown(names)
-        if unknown: log.warning("%s: %d of %d perturbations have no gene that the %s knows; they get the mean: %s",
-                                self.name, len(unknown), len(names), self.source, name_some(unknown))
+        if unknown:
+            log.warning(
+                "%s: %d of %d perturbations have no gene that the %s knows; they get the mean: %s",
+                self.name,
+                len(unknown),
+                len(names),
+                self.source,
+                name_some(unknown),
+            )
         return self._answer(names)
 
     def _answer(self, names):
         mean, layers = self._predict(names)
         return as_prediction(self.mean_ + mean, names, self.var_, self.name, self._widened(layers))
 
-    def _unknown(self, names): # those of which the model knows nothing: neither in the graph nor measured
-        measured = {g for n in self.perturbations_ for g in perturbed_genes(n)} if self.remembers else ()
-        return [n for n in names if not any(g in self.graph_ or g in measured for g in perturbed_genes(n))]
+    def _unknown(
+        self, names
+    ):  # those of which the model knows nothing: neither in the graph nor measured
+        measured = (
+            {g for n in self.perturbations_ for g in perturbed_genes(n)} if self.remembers else ()
+        )
+        return [
+            n
+            for n in names
+            if not any(g in self.graph_ or g in measured for g in perturbed_genes(n))
+        ]
 
-    def features(self, perturbations:Iterable[str]) -> np.ndarray: # P x d
+    def features(self, perturbations: Iterable[str]) -> np.ndarray:  # P x d
         "Coordinates for active learners. Raises `GraphselError` where a model has none."
-        raise GraphselError(f"the model '{self.name}' has no features; use gnn, gp or ridge for this strategy")
+        raise GraphselError(
+            f"the model '{self.name}' has no features; use gnn, gp or ridge for this strategy"
+        )
 
-    def save(self, path:str|Path) -> Path:
+    def save(self, path: str | Path) -> Path:
         "Write the trained model, whole or not at all; `load_model` reads it. Raises `GraphselError` for another ending."
         return save_model(self, path)
 
 # %% ../../nbs/07_models/01_base.ipynb #a42c1c16
-MODELS = Registry({ # name -> class
-    "gnn": "graphsel.models.gnn", "gp": "graphsel.models.gp", "ridge": "graphsel.models.ridge",
-    "knn": "graphsel.models.neighbors", "additive": "graphsel.models.additive", "transfer": "graphsel.models.transfer",
-    "mean": "graphsel.models.base", "nochange": "graphsel.models.base", "gears": "graphsel.models.gears.model",
-})
+MODELS = Registry(
+    {  # name -> class
+        "gnn": "graphsel.models.gnn",
+        "gp": "graphsel.models.gp",
+        "ridge": "graphsel.models.ridge",
+        "knn": "graphsel.models.neighbors",
+        "additive": "graphsel.models.additive",
+        "transfer": "graphsel.models.transfer",
+        "mean": "graphsel.models.base",
+        "nochange": "graphsel.models.base",
+        "gears": "graphsel.models.gears.model",
+    }
+)
 
-def register_model(model:type[ResponseModel] # with a `name` of its own
-                  ) -> type[ResponseModel]: # the same: use it as a decorator
+
+def register_model(
+    model: type[ResponseModel],  # with a `name` of its own
+) -> type[ResponseModel]:  # the same: use it as a decorator
     "Make a model known under its name; one of the same name is replaced."
     MODELS[model.name] = model
     return model
 
 # %% ../../nbs/07_models/01_base.ipynb #07284fbf
-def asked_names(model:ResponseModel, # a trained model
-                perturbations:Iterable[str] # what was asked for
-               ) -> list[str]:
+def asked_names(
+    model: ResponseModel,  # a trained model
+    perturbations: Iterable[str],  # what was asked for
+) -> list[str]:
     "The names as a list, in one spelling. Raises `GraphselError` before `fit`, for no name, a control, and a name that stands twice."
-    if not hasattr(model, "perturbations_"): raise GraphselError(f"the model '{model.name}' is not trained; call fit first")
+    if not hasattr(model, "perturbations_"):
+        raise GraphselError(f"the model '{model.name}' is not trained; call fit first")
     names = spelled(perturbations)
-    if not names: raise GraphselError("no perturbation asked for; give at least one")
+    if not names:
+        raise GraphselError("no perturbation asked for; give at least one")
     twice = [n for n, count in Counter(names).items() if count > 1]
-    if twice: raise GraphselError(f"asked for twice: {name_some(twice)}; ask once for each")
+    if twice:
+        raise GraphselError(f"asked for twice: {name_some(twice)}; ask once for each")
     return names
 
 # %% ../../nbs/07_models/01_base.ipynb #8ae4b9ee
 @register_model
 class NoChange(ResponseModel):
     "Predicts the control: no response at all."
+
     name, centers = "nochange", False
-    def _unknown(self, names): return [] # nobody is looked up
-    def _fit(self, Y, rng): pass
-    def _predict(self, names): return np.zeros((len(names), len(self.mean_))), {}
+
+    def _unknown(self, names):
+        return []  # nobody is looked up
+
+    def _fit(self, Y, rng):
+        pass
+
+    def _predict(self, names):
+        return np.zeros((len(names), len(self.mean_))), {}
+
 
 @register_model
 class MeanModel(ResponseModel):
     "Predicts the mean response of the picked perturbations."
+
     name = "mean"
-    def _unknown(self, names): return [] # nobody is looked up
-    def _fit(self, Y, rng): pass
-    def _predict(self, names): return np.zeros((len(names), len(self.mean_))), {}
+
+    def _unknown(self, names):
+        return []  # nobody is looked up
+
+    def _fit(self, Y, rng):
+        pass
+
+    def _predict(self, names):
+        return np.zeros((len(names), len(self.mean_))), {}
 
 # %% ../../nbs/07_models/01_base.ipynb #48c0caef
-def unit_scale(Y:np.ndarray # n x R, centered
-              ) -> np.ndarray: # R, never zero
+def unit_scale(
+    Y: np.ndarray,  # n x R, centered
+) -> np.ndarray:  # R, never zero
     "Standard deviation of each column; 1 for a constant one."
     scale = Y.std(axis=0)
     return np.where(scale > 0, scale, 1.0)
 
 # %% ../../nbs/07_models/01_base.ipynb #85b356c9
-def mean_shift(Y:np.ndarray # n x R, less their mean
-              ) -> np.ndarray: # n x R; NaN for a single pick
+def mean_shift(
+    Y: np.ndarray,  # n x R, less their mean
+) -> np.ndarray:  # n x R; NaN for a single pick
     "How much lower the mean would be without each pick."
-    return Y/(len(Y) - 1) if len(Y) > 1 else np.full(Y.shape, np.nan)
+    return Y / (len(Y) - 1) if len(Y) > 1 else np.full(Y.shape, np.nan)

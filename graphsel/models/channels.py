@@ -24,35 +24,41 @@ from ..graphs.operators import inner_products, propagation, unit_rows
 from .base import check_counts, mean_shift
 
 # %% ../../nbs/07_models/02_channels.ipynb #e82c4b10
-def hop_rows(step:sp.csr_matrix, # N x N, one step of propagation
-             rows:np.ndarray, # which genes
-             hops:Sequence[int] # how many steps, each gives one matrix
-            ) -> list: # per hop: len(rows) x N, rows of length 1
+def hop_rows(
+    step: sp.csr_matrix,  # N x N, one step of propagation
+    rows: np.ndarray,  # which genes
+    hops: Sequence[int],  # how many steps, each gives one matrix
+) -> list:  # per hop: len(rows) x N, rows of length 1
     "Rows of the powers of the operator, without computing the powers."
     R, found = step[rows], {}
     for h in range(1, max(hops) + 1):
-        if h > 1: R = R @ step
-        if h in hops: found[h] = unit_rows(R)
+        if h > 1:
+            R = R @ step
+        if h in hops:
+            found[h] = unit_rows(R)
     return [found[h] for h in hops]
 
 # %% ../../nbs/07_models/02_channels.ipynb #43d27413
 @dataclass(frozen=True)
 class GeneRows:
     "Genes as the channels see them."
-    genes: np.ndarray # names
-    at: np.ndarray # position in the graph, -1 for genes it lacks
-    rows: tuple = () # one matrix per channel; empty where whole kernels are at hand
 
-DENSE_GENES = 1500 # up to this size a channel's kernel is computed once for all genes
+    genes: np.ndarray  # names
+    at: np.ndarray  # position in the graph, -1 for genes it lacks
+    rows: tuple = ()  # one matrix per channel; empty where whole kernels are at hand
+
+
+DENSE_GENES = 1500  # up to this size a channel's kernel is computed once for all genes
 
 # %% ../../nbs/07_models/02_channels.ipynb #e0160b09
 class Channels:
     "The channels of a graph: one per graph and hop, and one per prior. `weights` are those of `graph.kernel`."
-    def __init__(self, graph:Graphs, hops:Sequence[int]):
+
+    def __init__(self, graph: Graphs, hops: Sequence[int]):
         self.graph, self.hops = graph, hops
         self.steps = [propagation(g.adjacency, 1) for g in graph.graphs]
-        share, n = 1/(1 + len(graph.priors)), len(graph.graphs)*len(hops)
-        self.weights = np.array([share/n]*n + [share]*len(graph.priors))
+        share, n = 1 / (1 + len(graph.priors)), len(graph.graphs) * len(hops)
+        self.weights = np.array([share / n] * n + [share] * len(graph.priors))
         self.dense = None
         if len(graph) <= DENSE_GENES:
             whole = GeneRows(graph.genes, np.arange(len(graph)), self._rows(np.arange(len(graph))))
@@ -65,12 +71,18 @@ class Channels:
     def _products(self, a, b):
         return np.stack([inner_products(A, B) for A, B in zip(a.rows, b.rows, strict=True)])
 
-    def encode(self, genes:Sequence[str]|np.ndarray) -> GeneRows: # what `between` needs of these genes
+    def encode(
+        self, genes: Sequence[str] | np.ndarray
+    ) -> GeneRows:  # what `between` needs of these genes
         "Look the genes up; unknown ones get position -1."
         at = np.array([self.graph._position.get(g, -1) for g in genes], dtype=np.int64)
-        return GeneRows(np.asarray(genes, dtype=str), at, () if self.dense is not None else self._rows(np.maximum(at, 0)))
+        return GeneRows(
+            np.asarray(genes, dtype=str),
+            at,
+            () if self.dense is not None else self._rows(np.maximum(at, 0)),
+        )
 
-    def between(self, a:GeneRows, b:GeneRows) -> np.ndarray: # channels x A x B
+    def between(self, a: GeneRows, b: GeneRows) -> np.ndarray:  # channels x A x B
         "The kernel of every channel between two lists of genes."
         C = self._products(a, b) if self.dense is None else self.dense[:, a.at[:, None], b.at[None]]
         if (a.at < 0).any() or (b.at < 0).any():
@@ -80,113 +92,157 @@ class Channels:
         return C
 
 # %% ../../nbs/07_models/02_channels.ipynb #0861cebd
-def channels(graph:Graphs, # one graph or several
-             hops:int|Sequence[int]=(1, 2) # numbers of steps
-            ) -> Channels:
+def channels(
+    graph: Graphs,  # one graph or several
+    hops: int | Sequence[int] = (1, 2),  # numbers of steps
+) -> Channels:
     "The channels of a graph, from memory where they are."
     hops = check_counts(hops, "hops")
     return remember(("channels", graph.fingerprint, hops), lambda: Channels(graph, hops))
 
-def channel_names(graph:Graphs, hops:int|Sequence[int]=(1, 2)) -> list[str]: # in the order of the channels
+
+def channel_names(
+    graph: Graphs, hops: int | Sequence[int] = (1, 2)
+) -> list[str]:  # in the order of the channels
     "What the channels are called: the graph and the number of hops, or the prior."
-    of = [f"{g.source.get('name', 'graph')}, {h} hop{'s'[:h > 1]}" for g in graph.graphs for h in check_counts(hops, "hops")] + [p.name for p in graph.priors]
+    of = [
+        f"{g.source.get('name', 'graph')}, {h} hop{'s'[: h > 1]}"
+        for g in graph.graphs
+        for h in check_counts(hops, "hops")
+    ] + [p.name for p in graph.priors]
     return [n if of.index(n) == i else f"{n} ({of[:i].count(n) + 1})" for i, n in enumerate(of)]
 
 # %% ../../nbs/07_models/02_channels.ipynb #1e76dcd8
 @dataclass(frozen=True)
 class Head:
     "A linear decoder solved exactly: what the picks say through a kernel."
-    cholesky: np.ndarray # n x n, lower
-    alpha: np.ndarray # n x R
-    scale: np.ndarray # R, variance of one unit of the kernel
 
-def solve_head(K:np.ndarray, # n x n kernel of the picks
-               Y:np.ndarray, # n x R, centered responses
-               noise:float # sigma^2, in units of the kernel
-              ) -> Head:
+    cholesky: np.ndarray  # n x n, lower
+    alpha: np.ndarray  # n x R
+    scale: np.ndarray  # R, variance of one unit of the kernel
+
+
+def solve_head(
+    K: np.ndarray,  # n x n kernel of the picks
+    Y: np.ndarray,  # n x R, centered responses
+    noise: float,  # sigma^2, in units of the kernel
+) -> Head:
     "Solve for the decoder (Rasmussen & Williams 2006, algorithm 2.1)."
-    L = np.linalg.cholesky(K + noise*np.eye(len(K)))
+    L = np.linalg.cholesky(K + noise * np.eye(len(K)))
     alpha = sl.cho_solve((L, True), Y)
-    return Head(L, alpha, np.maximum((Y*alpha).sum(axis=0), 0)/len(Y))
+    return Head(L, alpha, np.maximum((Y * alpha).sum(axis=0), 0) / len(Y))
 
-def ask_head(head:Head, # from `solve_head`
-             cross:np.ndarray, # m x n kernel, asked by picks
-             prior:np.ndarray # m, kernel of each asked perturbation with itself
-            ) -> tuple[np.ndarray, np.ndarray]: # mean m x R; variance m, in units of the kernel
+
+def ask_head(
+    head: Head,  # from `solve_head`
+    cross: np.ndarray,  # m x n kernel, asked by picks
+    prior: np.ndarray,  # m, kernel of each asked perturbation with itself
+) -> tuple[np.ndarray, np.ndarray]:  # mean m x R; variance m, in units of the kernel
     "Posterior mean and variance."
     V = sl.solve_triangular(head.cholesky, cross.T, lower=True)
     return cross @ head.alpha, np.maximum(prior - (V**2).sum(axis=0), 0)
 
 # %% ../../nbs/07_models/02_channels.ipynb #dc575a1a
-def leave_head(head:Head, # from `solve_head`
-               Y:np.ndarray # n x R, the same responses, less their mean
-              ) -> tuple[np.ndarray, np.ndarray]: # error n x R; variance n of a measurement, in units of the kernel
+def leave_head(
+    head: Head,  # from `solve_head`
+    Y: np.ndarray,  # n x R, the same responses, less their mean
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # error n x R; variance n of a measurement, in units of the kernel
     "Errors of predicting each pick from all others, their mean included; NaN for a single pick."
     inverse = sl.solve_triangular(head.cholesky, np.eye(len(Y)), lower=True)
-    leverage = (inverse**2).sum(axis=0)[:, None] # diagonal of the inverse
+    leverage = (inverse**2).sum(axis=0)[:, None]  # diagonal of the inverse
     shared = (inverse.T @ inverse.sum(axis=1))[:, None]
-    return (head.alpha + shared*mean_shift(Y))/leverage, 1/leverage[:, 0]
+    return (head.alpha + shared * mean_shift(Y)) / leverage, 1 / leverage[:, 0]
 
 # %% ../../nbs/07_models/02_channels.ipynb #7fb9a070
 @dataclass(frozen=True)
 class Asked:
     "Perturbations, their genes, and what a model knows of these."
+
     names: list
-    incidence: sp.csr_matrix # perturbations x genes
+    incidence: sp.csr_matrix  # perturbations x genes
     rows: GeneRows
 
-def ask(channels:Channels, names:Sequence[str]) -> Asked:
+
+def ask(channels: Channels, names: Sequence[str]) -> Asked:
     "Look perturbations up."
     genes, S = gene_incidence(names)
     return Asked(list(names), S, channels.encode(genes))
 
-def between_perturbations(kernel:Callable, # (GeneRows, GeneRows) -> genes x genes
-                          a:Asked, b:Asked) -> np.ndarray: # perturbations x perturbations
+
+def between_perturbations(
+    kernel: Callable,  # (GeneRows, GeneRows) -> genes x genes
+    a: Asked,
+    b: Asked,
+) -> np.ndarray:  # perturbations x perturbations
     "The kernel of perturbations: that of genes, summed over the genes of each."
     return np.asarray(a.incidence @ (b.incidence @ kernel(a.rows, b.rows).T).T)
 
-def channel_kernels(channels:Channels, a:Asked, b:Asked) -> np.ndarray: # channels x perturbations x perturbations
+
+def channel_kernels(
+    channels: Channels, a: Asked, b: Asked
+) -> np.ndarray:  # channels x perturbations x perturbations
     "Every channel by itself, between perturbations."
-    return np.stack([between_perturbations(lambda *_, C=C: C, a, b) for C in channels.between(a.rows, b.rows)])
+    return np.stack(
+        [between_perturbations(lambda *_, C=C: C, a, b) for C in channels.between(a.rows, b.rows)]
+    )
 
 # %% ../../nbs/07_models/02_channels.ipynb #2e06b91f
-def ask_in_blocks(channels:Channels, kernel:Callable, head:Head, picks:Asked,
-                  names:Sequence[str], # what is asked
-                  bias:float=0.0, # added to the kernel of perturbations
-                  block:int=512 # perturbations at once
-                 ) -> tuple[np.ndarray, np.ndarray]: # mean m x R; variance m, in units of the kernel
+def ask_in_blocks(
+    channels: Channels,
+    kernel: Callable,
+    head: Head,
+    picks: Asked,
+    names: Sequence[str],  # what is asked
+    bias: float = 0.0,  # added to the kernel of perturbations
+    block: int = 512,  # perturbations at once
+) -> tuple[np.ndarray, np.ndarray]:  # mean m x R; variance m, in units of the kernel
     "`ask_head` for any number of perturbations."
     parts = []
     for start in progress(range(0, len(names), block), "predicting"):
-        a = ask(channels, names[start:start + block])
+        a = ask(channels, names[start : start + block])
         prior = np.diag(between_perturbations(kernel, a, a)) + bias
         parts.append(ask_head(head, between_perturbations(kernel, a, picks) + bias, prior))
     means, variances = zip(*parts, strict=True)
     return np.concatenate(means), np.concatenate(variances)
 
 # %% ../../nbs/07_models/02_channels.ipynb #5acabe19
-def features_of(coordinates:Callable, # known genes -> n x d
-                graph:Graphs, # which genes are known
-                names:Sequence[str] # perturbations
-               ) -> np.ndarray: # P x (d + genes unknown)
+def features_of(
+    coordinates: Callable,  # known genes -> n x d
+    graph: Graphs,  # which genes are known
+    names: Sequence[str],  # perturbations
+) -> np.ndarray:  # P x (d + genes unknown)
     "Coordinates of perturbations: the sum of their genes'. A gene unknown to the graph is a unit vector on its own axis."
     genes, S = gene_incidence(names)
     known = np.array([g in graph for g in genes], dtype=bool)
     return np.hstack([S[:, known] @ coordinates(genes[known]), S[:, ~known].toarray()])
 
-def spectral_points(graph:Graphs, hops, n_components:int) -> Callable: # genes -> n x d
+
+def spectral_points(graph: Graphs, hops, n_components: int) -> Callable:  # genes -> n x d
     "`spectral_features` as a lookup."
     Z = spectral_features(graph, n_components, hops)
     return lambda genes: Z[graph.index(genes)]
 
 # %% ../../nbs/07_models/02_channels.ipynb #9c71ac1f
-def weighted_points(channels:Channels, weights:np.ndarray, n_components:int) -> Callable: # genes -> n x d
+def weighted_points(
+    channels: Channels, weights: np.ndarray, n_components: int
+) -> Callable:  # genes -> n x d
     "The same for a kernel with other weights."
     graph = channels.graph
-    F = sp.hstack([np.sqrt(w)*R for w, R in zip(weights, channels._rows(np.arange(len(graph))), strict=True)], format="csr")
-    if len(graph) <= max(2000, 2*n_components): values, U = np.linalg.eigh(inner_products(F, F))
+    F = sp.hstack(
+        [
+            np.sqrt(w) * R
+            for w, R in zip(weights, channels._rows(np.arange(len(graph))), strict=True)
+        ],
+        format="csr",
+    )
+    if len(graph) <= max(2000, 2 * n_components):
+        values, U = np.linalg.eigh(inner_products(F, F))
     else:
-        U, root, _ = sp.linalg.svds(F, k=n_components, v0=np.ones(min(F.shape)), return_singular_vectors="u")
-        values, U = np.sort(root)**2, U[:, np.argsort(root)]
-    Z = U[:, ::-1][:, :n_components]*np.sqrt(np.maximum(values[::-1][:n_components], 0))
+        U, root, _ = sp.linalg.svds(
+            F, k=n_components, v0=np.ones(min(F.shape)), return_singular_vectors="u"
+        )
+        values, U = np.sort(root) ** 2, U[:, np.argsort(root)]
+    Z = U[:, ::-1][:, :n_components] * np.sqrt(np.maximum(values[::-1][:n_components], 0))
     return lambda genes: Z[graph.index(genes)]

@@ -20,13 +20,36 @@ from ..core.errors import GraphselError, check_positive_int, unknown_name
 from ..core.progress import progress
 from ..core.randomness import as_seed
 from ..graphs.graph import Graphs
-from .base import register_model, ResponseModel, asked_names, check_numbers, unit_scale
+from graphsel.models.base import (
+    register_model,
+    ResponseModel,
+    asked_names,
+    check_numbers,
+    unit_scale,
+)
 from graphsel.models.channels import (
-    Asked, Channels, Head, ask, ask_head, between_perturbations, channel_names, channels, features_of,
-    leave_head, solve_head,
+    Asked,
+    Channels,
+    Head,
+    ask,
+    ask_head,
+    between_perturbations,
+    channel_names,
+    channels,
+    features_of,
+    leave_head,
+    solve_head,
 )
 from graphsel.models.gnn_networks import (
-    CONVS, Ensemble, GateNet, Hidden, edge_tensors, hidden_kernel, loo_residuals, node_inputs, penalty,
+    CONVS,
+    Ensemble,
+    GateNet,
+    Hidden,
+    edge_tensors,
+    hidden_kernel,
+    loo_residuals,
+    node_inputs,
+    penalty,
     rows_of,
 )
 
@@ -34,49 +57,60 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/07_models/10_gnn.ipynb #e465ba16
-TRAINED = 64 # so many directions, the leading ones, train the gates
+TRAINED = 64  # so many directions, the leading ones, train the gates
 
-def principal(Y:np.ndarray, # n x R, centered
-              rank:int|None=None # most directions kept; None = all
-             ) -> tuple[np.ndarray, np.ndarray]: # scores Z, n x r; axes A, r x R, with Z A close to Y
+
+def principal(
+    Y: np.ndarray,  # n x R, centered
+    rank: int | None = None,  # most directions kept; None = all
+) -> tuple[np.ndarray, np.ndarray]:  # scores Z, n x r; axes A, r x R, with Z A close to Y
     "Leading directions of the responses, columns scaled to unit variance first."
     scale = unit_scale(Y)
-    Y, most = Y/scale, min(Y.shape) if rank is None else rank
-    if Y.shape[1] <= min(most, TRAINED): return Y, np.diag(scale)
+    Y, most = Y / scale, min(Y.shape) if rank is None else rank
+    if Y.shape[1] <= min(most, TRAINED):
+        return Y, np.diag(scale)
     n = min(Y.shape)
     gram = Y @ Y.T if n == len(Y) else Y.T @ Y
     values, U = sl.eigh(gram, subset_by_index=(max(n - most, 0), n - 1))
-    U = U[:, ::-1][:, values[::-1] > 1e-10*values[-1]]
-    Z = U*np.linalg.norm(U.T @ Y, axis=1) if n == len(Y) else Y @ U
-    return Z, (Z.T @ Y)/np.maximum((Z**2).sum(axis=0), 1e-300)[:, None]*scale
+    U = U[:, ::-1][:, values[::-1] > 1e-10 * values[-1]]
+    Z = U * np.linalg.norm(U.T @ Y, axis=1) if n == len(Y) else Y @ U
+    return Z, (Z.T @ Y) / np.maximum((Z**2).sum(axis=0), 1e-300)[:, None] * scale
 
 # %% ../../nbs/07_models/10_gnn.ipynb #0511fadc
-BIAS = 0.5 # the bias unit of the decoder, squared
+BIAS = 0.5  # the bias unit of the decoder, squared
+
 
 @dataclass
 class Training:
     "What training needs: everything about the picks, nothing about the rest."
-    C: torch.Tensor # channels x genes x genes
-    at: torch.Tensor # perturbations x most genes of one: positions in C, -1 = none
-    Y: torch.Tensor # perturbations x columns, centered, scaled
-    rows: torch.Tensor # gene -> row of the gates; the last for unknown genes
-    x: torch.Tensor # inputs of message passing, N x inputs
-    edges: list # per graph
 
-    def pairs(self, a:torch.Tensor, b:torch.Tensor) -> tuple: # a, b: members x picks; genes of a, genes of b, channels between them
+    C: torch.Tensor  # channels x genes x genes
+    at: torch.Tensor  # perturbations x most genes of one: positions in C, -1 = none
+    Y: torch.Tensor  # perturbations x columns, centered, scaled
+    rows: torch.Tensor  # gene -> row of the gates; the last for unknown genes
+    x: torch.Tensor  # inputs of message passing, N x inputs
+    edges: list  # per graph
+
+    def pairs(
+        self, a: torch.Tensor, b: torch.Tensor
+    ) -> tuple:  # a, b: members x picks; genes of a, genes of b, channels between them
         "What the kernel between picks needs that does not change during training."
         i, j = self.at[a].flatten(1), self.at[b].flatten(1)
         return i, j, [C[i[:, :, None], j[:, None]] for C in self.C]
 
-    def kernel(self, hidden:Hidden, i, j, C) -> torch.Tensor: # from `pairs`; members x picks x picks
+    def kernel(
+        self, hidden: Hidden, i, j, C
+    ) -> torch.Tensor:  # from `pairs`; members x picks x picks
         "The hidden layers' kernels between picks, the bias unit included."
         members, width = torch.arange(len(i))[:, None], self.at.shape[1]
-        of = lambda k: hidden._replace(gates=hidden.gates[members, self.rows[k]], points=hidden.points[members, self.rows[k]])
-        K = hidden_kernel(C, of(i), of(j))*(i >= 0)[:, :, None]*(j >= 0)[:, None]
+        of = lambda k: hidden._replace(
+            gates=hidden.gates[members, self.rows[k]], points=hidden.points[members, self.rows[k]]
+        )
+        K = hidden_kernel(C, of(i), of(j)) * (i >= 0)[:, :, None] * (j >= 0)[:, None]
         return K.unflatten(2, (-1, width)).unflatten(1, (-1, width)).sum(dim=(2, 4)) + BIAS
 
 # %% ../../nbs/07_models/10_gnn.ipynb #d0bb460c
-def gene_positions(asked:Asked) -> np.ndarray: # perturbations x most genes of one; -1 = none
+def gene_positions(asked: Asked) -> np.ndarray:  # perturbations x most genes of one; -1 = none
     "Which genes each perturbation has."
     S = asked.incidence.tocsr()
     at = np.full((S.shape[0], max(1, np.diff(S.indptr).max())), -1)
@@ -84,31 +118,51 @@ def gene_positions(asked:Asked) -> np.ndarray: # perturbations x most genes of o
     at[row, np.arange(S.nnz) - S.indptr[row]] = S.indices
     return at
 
-def training_data(channels:Channels, names:Sequence[str], # the picks
-                  Z:np.ndarray, # picks x columns
-                  rng:np.random.Generator, coordinates:int=0, # inputs beside the degrees
-                  limit:int=2000 # most picks used here
-                 ) -> Training:
+
+def training_data(
+    channels: Channels,
+    names: Sequence[str],  # the picks
+    Z: np.ndarray,  # picks x columns
+    rng: np.random.Generator,
+    coordinates: int = 0,  # inputs beside the degrees
+    limit: int = 2000,  # most picks used here
+) -> Training:
     "Everything the members train on; columns scaled to unit variance on average."
     some = np.sort(rng.permutation(len(Z))[:limit])
     picks, graph = ask(channels, [names[i] for i in some]), channels.graph
     f32 = lambda M: torch.tensor(M, dtype=torch.float32)
-    return Training(f32(channels.between(picks.rows, picks.rows)), torch.tensor(gene_positions(picks)), f32(Z[some, :TRAINED]),
-                    torch.tensor(np.where(picks.rows.at < 0, len(graph), picks.rows.at)), node_inputs(graph, coordinates), edge_tensors(graph))
+    return Training(
+        f32(channels.between(picks.rows, picks.rows)),
+        torch.tensor(gene_positions(picks)),
+        f32(Z[some, :TRAINED]),
+        torch.tensor(np.where(picks.rows.at < 0, len(graph), picks.rows.at)),
+        node_inputs(graph, coordinates),
+        edge_tensors(graph),
+    )
 
 # %% ../../nbs/07_models/10_gnn.ipynb #da4457eb
 LOOK_EVERY, LOOK_PICKS = 5, 400
 
-def validator(data:Training, train:torch.Tensor, held:torch.Tensor) -> Callable: # members x picks -> (hidden -> error of each member)
+
+def validator(
+    data: Training, train: torch.Tensor, held: torch.Tensor
+) -> Callable:  # members x picks -> (hidden -> error of each member)
     "Mean squared error on the validation parts, decoders solved on the training parts."
     train = train[:, :LOOK_PICKS]
     own, cross, eye = data.pairs(train, train), data.pairs(held, train), torch.eye(train.shape[1])
+
     def errors(hidden):
-        A = data.kernel(hidden, *own) + hidden.noise[:, None, None]*eye
-        return ((data.Y[held] - data.kernel(hidden, *cross) @ torch.linalg.solve(A, data.Y[train]))**2).mean(dim=(1, 2))
+        A = data.kernel(hidden, *own) + hidden.noise[:, None, None] * eye
+        return (
+            (data.Y[held] - data.kernel(hidden, *cross) @ torch.linalg.solve(A, data.Y[train])) ** 2
+        ).mean(dim=(1, 2))
+
     return errors
 
-def new_networks(data:Training, start:np.ndarray, seeds:Sequence[int], **options) -> Ensemble: # options of `GateNet`
+
+def new_networks(
+    data: Training, start: np.ndarray, seeds: Sequence[int], **options
+) -> Ensemble:  # options of `GateNet`
     "Untrained members. torch draws the first weights from its global generator: it is put back afterwards."
     with torch.random.fork_rng(devices=[]):
         nets = []
@@ -118,22 +172,52 @@ def new_networks(data:Training, start:np.ndarray, seeds:Sequence[int], **options
     return Ensemble(nets)
 
 # %% ../../nbs/07_models/10_gnn.ipynb #f8a45f36
-def train_ensemble(data:Training, nets:Ensemble, rng:np.random.Generator, steps:int=40, batch_size:int=128,
-                   learning_rate:float=0.1, validation:float=0.2, patience:int=4) -> list: # history: step, member, loss, validation
+def train_ensemble(
+    data: Training,
+    nets: Ensemble,
+    rng: np.random.Generator,
+    steps: int = 40,
+    batch_size: int = 128,
+    learning_rate: float = 0.1,
+    validation: float = 0.2,
+    patience: int = 4,
+) -> list:  # history: step, member, loss, validation
     "Train all members side by side; each ends with the weights that were best on its validation part."
     n, M = len(data.Y), len(nets.params["theta"])
     order = torch.tensor(np.stack([rng.permutation(n) for _ in range(M)]))
-    held, train = order[:, :max(1, round(validation*n))], order[:, max(1, round(validation*n)):]
+    held, train = (
+        order[:, : max(1, round(validation * n))],
+        order[:, max(1, round(validation * n)) :],
+    )
     plain = ("theta", "sharpness", "log_noise")
-    optimizer = torch.optim.Adam([{"params": nets.free(plain), "lr": learning_rate}, {"params": nets.free(plain, others=True), "lr": learning_rate/3}])
-    keeper, errors, loss = Keeper(nets, patience), validator(data, train, held), torch.full((M,), torch.nan)
+    optimizer = torch.optim.Adam(
+        [
+            {"params": nets.free(plain), "lr": learning_rate},
+            {"params": nets.free(plain, others=True), "lr": learning_rate / 3},
+        ]
+    )
+    keeper, errors, loss = (
+        Keeper(nets, patience),
+        validator(data, train, held),
+        torch.full((M,), torch.nan),
+    )
     for step in progress(range(steps + 1 if train.shape[1] else 0), "training"):
         if step % LOOK_EVERY == 0 or step == steps:
-            with torch.no_grad(): stop = keeper.look(step, loss.tolist(), errors(nets(data.x, data.edges)))
-            if stop or step == steps: break
-        some = train.gather(1, torch.tensor(np.stack([rng.permutation(train.shape[1])[:batch_size] for _ in range(M)])))
+            with torch.no_grad():
+                stop = keeper.look(step, loss.tolist(), errors(nets(data.x, data.edges)))
+            if stop or step == steps:
+                break
+        some = train.gather(
+            1,
+            torch.tensor(
+                np.stack([rng.permutation(train.shape[1])[:batch_size] for _ in range(M)])
+            ),
+        )
         hidden = nets(data.x, data.edges)
-        loss = (loo_residuals(data.kernel(hidden, *data.pairs(some, some)), data.Y[some], hidden.noise)**2).mean(dim=(1, 2))
+        loss = (
+            loo_residuals(data.kernel(hidden, *data.pairs(some, some)), data.Y[some], hidden.noise)
+            ** 2
+        ).mean(dim=(1, 2))
         optimizer.zero_grad()
         (loss.sum() + penalty(nets.params, nets.net.start, nets.net.learned)).backward()
         optimizer.step()
@@ -144,169 +228,310 @@ def train_ensemble(data:Training, nets:Ensemble, rng:np.random.Generator, steps:
 # %% ../../nbs/07_models/10_gnn.ipynb #cb1be0a8
 class Keeper:
     "Keeps the best weights of every member."
-    def __init__(self, nets:Ensemble, patience:int): # looks without any improvement before `look` says stop
+
+    def __init__(
+        self, nets: Ensemble, patience: int
+    ):  # looks without any improvement before `look` says stop
         self.nets, self.patience, self.idle, self.history = nets, patience, 0, []
         self.best = torch.full((len(nets.params["theta"]),), torch.inf)
         self.kept = {k: v.detach().clone() for k, v in nets.params.items()}
 
-    def look(self, step:int, loss:list, errors:torch.Tensor) -> bool: # stop?
+    def look(self, step: int, loss: list, errors: torch.Tensor) -> bool:  # stop?
         "Note the errors; keep the weights of those that improved."
         better = errors < self.best
-        self.best, self.idle = torch.where(better, errors, self.best), 0 if better.any() else self.idle + 1
-        for k, v in self.nets.params.items(): self.kept[k][better] = v.detach()[better]
-        self.history += [{"member": m, "step": step, "loss": a, "validation": b} for m, (a, b) in enumerate(zip(loss, errors.tolist(), strict=True))]
+        self.best, self.idle = (
+            torch.where(better, errors, self.best),
+            0 if better.any() else self.idle + 1,
+        )
+        for k, v in self.nets.params.items():
+            self.kept[k][better] = v.detach()[better]
+        self.history += [
+            {"member": m, "step": step, "loss": a, "validation": b}
+            for m, (a, b) in enumerate(zip(loss, errors.tolist(), strict=True))
+        ]
         return self.idle >= self.patience
 
     @torch.no_grad()
     def restore(self):
         "Put the best weights back."
-        for k, v in self.nets.params.items(): v.copy_(self.kept[k])
+        for k, v in self.nets.params.items():
+            v.copy_(self.kept[k])
 
 # %% ../../nbs/07_models/10_gnn.ipynb #3d3a0270
 @dataclass(frozen=True)
 class Member:
     "One trained network: gates and learned channel of all genes (and, last, of unknown ones), sharpness, noise, decoder."
-    gates: np.ndarray # (N + 1) x channels
-    points: np.ndarray # (N + 1) x units
+
+    gates: np.ndarray  # (N + 1) x channels
+    points: np.ndarray  # (N + 1) x units
     beta: float
     noise: float
-    head: Head = Head(np.zeros((0, 0)), np.zeros((0, 0)), np.zeros(0)) # empty until it is solved
+    head: Head = Head(np.zeros((0, 0)), np.zeros((0, 0)), np.zeros(0))  # empty until it is solved
 
-    def kernel(self, C:np.ndarray, # channels x A x B, between the genes of a and b
-               a:Asked, b:Asked) -> np.ndarray: # perturbations x perturbations
+    def kernel(
+        self,
+        C: np.ndarray,  # channels x A x B, between the genes of a and b
+        a: Asked,
+        b: Asked,
+    ) -> np.ndarray:  # perturbations x perturbations
         "The hidden layer's kernel, the bias unit left out."
-        hidden = Hidden(*(torch.as_tensor(v, dtype=torch.float64) for v in (self.gates, self.points, self.beta, self.noise)))
-        K = hidden_kernel(torch.from_numpy(C), rows_of(hidden, a.rows.at), rows_of(hidden, b.rows.at)).numpy()
+        hidden = Hidden(
+            *(
+                torch.as_tensor(v, dtype=torch.float64)
+                for v in (self.gates, self.points, self.beta, self.noise)
+            )
+        )
+        K = hidden_kernel(
+            torch.from_numpy(C), rows_of(hidden, a.rows.at), rows_of(hidden, b.rows.at)
+        ).numpy()
         return between_perturbations(lambda *_: K, a, b)
 
+
 @torch.no_grad()
-def freeze(nets:Ensemble, data:Training) -> list[Member]:
+def freeze(nets: Ensemble, data: Training) -> list[Member]:
     "Trained networks as arrays; the decoders are still to be solved."
     gates, points, beta, noise = (v.double().numpy() for v in nets(data.x, data.edges))
-    return [Member(g/g.sum(axis=1, keepdims=True), p, float(b), float(s)) for g, p, b, s in zip(gates, points, beta, noise, strict=True)]
+    return [
+        Member(g / g.sum(axis=1, keepdims=True), p, float(b), float(s))
+        for g, p, b, s in zip(gates, points, beta, noise, strict=True)
+    ]
 
 # %% ../../nbs/07_models/10_gnn.ipynb #56c45a88
-def ask_members(channels:Channels, members:Sequence[Member], picks:Asked, names:Sequence[str],
-                block:int=256 # perturbations at once
-               ) -> tuple[np.ndarray, np.ndarray]: # means, members x P x r; variances in units of the kernel, members x P
+def ask_members(
+    channels: Channels,
+    members: Sequence[Member],
+    picks: Asked,
+    names: Sequence[str],
+    block: int = 256,  # perturbations at once
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # means, members x P x r; variances in units of the kernel, members x P
     "What every member says about perturbations."
     parts = []
     for start in progress(range(0, len(names), block), "predicting"):
-        a = ask(channels, names[start:start + block])
+        a = ask(channels, names[start : start + block])
         own, cross = channels.between(a.rows, a.rows), channels.between(a.rows, picks.rows)
-        parts.append([ask_head(m.head, m.kernel(cross, a, picks) + BIAS, np.diag(m.kernel(own, a, a)) + BIAS) for m in members])
-    means, variances = (np.stack([np.concatenate([p[m][k] for p in parts]) for m in range(len(members))]) for k in (0, 1))
+        parts.append(
+            [
+                ask_head(
+                    m.head, m.kernel(cross, a, picks) + BIAS, np.diag(m.kernel(own, a, a)) + BIAS
+                )
+                for m in members
+            ]
+        )
+    means, variances = (
+        np.stack([np.concatenate([p[m][k] for p in parts]) for m in range(len(members))])
+        for k in (0, 1)
+    )
     return means, variances
 
-def with_heads(channels:Channels, members:Sequence[Member], picks:Asked,
-               Z:np.ndarray # picks x r, what is decoded
-              ) -> list[Member]:
+
+def with_heads(
+    channels: Channels,
+    members: Sequence[Member],
+    picks: Asked,
+    Z: np.ndarray,  # picks x r, what is decoded
+) -> list[Member]:
     "The same members, their decoders solved on all picks."
     C = channels.between(picks.rows, picks.rows)
-    return [replace(m, head=solve_head(m.kernel(C, picks, picks) + BIAS, Z, m.noise)) for m in members]
+    return [
+        replace(m, head=solve_head(m.kernel(C, picks, picks) + BIAS, Z, m.noise)) for m in members
+    ]
 
 # %% ../../nbs/07_models/10_gnn.ipynb #4d5f28fa
-def some_genes(graph:Graphs, most:int=1000) -> np.ndarray: # at most so many names
+def some_genes(graph: Graphs, most: int = 1000) -> np.ndarray:  # at most so many names
     "Genes evenly spread over the graph."
-    return graph.genes[np.unique(np.linspace(0, len(graph) - 1, min(len(graph), most)).round().astype(int))]
+    return graph.genes[
+        np.unique(np.linspace(0, len(graph) - 1, min(len(graph), most)).round().astype(int))
+    ]
 
-def hidden_points(members:Sequence[Member], channels:Channels, genes:Sequence[str], # landmarks
-                  n_components:int) -> Callable: # genes -> n x (members * d)
+
+def hidden_points(
+    members: Sequence[Member],
+    channels: Channels,
+    genes: Sequence[str],  # landmarks
+    n_components: int,
+) -> Callable:  # genes -> n x (members * d)
     "Coordinates whose inner products approximate the mean of the members' kernels, extended from the landmarks to any gene."
     landmarks, n = ask(channels, list(genes)), min(n_components, len(genes))
     C, maps = channels.between(landmarks.rows, landmarks.rows), []
     for m in members:
-        values, U = sl.eigh(m.kernel(C, landmarks, landmarks), subset_by_index=(len(genes) - n, len(genes) - 1))
+        values, U = sl.eigh(
+            m.kernel(C, landmarks, landmarks), subset_by_index=(len(genes) - n, len(genes) - 1)
+        )
         values, U = values[::-1], U[:, ::-1]
-        keep = values > 1e-9*values[0]
-        maps.append((U*np.sign(U[np.abs(U).argmax(axis=0), np.arange(n)]))[:, keep]/np.sqrt(values[keep]*len(members)))
+        keep = values > 1e-9 * values[0]
+        maps.append(
+            (U * np.sign(U[np.abs(U).argmax(axis=0), np.arange(n)]))[:, keep]
+            / np.sqrt(values[keep] * len(members))
+        )
+
     def coordinates(asked):
         a = ask(channels, list(asked))
         C = channels.between(a.rows, landmarks.rows)
-        return np.hstack([m.kernel(C, a, landmarks) @ U for m, U in zip(members, maps, strict=True)])
+        return np.hstack(
+            [m.kernel(C, a, landmarks) @ U for m, U in zip(members, maps, strict=True)]
+        )
+
     return coordinates
 
 # %% ../../nbs/07_models/10_gnn.ipynb #5d29a0e1
 @register_model
 class GNN(ResponseModel):
     "Graph neural network: gated message passing, an exactly solved low-rank decoder, early stopping on held-out picks, an ensemble in one pass."
+
     name = "gnn"
-    def __init__(self, conv:str|None="sgc", # "sgc", "gcn", "sage" or "gat"; None = no message passing, no activation: the linear part alone
-                 hops:int|Sequence[int]=(1, 2, 3), # steps of propagation, each a channel per graph
-                 layers:int=1, # of message passing
-                 hidden:int=16, # units of a layer
-                 learned:bool=False, # the last layer is a channel of its own, on spectral coordinates too
-                 rank:int|None=64, # directions of the response that are decoded; None = all
-                 n_members:int=3, # networks in the ensemble
-                 steps:int=40, # steps of Adam at most
-                 batch_size:int=128, # picks per step
-                 learning_rate:float=0.1, # of mixture, sharpness and noise; a third of it for message passing
-                 validation:float=0.2, # share of the picks that decides when to stop
-                 patience:int=4, # looks (one every 5 steps) without improvement before stopping
-                 n_features:int=64): # coordinates per member in `features`
-        self.conv, self.hops, self.layers, self.hidden, self.learned, self.rank, self.n_members = conv, hops, layers, hidden, learned, rank, n_members
-        self.steps, self.batch_size, self.validation, self.patience = steps, batch_size, validation, patience
+
+    def __init__(
+        self,
+        conv: str
+        | None = "sgc",  # "sgc", "gcn", "sage" or "gat"; None = no message passing, no activation: the linear part alone
+        hops: int | Sequence[int] = (1, 2, 3),  # steps of propagation, each a channel per graph
+        layers: int = 1,  # of message passing
+        hidden: int = 16,  # units of a layer
+        learned: bool = False,  # the last layer is a channel of its own, on spectral coordinates too
+        rank: int | None = 64,  # directions of the response that are decoded; None = all
+        n_members: int = 3,  # networks in the ensemble
+        steps: int = 40,  # steps of Adam at most
+        batch_size: int = 128,  # picks per step
+        learning_rate: float = 0.1,  # of mixture, sharpness and noise; a third of it for message passing
+        validation: float = 0.2,  # share of the picks that decides when to stop
+        patience: int = 4,  # looks (one every 5 steps) without improvement before stopping
+        n_features: int = 64,
+    ):  # coordinates per member in `features`
+        self.conv, self.hops, self.layers, self.hidden, self.learned, self.rank, self.n_members = (
+            conv,
+            hops,
+            layers,
+            hidden,
+            learned,
+            rank,
+            n_members,
+        )
+        self.steps, self.batch_size, self.validation, self.patience = (
+            steps,
+            batch_size,
+            validation,
+            patience,
+        )
         self.learning_rate, self.n_features = learning_rate, n_features
 
     def _fit(self, Y, rng):
         check_network(self)
         c, (Z, self.axes_) = channels(self.graph_, self.hops), principal(Y, self.rank)
-        self.left_out_ = ((Y - Z @ self.axes_)**2).mean(axis=0) # per column
+        self.left_out_ = ((Y - Z @ self.axes_) ** 2).mean(axis=0)  # per column
         data = training_data(c, self.perturbations_, Z, rng, 32 if self.learned else 0)
-        shape = {"conv": self.conv, "layers": self.layers, "hidden": self.hidden, "learned": self.learned}
+        shape = {
+            "conv": self.conv,
+            "layers": self.layers,
+            "hidden": self.hidden,
+            "learned": self.learned,
+        }
         nets = new_networks(data, c.weights, [as_seed(rng) for _ in range(self.n_members)], **shape)
-        self.history_ = train_ensemble(data, nets, rng, self.steps, self.batch_size, self.learning_rate, self.validation, self.patience)
+        self.history_ = train_ensemble(
+            data,
+            nets,
+            rng,
+            self.steps,
+            self.batch_size,
+            self.learning_rate,
+            self.validation,
+            self.patience,
+        )
         self.picks_ = ask(c, self.perturbations_)
         self.members_ = with_heads(c, freeze(nets, data), self.picks_, Z)
 
     def _predict(self, names):
         found = ask_members(channels(self.graph_, self.hops), self.members_, self.picks_, names)
         return decode(self.members_, *found, self.axes_, self.left_out_)
-    def _left_out(self, Y): return leave_members(self.members_, Y, self.axes_, self.left_out_)
 
-    def features(self, perturbations:Iterable[str]) -> np.ndarray: # P x (n_members * n_features)
+    def _left_out(self, Y):
+        return leave_members(self.members_, Y, self.axes_, self.left_out_)
+
+    def features(self, perturbations: Iterable[str]) -> np.ndarray:  # P x (n_members * n_features)
         "Hidden layers of the members, side by side, each divided by the root of their number."
-        names, c, g = asked_names(self, perturbations), channels(self.graph_, self.hops), self.graph_
-        return features_of(hidden_points(self.members_, c, some_genes(g).tolist(), self.n_features), g, names)
+        names, c, g = (
+            asked_names(self, perturbations),
+            channels(self.graph_, self.hops),
+            self.graph_,
+        )
+        return features_of(
+            hidden_points(self.members_, c, some_genes(g).tolist(), self.n_features), g, names
+        )
 
-    def mixture(self) -> "pd.Series": # channel -> weight; sum 1
+    def mixture(self) -> "pd.Series":  # channel -> weight; sum 1
         "What the network learned to look at: the gate of each channel, mean over genes and members. Raises `GraphselError` before `fit`."
         return mean_gates(self)
 
 # %% ../../nbs/07_models/10_gnn.ipynb #f95bf517
-def decode(members:Sequence[Member], means:np.ndarray, variances:np.ndarray, # members x P x r; members x P, in units of the kernel
-           axes:np.ndarray, left_out:np.ndarray # r x R; R: variance that the axes leave out
-          ) -> tuple[np.ndarray, dict]: # P x R; layers of variances, P x R
+def decode(
+    members: Sequence[Member],
+    means: np.ndarray,
+    variances: np.ndarray,  # members x P x r; members x P, in units of the kernel
+    axes: np.ndarray,
+    left_out: np.ndarray,  # r x R; R: variance that the axes leave out
+) -> tuple[np.ndarray, dict]:  # P x R; layers of variances, P x R
     "From decoded directions to response columns."
-    scales = np.stack([m.head.scale @ axes**2 for m in members]) # members x R: variance of one unit of the kernel
-    within, noise = variances.T @ scales/len(members), (np.array([m.noise for m in members]) @ scales)/len(members)
+    scales = np.stack(
+        [m.head.scale @ axes**2 for m in members]
+    )  # members x R: variance of one unit of the kernel
+    within, noise = (
+        variances.T @ scales / len(members),
+        (np.array([m.noise for m in members]) @ scales) / len(members),
+    )
     means = means @ axes
     between = means.var(axis=0)
-    return means.mean(axis=0), {"variance": within + between, "ensemble_variance": between, "predictive_variance": within + between + noise + left_out}
+    return means.mean(axis=0), {
+        "variance": within + between,
+        "ensemble_variance": between,
+        "predictive_variance": within + between + noise + left_out,
+    }
 
-def leave_members(members:Sequence[Member], Y:np.ndarray, # n x R, centered responses of the picks
-                  axes:np.ndarray, left_out:np.ndarray # as for `decode`
-                 ) -> tuple[np.ndarray, np.ndarray]: # errors; claimed variances, n x R
+
+def leave_members(
+    members: Sequence[Member],
+    Y: np.ndarray,  # n x R, centered responses of the picks
+    axes: np.ndarray,
+    left_out: np.ndarray,  # as for `decode`
+) -> tuple[np.ndarray, np.ndarray]:  # errors; claimed variances, n x R
     "Each pick predicted from the others: decoders solved without it, networks as they are."
     L, alpha = members[0].head.cholesky, members[0].head.alpha
-    Z = L @ (L.T @ alpha) # what was decoded
+    Z = L @ (L.T @ alpha)  # what was decoded
     errors, variances = zip(*(leave_head(m.head, Z) for m in members), strict=True)
     without_noise = np.stack([v - m.noise for v, m in zip(variances, members, strict=True)])
     mean, layers = decode(members, Z - np.stack(errors), without_noise, axes, left_out)
     return Y - mean, layers["predictive_variance"]
 
-def mean_gates(model:GNN) -> "pd.Series": # channel -> weight
+
+def mean_gates(model: GNN) -> "pd.Series":  # channel -> weight
     "What `GNN.mixture` tells."
     import pandas as pd
-    if not hasattr(model, "members_"): raise GraphselError("the model 'gnn' is not trained; call fit first")
-    weights = np.mean([m.gates[:-1].mean(axis=0) for m in model.members_], axis=0) # the last row is for unknown genes
-    return pd.Series(weights, index=(channel_names(model.graph_, model.hops) + ["learned"])[:len(weights)], name="weight")
 
-def check_network(model:GNN):
+    if not hasattr(model, "members_"):
+        raise GraphselError("the model 'gnn' is not trained; call fit first")
+    weights = np.mean(
+        [m.gates[:-1].mean(axis=0) for m in model.members_], axis=0
+    )  # the last row is for unknown genes
+    return pd.Series(
+        weights,
+        index=(channel_names(model.graph_, model.hops) + ["learned"])[: len(weights)],
+        name="weight",
+    )
+
+
+def check_network(model: GNN):
     "Raise `GraphselError` for settings that cannot work."
-    if model.conv is not None and model.conv not in CONVS: raise unknown_name("conv", model.conv, CONVS)
-    for p in ("validation", "learning_rate"): check_numbers(getattr(model, p), p, above=True)
-    if not model.validation < 1: raise GraphselError(f"validation is {model.validation}; give a share between 0 and 1")
-    for p in ("layers", "hidden", "n_members", "steps", "batch_size", "patience", "n_features"): check_positive_int(getattr(model, p), p)
-    if model.rank is not None: check_positive_int(model.rank, "rank")
-    if model.learned and model.conv is None: raise GraphselError("a learned channel needs message passing; give conv, or leave learned out")
+    if model.conv is not None and model.conv not in CONVS:
+        raise unknown_name("conv", model.conv, CONVS)
+    for p in ("validation", "learning_rate"):
+        check_numbers(getattr(model, p), p, above=True)
+    if not model.validation < 1:
+        raise GraphselError(f"validation is {model.validation}; give a share between 0 and 1")
+    for p in ("layers", "hidden", "n_members", "steps", "batch_size", "patience", "n_features"):
+        check_positive_int(getattr(model, p), p)
+    if model.rank is not None:
+        check_positive_int(model.rank, "rank")
+    if model.learned and model.conv is None:
+        raise GraphselError(
+            "a learned channel needs message passing; give conv, or leave learned out"
+        )

@@ -19,140 +19,208 @@ from ..graphs.kernels import spectral_features
 from .base import unit_scale
 
 # %% ../../nbs/07_models/09_gnn_networks.ipynb #071eecdd
-def node_inputs(graph:Graphs, # one graph or several
-                coordinates:int=0 # leading spectral coordinates beside the degrees
-               ) -> torch.Tensor: # N x (graphs + coordinates)
+def node_inputs(
+    graph: Graphs,  # one graph or several
+    coordinates: int = 0,  # leading spectral coordinates beside the degrees
+) -> torch.Tensor:  # N x (graphs + coordinates)
     "What message passing starts from: log(1 + number of sources) of each gene in each graph, standardized, and coordinates."
     X = np.stack([np.log1p(np.diff(g.adjacency.indptr)) for g in graph.graphs], axis=1)
     X = X - X.mean(axis=0)
-    X = X/unit_scale(X)
+    X = X / unit_scale(X)
     if coordinates:
         Z = spectral_features(graph, min(coordinates, len(graph)))
-        X = np.hstack([X, Z/np.sqrt(np.maximum((Z**2).mean(axis=0), 1e-12)*Z.shape[1])])
+        X = np.hstack([X, Z / np.sqrt(np.maximum((Z**2).mean(axis=0), 1e-12) * Z.shape[1])])
     return torch.tensor(X, dtype=torch.float32)
 
 # %% ../../nbs/07_models/09_gnn_networks.ipynb #401cb86e
-def edge_tensors(graph:Graphs) -> list[tuple[torch.Tensor, torch.Tensor]]: # per graph: edge_index 2 x E, weight E
+def edge_tensors(
+    graph: Graphs,
+) -> list[tuple[torch.Tensor, torch.Tensor]]:  # per graph: edge_index 2 x E, weight E
     "Row 0 of `edge_index` sends, row 1 receives."
     coo = [g.adjacency.tocoo() for g in graph.graphs]
-    return [(torch.tensor(np.stack([A.col, A.row]), dtype=torch.long), torch.tensor(A.data)) for A in coo]
+    return [
+        (torch.tensor(np.stack([A.col, A.row]), dtype=torch.long), torch.tensor(A.data))
+        for A in coo
+    ]
 
 # %% ../../nbs/07_models/09_gnn_networks.ipynb #fec75d36
 CONVS = ("sgc", "gcn", "sage", "gat")
 
+
 class Conv(torch.nn.Module):
     "A convolution of torch-geometric by name. Raises `GraphselError` for an unknown name."
-    def __init__(self, kind:str, # one of `CONVS`
-                 n_in:int, n_out:int, # numbers per gene
-                 first:bool=False): # its input never changes
+
+    def __init__(
+        self,
+        kind: str,  # one of `CONVS`
+        n_in: int,
+        n_out: int,  # numbers per gene
+        first: bool = False,
+    ):  # its input never changes
         super().__init__()
         from torch_geometric import nn
-        if kind not in CONVS: raise unknown_name("conv", kind, CONVS)
-        make = {"sgc": lambda: nn.SGConv(n_in, n_out, cached=first, bias=False), "gcn": lambda: nn.GCNConv(n_in, n_out, cached=True),
-                "sage": lambda: nn.SAGEConv(n_in, n_out), "gat": lambda: nn.GATConv(n_in, n_out, edge_dim=1)}
+
+        if kind not in CONVS:
+            raise unknown_name("conv", kind, CONVS)
+        make = {
+            "sgc": lambda: nn.SGConv(n_in, n_out, cached=first, bias=False),
+            "gcn": lambda: nn.GCNConv(n_in, n_out, cached=True),
+            "sage": lambda: nn.SAGEConv(n_in, n_out),
+            "gat": lambda: nn.GATConv(n_in, n_out, edge_dim=1),
+        }
         self.kind, self.layer = kind, make[kind]()
-    def forward(self, x:torch.Tensor, index:torch.Tensor, weight:torch.Tensor) -> torch.Tensor: # N x n_in, 2 x E, E -> N x n_out
-        if self.kind == "sage": return self.layer(x, index)
+
+    def forward(
+        self, x: torch.Tensor, index: torch.Tensor, weight: torch.Tensor
+    ) -> torch.Tensor:  # N x n_in, 2 x E, E -> N x n_out
+        if self.kind == "sage":
+            return self.layer(x, index)
         return self.layer(x, index, weight[:, None] if self.kind == "gat" else weight)
 
 # %% ../../nbs/07_models/09_gnn_networks.ipynb #767385cc
 class Hidden(NamedTuple):
     "The hidden layer of a network, or of several with a first axis for the members."
-    gates: torch.Tensor # (N + 1) x channels, rows sum to 1
-    points: torch.Tensor # (N + 1) x units: the learned channel; no units where there is none
-    beta: torch.Tensor # sharpness of the activation
-    noise: torch.Tensor # sigma^2 of the decoder
 
-SHARE = 0.05 # gate of the learned channel at the start
-LINEAR = 1e-6 # sharpness at the start, so small that the kernel is the mixture of channels
-SERIES = 1e-2 # below this sharpness the kernel is computed by its series: single precision would lose the slope
+    gates: torch.Tensor  # (N + 1) x channels, rows sum to 1
+    points: torch.Tensor  # (N + 1) x units: the learned channel; no units where there is none
+    beta: torch.Tensor  # sharpness of the activation
+    noise: torch.Tensor  # sigma^2 of the decoder
+
+
+SHARE = 0.05  # gate of the learned channel at the start
+LINEAR = 1e-6  # sharpness at the start, so small that the kernel is the mixture of channels
+SERIES = 1e-2  # below this sharpness the kernel is computed by its series: single precision would lose the slope
 
 # %% ../../nbs/07_models/09_gnn_networks.ipynb #4b7b8bc7
 class GateNet(torch.nn.Module):
     "Message passing, then gates for every gene: softmax(theta + h T_out). At the start all genes have the gates `start`."
-    start: torch.Tensor # logarithms, a buffer
-    def __init__(self, n_graphs:int, n_inputs:int, # graphs side by side; inputs per gene
-                 start:np.ndarray, # channel weights to start from
-                 conv:str|None="sgc", layers:int=1, hidden:int=16, # kind, number and width of the layers
-                 learned:bool=False): # the last layer is a channel of its own
+
+    start: torch.Tensor  # logarithms, a buffer
+
+    def __init__(
+        self,
+        n_graphs: int,
+        n_inputs: int,  # graphs side by side; inputs per gene
+        start: np.ndarray,  # channel weights to start from
+        conv: str | None = "sgc",
+        layers: int = 1,
+        hidden: int = 16,  # kind, number and width of the layers
+        learned: bool = False,
+    ):  # the last layer is a channel of its own
         super().__init__()
         self.learned, fixed = learned and conv is not None, conv is None
-        start = np.append(start*(1 - SHARE), SHARE) if self.learned else start
+        start = np.append(start * (1 - SHARE), SHARE) if self.learned else start
         self.register_buffer("start", torch.tensor(np.log(start), dtype=torch.float32))
         self.theta = torch.nn.Parameter(self.start.clone())
         self.log_noise = torch.nn.Parameter(torch.tensor(0.5).log())
         self.sharpness = torch.nn.Parameter(torch.tensor(LINEAR), requires_grad=not fixed)
-        if conv is None: return
-        self.own, self.out = torch.nn.Linear(n_inputs, hidden, bias=False), torch.nn.Linear(hidden, len(start), bias=False)
+        if conv is None:
+            return
+        self.own, self.out = (
+            torch.nn.Linear(n_inputs, hidden, bias=False),
+            torch.nn.Linear(hidden, len(start), bias=False),
+        )
         torch.nn.init.zeros_(self.out.weight)
-        self.convs = torch.nn.ModuleList(torch.nn.ModuleList(Conv(conv, hidden if k else n_inputs, hidden, first=k == 0) for _ in range(n_graphs))
-                                         for k in range(layers))
+        self.convs = torch.nn.ModuleList(
+            torch.nn.ModuleList(
+                Conv(conv, hidden if k else n_inputs, hidden, first=k == 0) for _ in range(n_graphs)
+            )
+            for k in range(layers)
+        )
 
-    def forward(self, x:torch.Tensor, edges:list) -> Hidden:
-        everybody, n = torch.softmax(self.theta[:len(self.theta) - self.learned], dim=0), len(x)
+    def forward(self, x: torch.Tensor, edges: list) -> Hidden:
+        everybody, n = torch.softmax(self.theta[: len(self.theta) - self.learned], dim=0), len(x)
         everybody = torch.cat([everybody, everybody.new_zeros(int(self.learned))])[None]
         h = message_passing(self, x, edges) if hasattr(self, "convs") else None
-        gates = everybody.expand(n, -1) if h is None else torch.softmax(self.theta + self.out(h), dim=1)
-        points = x.new_zeros(n, 0) if h is None or not self.learned else h/(h.norm(dim=1, keepdim=True) + 1e-6)
+        gates = (
+            everybody.expand(n, -1) if h is None else torch.softmax(self.theta + self.out(h), dim=1)
+        )
+        points = (
+            x.new_zeros(n, 0)
+            if h is None or not self.learned
+            else h / (h.norm(dim=1, keepdim=True) + 1e-6)
+        )
         points = torch.cat([points, points.new_zeros(1, points.shape[1])])
-        return Hidden(torch.cat([gates, everybody]), points, self.sharpness.abs(), self.log_noise.exp() + 1e-3)
+        return Hidden(
+            torch.cat([gates, everybody]), points, self.sharpness.abs(), self.log_noise.exp() + 1e-3
+        )
 
-def message_passing(net:GateNet, x:torch.Tensor, edges:list) -> torch.Tensor: # N x hidden
+
+def message_passing(net: GateNet, x: torch.Tensor, edges: list) -> torch.Tensor:  # N x hidden
     "The first layer adds a gene's own inputs; later ones add to what is there."
     h = x
     for k, row in enumerate(net.convs):
-        z = sum((conv(h, *e) for conv, e in zip(row.children(), edges, strict=True)), start=x.new_zeros(()))
+        z = sum(
+            (conv(h, *e) for conv, e in zip(row.children(), edges, strict=True)),
+            start=x.new_zeros(()),
+        )
         h = h + torch.tanh(z) if k else torch.tanh(z + net.own(x))
     return h
 
 # %% ../../nbs/07_models/09_gnn_networks.ipynb #8d3e8b02
-def penalty(params:dict, # parameters of several networks, members first
-            start:torch.Tensor, # channels
-            learned:bool=False # there is a learned channel
-           ) -> torch.Tensor: # a number: sum over the members
+def penalty(
+    params: dict,  # parameters of several networks, members first
+    start: torch.Tensor,  # channels
+    learned: bool = False,  # there is a learned channel
+) -> torch.Tensor:  # a number: sum over the members
     "Weak squared penalties on what departs from the plain graph kernel."
-    p = 0.01*((params["theta"] - start)**2).mean(dim=1).sum()
-    weak = {"out.weight": 0.02} | {k: 0.001 for k in params if learned and k.startswith(("own.", "convs."))}
-    return p + sum(w*(params[k]**2).sum() for k, w in weak.items() if k in params)
+    p = 0.01 * ((params["theta"] - start) ** 2).mean(dim=1).sum()
+    weak = {"out.weight": 0.02} | {
+        k: 0.001 for k in params if learned and k.startswith(("own.", "convs."))
+    }
+    return p + sum(w * (params[k] ** 2).sum() for k, w in weak.items() if k in params)
 
 # %% ../../nbs/07_models/09_gnn_networks.ipynb #5a1418be
-def hidden_kernel(C:torch.Tensor|Sequence[torch.Tensor], # of each channel: (members x) A x B
-                  a:Hidden, b:Hidden # rows for the A and the B genes
-                 ) -> torch.Tensor: # (members x) A x B
+def hidden_kernel(
+    C: torch.Tensor | Sequence[torch.Tensor],  # of each channel: (members x) A x B
+    a: Hidden,
+    b: Hidden,  # rows for the A and the B genes
+) -> torch.Tensor:  # (members x) A x B
     "(exp(beta z_a.z_b) - 1)/(exp(beta) - 1), with z the gated channels; z_a.z_b in the limit of no sharpness."
     ga, gb = a.gates.sqrt(), b.gates.sqrt()
-    pair = lambda k: ga[..., :, None, k]*gb[..., None, :, k]
-    G = sum(pair(k)*C[k] for k in range(len(C)))
-    if a.points.shape[-1]: G = G + pair(len(C))*(a.points @ b.points.transpose(-1, -2))
+    pair = lambda k: ga[..., :, None, k] * gb[..., None, :, k]
+    G = sum(pair(k) * C[k] for k in range(len(C)))
+    if a.points.shape[-1]:
+        G = G + pair(len(C)) * (a.points @ b.points.transpose(-1, -2))
     beta = a.beta[..., None, None]
     sharp = beta.clamp(min=SERIES)
-    series = G*(1 + beta*(G - 1)/2 + beta**2*(2*G**2 - 3*G + 1)/12)
-    return torch.where(beta < SERIES, series, torch.expm1(sharp*G)/torch.expm1(sharp))
+    series = G * (1 + beta * (G - 1) / 2 + beta**2 * (2 * G**2 - 3 * G + 1) / 12)
+    return torch.where(beta < SERIES, series, torch.expm1(sharp * G) / torch.expm1(sharp))
 
-def rows_of(hidden:Hidden, at) -> Hidden: # at: positions of genes, the last row for unknown ones
+
+def rows_of(hidden: Hidden, at) -> Hidden:  # at: positions of genes, the last row for unknown ones
     "The hidden layer of some genes of one network."
     return hidden._replace(gates=hidden.gates[at], points=hidden.points[at])
 
 # %% ../../nbs/07_models/09_gnn_networks.ipynb #84d7d244
-def loo_residuals(K:torch.Tensor, # (members x) n x n
-                  Y:torch.Tensor, # (members x) n x R
-                  noise:torch.Tensor # (members): sigma^2
-                 ) -> torch.Tensor: # (members x) n x R
+def loo_residuals(
+    K: torch.Tensor,  # (members x) n x n
+    Y: torch.Tensor,  # (members x) n x R
+    noise: torch.Tensor,  # (members): sigma^2
+) -> torch.Tensor:  # (members x) n x R
     "Error at each row of the model trained on all others, in closed form."
-    inverse = torch.linalg.inv(K + noise[..., None, None]*torch.eye(K.shape[-1], dtype=K.dtype))
-    return (inverse @ Y)/inverse.diagonal(dim1=-2, dim2=-1)[..., None]
+    inverse = torch.linalg.inv(K + noise[..., None, None] * torch.eye(K.shape[-1], dtype=K.dtype))
+    return (inverse @ Y) / inverse.diagonal(dim1=-2, dim2=-1)[..., None]
 
 # %% ../../nbs/07_models/09_gnn_networks.ipynb #b4546ac8
 class Ensemble:
     "Networks of one shape. Called like one of them, it answers with a first axis for the members."
-    def __init__(self, nets:Sequence[GateNet]):
+
+    def __init__(self, nets: Sequence[GateNet]):
         params, _ = torch.func.stack_module_state(list(nets))
         free = {k for k, v in nets[0].named_parameters() if v.requires_grad}
-        self.net, self.params = nets[0], {k: v.detach().clone().requires_grad_(k in free) for k, v in params.items()}
+        self.net, self.params = (
+            nets[0],
+            {k: v.detach().clone().requires_grad_(k in free) for k, v in params.items()},
+        )
 
-    def __call__(self, x:torch.Tensor, edges:list) -> Hidden:
-        return torch.func.vmap(lambda p: torch.func.functional_call(self.net, p, (x, edges)))(self.params)
+    def __call__(self, x: torch.Tensor, edges: list) -> Hidden:
+        return torch.func.vmap(lambda p: torch.func.functional_call(self.net, p, (x, edges)))(
+            self.params
+        )
 
-    def free(self, names:Sequence[str], others:bool=False) -> list[torch.Tensor]: # the trainable ones
+    def free(
+        self, names: Sequence[str], others: bool = False
+    ) -> list[torch.Tensor]:  # the trainable ones
         "Parameters by name, or all others."
         return [v for k, v in self.params.items() if v.requires_grad and (k in names) != others]

@@ -12,57 +12,102 @@ import numpy as np
 
 from .base import register_model, ResponseModel, asked_names, check_numbers
 from graphsel.models.channels import (
-    ask, ask_in_blocks, between_perturbations, channel_kernels, channels, features_of, leave_head, solve_head,
-    spectral_points, weighted_points,
+    ask,
+    ask_in_blocks,
+    between_perturbations,
+    channel_kernels,
+    channels,
+    features_of,
+    leave_head,
+    solve_head,
+    spectral_points,
+    weighted_points,
 )
 from .likelihood import best_noise, tune_mixture
 
 # %% ../../nbs/07_models/04_gp.ipynb #f84868fa
-TUNING_PICKS = TUNING_COLUMNS = 500 # beyond that many, a random part of picks and columns decides about weights and noise; all of them predict
+TUNING_PICKS = TUNING_COLUMNS = (
+    500  # beyond that many, a random part of picks and columns decides about weights and noise; all of them predict
+)
+
 
 @register_model
 class GaussianProcess(ResponseModel):
     "Gaussian process with the graph kernel as prior covariance; exact (Rasmussen & Williams 2006, chapter 2)."
+
     name = "gp"
-    def __init__(self, hops:int|Sequence[int]=(1, 2), # which operators the kernel averages
-                 noise:float|None=0.3, # variance of the noise, in units of the kernel; None = by marginal likelihood
-                 tune:bool=False): # weights of graphs, hops, priors and of what all share, and the noise, by marginal likelihood
+
+    def __init__(
+        self,
+        hops: int | Sequence[int] = (1, 2),  # which operators the kernel averages
+        noise: float
+        | None = 0.3,  # variance of the noise, in units of the kernel; None = by marginal likelihood
+        tune: bool = False,
+    ):  # weights of graphs, hops, priors and of what all share, and the noise, by marginal likelihood
         self.hops, self.noise, self.tune = hops, noise, tune
 
-    def _kernel(self, a, b): return np.tensordot(self.weights_, channels(self.graph_, self.hops).between(a, b), 1)
+    def _kernel(self, a, b):
+        return np.tensordot(self.weights_, channels(self.graph_, self.hops).between(a, b), 1)
 
     def _fit(self, Y, rng):
-        if self.noise is not None: check_numbers(self.noise, "noise", above=True)
+        if self.noise is not None:
+            check_numbers(self.noise, "noise", above=True)
         c = channels(self.graph_, self.hops)
         self.picks_, self.weights_, self.bias_ = ask(c, self.perturbations_), c.weights, 0.0
-        if self.tune: self.weights_, self.bias_, self.noise_ = self._tuned(c, Y, rng)
+        if self.tune:
+            self.weights_, self.bias_, self.noise_ = self._tuned(c, Y, rng)
         K = between_perturbations(self._kernel, self.picks_, self.picks_) + self.bias_
-        if not self.tune: self.noise_ = best_noise(K, Y) if self.noise is None else float(self.noise)
+        if not self.tune:
+            self.noise_ = best_noise(K, Y) if self.noise is None else float(self.noise)
         self.head_ = solve_head(K, Y, self.noise_)
 
-    def _tuned(self, c, Y, rng): # weights of the channels; of what all share; noise
+    def _tuned(self, c, Y, rng):  # weights of the channels; of what all share; noise
         some = np.sort(rng.permutation(len(Y))[:TUNING_PICKS])
         part = ask(c, [self.perturbations_[i] for i in some])
         C = np.concatenate([channel_kernels(c, part, part), np.ones((1, len(some), len(some)))])
         columns = np.sort(rng.permutation(Y.shape[1])[:TUNING_COLUMNS])
-        found = tune_mixture(C, Y[np.ix_(some, columns)], np.append(0.8*c.weights, 0.2), 0.3 if self.noise is None else self.noise)
+        found = tune_mixture(
+            C,
+            Y[np.ix_(some, columns)],
+            np.append(0.8 * c.weights, 0.2),
+            0.3 if self.noise is None else self.noise,
+        )
         return found.weights[:-1], float(found.weights[-1]), found.noise
 
-    def _ask(self, names): return ask_in_blocks(channels(self.graph_, self.hops), self._kernel, self.head_, self.picks_, names, self.bias_)
+    def _ask(self, names):
+        return ask_in_blocks(
+            channels(self.graph_, self.hops),
+            self._kernel,
+            self.head_,
+            self.picks_,
+            names,
+            self.bias_,
+        )
+
     def _predict(self, names):
         mean, variance = self._ask(names)
-        return mean, {"variance": variance[:, None]*self.head_.scale, "predictive_variance": (variance + self.noise_)[:, None]*self.head_.scale}
+        return mean, {
+            "variance": variance[:, None] * self.head_.scale,
+            "predictive_variance": (variance + self.noise_)[:, None] * self.head_.scale,
+        }
 
     def _left_out(self, Y):
         error, variance = leave_head(self.head_, Y)
-        return error, variance[:, None]*self.head_.scale
+        return error, variance[:, None] * self.head_.scale
 
-    def posterior_variance(self, perturbations:Iterable[str]) -> np.ndarray: # P
+    def posterior_variance(self, perturbations: Iterable[str]) -> np.ndarray:  # P
         "Variance that the picks left, in units of the kernel: 1 = nothing known of a single gene."
         return self._ask(asked_names(self, perturbations))[1]
 
-    def features(self, perturbations:Iterable[str]) -> np.ndarray: # P x d
+    def features(self, perturbations: Iterable[str]) -> np.ndarray:  # P x d
         "Points whose inner products are the kernel, what all share aside (beyond 2,000 genes: its leading 256 axes)."
-        names, n = asked_names(self, perturbations), len(self.graph_) if len(self.graph_) <= 2000 else 256
-        points = weighted_points(channels(self.graph_, self.hops), self.weights_, n) if self.tune else spectral_points(self.graph_, self.hops, n)
+        names, n = (
+            asked_names(self, perturbations),
+            len(self.graph_) if len(self.graph_) <= 2000 else 256,
+        )
+        points = (
+            weighted_points(channels(self.graph_, self.hops), self.weights_, n)
+            if self.tune
+            else spectral_points(self.graph_, self.hops, n)
+        )
         return features_of(points, self.graph_, names)

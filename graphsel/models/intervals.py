@@ -11,40 +11,58 @@ import numpy as np
 from ..core.errors import log
 
 # %% ../../nbs/07_models/00_intervals.ipynb #0aec6f9c
-FEW_PICKS = 20 # with so many, quantile seen and quantile expected count the same
-QUANTILE_COLUMNS = 500 # so many columns at most, evenly spread, tell the quantile
+FEW_PICKS = 20  # with so many, quantile seen and quantile expected count the same
+QUANTILE_COLUMNS = 500  # so many columns at most, evenly spread, tell the quantile
 
-def interval_factor(error:np.ndarray, # n x R, of each pick predicted from the others
-                    variance:np.ndarray # n x R, what the model claims for it, or n x 1
-                   ) -> np.ndarray: # R: factor of variances; NaN where a single pick says nothing
+
+def interval_factor(
+    error: np.ndarray,  # n x R, of each pick predicted from the others
+    variance: np.ndarray,  # n x R, what the model claims for it, or n x 1
+) -> np.ndarray:  # R: factor of variances; NaN where a single pick says nothing
     "What claimed variances must be multiplied by, so that mean ± 1.96 sd holds 95 % of new measurements."
     from scipy.stats import norm, t
+
     n = len(error)
-    if n == 1: return np.full(error.shape[1], np.nan)
+    if n == 1:
+        return np.full(error.shape[1], np.nan)
     square = np.divide(error**2, variance, out=np.zeros(error.shape), where=variance > 0)
     total = square.sum(axis=0)
-    few = square[:, ::-(-error.shape[1]//QUANTILE_COLUMNS)]
-    others = (few.sum(axis=0) - few)/(n - 1)
-    ratio = few[others > 0]/others[others > 0]
-    normal, expected = norm.ppf(0.975), t.ppf(0.975, n/2)
+    few = square[:, :: -(-error.shape[1] // QUANTILE_COLUMNS)]
+    others = (few.sum(axis=0) - few) / (n - 1)
+    ratio = few[others > 0] / others[others > 0]
+    normal, expected = norm.ppf(0.975), t.ppf(0.975, n / 2)
     seen = np.sqrt(np.quantile(ratio, 0.95)) if ratio.size else normal
-    q = np.exp((n*np.log(seen) + FEW_PICKS*np.log(expected))/(n + FEW_PICKS)) if seen > 0 else expected
-    return total/n*(q/normal)**2
+    q = (
+        np.exp((n * np.log(seen) + FEW_PICKS * np.log(expected)) / (n + FEW_PICKS))
+        if seen > 0
+        else expected
+    )
+    return total / n * (q / normal) ** 2
 
 # %% ../../nbs/07_models/00_intervals.ipynb #51e501f7
-CALIBRATED = ("variance", "predictive_variance") # layers that get the factor
+CALIBRATED = ("variance", "predictive_variance")  # layers that get the factor
+
 
 class Calibrated:
     "Widens what a model claims to the width that its picks, each predicted from the others, ask for."
+
     name, calibration_ = "", 1.0
-    def _left_out(self, Y): # centered responses -> errors and claimed variances of the picks, n x R; None = not known
+
+    def _left_out(
+        self, Y
+    ):  # centered responses -> errors and claimed variances of the picks, n x R; None = not known
         return None
 
     def _calibrate(self, Y):
         left_out = self._left_out(Y)
-        if left_out is None: return
-        if len(Y) == 1: log.warning("%s: one perturbation cannot tell how far predictions are off: their variances are NaN; measure two or more", self.name)
+        if left_out is None:
+            return
+        if len(Y) == 1:
+            log.warning(
+                "%s: one perturbation cannot tell how far predictions are off: their variances are NaN; measure two or more",
+                self.name,
+            )
         self.calibration_ = interval_factor(*left_out)
 
     def _widened(self, layers):
-        return {k: v*self.calibration_ if k in CALIBRATED else v for k, v in layers.items()}
+        return {k: v * self.calibration_ if k in CALIBRATED else v for k, v in layers.items()}

@@ -14,31 +14,41 @@ import scipy.linalg as sl
 from ..core.errors import GraphselError
 
 # %% ../../nbs/07_models/03_likelihood.ipynb #9246fcee
-def best_noise(K:np.ndarray, # n x n kernel of the picks
-               Y:np.ndarray, # n x R, centered responses
-               bounds:tuple[float, float]=(1e-3, 1e2) # of sigma^2
-              ) -> float: # sigma^2
+def best_noise(
+    K: np.ndarray,  # n x n kernel of the picks
+    Y: np.ndarray,  # n x R, centered responses
+    bounds: tuple[float, float] = (1e-3, 1e2),  # of sigma^2
+) -> float:  # sigma^2
     "The noise of largest marginal likelihood, output scales profiled out (Rasmussen & Williams 2006, 5.4.1)."
     from scipy.optimize import minimize_scalar
+
     values, U = np.linalg.eigh(K)
-    energy, values = (U.T @ Y)**2, np.maximum(values, 0)
+    energy, values = (U.T @ Y) ** 2, np.maximum(values, 0)
     energy = energy[:, energy.sum(axis=0) > 0]
-    if energy.size == 0: return 1.0 # the picks do not differ: any noise explains them
+    if energy.size == 0:
+        return 1.0  # the picks do not differ: any noise explains them
+
     def cost(log_noise):
         d = values + np.exp(log_noise)
-        return len(Y)*np.log((energy/d[:, None]).sum(axis=0)).sum() + energy.shape[1]*np.log(d).sum()
+        return (
+            len(Y) * np.log((energy / d[:, None]).sum(axis=0)).sum()
+            + energy.shape[1] * np.log(d).sum()
+        )
+
     return float(np.exp(minimize_scalar(cost, bounds=np.log(bounds), method="bounded").x))
 
 # %% ../../nbs/07_models/03_likelihood.ipynb #4cd0efa1
-def softmax(theta:np.ndarray) -> np.ndarray:
+def softmax(theta: np.ndarray) -> np.ndarray:
     "Positive weights that sum to 1."
     e = np.exp(theta - np.max(theta))
-    return e/e.sum()
+    return e / e.sum()
 
-def mixture_cost(point:np.ndarray, # M + 1: theta of each channel, log noise
-                 C:np.ndarray, # M x n x n, channels between the picks
-                 Y:np.ndarray # n x R, centered responses, no constant column
-                ) -> tuple[float, np.ndarray]: # -2 log marginal likelihood up to a constant; its gradient
+
+def mixture_cost(
+    point: np.ndarray,  # M + 1: theta of each channel, log noise
+    C: np.ndarray,  # M x n x n, channels between the picks
+    Y: np.ndarray,  # n x R, centered responses, no constant column
+) -> tuple[float, np.ndarray]:  # -2 log marginal likelihood up to a constant; its gradient
     "Cost of a mixture of kernels and a noise, output scales profiled out (Rasmussen & Williams 2006, equation 5.9)."
     n, R = Y.shape
     w, noise = softmax(point[:-1]), np.exp(point[-1])
@@ -47,41 +57,62 @@ def mixture_cost(point:np.ndarray, # M + 1: theta of each channel, log noise
     L = np.linalg.cholesky(A)
     inverse = sl.cho_solve((L, True), np.eye(n))
     a = inverse @ Y
-    fit = (Y*a).sum(axis=0)
-    G = R*inverse - (a*(n/fit)) @ a.T
+    fit = (Y * a).sum(axis=0)
+    G = R * inverse - (a * (n / fit)) @ a.T
     slope = np.tensordot(C, G, 2)
-    return n*np.log(fit).sum() + 2*R*np.log(np.diag(L)).sum(), np.append(w*(slope - w @ slope), noise*np.trace(G))
+    return n * np.log(fit).sum() + 2 * R * np.log(np.diag(L)).sum(), np.append(
+        w * (slope - w @ slope), noise * np.trace(G)
+    )
 
 # %% ../../nbs/07_models/03_likelihood.ipynb #628eac96
 @dataclass(frozen=True)
 class Mixture:
     "What the picks say about the channels and the noise."
-    weights: np.ndarray # M, sum to 1
-    noise: float # sigma^2, in units of the mixture
-    cost: float # -2 log marginal likelihood up to a constant, the weak prior included
 
-PRIOR_SD = 1.0 # of the log weights and of the log noise around their start
+    weights: np.ndarray  # M, sum to 1
+    noise: float  # sigma^2, in units of the mixture
+    cost: float  # -2 log marginal likelihood up to a constant, the weak prior included
 
-def tune_mixture(C:np.ndarray, # M x n x n, channels between the picks
-                 Y:np.ndarray, # n x R, centered responses
-                 start:np.ndarray, # M, positive: weights believed in beforehand
-                 noise:float=0.3 # believed in beforehand
-                ) -> Mixture:
+
+PRIOR_SD = 1.0  # of the log weights and of the log noise around their start
+
+
+def tune_mixture(
+    C: np.ndarray,  # M x n x n, channels between the picks
+    Y: np.ndarray,  # n x R, centered responses
+    start: np.ndarray,  # M, positive: weights believed in beforehand
+    noise: float = 0.3,  # believed in beforehand
+) -> Mixture:
     "Weights and noise of largest marginal likelihood under a weak prior. Raises `GraphselError` for a start that is not positive."
     from scipy.optimize import minimize
-    if not (np.all(np.asarray(start) > 0) and noise > 0): raise GraphselError(f"the search starts at weights {start} and noise {noise}; give positive numbers")
+
+    if not (np.all(np.asarray(start) > 0) and noise > 0):
+        raise GraphselError(
+            f"the search starts at weights {start} and noise {noise}; give positive numbers"
+        )
     Y, center = Y[:, (Y**2).sum(axis=0) > 0], np.append(np.log(start), np.log(noise))
-    if Y.size == 0: return Mixture(softmax(center[:-1]), float(noise), 0.0) # the picks do not differ: nothing to learn from
+    if Y.size == 0:
+        return Mixture(
+            softmax(center[:-1]), float(noise), 0.0
+        )  # the picks do not differ: nothing to learn from
+
     def cost(x):
         value, slope = mixture_cost(x, C, Y)
-        return value + (((x - center)/PRIOR_SD)**2).sum(), slope + 2*(x - center)/PRIOR_SD**2
+        return value + (((x - center) / PRIOR_SD) ** 2).sum(), slope + 2 * (
+            x - center
+        ) / PRIOR_SD**2
+
     bounds = [*zip(center[:-1] - 9, center[:-1] + 9, strict=True), np.log([1e-3, 1e2])]
-    ends = [minimize(cost, x, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 100}) for x in _starts(cost, center)]
+    ends = [
+        minimize(cost, x, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 100})
+        for x in _starts(cost, center)
+    ]
     best = min(ends, key=lambda o: o.fun)
     return Mixture(softmax(best.x[:-1]), float(np.exp(best.x[-1])), float(best.fun))
 
+
 def _starts(cost, center):
     "Where the search begins."
-    lean = 2*np.append(np.eye(len(center) - 1), np.zeros((len(center) - 1, 1)), axis=1) + center
+    lean = 2 * np.append(np.eye(len(center) - 1), np.zeros((len(center) - 1, 1)), axis=1) + center
     noisy = center + np.append(np.zeros(len(center) - 1), np.log(10))
     return [center, np.minimum(noisy, np.log(1e2)), min(lean, key=lambda x: cost(x)[0])]

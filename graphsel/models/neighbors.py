@@ -12,14 +12,30 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from .base import register_model, ResponseModel, asked_names, check_counts, check_numbers, mean_shift, unit_scale
-from .channels import Asked, ask, channel_kernels, channels, features_of, spectral_points
+from graphsel.models.base import (
+    register_model,
+    ResponseModel,
+    asked_names,
+    check_counts,
+    check_numbers,
+    mean_shift,
+    unit_scale,
+)
+from graphsel.models.channels import (
+    Asked,
+    ask,
+    channel_kernels,
+    channels,
+    features_of,
+    spectral_points,
+)
 
 # %% ../../nbs/07_models/06_neighbors.ipynb #d1763980
-def neighbor_weights(K:np.ndarray, # m x n, similarity of what is asked to the picks
-                     k:int, # neighbors at most
-                     votes:float=0.0 # of the mean
-                    ) -> sp.csr_matrix: # m x n, rows sum to 1 less the share of the mean
+def neighbor_weights(
+    K: np.ndarray,  # m x n, similarity of what is asked to the picks
+    k: int,  # neighbors at most
+    votes: float = 0.0,  # of the mean
+) -> sp.csr_matrix:  # m x n, rows sum to 1 less the share of the mean
     "Weights of the k most similar picks; ties go to the first name."
     K = np.round(K, 9)
     near = np.argsort(-K, axis=1, kind="stable")[:, :k]
@@ -32,94 +48,131 @@ def neighbor_weights(K:np.ndarray, # m x n, similarity of what is asked to the p
     return W
 
 # %% ../../nbs/07_models/06_neighbors.ipynb #c5e6a71b
-def unit_kernels(C:np.ndarray, # kernels x m x n
-                 left:np.ndarray, # kernels x m, each asked perturbation with itself
-                 right:np.ndarray # kernels x n, each pick with itself
-                ) -> np.ndarray: # kernels x m x n, cosines
+def unit_kernels(
+    C: np.ndarray,  # kernels x m x n
+    left: np.ndarray,  # kernels x m, each asked perturbation with itself
+    right: np.ndarray,  # kernels x n, each pick with itself
+) -> np.ndarray:  # kernels x m x n, cosines
     "Kernels scaled to 1 on their diagonal; 0 for what has none."
-    length = lambda d: 1/np.sqrt(np.where(d > 0, d, np.inf))
-    return C*length(left)[:, :, None]*length(right)[:, None, :]
+    length = lambda d: 1 / np.sqrt(np.where(d > 0, d, np.inf))
+    return C * length(left)[:, :, None] * length(right)[:, None, :]
 
 # %% ../../nbs/07_models/06_neighbors.ipynb #b883c106
 @dataclass(frozen=True)
 class Choice:
     "What leaving one out prefers."
-    kernel: int # which
-    k: int # neighbors
-    votes: float # of the mean
-    error: float # mean squared error of leaving one out, columns of unit variance
 
-def leave_one_out(C:np.ndarray, # kernels x n x n, cosines between picks
-                  Y:np.ndarray, # n x R, centered
-                  ks:Sequence[int], votes:Sequence[float] # to choose from
-                 ) -> list[Choice]: # all that were tried
+    kernel: int  # which
+    k: int  # neighbors
+    votes: float  # of the mean
+    error: float  # mean squared error of leaving one out, columns of unit variance
+
+
+def leave_one_out(
+    C: np.ndarray,  # kernels x n x n, cosines between picks
+    Y: np.ndarray,  # n x R, centered
+    ks: Sequence[int],
+    votes: Sequence[float],  # to choose from
+) -> list[Choice]:  # all that were tried
     "The error of predicting each pick from the others, for each kernel, number of neighbors and votes."
-    Z, found = Y/unit_scale(Y), []
-    if Z.shape[1] > len(Z): # rotating the columns leaves squared errors alone: no more of them are needed than there are picks
+    Z, found = Y / unit_scale(Y), []
+    if (
+        Z.shape[1] > len(Z)
+    ):  # rotating the columns leaves squared errors alone: no more of them are needed than there are picks
         values, U = np.linalg.eigh(Z @ Z.T)
-        Z = U*np.sqrt(np.maximum(values, 0))
+        Z = U * np.sqrt(np.maximum(values, 0))
     for m, K in enumerate(C):
         K = np.where(np.eye(len(K), dtype=bool), -1.0, K)
-        found += [Choice(m, k, v, float(((Z - neighbor_weights(K, k, v) @ Z)**2).sum()/Y.size)) for k in ks for v in votes]
+        found += [
+            Choice(m, k, v, float(((Z - neighbor_weights(K, k, v) @ Z) ** 2).sum() / Y.size))
+            for k in ks
+            for v in votes
+        ]
     return found
 
 # %% ../../nbs/07_models/06_neighbors.ipynb #ed758631
-def weighting_variance(W:sp.csr_matrix, # m x n, weights of the picks
-                       prior:np.ndarray, # m, kernel of each asked perturbation with itself
-                       cross:np.ndarray, # m x n, asked by picks
-                       K:np.ndarray, # n x n, picks
-                       noise:float # sigma^2
-                      ) -> np.ndarray: # m
+def weighting_variance(
+    W: sp.csr_matrix,  # m x n, weights of the picks
+    prior: np.ndarray,  # m, kernel of each asked perturbation with itself
+    cross: np.ndarray,  # m x n, asked by picks
+    K: np.ndarray,  # n x n, picks
+    noise: float,  # sigma^2
+) -> np.ndarray:  # m
     "Expected squared error of weighted means under a kernel, in its units."
     across = np.asarray(W.multiply(cross).sum(axis=1)).ravel()
-    own = np.asarray(W.multiply(W @ K).sum(axis=1)).ravel() + noise*np.asarray(W.multiply(W).sum(axis=1)).ravel()
-    return np.maximum(prior - 2*across + own, 0)
+    own = (
+        np.asarray(W.multiply(W @ K).sum(axis=1)).ravel()
+        + noise * np.asarray(W.multiply(W).sum(axis=1)).ravel()
+    )
+    return np.maximum(prior - 2 * across + own, 0)
 
 # %% ../../nbs/07_models/06_neighbors.ipynb #3e0c01ea
 @register_model
 class Neighbors(ResponseModel):
     "Weighted mean of the nearest measured graph neighbors; kernel, number and votes of the mean by leave-one-out error."
+
     name = "knn"
-    def __init__(self, hops:int|Sequence[int]=(1, 2), # each a kernel to choose from, for every graph
-                 ks:Sequence[int]=(1, 3, 5, 10, 20), # numbers of neighbors to choose from
-                 votes:Sequence[float]=(0.0, 0.3, 1.0), # votes of the mean to choose from
-                 noise:float=0.3): # of a measurement, in units of the kernel; for the variance only
+
+    def __init__(
+        self,
+        hops: int | Sequence[int] = (1, 2),  # each a kernel to choose from, for every graph
+        ks: Sequence[int] = (1, 3, 5, 10, 20),  # numbers of neighbors to choose from
+        votes: Sequence[float] = (0.0, 0.3, 1.0),  # votes of the mean to choose from
+        noise: float = 0.3,
+    ):  # of a measurement, in units of the kernel; for the variance only
         self.hops, self.ks, self.votes, self.noise = hops, ks, votes, noise
 
-    def _kernels(self, asked:Asked): # cosines of all candidate kernels, asked x picks
+    def _kernels(self, asked: Asked):  # cosines of all candidate kernels, asked x picks
         c = channels(self.graph_, self.hops)
         every = lambda C: np.concatenate([C, np.tensordot(c.weights, C, 1)[None]])
         own = lambda a: every(np.diagonal(channel_kernels(c, a, a), axis1=1, axis2=2))
-        return unit_kernels(every(channel_kernels(c, asked, self.picks_)), own(asked), own(self.picks_))
+        return unit_kernels(
+            every(channel_kernels(c, asked, self.picks_)), own(asked), own(self.picks_)
+        )
 
     def _fit(self, Y, rng):
-        ks, votes = check_counts(self.ks, "ks"), check_numbers(self.votes, "votes", several=True).tolist()
+        ks, votes = (
+            check_counts(self.ks, "ks"),
+            check_numbers(self.votes, "votes", several=True).tolist(),
+        )
         check_numbers(self.noise, "noise")
         self.Y_, self.picks_ = Y, ask(channels(self.graph_, self.hops), self.perturbations_)
         C = self._kernels(self.picks_)
         self.choice_ = min(leave_one_out(C, Y, ks, votes), key=lambda c: c.error)
         self.K_ = C[self.choice_.kernel]
         W, u = self._among_picks()
-        self.scale_ = ((Y - W @ Y)**2/(u + self.noise)[:, None]).mean(axis=0)
+        self.scale_ = ((Y - W @ Y) ** 2 / (u + self.noise)[:, None]).mean(axis=0)
 
     def _predict(self, names):
-        blocks = [self._block(names[i:i + 512]) for i in range(0, len(names), 512)]
+        blocks = [self._block(names[i : i + 512]) for i in range(0, len(names), 512)]
         mean, u = (np.concatenate(o) for o in zip(*blocks, strict=True))
-        return mean, {"variance": u[:, None]*self.scale_, "predictive_variance": (u + self.noise)[:, None]*self.scale_}
+        return mean, {
+            "variance": u[:, None] * self.scale_,
+            "predictive_variance": (u + self.noise)[:, None] * self.scale_,
+        }
 
-    def _among_picks(self): # weights of the others for each pick; its variance
-        W = neighbor_weights(self.K_ - 2*np.eye(len(self.K_)), self.choice_.k, self.choice_.votes) # a pick is no neighbor of itself
+    def _among_picks(self):  # weights of the others for each pick; its variance
+        W = neighbor_weights(
+            self.K_ - 2 * np.eye(len(self.K_)), self.choice_.k, self.choice_.votes
+        )  # a pick is no neighbor of itself
         return W, weighting_variance(W, np.diag(self.K_), self.K_, self.K_, self.noise)
+
     def _left_out(self, Y):
         W, u = self._among_picks()
-        return Y - W @ Y + mean_shift(Y)*(1 - np.asarray(W.sum(axis=1))), (u + self.noise)[:, None]*self.scale_
+        return Y - W @ Y + mean_shift(Y) * (1 - np.asarray(W.sum(axis=1))), (u + self.noise)[
+            :, None
+        ] * self.scale_
 
     def _block(self, names):
         K = self._kernels(ask(channels(self.graph_, self.hops), names))[self.choice_.kernel]
         W = neighbor_weights(K, self.choice_.k, self.choice_.votes)
         return W @ self.Y_, weighting_variance(W, np.ones(len(K)), K, self.K_, self.noise)
 
-    def features(self, perturbations:Iterable[str]) -> np.ndarray: # P x d
+    def features(self, perturbations: Iterable[str]) -> np.ndarray:  # P x d
         "Points whose inner products are the mean graph kernel (beyond 2,000 genes: its leading 256 axes)."
         n = len(self.graph_) if len(self.graph_) <= 2000 else 256
-        return features_of(spectral_points(self.graph_, self.hops, n), self.graph_, asked_names(self, perturbations))
+        return features_of(
+            spectral_points(self.graph_, self.hops, n),
+            self.graph_,
+            asked_names(self, perturbations),
+        )

@@ -25,30 +25,39 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/07_models/11_registry.ipynb #68f69b96
-def make_model(name:str, # one of `MODELS`
-               **params # its parameters
-              ) -> ResponseModel: # untrained
+def make_model(
+    name: str,  # one of `MODELS`
+    **params,  # its parameters
+) -> ResponseModel:  # untrained
     "A model by name. Raises `GraphselError` for an unknown name or parameter."
-    if name not in MODELS: raise unknown_name("model", name, MODELS)
+    if name not in MODELS:
+        raise unknown_name("model", name, MODELS)
     known = MODELS[name]().get_params()
     wrong = [p for p in params if p not in known]
-    if wrong: raise unknown_parameter(name, wrong[0], known)
+    if wrong:
+        raise unknown_parameter(name, wrong[0], known)
     return MODELS[name](**params)
 
 # %% ../../nbs/07_models/11_registry.ipynb #1c4e93c3
-def load_model(path:str|Path # written by `save`
-              ) -> ResponseModel: # trained
+def load_model(
+    path: str | Path,  # written by `save`
+) -> ResponseModel:  # trained
     "Read a model. It is a pickle: open only what you wrote. Raises `GraphselError` for what is none, or was changed."
     import joblib
+
     body = unsealed(check_file(path), "a model")
-    with reading(path, "a model", "was it written by save, and by this version?"): model = joblib.load(io.BytesIO(body))
-    if not isinstance(model, ResponseModel): raise GraphselError(f"{path} holds a {type(model).__name__}, not a model")
+    with reading(path, "a model", "was it written by save, and by this version?"):
+        model = joblib.load(io.BytesIO(body))
+    if not isinstance(model, ResponseModel):
+        raise GraphselError(f"{path} holds a {type(model).__name__}, not a model")
     return model
 
 # %% ../../nbs/07_models/11_registry.ipynb #74fa23fe
-def measured_neighbors(graph:Graphs, names:Sequence[str], # perturbations
-                       measured:Sequence[str] # perturbations
-                      ) -> np.ndarray: # one count for each name
+def measured_neighbors(
+    graph: Graphs,
+    names: Sequence[str],  # perturbations
+    measured: Sequence[str],  # perturbations
+) -> np.ndarray:  # one count for each name
     "How many measured genes any of the graphs links, in either direction, to the genes of a perturbation."
     genes, S = gene_incidence(names)
     known = np.array([g in graph for g in genes], dtype=bool)
@@ -57,16 +66,32 @@ def measured_neighbors(graph:Graphs, names:Sequence[str], # perturbations
     links = sum(g.adjacency[rows][:, at] + g.adjacency[at][:, rows].T for g in graph.graphs)
     return np.asarray((S[:, known] @ links > 0).sum(axis=1)).ravel().astype(int)
 
-def rank_unmeasured(model:ResponseModel, # trained
-                    prediction:"ad.AnnData" # what it predicts
-                   ) -> "pd.DataFrame": # rank, gene, effect, sd (of a new measurement; NaN where the model gives none), n_measured_neighbors
+
+def rank_unmeasured(
+    model: ResponseModel,  # trained
+    prediction: "ad.AnnData",  # what it predicts
+) -> "pd.DataFrame":  # rank, gene, effect, sd (of a new measurement; NaN where the model gives none), n_measured_neighbors
     "What was predicted and not measured, the largest predicted response first."
     import pandas as pd
+
     p = prediction[~prediction.obs_names.isin(model.perturbations_)]
     layer = next((k for k in ("predictive_variance", "variance") if k in p.layers), None)
-    sd = np.full(p.n_obs, np.nan) if layer is None else np.sqrt(np.asarray(p.layers[layer], float).sum(axis=1))
+    sd = (
+        np.full(p.n_obs, np.nan)
+        if layer is None
+        else np.sqrt(np.asarray(p.layers[layer], float).sum(axis=1))
+    )
     near = measured_neighbors(model.graph_, list(p.obs_names), model.perturbations_)
-    table = pd.DataFrame({"gene": p.obs_names, "effect": np.linalg.norm(p.X, axis=1), "sd": sd, "n_measured_neighbors": near})
-    table = table.sort_values(["effect", "gene"], ascending=[False, True], kind="stable", ignore_index=True)
+    table = pd.DataFrame(
+        {
+            "gene": p.obs_names,
+            "effect": np.linalg.norm(p.X, axis=1),
+            "sd": sd,
+            "n_measured_neighbors": near,
+        }
+    )
+    table = table.sort_values(
+        ["effect", "gene"], ascending=[False, True], kind="stable", ignore_index=True
+    )
     table.insert(0, "rank", table.index + 1)
     return table

@@ -11,35 +11,60 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ..core.errors import check_positive_int
-from .base import register_model, ResponseModel, asked_names, check_counts, check_numbers, unit_scale
+from graphsel.models.base import (
+    register_model,
+    ResponseModel,
+    asked_names,
+    check_counts,
+    check_numbers,
+    unit_scale,
+)
 from .channels import features_of, spectral_points
 
 # %% ../../nbs/07_models/05_ridge.ipynb #12b2e5ad
 @register_model
 class Ridge(ResponseModel):
     "Ridge regression on spectral coordinates; the penalty by leave-one-out error, all columns scaled to unit variance for it."
+
     name, remembers = "ridge", False
-    def __init__(self, n_components:int=60, # coordinates, by falling eigenvalue
-                 hops:int|Sequence[int]=(1, 2), # which operators the kernel averages
-                 alphas:Sequence[float]=(0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)): # penalties to choose from
+
+    def __init__(
+        self,
+        n_components: int = 60,  # coordinates, by falling eigenvalue
+        hops: int | Sequence[int] = (1, 2),  # which operators the kernel averages
+        alphas: Sequence[float] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
+    ):  # penalties to choose from
         self.n_components, self.hops, self.alphas = n_components, hops, alphas
 
-    def features(self, perturbations:Iterable[str]) -> np.ndarray: # P x n_components
+    def features(self, perturbations: Iterable[str]) -> np.ndarray:  # P x n_components
         "The design matrix: the sum of the genes' coordinates; zero for genes the graph lacks, which so get the intercept."
         return self._design(asked_names(self, perturbations))
 
     def _design(self, names):
         n = min(check_positive_int(self.n_components, "n_components"), len(self.graph_))
-        return features_of(spectral_points(self.graph_, check_counts(self.hops, "hops"), n), self.graph_, names)[:, :n]
+        return features_of(
+            spectral_points(self.graph_, check_counts(self.hops, "hops"), n), self.graph_, names
+        )[:, :n]
 
     def _fit(self, Y, rng):
         from sklearn import linear_model
-        scale, alphas = unit_scale(Y), check_numbers(self.alphas, "alphas", above=True, several=True)
-        enough = len(Y) > 2 and Y.any() # leave-one-out needs somebody left
-        model = linear_model.RidgeCV(alphas=alphas) if enough else linear_model.Ridge(alpha=float(np.median(alphas)))
-        model.fit(self._design(self.perturbations_), Y/scale)
-        self.alpha_ = float(model.alpha_ if enough else model.alpha)
-        self.coef_ = np.atleast_2d(model.coef_).T*scale
-        self.intercept_ = np.atleast_1d(model.intercept_)*scale # relative to the mean of the picks
 
-    def _predict(self, names): return self._design(names) @ self.coef_ + self.intercept_, {}
+        scale, alphas = (
+            unit_scale(Y),
+            check_numbers(self.alphas, "alphas", above=True, several=True),
+        )
+        enough = len(Y) > 2 and Y.any()  # leave-one-out needs somebody left
+        model = (
+            linear_model.RidgeCV(alphas=alphas)
+            if enough
+            else linear_model.Ridge(alpha=float(np.median(alphas)))
+        )
+        model.fit(self._design(self.perturbations_), Y / scale)
+        self.alpha_ = float(model.alpha_ if enough else model.alpha)
+        self.coef_ = np.atleast_2d(model.coef_).T * scale
+        self.intercept_ = (
+            np.atleast_1d(model.intercept_) * scale
+        )  # relative to the mean of the picks
+
+    def _predict(self, names):
+        return self._design(names) @ self.coef_ + self.intercept_, {}

@@ -18,7 +18,14 @@ from ..core.errors import GraphselError, check_positive_int, log
 from ..genes.perturbations import perturbation_name, perturbed_genes
 from ..graphs.graph import Graphs
 from ..graphs.priors import GenePrior
-from .base import register_model, ResponseModel, asked_names, check_numbers, mean_shift, unit_scale
+from graphsel.models.base import (
+    register_model,
+    ResponseModel,
+    asked_names,
+    check_numbers,
+    mean_shift,
+    unit_scale,
+)
 from .channels import ask_head, leave_head, solve_head
 from ..screens.screen import check_screen
 
@@ -30,147 +37,214 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Slopes:
     "A scale and an offset for each response."
-    slope: np.ndarray # R
-    x: np.ndarray # R, mean elsewhere
-    y: np.ndarray # R, mean here
-    penalty: float # chosen
-    variance: np.ndarray # R, squared error of leaving one out
-    def __call__(self, X): return self.y + self.slope*(X - self.x)
+
+    slope: np.ndarray  # R
+    x: np.ndarray  # R, mean elsewhere
+    y: np.ndarray  # R, mean here
+    penalty: float  # chosen
+    variance: np.ndarray  # R, squared error of leaving one out
+
+    def __call__(self, X):
+        return self.y + self.slope * (X - self.x)
 
 # %% ../../nbs/07_models/07_transfer.ipynb #a7afa7c2
-def unseen_share(A:np.ndarray, # n x R, responses elsewhere less their mean
-                 penalty:float # of the slopes
-                ) -> np.ndarray: # n x R, what an error is divided by to be one of leaving out
+def unseen_share(
+    A: np.ndarray,  # n x R, responses elsewhere less their mean
+    penalty: float,  # of the slopes
+) -> np.ndarray:  # n x R, what an error is divided by to be one of leaving out
     "1 less the leverage of each pick (of the slopes and the offset)."
     size = (A**2).sum(axis=0)
-    leverage = 1/len(A) + np.divide(A**2, size, out=np.zeros_like(A), where=size > 0)/(1 + penalty)
+    leverage = 1 / len(A) + np.divide(A**2, size, out=np.zeros_like(A), where=size > 0) / (
+        1 + penalty
+    )
     return np.maximum(1 - leverage, 1e-3)
 
-def fit_slopes(X:np.ndarray, # n x R, responses elsewhere
-               Y:np.ndarray, # n x R, the same here
-               penalties:Sequence[float] # to choose from; infinity: one slope for all
-              ) -> Slopes:
+
+def fit_slopes(
+    X: np.ndarray,  # n x R, responses elsewhere
+    Y: np.ndarray,  # n x R, the same here
+    penalties: Sequence[float],  # to choose from; infinity: one slope for all
+) -> Slopes:
     "Per-response slopes, shrunk to the common one; the penalty by leave-one-out error."
     x, y, unit = X.mean(axis=0), Y.mean(axis=0), unit_scale(Y)
     A, B = X - x, Y - y
-    size, both = (A**2).sum(axis=0), (A*B).sum(axis=0)
-    whole = (size/unit**2).sum()
-    common = (both/unit**2).sum()/whole if whole > 0 else 0.0
+    size, both = (A**2).sum(axis=0), (A * B).sum(axis=0)
+    whole = (size / unit**2).sum()
+    common = (both / unit**2).sum() / whole if whole > 0 else 0.0
     own, found = np.divide(both, size, out=np.full(len(size), common), where=size > 0), []
     for penalty in penalties:
-        keep = 1/(1 + penalty)
-        slope = keep*own + (1 - keep)*common
-        left_out = (B - slope*A)/unseen_share(A, penalty)
-        found.append((((left_out/unit)**2).mean(), Slopes(slope, x, y, float(penalty), (left_out**2).mean(axis=0))))
-    return min(found, key=lambda o: o[0])[1] # the first of equals
+        keep = 1 / (1 + penalty)
+        slope = keep * own + (1 - keep) * common
+        left_out = (B - slope * A) / unseen_share(A, penalty)
+        found.append(
+            (
+                ((left_out / unit) ** 2).mean(),
+                Slopes(slope, x, y, float(penalty), (left_out**2).mean(axis=0)),
+            )
+        )
+    return min(found, key=lambda o: o[0])[1]  # the first of equals
 
 # %% ../../nbs/07_models/07_transfer.ipynb #76f67d55
-def best_penalty(K:np.ndarray, # n x n, inner products and bias
-                 Y:np.ndarray, # n x R
-                 penalties:Sequence[float] # to choose from; finite and positive ones count
-                ) -> float:
+def best_penalty(
+    K: np.ndarray,  # n x n, inner products and bias
+    Y: np.ndarray,  # n x R
+    penalties: Sequence[float],  # to choose from; finite and positive ones count
+) -> float:
     "The penalty of smallest leave-one-out error, columns scaled to unit variance."
     values, U = np.linalg.eigh(K)
-    Z, values = U.T @ (Y/unit_scale(Y)), np.maximum(values, 0)
+    Z, values = U.T @ (Y / unit_scale(Y)), np.maximum(values, 0)
+
     def error(penalty):
-        d = 1/(values + penalty)
-        return float(((U @ (d[:, None]*Z)/((U**2) @ d)[:, None])**2).mean())
+        d = 1 / (values + penalty)
+        return float(((U @ (d[:, None] * Z) / ((U**2) @ d)[:, None]) ** 2).mean())
+
     finite = [p for p in penalties if 0 < p < np.inf]
-    if not finite: raise GraphselError("no penalty is a finite number above 0, which a source without the screen's own responses needs; add one to penalties")
+    if not finite:
+        raise GraphselError(
+            "no penalty is a finite number above 0, which a source without the screen's own responses needs; add one to penalties"
+        )
     return min(finite, key=error)
 
 # %% ../../nbs/07_models/07_transfer.ipynb #8a95e193
 @dataclass(frozen=True)
 class Elsewhere:
     "Responses or features of perturbations in another source."
-    at: dict # name -> row
-    X: np.ndarray # rows x columns
-    columns: tuple = () # responses of the screen at hand that the columns are; empty: they are something else
 
-    def rows(self, names:Sequence[str]) -> tuple[np.ndarray, np.ndarray]: # P x columns; P, bool: is anything known
+    at: dict  # name -> row
+    X: np.ndarray  # rows x columns
+    columns: tuple = ()  # responses of the screen at hand that the columns are; empty: they are something else
+
+    def rows(
+        self, names: Sequence[str]
+    ) -> tuple[np.ndarray, np.ndarray]:  # P x columns; P, bool: is anything known
         "What the source says of perturbations: zeros where it says nothing."
-        parts = [[self.at[n]] if n in self.at else [self.at[g] for g in perturbed_genes(n) if g in self.at] for n in names]
+        parts = [
+            [self.at[n]]
+            if n in self.at
+            else [self.at[g] for g in perturbed_genes(n) if g in self.at]
+            for n in names
+        ]
         return np.array([self.X[p].sum(axis=0) for p in parts]), np.array([bool(p) for p in parts])
 
 # %% ../../nbs/07_models/07_transfer.ipynb #26c2d67d
-def from_prior(prior:GenePrior) -> Elsewhere:
+def from_prior(prior: GenePrior) -> Elsewhere:
     "A prior as a source: mean square of a row 1."
     at = {g: i for i, g in enumerate(prior.genes) if g not in set(prior.missing)}
-    return Elsewhere(at, prior.features/np.sqrt(max((prior.features**2).sum()/max(len(at), 1), 1e-300)))
+    return Elsewhere(
+        at, prior.features / np.sqrt(max((prior.features**2).sum() / max(len(at), 1), 1e-300))
+    )
 
-def from_screen(other:"ad.AnnData", var_names:Sequence[str]) -> Elsewhere:
+
+def from_screen(other: "ad.AnnData", var_names: Sequence[str]) -> Elsewhere:
     "A screen as a source: its columns as responses where it shares some with the screen at hand, as features otherwise."
     check_screen(other)
     shared = tuple(v for v in var_names if v in other.var_names)
     X = other[:, list(shared)].X if shared else other.X
     X = np.asarray(X.toarray() if sp.issparse(X) else X, dtype=np.float64)
-    if not np.isfinite(X).all(): raise GraphselError("the prior screen holds values that are not finite; fill or remove those rows")
+    if not np.isfinite(X).all():
+        raise GraphselError(
+            "the prior screen holds values that are not finite; fill or remove those rows"
+        )
     at = {perturbation_name(n): i for i, n in enumerate(other.obs_names)}
-    return Elsewhere(at, X if shared else X/np.sqrt(max((X**2).sum()/len(X), 1e-300)), shared)
+    return Elsewhere(at, X if shared else X / np.sqrt(max((X**2).sum() / len(X), 1e-300)), shared)
 
-def sources_of(prior:"ad.AnnData|GenePrior|None", graph:Graphs, var_names:Sequence[str]) -> list[Elsewhere]:
+
+def sources_of(
+    prior: "ad.AnnData|GenePrior|None", graph: Graphs, var_names: Sequence[str]
+) -> list[Elsewhere]:
     "The sources to transfer from: the prior given, or those of the graph. Raises `GraphselError` where there is none."
-    if prior is None and not graph.priors: raise GraphselError("the model 'transfer' has nothing to transfer from; give prior=, a screen or a GenePrior, or a graph with priors")
-    if prior is None: return [from_prior(p) for p in graph.priors]
+    if prior is None and not graph.priors:
+        raise GraphselError(
+            "the model 'transfer' has nothing to transfer from; give prior=, a screen or a GenePrior, or a graph with priors"
+        )
+    if prior is None:
+        return [from_prior(p) for p in graph.priors]
     return [from_prior(prior) if isinstance(prior, GenePrior) else from_screen(prior, var_names)]
 
 # %% ../../nbs/07_models/07_transfer.ipynb #6074a3ba
 @register_model
 class Transfer(ResponseModel):
     "The same perturbation's response elsewhere, rescaled on the picks that both have."
+
     name, source = "transfer", "prior"
-    def __init__(self, prior:"ad.AnnData|GenePrior|None"=None, # a screen or a prior; None = the priors of the graph, side by side
-                 penalties:Sequence[float]=(0, 0.03, 0.1, 0.3, 1, 3, 10, 30, np.inf), # to choose from
-                 n_features:int=64): # coordinates in `features`
+
+    def __init__(
+        self,
+        prior: "ad.AnnData|GenePrior|None" = None,  # a screen or a prior; None = the priors of the graph, side by side
+        penalties: Sequence[float] = (0, 0.03, 0.1, 0.3, 1, 3, 10, 30, np.inf),  # to choose from
+        n_features: int = 64,
+    ):  # coordinates in `features`
         self.prior, self.penalties, self.n_features = prior, penalties, n_features
 
     def _rows(self, names):
         X, known = zip(*(s.rows(names) for s in self.sources_), strict=True)
         return np.hstack(X), np.any(known, axis=0)
 
-    def _unknown(self, names): return [n for n, known in zip(names, self._rows(names)[1], strict=True) if not known]
+    def _unknown(self, names):
+        return [n for n, known in zip(names, self._rows(names)[1], strict=True) if not known]
+
     def _fit(self, Y, rng):
         penalties = check_numbers(self.penalties, "penalties", several=True, endless=True).tolist()
         self.sources_ = sources_of(self.prior, self.graph_, list(self.var_.index))
         X, known = self._rows(self.perturbations_)
         self.enough_, self.spread_ = int(known.sum()) >= 3, Y.var(axis=0)
-        if not self.enough_: log.warning("transfer: only %d of %d picks are known elsewhere; every prediction is the mean", known.sum(), len(Y))
+        if not self.enough_:
+            log.warning(
+                "transfer: only %d of %d picks are known elsewhere; every prediction is the mean",
+                known.sum(),
+                len(Y),
+            )
         X, T = X[known], Y[known]
         self.center_ = X.mean(axis=0) if known.any() else np.zeros(X.shape[1])
-        self.axes_ = np.linalg.svd(X - self.center_, full_matrices=False)[2][:check_positive_int(self.n_features, "n_features")]
+        self.axes_ = np.linalg.svd(X - self.center_, full_matrices=False)[2][
+            : check_positive_int(self.n_features, "n_features")
+        ]
         self.at_ = self.var_.index.get_indexer(self.sources_[0].columns)
-        if self.enough_ and len(self.at_): self.slopes_ = fit_slopes(X, T[:, self.at_], penalties)
+        if self.enough_ and len(self.at_):
+            self.slopes_ = fit_slopes(X, T[:, self.at_], penalties)
         elif self.enough_:
             self.X_, self.noise_ = X, best_penalty(X @ X.T + 1, T, penalties)
             self.head_ = solve_head(X @ X.T + 1, T, self.noise_)
 
     def _predict(self, names):
         X, known = self._rows(names)
-        mean, variance = np.zeros((len(names), len(self.mean_))), np.tile(self.spread_, (len(names), 1))
+        mean, variance = (
+            np.zeros((len(names), len(self.mean_))),
+            np.tile(self.spread_, (len(names), 1)),
+        )
         at = np.ix_(known, self.at_)
-        if self.enough_ and len(self.at_): mean[at], variance[at] = self.slopes_(X[known]), self.slopes_.variance
+        if self.enough_ and len(self.at_):
+            mean[at], variance[at] = self.slopes_(X[known]), self.slopes_.variance
         elif self.enough_ and known.any():
-            mean[known], v = ask_head(self.head_, X[known] @ self.X_.T + 1, (X[known]**2).sum(axis=1) + 1)
-            variance[known] = (v + self.noise_)[:, None]*self.head_.scale
+            mean[known], v = ask_head(
+                self.head_, X[known] @ self.X_.T + 1, (X[known] ** 2).sum(axis=1) + 1
+            )
+            variance[known] = (v + self.noise_)[:, None] * self.head_.scale
         return mean, {"variance": variance}
 
-    def _left_out(self, Y): return leave_transfer(self, Y)
-    def features(self, perturbations:Iterable[str]) -> np.ndarray: # P x d
+    def _left_out(self, Y):
+        return leave_transfer(self, Y)
+
+    def features(self, perturbations: Iterable[str]) -> np.ndarray:  # P x d
         "Leading coordinates of the other source's rows; zero for what it lacks."
         X, known = self._rows(asked_names(self, perturbations))
         return np.where(known[:, None], (X - self.center_) @ self.axes_.T, 0.0)
 
 # %% ../../nbs/07_models/07_transfer.ipynb #e8c1d2a7
-def leave_transfer(model:Transfer, # trained
-                   Y:np.ndarray # n x R, centered responses of its picks
-                  ) -> tuple[np.ndarray, np.ndarray]: # errors; claimed variances, n x R
+def leave_transfer(
+    model: Transfer,  # trained
+    Y: np.ndarray,  # n x R, centered responses of its picks
+) -> tuple[np.ndarray, np.ndarray]:  # errors; claimed variances, n x R
     "Each pick predicted from the others."
     X, known = model._rows(model.perturbations_)
-    error, variance = Y + mean_shift(Y), np.tile(model.spread_, (len(Y), 1)) # of the mean
+    error, variance = Y + mean_shift(Y), np.tile(model.spread_, (len(Y), 1))  # of the mean
     if model.enough_ and len(model.at_):
         s, at = model.slopes_, np.ix_(known, model.at_)
-        error[at], variance[at] = (Y[at] - s(X[known]))/unseen_share(X[known] - s.x, s.penalty), s.variance
+        error[at], variance[at] = (
+            (Y[at] - s(X[known])) / unseen_share(X[known] - s.x, s.penalty),
+            s.variance,
+        )
     elif model.enough_:
         error[known], left = leave_head(model.head_, Y[known])
-        variance[known] = left[:, None]*model.head_.scale
+        variance[known] = left[:, None] * model.head_.scale
     return error, variance

@@ -15,8 +15,19 @@ import numpy as np
 
 from ..benchmark.metrics import LOWER_IS_BETTER, coverage
 from graphsel.benchmark.statistics import (
-    CURVE, FEW_SPLITS, SET_UP_WEEKS, WEEKS_PER_ROUND, by_split, completed, laboratory_time, mean_interval,
-    one_curve, overlap_of, pick_overlap, split_differences, summarize,
+    CURVE,
+    FEW_SPLITS,
+    SET_UP_WEEKS,
+    WEEKS_PER_ROUND,
+    by_split,
+    completed,
+    laboratory_time,
+    mean_interval,
+    one_curve,
+    overlap_of,
+    pick_overlap,
+    split_differences,
+    summarize,
 )
 from ..core.errors import GraphselError, unknown_name
 from ..core.files import atomic_path
@@ -29,24 +40,50 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/10_plotting/04_curves.ipynb #258ee2ee
-def metric_table(results:"pd.DataFrame", # one model, graph and noise level
-                 metric:str, # a column
-                 index:str="budget" # or "noise": what varies along a line
-                ) -> "pd.DataFrame": # splits x (strategy, index), draws averaged; NaN where a strategy has no result
+def metric_table(
+    results: "pd.DataFrame",  # one model, graph and noise level
+    metric: str,  # a column
+    index: str = "budget",  # or "noise": what varies along a line
+) -> (
+    "pd.DataFrame"
+):  # splits x (strategy, index), draws averaged; NaN where a strategy has no result
     "One metric, ready to draw. Raises `GraphselError` for an unknown or empty metric."
-    if metric not in results: raise unknown_name("metric", metric, LOWER_IS_BETTER)
-    table = results.dropna(subset=metric).groupby(["split", "strategy", index])[metric].mean().unstack(["strategy", index])
-    if table.empty: raise GraphselError(f"no result for the metric '{metric}': it is empty in this table")
+    if metric not in results:
+        raise unknown_name("metric", metric, LOWER_IS_BETTER)
+    table = (
+        results.dropna(subset=metric)
+        .groupby(["split", "strategy", index])[metric]
+        .mean()
+        .unstack(["strategy", index])
+    )
+    if table.empty:
+        raise GraphselError(f"no result for the metric '{metric}': it is empty in this table")
     return table.sort_index(axis=1)
 
 # %% ../../nbs/10_plotting/04_curves.ipynb #c713add4
-BAND = 0.09 # opacity: bands lie over each other
+BAND = 0.09  # opacity: bands lie over each other
+
 
 def _legend(ax, n, splits):
     "Inside where there is room for it, beside the picture where not; with what the band is."
     beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if n > 6 else {}
-    title = "band: 95 % interval of the mean" if splits >= FEW_SPLITS else f"band: 95 % interval from only {splits} splits" if splits > 1 else "1 split: no intervals"
-    ax.legend(frameon=False, fontsize=8, handlelength=3.5, title=title, title_fontsize=8, alignment="left", **beside)
+    title = (
+        "band: 95 % interval of the mean"
+        if splits >= FEW_SPLITS
+        else f"band: 95 % interval from only {splits} splits"
+        if splits > 1
+        else "1 split: no intervals"
+    )
+    ax.legend(
+        frameon=False,
+        fontsize=8,
+        handlelength=3.5,
+        title=title,
+        title_fontsize=8,
+        alignment="left",
+        **beside,
+    )
+
 
 def _line(ax, name, values, overlap):
     "One strategy with its band: `values` is splits x places on the axis."
@@ -56,32 +93,46 @@ def _line(ax, name, values, overlap):
     _band(ax, mean.index, low, high, look["color"], values)
     return mean, low, high
 
+
 def _band(ax, x, low, high, color, values):
     "From `low` to `high`; that of few splits is cut off where it is far outside of what they hold."
     seen = ax.dataLim.frozen()
     ax.fill_between(x, low, high, color=color, alpha=BAND, linewidth=0)
-    if len(values) >= FEW_SPLITS: return
+    if len(values) >= FEW_SPLITS:
+        return
     ax.dataLim.set(seen)
-    ax.update_datalim([(at, v) for at, column in zip(x, values.to_numpy(float).T) for v in column if np.isfinite(v)])
+    ax.update_datalim(
+        [
+            (at, v)
+            for at, column in zip(x, values.to_numpy(float).T)
+            for v in column
+            if np.isfinite(v)
+        ]
+    )
 
 # %% ../../nbs/10_plotting/04_curves.ipynb #819758a6
-def learning_curves(results:"pd.DataFrame", # result table of one model, graph and noise level
-                    metric:str="mse", # a column of the table
-                    *, strategies:Sequence[str]|None=None, # None = all, in the order of the last budget
-                    ax:"Axes|None"=None # None = a new figure
-                   ) -> "Axes":
+def learning_curves(
+    results: "pd.DataFrame",  # result table of one model, graph and noise level
+    metric: str = "mse",  # a column of the table
+    *,
+    strategies: Sequence[str] | None = None,  # None = all, in the order of the last budget
+    ax: "Axes|None" = None,  # None = a new figure
+) -> "Axes":
     "Mean of a metric against the budget, one line per strategy; bands from `ci_low` to `ci_high` of the summary. Raises `GraphselError` for an unknown or empty metric."
     table, overlap = metric_table(one_curve(results), metric), overlap_of(results)
     budgets = sorted(table.columns.get_level_values("budget").unique())
     names = _in_order(table.mean()) if strategies is None else list(strategies)
     ax = _axes(ax)
-    for name in names: _line(ax, name, table[name], overlap)
-    if budgets[-1] >= 10*budgets[0]: ax.set_xscale("log") # doubling the budget is the natural step
+    for name in names:
+        _line(ax, name, table[name], overlap)
+    if budgets[-1] >= 10 * budgets[0]:
+        ax.set_xscale("log")  # doubling the budget is the natural step
     ax.set_xticks(budgets, [f"{b:,}" for b in budgets])
     ax.minorticks_off()
     ax.set(xlabel="perturbations measured", ylabel=METRIC_NAMES.get(metric, metric))
     _legend(ax, len(names), len(table))
     return ax
+
 
 def _in_order(mean):
     "Strategies as the eye meets them from above at the end of the lines."
@@ -89,54 +140,103 @@ def _in_order(mean):
     return list(last.sort_values(ascending=False).index)
 
 # %% ../../nbs/10_plotting/04_curves.ipynb #bef491fb
-def paired_differences(results:"pd.DataFrame", # one model, graph and noise level, with random
-                       metric:str="mse", # a column of the table
-                       *, budget:int|None=None, # None = the mean over all budgets
-                       ax:"Axes|None"=None # None = a new figure
-                      ) -> "Axes":
+def paired_differences(
+    results: "pd.DataFrame",  # one model, graph and noise level, with random
+    metric: str = "mse",  # a column of the table
+    *,
+    budget: int | None = None,  # None = the mean over all budgets
+    ax: "Axes|None" = None,  # None = a new figure
+) -> "Axes":
     "Difference from random in percent, split by split. Raises `GraphselError` without random, or without the budget."
     found = one_curve(results)
-    if "random" not in set(found["strategy"]): raise GraphselError("these results hold no 'random' to compare with; add it to the strategies")
+    if "random" not in set(found["strategy"]):
+        raise GraphselError(
+            "these results hold no 'random' to compare with; add it to the strategies"
+        )
     told, each = _compared(found, metric, budget)
-    ax, few = _axes(ax, 6.0, 1.2 + 0.34*len(told)), len(each) < FEW_SPLITS
+    ax, few = _axes(ax, 6.0, 1.2 + 0.34 * len(told)), len(each) < FEW_SPLITS
     for y, (name, row) in enumerate(told.iterrows()):
         a, b = each[name].align(each["random"], join="inner")
-        _difference(ax, y, name, row, 100*split_differences(a.to_numpy(), b.to_numpy()), few)
+        _difference(ax, y, name, row, 100 * split_differences(a.to_numpy(), b.to_numpy()), few)
     ax.axvline(0, color=GREY, linewidth=1, zorder=0)
     ax.set_yticks(range(len(told)), told.index)
     budgets = each.columns.get_level_values("budget").unique()
-    where = f"mean over {len(budgets)} budgets" if len(budgets) > 1 else f"{budgets[0]:,} perturbations"
+    where = (
+        f"mean over {len(budgets)} budgets" if len(budgets) > 1 else f"{budgets[0]:,} perturbations"
+    )
     line = f"95 % interval from only {len(each)} splits" if few else "95 % interval"
     told_by = f"dot: one split; line: {line}; filled: p < 0.05 (Holm)"
-    ax.set(xlabel=f"difference from random, %\n({METRIC_NAMES.get(metric, metric)}, {where})\n{told_by}", ylim=(-0.6, len(told) - 0.4))
+    ax.set(
+        xlabel=f"difference from random, %\n({METRIC_NAMES.get(metric, metric)}, {where})\n{told_by}",
+        ylim=(-0.6, len(told) - 0.4),
+    )
     return ax
 
 # %% ../../nbs/10_plotting/04_curves.ipynb #1da087ce
 def _compared(found, metric, budget):
     "(ratio, low, high and p of each strategy; splits x (strategy, budget)): of one budget, or over all."
-    columns = ("mean_ratio", "mean_ratio_low", "mean_ratio_high", "mean_p_holm") if budget is None else ("ratio_to_random", "ratio_low", "ratio_high", "p_holm")
+    columns = (
+        ("mean_ratio", "mean_ratio_low", "mean_ratio_high", "mean_p_holm")
+        if budget is None
+        else ("ratio_to_random", "ratio_low", "ratio_high", "p_holm")
+    )
     told, each = summarize(found, [metric]), by_split(found, [metric])
-    told, each = (t[(t["metric"] == metric) & ((t["budget"] == budget) | (budget is None))] for t in (told, each))
-    told = told.groupby("strategy")[list(columns)].first().set_axis(["ratio", "low", "high", "p"], axis=1).drop("random", errors="ignore").dropna(subset="ratio")
-    if told.empty: raise GraphselError(f"nothing to compare at the budget {budget}; there are {', '.join(map(str, sorted(found['budget'].unique())))}")
-    return told.sort_values("ratio", ascending=False), each.pivot(index="split", columns=["strategy", "budget"], values="value")
+    told, each = (
+        t[(t["metric"] == metric) & ((t["budget"] == budget) | (budget is None))]
+        for t in (told, each)
+    )
+    told = (
+        told.groupby("strategy")[list(columns)]
+        .first()
+        .set_axis(["ratio", "low", "high", "p"], axis=1)
+        .drop("random", errors="ignore")
+        .dropna(subset="ratio")
+    )
+    if told.empty:
+        raise GraphselError(
+            f"nothing to compare at the budget {budget}; there are {', '.join(map(str, sorted(found['budget'].unique())))}"
+        )
+    return told.sort_values("ratio", ascending=False), each.pivot(
+        index="split", columns=["strategy", "budget"], values="value"
+    )
+
 
 def _difference(ax, y, name, row, dots, few):
     "One strategy: its splits, its mean and its interval."
     look, sure = style(name), row["p"] < 0.05
-    ax.scatter(dots, np.full(len(dots), y) + 0.16*np.linspace(-1, 1, len(dots)), s=14 if few else 9, color=look["color"], alpha=0.8 if few else 0.4, linewidth=0)
-    ends, seen = 100*(np.array([row["low"], row["high"]]) - 1), ax.dataLim.frozen()
-    if np.isfinite(ends).all(): ax.plot(ends, [y, y], color=look["color"], linewidth=2)
-    if few: ax.dataLim.set(seen) # a line far longer than the dots lie apart leaves the picture
-    ax.plot(100*(row["ratio"] - 1), y, color=look["color"], marker=look["marker"], markersize=7.5, linestyle="none", markeredgewidth=1.6, markerfacecolor=look["color"] if sure else ax.get_facecolor())
+    ax.scatter(
+        dots,
+        np.full(len(dots), y) + 0.16 * np.linspace(-1, 1, len(dots)),
+        s=14 if few else 9,
+        color=look["color"],
+        alpha=0.8 if few else 0.4,
+        linewidth=0,
+    )
+    ends, seen = 100 * (np.array([row["low"], row["high"]]) - 1), ax.dataLim.frozen()
+    if np.isfinite(ends).all():
+        ax.plot(ends, [y, y], color=look["color"], linewidth=2)
+    if few:
+        ax.dataLim.set(seen)  # a line far longer than the dots lie apart leaves the picture
+    ax.plot(
+        100 * (row["ratio"] - 1),
+        y,
+        color=look["color"],
+        marker=look["marker"],
+        markersize=7.5,
+        linestyle="none",
+        markeredgewidth=1.6,
+        markerfacecolor=look["color"] if sure else ax.get_facecolor(),
+    )
 
 # %% ../../nbs/10_plotting/04_curves.ipynb #336799c0
-def error_against_time(results:"pd.DataFrame", # one model, graph and noise level
-                       metric:str="mse", # a column of the table
-                       *, weeks_per_round:float=WEEKS_PER_ROUND, # one campaign
-                       set_up_weeks:float=SET_UP_WEEKS, # once, before the first
-                       ax:"Axes|None"=None # None = a new figure
-                      ) -> "Axes":
+def error_against_time(
+    results: "pd.DataFrame",  # one model, graph and noise level
+    metric: str = "mse",  # a column of the table
+    *,
+    weeks_per_round: float = WEEKS_PER_ROUND,  # one campaign
+    set_up_weeks: float = SET_UP_WEEKS,  # once, before the first
+    ax: "Axes|None" = None,  # None = a new figure
+) -> "Axes":
     "Error at the largest number of perturbations measured by then, against months. Raises `GraphselError` for an unknown metric."
     timed = laboratory_time(one_curve(results), weeks_per_round, set_up_weeks)
     table = metric_table(timed, metric)
@@ -146,75 +246,119 @@ def error_against_time(results:"pd.DataFrame", # one model, graph and noise leve
         budgets = at[name][at[name].isin(table[name].columns)]
         values = table[name][budgets].set_axis(budgets.index, axis=1)
         mean, *ends = _line(ax, name, values, overlap_of(timed))
-        if len(mean) == 1: # one-shot: it stays where it is
+        if len(mean) == 1:  # one-shot: it stays where it is
             x, color = [mean.index[0], last], style(name)["color"]
-            ax.plot(x, [mean.iloc[0]]*2, color=color, linewidth=0.7, alpha=0.7, zorder=1)
+            ax.plot(x, [mean.iloc[0]] * 2, color=color, linewidth=0.7, alpha=0.7, zorder=1)
             _band(ax, x, ends[0], ends[1], color, values)
     size = timed.groupby("strategy")["budget"].max().max()
-    ax.set(xlabel=f"months in the laboratory ({weeks_per_round:g} weeks a round, {set_up_weeks:g} to set up)", ylabel=f"{METRIC_NAMES.get(metric, metric)}\n(one-shot: all {size:,} at once)", xlim=(0, None))
+    ax.set(
+        xlabel=f"months in the laboratory ({weeks_per_round:g} weeks a round, {set_up_weeks:g} to set up)",
+        ylabel=f"{METRIC_NAMES.get(metric, metric)}\n(one-shot: all {size:,} at once)",
+        xlim=(0, None),
+    )
     _legend(ax, len(names), len(table))
     return ax
 
 # %% ../../nbs/10_plotting/04_curves.ipynb #b0dfac80
-def noise_curves(results:"pd.DataFrame", # one model and graph; noise of one kind, with or without the undisturbed graph
-                 metric:str="mse", # a column of the table
-                 *, budget:int|None=None, # None = the largest
-                 ax:"Axes|None"=None # None = a new figure
-                ) -> "Axes":
+def noise_curves(
+    results: "pd.DataFrame",  # one model and graph; noise of one kind, with or without the undisturbed graph
+    metric: str = "mse",  # a column of the table
+    *,
+    budget: int | None = None,  # None = the largest
+    ax: "Axes|None" = None,  # None = a new figure
+) -> "Axes":
     "Error against graph noise, one line per strategy. Raises `GraphselError` for several kinds of noise, or a budget that was not run."
     found = one_curve(results, [c for c in CURVE if c not in ("noise", "noise_kind")])
     kinds = [k for k in found["noise_kind"].unique() if k != "none"]
-    if len(kinds) > 1: raise GraphselError(f"these results hold several kinds of noise ({', '.join(kinds)}); draw one at a time")
+    if len(kinds) > 1:
+        raise GraphselError(
+            f"these results hold several kinds of noise ({', '.join(kinds)}); draw one at a time"
+        )
     budget = found["budget"].max() if budget is None else budget
     table = metric_table(found[found["budget"] == budget], metric, "noise")
     ax = _axes(ax)
-    for name in _in_order(table.mean()): _line(ax, name, table[name], overlap_of(found))
+    for name in _in_order(table.mean()):
+        _line(ax, name, table[name], overlap_of(found))
     levels = sorted(found["noise"].unique())
-    ax.set_xticks(levels, [f"{100*o:g}" for o in levels])
+    ax.set_xticks(levels, [f"{100 * o:g}" for o in levels])
     share = "genes" if kinds == ["permuted"] else "edges"
-    ax.set(xlabel=f"{share} {kinds[0] if kinds else 'disturbed'}, %", ylabel=f"{METRIC_NAMES.get(metric, metric)},\n{budget:,} perturbations")
-    _legend(ax, 99, len(table)) # lines are flat and wide: no room inside
+    ax.set(
+        xlabel=f"{share} {kinds[0] if kinds else 'disturbed'}, %",
+        ylabel=f"{METRIC_NAMES.get(metric, metric)},\n{budget:,} perturbations",
+    )
+    _legend(ax, 99, len(table))  # lines are flat and wide: no room inside
     return ax
 
 # %% ../../nbs/10_plotting/04_curves.ipynb #76350651
-def pick_map(results:"pd.DataFrame", # one model, graph and noise level
-             *, budget:int|None=None, # None = the largest
-             ax:"Axes|None"=None # None = a new figure
-            ) -> "Axes":
+def pick_map(
+    results: "pd.DataFrame",  # one model, graph and noise level
+    *,
+    budget: int | None = None,  # None = the largest
+    ax: "Axes|None" = None,  # None = a new figure
+) -> "Axes":
     "Heat map of the overlap of picks; on the diagonal, of two runs of one strategy. Raises `GraphselError` for a budget that was not run."
     table = pick_overlap(results, budget)
-    names = sorted(table.index, key=lambda n: (n != "random", "active:" in n, style(n)["linestyle"] != "-", n))
+    names = sorted(
+        table.index, key=lambda n: (n != "random", "active:" in n, style(n)["linestyle"] != "-", n)
+    )
     table = table.loc[names, names]
-    ax = _axes(ax, 2.6 + 0.46*len(table), 1.7 + 0.4*len(table))
+    ax = _axes(ax, 2.6 + 0.46 * len(table), 1.7 + 0.4 * len(table))
     top = max(0.5, np.nanmax(table.to_numpy(float)))
-    ax.figure.colorbar(ax.imshow(table.to_numpy(float), cmap="cividis", vmin=0, vmax=top), ax=ax, label="Jaccard index", shrink=0.8).outline.set_visible(False)
+    ax.figure.colorbar(
+        ax.imshow(table.to_numpy(float), cmap="cividis", vmin=0, vmax=top),
+        ax=ax,
+        label="Jaccard index",
+        shrink=0.8,
+    ).outline.set_visible(False)
     for i, row in enumerate(table.to_numpy(float)):
-        for j, v in enumerate(row): ax.text(j, i, "–" if np.isnan(v) else f"{v:.2f}".lstrip("0") if v < 1 else "1", ha="center", va="center", fontsize=8, color=GREY if np.isnan(v) else "white" if v < 0.6*top else "black")
-    ax.set_xticks(range(len(table)), table.columns, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+        for j, v in enumerate(row):
+            ax.text(
+                j,
+                i,
+                "–" if np.isnan(v) else f"{v:.2f}".lstrip("0") if v < 1 else "1",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color=GREY if np.isnan(v) else "white" if v < 0.6 * top else "black",
+            )
+    ax.set_xticks(
+        range(len(table)),
+        table.columns,
+        rotation=45,
+        ha="right",
+        rotation_mode="anchor",
+        fontsize=8,
+    )
     ax.set_yticks(range(len(table)), table.index, fontsize=8)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
     once = " (–: run once)" if np.isnan(np.diag(table.to_numpy(float))).any() else ""
-    ax.set_xlabel(f"overlap of the picks, {int(completed(results)['budget'].max() if budget is None else budget):,} perturbations\ndiagonal: two runs of one strategy in one split{once}")
+    ax.set_xlabel(
+        f"overlap of the picks, {int(completed(results)['budget'].max() if budget is None else budget):,} perturbations\ndiagonal: two runs of one strategy in one split{once}"
+    )
     return ax
 
 # %% ../../nbs/10_plotting/04_curves.ipynb #7f91a85b
-def save_panels(path:str|Path, # .png .pdf .svg
-                panels:Iterable[tuple[str, "pd.DataFrame"]], # title, rows
-                draw:Callable, # (rows, ax=) -> Axes
-                width:float=6.4, height:float=4.4 # of one panel, inches
-               ) -> Path:
+def save_panels(
+    path: str | Path,  # .png .pdf .svg
+    panels: Iterable[tuple[str, "pd.DataFrame"]],  # title, rows
+    draw: Callable,  # (rows, ax=) -> Axes
+    width: float = 6.4,
+    height: float = 4.4,  # of one panel, inches
+) -> Path:
     "Draw panels side by side into a file, whole or not at all; of no window system. Raises `GraphselError` for another ending."
     check_ending(path, (".png", ".pdf", ".svg"), "a figure")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+
     panels = list(panels)
-    fig = Figure(figsize=(width*len(panels), height), layout="constrained")
+    fig = Figure(figsize=(width * len(panels), height), layout="constrained")
     FigureCanvasAgg(fig)
     for ax, (title, part) in zip(np.atleast_1d(fig.subplots(1, len(panels))), panels):
         draw(part, ax=ax)
         ax.set_title(title, fontsize=10)
-    with atomic_path(path) as temporary: fig.savefig(temporary, dpi=150)
+    with atomic_path(path) as temporary:
+        fig.savefig(temporary, dpi=150)
     return Path(path)
 
 # %% ../../nbs/10_plotting/04_curves.ipynb #5cb79e70
@@ -223,56 +367,124 @@ def _panels(found):
     one_noise = found["noise"].eq(0).any()
     key = ["model", "graph"] + ([] if one_noise else ["noise_kind", "noise"])
     for names, part in (found[found["noise"] == 0] if one_noise else found).groupby(key, sort=True):
-        about = ([f"graph: {names[1]}"] if found["graph"].nunique() > 1 else []) + ([] if one_noise else [f"{names[3]:g} {names[2]}"])
+        about = ([f"graph: {names[1]}"] if found["graph"].nunique() > 1 else []) + (
+            [] if one_noise else [f"{names[3]:g} {names[2]}"]
+        )
         yield f"model: {', '.join([names[0], *about])} ({part['split'].nunique()} splits)", part
 
 # %% ../../nbs/10_plotting/04_curves.ipynb #531bc6c8
-def save_learning_curves(results:"pd.DataFrame", # result table
-                         path:str|Path, # .png .pdf .svg
-                         metric:str="mse" # a column of the table
-                        ) -> Path:
+def save_learning_curves(
+    results: "pd.DataFrame",  # result table
+    path: str | Path,  # .png .pdf .svg
+    metric: str = "mse",  # a column of the table
+) -> Path:
     "Write the learning curves of each model and graph, side by side."
-    return save_panels(path, _panels(completed(results)), lambda part, ax: learning_curves(part, metric, ax=ax), 7.6 if results["strategy"].nunique() > 6 else 6.4)
+    return save_panels(
+        path,
+        _panels(completed(results)),
+        lambda part, ax: learning_curves(part, metric, ax=ax),
+        7.6 if results["strategy"].nunique() > 6 else 6.4,
+    )
 
 # %% ../../nbs/10_plotting/04_curves.ipynb #cc2c6abb
-def save_figures(results:"pd.DataFrame", # result table
-                 out:str|Path, # folder
-                 metric:str="mse", # a column of the table
-                 weeks_per_round:float=WEEKS_PER_ROUND, set_up_weeks:float=SET_UP_WEEKS # see `laboratory_time`
-                ) -> list[Path]: # what was written
+def save_figures(
+    results: "pd.DataFrame",  # result table
+    out: str | Path,  # folder
+    metric: str = "mse",  # a column of the table
+    weeks_per_round: float = WEEKS_PER_ROUND,
+    set_up_weeks: float = SET_UP_WEEKS,  # see `laboratory_time`
+) -> list[Path]:  # what was written
     "Write every figure that the table has data for."
     found, out = completed(results), Path(out)
     names, panels = list(found["strategy"].unique()), list(_panels(found))
-    wide, done = 7.6 if len(names) > 6 else 6.4, [save_learning_curves(found, out/"learning_curves.png", metric)]
+    wide, done = (
+        7.6 if len(names) > 6 else 6.4,
+        [save_learning_curves(found, out / "learning_curves.png", metric)],
+    )
     if "random" in names and len(names) > 1 and found["split"].nunique() > 1:
-        done.append(save_panels(out/"differences.png", panels, lambda part, ax: paired_differences(part, metric, ax=ax), 6.0, 1.5 + 0.34*len(names)))
+        done.append(
+            save_panels(
+                out / "differences.png",
+                panels,
+                lambda part, ax: paired_differences(part, metric, ax=ax),
+                6.0,
+                1.5 + 0.34 * len(names),
+            )
+        )
     if found["round"].max() > 0:
-        draw = lambda part, ax: error_against_time(part, metric, weeks_per_round=weeks_per_round, set_up_weeks=set_up_weeks, ax=ax)
-        done.append(save_panels(out/"laboratory_time.png", panels, draw, wide))
-    if len(names) > 1: done.append(save_panels(out/"overlap.png", panels, lambda part, ax: pick_map(part, ax=ax), 2.7 + 0.5*len(names), 2.1 + 0.44*len(names)))
+        draw = lambda part, ax: error_against_time(
+            part, metric, weeks_per_round=weeks_per_round, set_up_weeks=set_up_weeks, ax=ax
+        )
+        done.append(save_panels(out / "laboratory_time.png", panels, draw, wide))
+    if len(names) > 1:
+        done.append(
+            save_panels(
+                out / "overlap.png",
+                panels,
+                lambda part, ax: pick_map(part, ax=ax),
+                2.7 + 0.5 * len(names),
+                2.1 + 0.44 * len(names),
+            )
+        )
     kinds = [k for k in found["noise_kind"].unique() if k != "none"]
     if kinds and found["noise"].nunique() > 1:
-        parts = [(f"model: {m}" + (f", graph: {g}" if found["graph"].nunique() > 1 else ""), p[p["noise_kind"].isin(["none", k])]) for (m, g), p in found.groupby(["model", "graph"]) for k in kinds]
-        done.append(save_panels(out/"noise.png", parts, lambda part, ax: noise_curves(part, metric, ax=ax), 6.0))
+        parts = [
+            (
+                f"model: {m}" + (f", graph: {g}" if found["graph"].nunique() > 1 else ""),
+                p[p["noise_kind"].isin(["none", k])],
+            )
+            for (m, g), p in found.groupby(["model", "graph"])
+            for k in kinds
+        ]
+        done.append(
+            save_panels(
+                out / "noise.png", parts, lambda part, ax: noise_curves(part, metric, ax=ax), 6.0
+            )
+        )
     return done
 
 # %% ../../nbs/10_plotting/04_curves.ipynb #25243227
-def calibration_curve(predictions:"dict[str, ad.AnnData]", # label -> prediction with a variance
-                      truth:"ad.AnnData", # a screen with the predicted perturbations
-                      *, layer:str|None=None, # which variance: "variance", "predictive_variance", "ensemble_variance"; None as for `predicted_sd`
-                      ax:"Axes|None"=None # None = a new figure
-                     ) -> "Axes":
+def calibration_curve(
+    predictions: "dict[str, ad.AnnData]",  # label -> prediction with a variance
+    truth: "ad.AnnData",  # a screen with the predicted perturbations
+    *,
+    layer: str
+    | None = None,  # which variance: "variance", "predictive_variance", "ensemble_variance"; None as for `predicted_sd`
+    ax: "Axes|None" = None,  # None = a new figure
+) -> "Axes":
     "Coverage against nominal level, one line for each prediction. Raises `GraphselError` for predictions without that variance."
     import matplotlib.pyplot as plt
-    if not predictions: raise GraphselError("no prediction to draw; give at least one, as {label: prediction}")
+
+    if not predictions:
+        raise GraphselError("no prediction to draw; give at least one, as {label: prediction}")
     tables = {name: coverage(p, truth, layer=layer) for name, p in predictions.items()}
     ax = plt.subplots(figsize=(3.8, 3.6), layout="constrained")[1] if ax is None else ax
     ax.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, linestyle="--")
     for i, (name, t) in enumerate(tables.items()):
-        color, half = PALETTE[i % len(PALETTE)], 2*t["standard_error"]
-        ax.plot(t["level"], t["covered"], color=color, marker=_MARKERS[i % len(_MARKERS)], markersize=4, label=name)
-        ax.fill_between(t["level"], t["covered"] - half, t["covered"] + half, color=color, alpha=0.15, linewidth=0)
-    ax.set(xlabel="nominal level of the interval", ylabel="share of truths inside", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        color, half = PALETTE[i % len(PALETTE)], 2 * t["standard_error"]
+        ax.plot(
+            t["level"],
+            t["covered"],
+            color=color,
+            marker=_MARKERS[i % len(_MARKERS)],
+            markersize=4,
+            label=name,
+        )
+        ax.fill_between(
+            t["level"],
+            t["covered"] - half,
+            t["covered"] + half,
+            color=color,
+            alpha=0.15,
+            linewidth=0,
+        )
+    ax.set(
+        xlabel="nominal level of the interval",
+        ylabel="share of truths inside",
+        xlim=(0, 1),
+        ylim=(0, 1),
+        aspect="equal",
+    )
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=8, loc="upper left")
     return ax

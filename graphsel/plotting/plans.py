@@ -31,189 +31,348 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/10_plotting/03_plans.ipynb #d609d44b
-def horizon(budget:int, # at hand
-            most:int # picks in the whole plan
-           ) -> int: # picks to draw
+def horizon(
+    budget: int,  # at hand
+    most: int,  # picks in the whole plan
+) -> int:  # picks to draw
     "How far a curve is drawn."
-    return min(most, 1 << max(4, (4*budget - 1).bit_length()))
+    return min(most, 1 << max(4, (4 * budget - 1).bit_length()))
 
 # %% ../../nbs/10_plotting/03_plans.ipynb #70a999ba
-def budget_figure(whole:Selection, # the plan as long as it goes
-                  bounds:np.ndarray|None, # of `bounds_of_prefixes`
-                  budget:int, # marked
-                  ax:"Axes" # to draw on
-                 ) -> "Axes":
+def budget_figure(
+    whole: Selection,  # the plan as long as it goes
+    bounds: np.ndarray | None,  # of `bounds_of_prefixes`
+    budget: int,  # marked
+    ax: "Axes",  # to draw on
+) -> "Axes":
     "Value and bound against the budget; strategies without an objective get a sentence instead."
     if not len(whole) or not np.isfinite(whole.values).all():
-        ax.text(0.5, 0.5, f"{whole.strategy} has no objective\nto draw a curve of", ha="center", va="center", color="0.4"); ax.axis("off")
+        ax.text(
+            0.5,
+            0.5,
+            f"{whole.strategy} has no objective\nto draw a curve of",
+            ha="center",
+            va="center",
+            color="0.4",
+        )
+        ax.axis("off")
         return ax
     b = np.arange(horizon(budget, len(whole)) + 1)
-    best = None if bounds is None or bounds[budget - 1] <= 0 else min(1, whole.values[budget - 1]/bounds[budget - 1])
+    best = (
+        None
+        if bounds is None or bounds[budget - 1] <= 0
+        else min(1, whole.values[budget - 1] / bounds[budget - 1])
+    )
     part = "" if whole.criterion is None or whole.share is None else whole.part_of.partition(",")[0]
     show = _percents(whole.criterion) if part else np.asarray
     values = show(np.r_[whole.measured_value, whole.values][b])
     ax.plot(b, values, color=style(whole.strategy)["color"], label="this plan")
-    if bounds is not None: ax.plot(b[1:], show(bounds[b[1:] - 1]), "--", color="0.5", linewidth=1, label="no plan exceeds")
-    ax.axvline(budget, color="0.2", linewidth=0.8); ax.plot([budget], [values[budget]], "o", color="0.1", markersize=5, zorder=4)
+    if bounds is not None:
+        ax.plot(
+            b[1:], show(bounds[b[1:] - 1]), "--", color="0.5", linewidth=1, label="no plan exceeds"
+        )
+    ax.axvline(budget, color="0.2", linewidth=0.8)
+    ax.plot([budget], [values[budget]], "o", color="0.1", markersize=5, zorder=4)
     note = f"{tidy(values[budget])}{'%' if part else ''}"
-    if best is not None: note += f"\nat least {np.floor(1000*best)/10:g}%\nof the best"
-    right = budget > 0.6*b[-1]
-    ax.annotate(note, (budget, values[budget]), (-7 if right else 7, -8), textcoords="offset points", ha="right" if right else "left", va="top", fontsize=8)
-    ax.set(xlabel="picks", ylabel=f"% of {part}" if part else "value of the plan", xlim=(0, b[-1]), ylim=(0, None))
-    ax.spines[["top", "right"]].set_visible(False); ax.legend(frameon=False, fontsize=8, loc="lower right")
+    if best is not None:
+        note += f"\nat least {np.floor(1000 * best) / 10:g}%\nof the best"
+    right = budget > 0.6 * b[-1]
+    ax.annotate(
+        note,
+        (budget, values[budget]),
+        (-7 if right else 7, -8),
+        textcoords="offset points",
+        ha="right" if right else "left",
+        va="top",
+        fontsize=8,
+    )
+    ax.set(
+        xlabel="picks",
+        ylabel=f"% of {part}" if part else "value of the plan",
+        xlim=(0, b[-1]),
+        ylim=(0, None),
+    )
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, fontsize=8, loc="lower right")
     return ax
+
 
 def _percents(criterion):
     "Values as percents of what the criterion says they are a share of."
-    return lambda values: np.array([100*criterion.share(float(v)) for v in values])
+    return lambda values: np.array([100 * criterion.share(float(v)) for v in values])
 
 # %% ../../nbs/10_plotting/03_plans.ipynb #a38a0dee
-def newly_reached(graph:Graphs, # one graph or several
-                  picks:Sequence[str], # in order
-                  targets:Sequence[str]|None=None, # None = every gene
-                  hops:int=1 # how far
-                 ) -> list[np.ndarray]: # one array of gene positions per pick
+def newly_reached(
+    graph: Graphs,  # one graph or several
+    picks: Sequence[str],  # in order
+    targets: Sequence[str] | None = None,  # None = every gene
+    hops: int = 1,  # how far
+) -> list[np.ndarray]:  # one array of gene positions per pick
     "Which genes each pick is the first to reach."
     reach = sp.csc_matrix(incidence(graph, picks) @ reach_matrix(graph, hops) > 0)
     reach.sort_indices()
     hit = np.flatnonzero(np.diff(reach.indptr))
     first = reach.indices[reach.indptr[hit]]
-    if targets is not None: # pairs count gene by gene
+    if targets is not None:  # pairs count gene by gene
         wanted = np.isin(graph.genes[hit], [g for t in targets for g in genes_in(t)])
         hit, first = hit[wanted], first[wanted]
     order = np.argsort(first, kind="stable")
     return np.split(hit[order], np.searchsorted(first[order], np.arange(1, len(picks))))
 
 # %% ../../nbs/10_plotting/03_plans.ipynb #d2aebf63
-def pack_discs(radius:np.ndarray, # n
-               near:Sequence[int], # for each disc an earlier one to lie close to; -1: the middle
-               angles:int=48 # directions tried on each ring
-              ) -> np.ndarray: # n x 2 centers; no two discs overlap
+def pack_discs(
+    radius: np.ndarray,  # n
+    near: Sequence[int],  # for each disc an earlier one to lie close to; -1: the middle
+    angles: int = 48,  # directions tried on each ring
+) -> np.ndarray:  # n x 2 centers; no two discs overlap
     "Place discs one by one, each as near as there is room to another."
-    turn = 2*np.pi*np.arange(angles)/angles
+    turn = 2 * np.pi * np.arange(angles) / angles
     way, xy = np.column_stack([np.cos(turn), np.sin(turn)]), np.zeros((len(radius), 2))
     for i in range(1, len(radius)):
         middle = xy[near[i]] if near[i] >= 0 else np.zeros(2)
-        far, step = (radius[near[i]] if near[i] >= 0 else 0.0) + radius[i], max(0.5*radius[i], 0.5)
+        far, step = (
+            (radius[near[i]] if near[i] >= 0 else 0.0) + radius[i],
+            max(0.5 * radius[i], 0.5),
+        )
         while True:
-            spots = middle + far*way
-            apart = np.subtract.outer(spots[:, 0], xy[:i, 0])**2 + np.subtract.outer(spots[:, 1], xy[:i, 1])**2
-            free = np.flatnonzero((apart >= (radius[:i] + radius[i] - 1e-9)**2).all(axis=1))
-            if len(free): break
+            spots = middle + far * way
+            apart = (
+                np.subtract.outer(spots[:, 0], xy[:i, 0]) ** 2
+                + np.subtract.outer(spots[:, 1], xy[:i, 1]) ** 2
+            )
+            free = np.flatnonzero((apart >= (radius[:i] + radius[i] - 1e-9) ** 2).all(axis=1))
+            if len(free):
+                break
             far += step
-        xy[i] = spots[free[np.argmin((spots[free]**2).sum(1).round(6))]] # of free places, the one nearest the middle of the map
+        xy[i] = spots[
+            free[np.argmin((spots[free] ** 2).sum(1).round(6))]
+        ]  # of free places, the one nearest the middle of the map
     return xy
 
 # %% ../../nbs/10_plotting/03_plans.ipynb #98efa664
 @dataclass(frozen=True, eq=False)
 class PlanMap:
     "Where the discs and dots of a plan lie. Made by `plan_map`."
-    names: list # measured genes, then picks
+
+    names: list  # measured genes, then picks
     n_measured: int
-    xy: np.ndarray # centers
+    xy: np.ndarray  # centers
     radius: np.ndarray
-    dots: list # one array of points per disc
-    near: list # the disc each lies close to, or -1
-    n_targets: int # genes, within reach or not
+    dots: list  # one array of points per disc
+    near: list  # the disc each lies close to, or -1
+    n_targets: int  # genes, within reach or not
 
     @cached_property
-    def ends(self) -> np.ndarray: return np.cumsum([len(d) for d in self.dots]) # dots up to each disc
-    @cached_property
-    def points(self) -> np.ndarray: return np.vstack([d for d in self.dots if len(d)] or [np.zeros((0, 2))])
+    def ends(self) -> np.ndarray:
+        return np.cumsum([len(d) for d in self.dots])  # dots up to each disc
 
-def plan_map(plan:Selection, # as long as it goes
-             graph:Graphs, # that it was made on
-             targets:Sequence[str]|None=None # None: those of the plan's criterion, or every gene
-            ) -> PlanMap:
+    @cached_property
+    def points(self) -> np.ndarray:
+        return np.vstack([d for d in self.dots if len(d)] or [np.zeros((0, 2))])
+
+
+def plan_map(
+    plan: Selection,  # as long as it goes
+    graph: Graphs,  # that it was made on
+    targets: Sequence[str] | None = None,  # None: those of the plan's criterion, or every gene
+) -> PlanMap:
     "Lay out the map of a plan."
     names = [*plan.measured, *plan.genes]
     hops = plan.params.get("hops") or 1 if plan.strategy in ("graphreach", "softreach") else 1
-    if targets is None and plan.criterion is not None: targets = plan.criterion.targets.tolist()
+    if targets is None and plan.criterion is not None:
+        targets = plan.criterion.targets.tolist()
     size = np.array([len(o) for o in newly_reached(graph, names, targets, hops)])
     wanted = graph.genes if targets is None else {g for t in targets for g in genes_in(t)}
     radius, at = np.sqrt(size + 1.0), {n: i for i, n in enumerate(names)}
-    close = plan.columns["nearest"] if "nearest" in plan.columns else nearest_before(graph, plan.genes, plan.measured)[0]
-    near = [-1]*len(plan.measured) + [at.get(n, -1) for n in close]
-    xy = pack_discs(radius*1.06 + 0.35, near)
-    return PlanMap(names, len(plan.measured), xy, radius, [c + sunflower(n) for c, n in zip(xy, size)], near, len(wanted))
+    close = (
+        plan.columns["nearest"]
+        if "nearest" in plan.columns
+        else nearest_before(graph, plan.genes, plan.measured)[0]
+    )
+    near = [-1] * len(plan.measured) + [at.get(n, -1) for n in close]
+    xy = pack_discs(radius * 1.06 + 0.35, near)
+    return PlanMap(
+        names,
+        len(plan.measured),
+        xy,
+        radius,
+        [c + sunflower(n) for c, n in zip(xy, size)],
+        near,
+        len(wanted),
+    )
 
 # %% ../../nbs/10_plotting/03_plans.ipynb #3de03304
-def sunflower(n:int # points
-             ) -> np.ndarray: # n x 2, within radius sqrt(n)
+def sunflower(
+    n: int,  # points
+) -> np.ndarray:  # n x 2, within radius sqrt(n)
     "Points spread evenly over a disc (Vogel 1979)."
     k = np.arange(n)
-    turn = np.pi*(3 - np.sqrt(5))*k
-    return np.sqrt(k + 0.5)[:, None]*np.column_stack([np.cos(turn), np.sin(turn)])
+    turn = np.pi * (3 - np.sqrt(5)) * k
+    return np.sqrt(k + 0.5)[:, None] * np.column_stack([np.cos(turn), np.sin(turn)])
 
 # %% ../../nbs/10_plotting/03_plans.ipynb #dbe48f4c
-_REACHED, _PICKED = "#0072B2", "#D55E00" # blue and vermilion of Okabe & Ito (2008)
+_REACHED, _PICKED = "#0072B2", "#D55E00"  # blue and vermilion of Okabe & Ito (2008)
 
-def draw_map(picture:PlanMap, # of `plan_map`
-             n:int, # picks to show
-             ax:"Axes", # to draw on
-             must:Iterable[str]=(), # marked with a square
-             names:int=30 # discs that get a name, at most
-            ) -> "Axes":
+
+def draw_map(
+    picture: PlanMap,  # of `plan_map`
+    n: int,  # picks to show
+    ax: "Axes",  # to draw on
+    must: Iterable[str] = (),  # marked with a square
+    names: int = 30,  # discs that get a name, at most
+) -> "Axes":
     "The first picks of a plan and what they reach."
     from matplotlib.collections import EllipseCollection
+
     m, k = picture.n_measured, picture.n_measured + n
-    xy, r, dots = picture.xy[:k], picture.radius[:k], picture.points[:picture.ends[k - 1] if k else 0]
+    xy, r, dots = (
+        picture.xy[:k],
+        picture.radius[:k],
+        picture.points[: picture.ends[k - 1] if k else 0],
+    )
     known, wanted = np.arange(k) < m, np.isin(picture.names[:k], list(must))
-    low, high = ((xy - r[:, None]).min(0), (xy + r[:, None]).max(0)) if k else (-np.ones(2), np.ones(2))
-    (x, y), half = (low + high)/2, 1.02*(high - low).max()/2 # the middle, and half a side
-    discs = EllipseCollection(2*r, 2*r, np.zeros(k), units="xy", offsets=xy, transOffset=ax.transData, facecolors=np.where(known[:, None], [[.9, .9, .9]], [[.87, .93, .97]]), edgecolors="0.7", linewidths=0.5)
+    low, high = (
+        ((xy - r[:, None]).min(0), (xy + r[:, None]).max(0)) if k else (-np.ones(2), np.ones(2))
+    )
+    (x, y), half = (low + high) / 2, 1.02 * (high - low).max() / 2  # the middle, and half a side
+    discs = EllipseCollection(
+        2 * r,
+        2 * r,
+        np.zeros(k),
+        units="xy",
+        offsets=xy,
+        transOffset=ax.transData,
+        facecolors=np.where(known[:, None], [[0.9, 0.9, 0.9]], [[0.87, 0.93, 0.97]]),
+        edgecolors="0.7",
+        linewidths=0.5,
+    )
     ax.add_collection(discs)
-    ax.set(xlim=(x - half, x + half), ylim=(y - half, y + half), aspect="equal", xticks=[], yticks=[]); ax.axis("off")
-    inch = ax.get_window_extent().width/ax.figure.dpi/(2*half) # of one unit of the drawing
-    ax.plot(*dots.T, "o", color=_REACHED, markeredgewidth=0, markersize=np.clip(0.9*72*inch, 0.7, 5), alpha=0.75)
-    center = np.clip(2.2*72*inch, 2.2, 8)
-    for which, color, marker in ((~known & ~wanted, _PICKED, "o"), (wanted, "black", "s"), (known, "0.45", "o")): ax.plot(*xy[which].T, marker, color=color, markersize=center, markeredgecolor="white", markeredgewidth=0.4, linestyle="none")
+    ax.set(
+        xlim=(x - half, x + half), ylim=(y - half, y + half), aspect="equal", xticks=[], yticks=[]
+    )
+    ax.axis("off")
+    inch = ax.get_window_extent().width / ax.figure.dpi / (2 * half)  # of one unit of the drawing
+    ax.plot(
+        *dots.T,
+        "o",
+        color=_REACHED,
+        markeredgewidth=0,
+        markersize=np.clip(0.9 * 72 * inch, 0.7, 5),
+        alpha=0.75,
+    )
+    center = np.clip(2.2 * 72 * inch, 2.2, 8)
+    for which, color, marker in (
+        (~known & ~wanted, _PICKED, "o"),
+        (wanted, "black", "s"),
+        (known, "0.45", "o"),
+    ):
+        ax.plot(
+            *xy[which].T,
+            marker,
+            color=color,
+            markersize=center,
+            markeredgecolor="white",
+            markeredgewidth=0.4,
+            linestyle="none",
+        )
     for i in np.argsort(-r, kind="stable")[:names]:
-        size = np.floor(min(9, 72*1.9*r[i]*inch/max(3, 0.62*len(picture.names[i])))) # what fits, in few sizes: each new one costs time
-        if size >= 5: ax.text(xy[i, 0], xy[i, 1] - 0.45*r[i], picture.names[i], ha="center", va="center", fontsize=size, color="0.05", parse_math=False, bbox={"facecolor": "white", "alpha": 0.7, "pad": 0.4, "linewidth": 0})
-    ax.set_title(f"{n} picks: {len(dots):,} of {picture.n_targets:,} targets within reach", fontsize=9)
+        size = np.floor(
+            min(9, 72 * 1.9 * r[i] * inch / max(3, 0.62 * len(picture.names[i])))
+        )  # what fits, in few sizes: each new one costs time
+        if size >= 5:
+            ax.text(
+                xy[i, 0],
+                xy[i, 1] - 0.45 * r[i],
+                picture.names[i],
+                ha="center",
+                va="center",
+                fontsize=size,
+                color="0.05",
+                parse_math=False,
+                bbox={"facecolor": "white", "alpha": 0.7, "pad": 0.4, "linewidth": 0},
+            )
+    ax.set_title(
+        f"{n} picks: {len(dots):,} of {picture.n_targets:,} targets within reach", fontsize=9
+    )
     return ax
 
 # %% ../../nbs/10_plotting/03_plans.ipynb #5ae94dd6
-def comparison_figure(table:"pd.DataFrame", # of `compare_plans`
-                      plan:Selection, other:Selection, # the two plans
-                      axes:Sequence["Axes"] # two
-                     ) -> None:
+def comparison_figure(
+    table: "pd.DataFrame",  # of `compare_plans`
+    plan: Selection,
+    other: Selection,  # the two plans
+    axes: Sequence["Axes"],  # two
+) -> None:
     "Overlap of two plans, and the value of both by the first one's criterion."
     left, right = axes
     b, ours, theirs = table["budget"], style(plan.strategy)["color"], style(other.strategy)["color"]
-    left.plot(b, table["shared"], color="0.1", label="shared picks"); left.plot(b, b**2/max(plan.n_candidates, 1), "--", color="0.6", linewidth=1, label="by chance")
-    left.set(xlabel="picks", ylabel="genes in both plans", ylim=(0, None)); left.legend(frameon=False, fontsize=8)
+    left.plot(b, table["shared"], color="0.1", label="shared picks")
+    left.plot(
+        b, b**2 / max(plan.n_candidates, 1), "--", color="0.6", linewidth=1, label="by chance"
+    )
+    left.set(xlabel="picks", ylabel="genes in both plans", ylim=(0, None))
+    left.legend(frameon=False, fontsize=8)
     if table["value"].notna().all():
-        right.plot(b, table["value"], color=ours, label=plan.strategy); right.plot(b, table["other_value"], color=theirs, linestyle="-.", label=other.strategy)
-        right.set(xlabel="picks", ylabel=f"value by {plan.strategy}", ylim=(0, None)); right.legend(frameon=False, fontsize=8, loc="lower right")
-    else: right.text(0.5, 0.5, f"{plan.strategy} has no objective\nto judge by", ha="center", va="center", color="0.4"); right.axis("off")
-    for ax in axes: ax.spines[["top", "right"]].set_visible(False)
+        right.plot(b, table["value"], color=ours, label=plan.strategy)
+        right.plot(b, table["other_value"], color=theirs, linestyle="-.", label=other.strategy)
+        right.set(xlabel="picks", ylabel=f"value by {plan.strategy}", ylim=(0, None))
+        right.legend(frameon=False, fontsize=8, loc="lower right")
+    else:
+        right.text(
+            0.5,
+            0.5,
+            f"{plan.strategy} has no objective\nto judge by",
+            ha="center",
+            va="center",
+            color="0.4",
+        )
+        right.axis("off")
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
 
 # %% ../../nbs/10_plotting/03_plans.ipynb #2d9cf7fb
-def picture_of(draw, # gets the figure, draws on it
-               width:float, height:float, # inches
-               dpi:int=90
-              ) -> bytes: # PNG
+def picture_of(
+    draw,  # gets the figure, draws on it
+    width: float,
+    height: float,  # inches
+    dpi: int = 90,
+) -> bytes:  # PNG
     "Draw on a fresh figure; the bytes of its picture."
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+
     fig = Figure(figsize=(width, height), dpi=dpi)
     canvas, out = FigureCanvasAgg(fig), io.BytesIO()
     draw(fig)
-    canvas.print_png(out, pil_kwargs={"compress_level": 1}) # a little larger, much sooner
+    canvas.print_png(out, pil_kwargs={"compress_level": 1})  # a little larger, much sooner
     return out.getvalue()
 
 # %% ../../nbs/10_plotting/03_plans.ipynb #92863d41
-def value_curve(selection:Selection, # a plan by a criterion
-                *, ax:"Axes|None"=None # None = a new figure
-               ) -> "Axes":
+def value_curve(
+    selection: Selection,  # a plan by a criterion
+    *,
+    ax: "Axes|None" = None,  # None = a new figure
+) -> "Axes":
     "Objective against the number of picks; the bound, where there is one, as a line."
     import matplotlib.pyplot as plt
-    if not np.isfinite(selection.values).all(): raise GraphselError(f"'{selection.strategy}' has no objective to draw; use a criterion")
+
+    if not np.isfinite(selection.values).all():
+        raise GraphselError(f"'{selection.strategy}' has no objective to draw; use a criterion")
     ax = plt.subplots(figsize=(5.2, 3.4), layout="constrained")[1] if ax is None else ax
-    ax.plot(range(len(selection) + 1), [selection.measured_value, *selection.values], color=style(selection.strategy)["color"], label=selection.strategy)
-    if selection.upper_bound is not None: ax.axhline(selection.upper_bound, color="0.5", linestyle="--", linewidth=1, label=f"no plan of {len(selection)} can exceed")
+    ax.plot(
+        range(len(selection) + 1),
+        [selection.measured_value, *selection.values],
+        color=style(selection.strategy)["color"],
+        label=selection.strategy,
+    )
+    if selection.upper_bound is not None:
+        ax.axhline(
+            selection.upper_bound,
+            color="0.5",
+            linestyle="--",
+            linewidth=1,
+            label=f"no plan of {len(selection)} can exceed",
+        )
     ax.set(xlabel="picks", ylabel="objective", ylim=(0, None), xlim=(0, len(selection)))
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=8, loc="lower right")

@@ -18,18 +18,28 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/10_plotting/02_screens.ipynb #a605aa73
-def plot_cells(screen:"ad.AnnData", # a screen from cells
-               *, ax:"Axes|None"=None # None = a new figure
-              ) -> "Axes":
+def plot_cells(
+    screen: "ad.AnnData",  # a screen from cells
+    *,
+    ax: "Axes|None" = None,  # None = a new figure
+) -> "Axes":
     "Cells per perturbation: bars with names for up to 60 of them, a histogram for more."
     from matplotlib import pyplot as plt
+
     gone = left_out(screen).set_index("perturbation")["n_cells"]
     kept = check_screen(screen).obs["n_cells"]
     ax = plt.subplots(figsize=(7, 3.2), layout="constrained")[1] if ax is None else ax
     few = len(kept) + len(gone) <= 60
     (_cell_bars if few else _cell_histogram)(ax, kept, gone)
-    (ax.axhline if few else ax.axvline)(kept.median(), color="0.4", linestyle="--", linewidth=1, zorder=3)
-    ax.set_title(f"{len(kept):,} perturbations, median {kept.median():,.0f} cells; control {screen.uns['graphsel'].get('n_control', 0):,} cells" + (f"; {len(gone)} left out" if len(gone) else ""), fontsize=10, loc="left")
+    (ax.axhline if few else ax.axvline)(
+        kept.median(), color="0.4", linestyle="--", linewidth=1, zorder=3
+    )
+    ax.set_title(
+        f"{len(kept):,} perturbations, median {kept.median():,.0f} cells; control {screen.uns['graphsel'].get('n_control', 0):,} cells"
+        + (f"; {len(gone)} left out" if len(gone) else ""),
+        fontsize=10,
+        loc="left",
+    )
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 
@@ -37,39 +47,87 @@ def plot_cells(screen:"ad.AnnData", # a screen from cells
 def _cell_bars(ax, kept, gone):
     "One bar per perturbation, most cells first."
     import pandas as pd
+
     both = pd.concat([kept, gone]).sort_values(ascending=False)
     colors = np.where(both.index.isin(gone.index), "#D55E00", "#0072B2")
     ax.bar(range(len(both)), both.to_numpy(dtype=float), color=colors, width=0.75)
     ax.set_xticks(range(len(both)), both.index, rotation=90, fontsize=8 if len(both) <= 40 else 6)
     ax.set(ylabel="cells", xlim=(-0.7, len(both) - 0.3))
-    for text in [t for t, n in zip(ax.get_xticklabels(), both.index) if n in gone.index]: text.set_color("#D55E00")
+    for text in [t for t, n in zip(ax.get_xticklabels(), both.index) if n in gone.index]:
+        text.set_color("#D55E00")
+
 
 def _cell_histogram(ax, kept, gone):
     "How many perturbations have how many cells, on a logarithmic axis."
     top = max(kept.max(), gone.max() if len(gone) else 0)
-    bins = np.geomspace(max(1, min([kept.min(), *gone])), top*1.01, 40)
-    ax.hist([kept, gone], bins=bins, stacked=True, color=["#0072B2", "#D55E00"], label=["kept", "left out"])
+    bins = np.geomspace(max(1, min([kept.min(), *gone])), top * 1.01, 40)
+    ax.hist(
+        [kept, gone],
+        bins=bins,
+        stacked=True,
+        color=["#0072B2", "#D55E00"],
+        label=["kept", "left out"],
+    )
     ax.set(xscale="log", xlabel="cells per perturbation", ylabel="perturbations")
-    if len(gone): ax.legend(frameon=False, fontsize=8)
+    if len(gone):
+        ax.legend(frameon=False, fontsize=8)
 
 # %% ../../nbs/10_plotting/02_screens.ipynb #205f13e4
-VERDICT_COLORS = {"down": "#0072B2", "up": "#0072B2", "no clear change": "#D55E00", "up, not down": "#D55E00", "down, not up": "#D55E00", "hardly expressed": "0.6"}
+VERDICT_COLORS = {
+    "down": "#0072B2",
+    "up": "#0072B2",
+    "no clear change": "#D55E00",
+    "up, not down": "#D55E00",
+    "down, not up": "#D55E00",
+    "hardly expressed": "0.6",
+}
 
-def plot_knockdown(table:"pd.DataFrame", # from `knockdown`
-                   *, n_names:int=15, # suspicious targets that are named
-                   ax:"Axes|None"=None # None = a new figure
-                  ) -> "Axes":
+
+def plot_knockdown(
+    table: "pd.DataFrame",  # from `knockdown`
+    *,
+    n_names: int = 15,  # suspicious targets that are named
+    ax: "Axes|None" = None,  # None = a new figure
+) -> "Axes":
     "Level of each target gene in control cells and in the cells where it was perturbed."
     from matplotlib import pyplot as plt
+
     ax = plt.subplots(figsize=(4.6, 4.2), layout="constrained")[1] if ax is None else ax
     seen = table[table["verdict"] != "not measured"]
-    top = 1.05*max(0.1, seen["control_mean"].max(), seen["perturbed_mean"].max())
+    top = 1.05 * max(0.1, seen["control_mean"].max(), seen["perturbed_mean"].max())
     ax.plot([0, top], [0, top], color="0.5", linestyle="--", linewidth=1, zorder=1)
     for verdict, part in seen.groupby("verdict", sort=False):
-        ax.scatter(part["control_mean"], part["perturbed_mean"], s=26, color=VERDICT_COLORS[verdict], edgecolor="white", linewidth=0.5, label=f"{verdict} ({len(part)})", zorder=3, clip_on=False)
-    for o in seen[~seen["verdict"].isin(["down", "up"])].sort_values("control_mean", ascending=False).head(n_names).itertuples():
-        ax.annotate(o.perturbation, (o.control_mean, o.perturbed_mean), xytext=(5, 3), textcoords="offset points", fontsize=8)
-    ax.set(xlabel="target gene in control cells, mean log value", ylabel="in the cells where it was perturbed", xlim=(0, top), ylim=(0, top), aspect="equal")
+        ax.scatter(
+            part["control_mean"],
+            part["perturbed_mean"],
+            s=26,
+            color=VERDICT_COLORS[verdict],
+            edgecolor="white",
+            linewidth=0.5,
+            label=f"{verdict} ({len(part)})",
+            zorder=3,
+            clip_on=False,
+        )
+    for o in (
+        seen[~seen["verdict"].isin(["down", "up"])]
+        .sort_values("control_mean", ascending=False)
+        .head(n_names)
+        .itertuples()
+    ):
+        ax.annotate(
+            o.perturbation,
+            (o.control_mean, o.perturbed_mean),
+            xytext=(5, 3),
+            textcoords="offset points",
+            fontsize=8,
+        )
+    ax.set(
+        xlabel="target gene in control cells, mean log value",
+        ylabel="in the cells where it was perturbed",
+        xlim=(0, top),
+        ylim=(0, top),
+        aspect="equal",
+    )
     ax.set_title(f"{len(seen)} of {len(table)} targets measured", fontsize=10, loc="left")
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=8, loc="upper left")

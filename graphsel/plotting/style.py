@@ -6,37 +6,97 @@
 __all__ = ['PALETTE', 'SECOND', 'GREY', 'METRIC_NAMES', 'style']
 
 # %% ../../nbs/10_plotting/01_style.ipynb #524bad82
-PALETTE = ("#D55E00", "#0072B2", "#009E73", "#B8609A", "#3A93C8", "#A67C00", "#8F6B4E") # vermilion, blue, green, purple, sky, ochre, brown
-SECOND = ("#7B61C9", "#12868C", "#C8453B", "#6F8B1E", "#D03C8C", "#A67C00", "#5F7F9E", "#B0622B", "#2F8F5B", "#8A5FA8", "#5577D0", "#A05A6B") # for learners: they also differ by line and marker
+PALETTE = (
+    "#D55E00",
+    "#0072B2",
+    "#009E73",
+    "#B8609A",
+    "#3A93C8",
+    "#A67C00",
+    "#8F6B4E",
+)  # vermilion, blue, green, purple, sky, ochre, brown
+SECOND = (
+    "#7B61C9",
+    "#12868C",
+    "#C8453B",
+    "#6F8B1E",
+    "#D03C8C",
+    "#A67C00",
+    "#5F7F9E",
+    "#B0622B",
+    "#2F8F5B",
+    "#8A5FA8",
+    "#5577D0",
+    "#A05A6B",
+)  # for learners: they also differ by line and marker
 GREY = "#7F7F7F"
-_FAMILIES = {"-": ("variance", "graphreach", "maxspec", "facility", "softreach", "graphcut", "topeig"),
-             ":": ("kcenter", "pagerank", "typiclust", "kmeans", "degree"),
-             "-.": ("active:ensemble", "active:bald", "active:iterpert", "active:batchbald", "active:bait", "active:acs-fw", "active:coreset", "active:badge", "active:lcmd", "active:kmeans", "active:typiclust", "active:prior")}
+_FAMILIES = {
+    "-": ("variance", "graphreach", "maxspec", "facility", "softreach", "graphcut", "topeig"),
+    ":": ("kcenter", "pagerank", "typiclust", "kmeans", "degree"),
+    "-.": (
+        "active:ensemble",
+        "active:bald",
+        "active:iterpert",
+        "active:batchbald",
+        "active:bait",
+        "active:acs-fw",
+        "active:coreset",
+        "active:badge",
+        "active:lcmd",
+        "active:kmeans",
+        "active:typiclust",
+        "active:prior",
+    ),
+}
 _MARKERS = "oD^vsPX*<>hpd8"
 
 # %% ../../nbs/10_plotting/01_style.ipynb #f4a59a57
-def style(name:str # of a strategy
-         ) -> dict: # keyword arguments for `Axes.plot`
+def style(
+    name: str,  # of a strategy
+) -> dict:  # keyword arguments for `Axes.plot`
     "Color, line and marker of a strategy, always the same."
-    if name == "random": return {"color": GREY, "linestyle": (0, (5, 2)), "marker": "o"}
+    if name == "random":
+        return {"color": GREY, "linestyle": (0, (5, 2)), "marker": "o"}
     start, _, learner = name.rpartition("+active:")
-    if start: return {**style(f"active:{learner}"), "linestyle": (0, (6, 1)), "marker": style(start)["marker"]}
+    if start:
+        return {
+            **style(f"active:{learner}"),
+            "linestyle": (0, (6, 1)),
+            "marker": style(start)["marker"],
+        }
     for family, (line, names) in enumerate(_FAMILIES.items()):
         if name in names:
             i, colors = names.index(name), (PALETTE, PALETTE[2:], SECOND)[family]
-            return {"color": colors[i % len(colors)], "linestyle": line, "marker": _MARKERS[(1 + 4*family + i) % len(_MARKERS)]}
-    rank = sum(name.encode()) # one of your own
-    return {"color": PALETTE[rank % len(PALETTE)], "linestyle": "-." if "active:" in name else "-", "marker": _MARKERS[rank % len(_MARKERS)]}
+            return {
+                "color": colors[i % len(colors)],
+                "linestyle": line,
+                "marker": _MARKERS[(1 + 4 * family + i) % len(_MARKERS)],
+            }
+    rank = sum(name.encode())  # one of your own
+    return {
+        "color": PALETTE[rank % len(PALETTE)],
+        "linestyle": "-." if "active:" in name else "-",
+        "marker": _MARKERS[rank % len(_MARKERS)],
+    }
 
 # %% ../../nbs/10_plotting/01_style.ipynb #4741ecf8
-METRIC_NAMES = {"mse": "test mean squared error", "mse4": "test mean quartic error", "mse_de": "test MSE, 20 most changed genes", "mse4_de": "test quartic error, 20 most changed genes",
-                "pearson_delta": "correlation of predicted and true response", "pearson_delta_de": "correlation, 20 most changed genes",
-                "pearson_delta_centered": "correlation beyond the shared response", "frac_opposite_direction": "share of genes with the wrong sign", "discrimination": "discrimination score"}
+METRIC_NAMES = {
+    "mse": "test mean squared error",
+    "mse4": "test mean quartic error",
+    "mse_de": "test MSE, 20 most changed genes",
+    "mse4_de": "test quartic error, 20 most changed genes",
+    "pearson_delta": "correlation of predicted and true response",
+    "pearson_delta_de": "correlation, 20 most changed genes",
+    "pearson_delta_centered": "correlation beyond the shared response",
+    "frac_opposite_direction": "share of genes with the wrong sign",
+    "discrimination": "discrimination score",
+}
 
 # %% ../../nbs/10_plotting/01_style.ipynb #6c6ef920
 def _axes(ax, width=6.4, height=4.2):
     "The Axes given, or those of a new figure; without upper and right frame."
     import matplotlib.pyplot as plt
+
     ax = plt.subplots(figsize=(width, height), layout="constrained")[1] if ax is None else ax
     ax.spines[["top", "right"]].set_visible(False)
     return ax

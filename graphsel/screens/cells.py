@@ -28,21 +28,31 @@ if TYPE_CHECKING:
 
 # %% ../../nbs/02_screens/03_cells.ipynb #97527097
 @contextlib.contextmanager
-def open_cells(path:str|Path, # .h5ad file or .zarr folder
-               *, layer:str|None=None, # layer to open as `X`
-               use_raw:bool=False # open `raw` as `X`
-              ) -> Iterator["ad.AnnData"]: # cells x genes; `X` stays on disk
+def open_cells(
+    path: str | Path,  # .h5ad file or .zarr folder
+    *,
+    layer: str | None = None,  # layer to open as `X`
+    use_raw: bool = False,  # open `raw` as `X`
+) -> Iterator["ad.AnnData"]:  # cells x genes; `X` stays on disk
     "Open cells without reading their matrix. Raises `GraphselError` for what is not such a file, or lacks the layer."
     import anndata as ad
     from anndata.io import read_elem, sparse_dataset
+
     where, path = "raw/X" if use_raw else f"layers/{layer}" if layer else "X", Path(path)
     with contextlib.ExitStack() as stack:
         with reading(path, path.suffix.lstrip(".") or "h5ad", "is the file complete?"):
             store = _open_store(path, stack)
-            if where not in store: raise GraphselError(f"{path.name} has no {where} (it has {name_some([*store, *(f'layers/{o}' for o in store.get('layers', ()))], 12)}); choose one of them")
+            if where not in store:
+                raise GraphselError(
+                    f"{path.name} has no {where} (it has {name_some([*store, *(f'layers/{o}' for o in store.get('layers', ()))], 12)}); choose one of them"
+                )
             X = store[where]
             _check_stored(X)
-            adata = ad.AnnData(sparse_dataset(X) if hasattr(X, "keys") else X, obs=read_elem(store["obs"]), var=read_elem(store["raw/var" if use_raw else "var"]))
+            adata = ad.AnnData(
+                sparse_dataset(X) if hasattr(X, "keys") else X,
+                obs=read_elem(store["obs"]),
+                var=read_elem(store["raw/var" if use_raw else "var"]),
+            )
         yield adata
 
 # %% ../../nbs/02_screens/03_cells.ipynb #4732f405
@@ -50,143 +60,251 @@ def _open_store(path, stack):
     "The file's root group; closed with `stack`."
     if path.suffix == ".zarr":
         import zarr
+
         _check_codecs(path)
         return zarr.open_group(path, mode="r")
     import h5py
+
     _check_heaps(path)
     return stack.enter_context(h5py.File(path, "r"))
+
 
 def _check_codecs(path):
     "Raise for an array whose values are pickles: to read one runs what it says."
     for file in (*path.rglob(".zarray"), *path.rglob("zarr.json"), *path.rglob(".zmetadata")):
-        if _asks_for_pickle(json.loads(file.read_text(encoding="utf-8"))): raise ValueError(f"{file.relative_to(path)} asks for pickles, which could run any program")
+        if _asks_for_pickle(json.loads(file.read_text(encoding="utf-8"))):
+            raise ValueError(
+                f"{file.relative_to(path)} asks for pickles, which could run any program"
+            )
+
 
 def _asks_for_pickle(o):
     "True where a part of a JSON value is a codec of this name."
-    if isinstance(o, dict) and "pickle" in (o.get("id"), o.get("name")): return True
-    return any(map(_asks_for_pickle, o.values() if isinstance(o, dict) else o if isinstance(o, list) else ()))
+    if isinstance(o, dict) and "pickle" in (o.get("id"), o.get("name")):
+        return True
+    return any(
+        map(
+            _asks_for_pickle,
+            o.values() if isinstance(o, dict) else o if isinstance(o, list) else (),
+        )
+    )
+
 
 def _check_stored(X):
     "Raise for a sparse matrix that does not fit together. zarr reads a missing file as zeros; stored values of a sparse matrix are never all zero, so one that is missing there was lost."
-    if not hasattr(X, "keys"): return
+    if not hasattr(X, "keys"):
+        return
     for name in ("data", "indptr"):
-        lost = getattr(X[name], "nchunks", 0) - getattr(X[name], "nchunks_initialized", 0) # HDF5 has neither: a cut file does not open
-        if lost > 0: raise KeyError(f"{lost} blocks of {X.name}/{name} are missing")
-    if X["data"].shape != X["indices"].shape: raise ValueError(f"{X.name} has {X['data'].shape[0]:,} values at {X['indices'].shape[0]:,} places")
+        lost = getattr(X[name], "nchunks", 0) - getattr(
+            X[name], "nchunks_initialized", 0
+        )  # HDF5 has neither: a cut file does not open
+        if lost > 0:
+            raise KeyError(f"{lost} blocks of {X.name}/{name} are missing")
+    if X["data"].shape != X["indices"].shape:
+        raise ValueError(
+            f"{X.name} has {X['data'].shape[0]:,} values at {X['indices'].shape[0]:,} places"
+        )
 
 # %% ../../nbs/02_screens/03_cells.ipynb #f11e0c01
 def _check_heaps(path, most=2**30):
     "Raise for lists that HDF5 would follow without end. Of a file larger than `most` bytes, half of them are looked at from each end."
     with open(path, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as m:
-        start = next((o for o in (0, 512, 1024, 2048) if m[o:o + 8] == b"\x89HDF\r\n\x1a\n"), None)
-        if start is None: return
-        number = lambda at, size=8: int.from_bytes(m[at:at + size], "little") # 0 beyond the end
-        for at in _found(m, b"HEAP\0", most): _check_free_list(number, at, start, len(m))
-        for at in _found(m, b"GCOL\1", most): _check_objects(number, at, len(m))
+        start = next(
+            (o for o in (0, 512, 1024, 2048) if m[o : o + 8] == b"\x89HDF\r\n\x1a\n"), None
+        )
+        if start is None:
+            return
+        number = lambda at, size=8: int.from_bytes(m[at : at + size], "little")  # 0 beyond the end
+        for at in _found(m, b"HEAP\0", most):
+            _check_free_list(number, at, start, len(m))
+        for at in _found(m, b"GCOL\1", most):
+            _check_objects(number, at, len(m))
+
 
 def _found(m, word, most, step=2**24):
     "Where a word stands."
-    parts = [(0, len(m))] if len(m) <= most else [(0, most//2), (len(m) - most//2, len(m))]
+    parts = [(0, len(m))] if len(m) <= most else [(0, most // 2), (len(m) - most // 2, len(m))]
     for first, last in parts:
         for begin in range(first, last, step):
-            part, at = m[begin:min(begin + step + len(word) - 1, last)], -1
-            while (at := part.find(word, at + 1)) >= 0: yield begin + at
+            part, at = m[begin : min(begin + step + len(word) - 1, last)], -1
+            while (at := part.find(word, at + 1)) >= 0:
+                yield begin + at
+
 
 def _check_free_list(number, heap, start, length):
     "The free places of a group's names: each says where the next one is, the last says 1."
-    size, at, data, n = min(number(heap + 8), length), number(heap + 16), number(heap + 24) + start, 0
+    size, at, data, n = (
+        min(number(heap + 8), length),
+        number(heap + 16),
+        number(heap + 24) + start,
+        0,
+    )
     while at != 1 and at < size:
         at, n = number(data + at), n + 1
-        if n > size//16: raise ValueError("a list of free space runs in a circle")
+        if n > size // 16:
+            raise ValueError("a list of free space runs in a circle")
+
 
 def _check_objects(number, heap, length):
     "Texts, one after the other: each says how long it is, what is free has the number 0."
     at, stop = heap + 16, min(heap + number(heap + 8), length)
     while at + 16 <= stop:
         size = number(at + 8)
-        size = 16 + -(-size//8)*8 if number(at, 2) else size
-        if not 0 < size <= stop - at: raise ValueError("a list of texts does not end")
+        size = 16 + -(-size // 8) * 8 if number(at, 2) else size
+        if not 0 < size <= stop - at:
+            raise ValueError("a list of texts does not end")
         at += size
 
 # %% ../../nbs/02_screens/03_cells.ipynb #1462b060
-def blocks(X, # cells x genes: dense, CSR, CSC, a dask array, or any of them on disk
-           chunk:int|None=None, # rows at a time (columns of a CSC matrix); None = 8 million values
-           wanted:np.ndarray|None=None # bool, one per row (column of a CSC matrix); blocks without any are not read
-          ) -> Iterator[tuple[slice, slice, sp.csr_matrix]]: # rows, columns, their values
+def blocks(
+    X,  # cells x genes: dense, CSR, CSC, a dask array, or any of them on disk
+    chunk: int | None = None,  # rows at a time (columns of a CSC matrix); None = 8 million values
+    wanted: np.ndarray
+    | None = None,  # bool, one per row (column of a CSC matrix); blocks without any are not read
+) -> Iterator[tuple[slice, slice, sp.csr_matrix]]:  # rows, columns, their values
     "A matrix in blocks of few rows, or of few columns when it is stored by columns. Raises `GraphselError` where it cannot be read."
     n, n_genes = X.shape
     by_columns = getattr(X, "format", "") == "csc"
-    chunk = _lines_of(X, n_genes if by_columns else n) if chunk is None else check_positive_int(chunk, "chunk")
+    chunk = (
+        _lines_of(X, n_genes if by_columns else n)
+        if chunk is None
+        else check_positive_int(chunk, "chunk")
+    )
     for start in progress(range(0, n_genes if by_columns else n, chunk), "reading cells"):
         cut = slice(start, min(start + chunk, n_genes if by_columns else n))
-        if wanted is not None and not wanted[cut].any(): continue
-        with reading_lines(X, f"{'genes' if by_columns else 'cells'} {cut.start:,} to {cut.stop:,}"):
+        if wanted is not None and not wanted[cut].any():
+            continue
+        with reading_lines(
+            X, f"{'genes' if by_columns else 'cells'} {cut.start:,} to {cut.stop:,}"
+        ):
             block = as_csr(_lines(X, cut) if getattr(X, "format", "") in ("csr", "csc") else X[cut])
         yield slice(0, n) if by_columns else cut, cut if by_columns else slice(0, n_genes), block
 
+
 @contextlib.contextmanager
-def reading_lines(X, # a matrix, in memory or on disk; None = unknown
-                  what:str # the part that is read, for the message
-                 ) -> Iterator[None]:
+def reading_lines(
+    X,  # a matrix, in memory or on disk; None = unknown
+    what: str,  # the part that is read, for the message
+) -> Iterator[None]:
     "What goes wrong while a part of a matrix is read becomes one line, which names the file, if the matrix lies in one."
     store = getattr(X, "group", X)
-    file = getattr(getattr(store, "file", None), "filename", None) or getattr(store, "store_path", None)
-    try: yield
+    file = getattr(getattr(store, "file", None), "filename", None) or getattr(
+        store, "store_path", None
+    )
+    try:
+        yield
     except (GraphselError, NameError) as e:
-        if file is None or isinstance(e, NameError): raise
+        if file is None or isinstance(e, NameError):
+            raise
         raise GraphselError(f"{file}: {e}") from e
-    except Exception as e: raise GraphselError(f"cannot read {what}{f' of {file}' if file else ''}: {first_line(e)}; is the file complete?") from e
+    except Exception as e:
+        raise GraphselError(
+            f"cannot read {what}{f' of {file}' if file else ''}: {first_line(e)}; is the file complete?"
+        ) from e
 
 # %% ../../nbs/02_screens/03_cells.ipynb #55d3d2c5
 def _lines(X, cut):
     "Some rows of a CSR (columns of a CSC) matrix, in memory without copying, or from its file: scipy's own slicing takes longer than the sums."
-    size, of = cut.stop - cut.start, X.group.__getitem__ if hasattr(X, "group") else lambda name: getattr(X, name)
-    bounds = of("indptr")[cut.start:cut.stop + 1].astype(np.int64)
-    if len(bounds) != size + 1 or (np.diff(bounds) < 0).any() or not 0 <= bounds[0] <= bounds[-1] <= of("data").shape[0]: raise ValueError("the bounds of its lines contradict each other")
-    data, indices = (of(name)[bounds[0]:bounds[-1]] for name in ("data", "indices"))
-    data = data.astype(np.float32) if data.dtype == np.float16 else data # scipy has no half precision
+    size, of = (
+        cut.stop - cut.start,
+        X.group.__getitem__ if hasattr(X, "group") else lambda name: getattr(X, name),
+    )
+    bounds = of("indptr")[cut.start : cut.stop + 1].astype(np.int64)
+    if (
+        len(bounds) != size + 1
+        or (np.diff(bounds) < 0).any()
+        or not 0 <= bounds[0] <= bounds[-1] <= of("data").shape[0]
+    ):
+        raise ValueError("the bounds of its lines contradict each other")
+    data, indices = (of(name)[bounds[0] : bounds[-1]] for name in ("data", "indices"))
+    data = (
+        data.astype(np.float32) if data.dtype == np.float16 else data
+    )  # scipy has no half precision
     kind, width = (sp.csr_matrix, X.shape[1]) if X.format == "csr" else (sp.csc_matrix, X.shape[0])
-    if len(indices) and not 0 <= indices.min() <= indices.max() < width: raise ValueError(f"a value stands outside of the {width:,} {'columns' if X.format == 'csr' else 'rows'}")
-    return kind((data, indices, (bounds - bounds[0]).astype(indices.dtype)), shape=(size, width) if X.format == "csr" else (width, size))
+    if len(indices) and not 0 <= indices.min() <= indices.max() < width:
+        raise ValueError(
+            f"a value stands outside of the {width:,} {'columns' if X.format == 'csr' else 'rows'}"
+        )
+    return kind(
+        (data, indices, (bounds - bounds[0]).astype(indices.dtype)),
+        shape=(size, width) if X.format == "csr" else (width, size),
+    )
+
 
 def _lines_of(X, n_lines, n_values=2**23):
     "How many rows (or columns) of a matrix hold about `n_values` stored values."
-    stored = X.group["data"].shape[0] if hasattr(X, "group") else X.nnz if sp.issparse(X) else X.shape[0]*X.shape[1]
-    return max(1, n_values*n_lines//max(1, stored))
+    stored = (
+        X.group["data"].shape[0]
+        if hasattr(X, "group")
+        else X.nnz
+        if sp.issparse(X)
+        else X.shape[0] * X.shape[1]
+    )
+    return max(1, n_values * n_lines // max(1, stored))
 
 # %% ../../nbs/02_screens/03_cells.ipynb #5fb8b962
-def as_csr(block # dense or sparse, or a dask array of either
-          ) -> sp.csr_matrix: # float32 or float64, each entry once
+def as_csr(
+    block,  # dense or sparse, or a dask array of either
+) -> sp.csr_matrix:  # float32 or float64, each entry once
     "A block as compressed rows. Raises `GraphselError` for what is not a number."
-    if hasattr(block, "compute"): block = block.compute()
+    if hasattr(block, "compute"):
+        block = block.compute()
     if not sp.issparse(block):
         block = np.asarray(block)
-        if block.dtype == np.float16: block = block.astype(np.float32)
+        if block.dtype == np.float16:
+            block = block.astype(np.float32)
         n, m = block.shape
-        block = sp.csr_matrix((block.ravel(), np.tile(np.arange(m, dtype=np.int32), n), np.arange(n + 1, dtype=np.int64)*m), shape=(n, m)) if block.dtype.kind in "fiub" else _from_text(block)
+        block = (
+            sp.csr_matrix(
+                (
+                    block.ravel(),
+                    np.tile(np.arange(m, dtype=np.int32), n),
+                    np.arange(n + 1, dtype=np.int64) * m,
+                ),
+                shape=(n, m),
+            )
+            if block.dtype.kind in "fiub"
+            else _from_text(block)
+        )
     block = block.tocsr()
-    if not block.has_canonical_format: (block := block.copy()).sum_duplicates()
+    if not block.has_canonical_format:
+        (block := block.copy()).sum_duplicates()
     return block if block.dtype in (np.float32, np.float64) else block.astype(np.float64)
+
 
 def _from_text(block):
     "Numbers written as text."
-    try: return as_csr(block.astype(np.float64))
-    except (TypeError, ValueError) as e: raise GraphselError(f"the matrix holds something that is not a number ({e}); mend or remove it") from e
+    try:
+        return as_csr(block.astype(np.float64))
+    except (TypeError, ValueError) as e:
+        raise GraphselError(
+            f"the matrix holds something that is not a number ({e}); mend or remove it"
+        ) from e
 
 # %% ../../nbs/02_screens/03_cells.ipynb #5f595fd9
-def matrix_of(adata:"ad.AnnData", # cells x genes, also a view or backed
-              layer:str|None=None, # layer to read; None = X
-              use_raw:bool=False # read `adata.raw`
-             ) -> tuple: # matrix; its rows and columns in the order of `adata`; names of the columns
+def matrix_of(
+    adata: "ad.AnnData",  # cells x genes, also a view or backed
+    layer: str | None = None,  # layer to read; None = X
+    use_raw: bool = False,  # read `adata.raw`
+) -> tuple:  # matrix; its rows and columns in the order of `adata`; names of the columns
     "The matrix behind an AnnData, unread. Raises `GraphselError` when the layer is not there."
-    if layer and layer not in adata.layers: raise GraphselError(f"there is no layer '{layer}' (there are: {name_some(adata.layers) or 'none'}); choose one of them")
-    if use_raw and (layer or adata.raw is None): raise GraphselError("these cells have no raw values (adata.raw is empty), or a layer was asked for too; choose one")
-    whole = adata._adata_ref if adata.is_view else adata # anndata has no public name for it
+    if layer and layer not in adata.layers:
+        raise GraphselError(
+            f"there is no layer '{layer}' (there are: {name_some(adata.layers) or 'none'}); choose one of them"
+        )
+    if use_raw and (layer or adata.raw is None):
+        raise GraphselError(
+            "these cells have no raw values (adata.raw is empty), or a layer was asked for too; choose one"
+        )
+    whole = adata._adata_ref if adata.is_view else adata  # anndata has no public name for it
     rows, columns = (adata._oidx, adata._vidx) if adata.is_view else (slice(None), slice(None))
     rows, columns = np.arange(whole.n_obs)[rows].ravel(), np.arange(whole.n_vars)[columns].ravel()
-    if adata.is_view and len(np.unique(rows)) < len(rows): # a selection that repeats cells, as a bootstrap does
+    if adata.is_view and len(np.unique(rows)) < len(
+        rows
+    ):  # a selection that repeats cells, as a bootstrap does
         whole, rows, columns = adata, np.arange(adata.n_obs), np.arange(adata.n_vars)
-    if use_raw: return whole.raw.X, rows, np.arange(whole.raw.n_vars), whole.raw.var_names
+    if use_raw:
+        return whole.raw.X, rows, np.arange(whole.raw.n_vars), whole.raw.var_names
     return whole.layers[layer] if layer else whole.X, rows, columns, adata.var_names
 
 # %% ../../nbs/02_screens/03_cells.ipynb #837ce8df
@@ -198,175 +316,275 @@ def _add_powers(indptr, indices, data, codes, order, first, sums, positive):
         for p in range(indptr[i], indptr[i + 1]):
             j = first + indices[p]
             y = np.float64(data[p])
-            y2 = y*y
+            y2 = y * y
             to[j, 0] += y
             to[j, 1] += y2
-            to[j, 2] += y2*y
-            to[j, 3] += y2*y2
-            if g < len(positive) and y != 0: positive[g, j] += 1
+            to[j, 2] += y2 * y
+            to[j, 3] += y2 * y2
+            if g < len(positive) and y != 0:
+                positive[g, j] += 1
+
 
 @functools.cache
 def _compiled(function):
     import numba
+
     return numba.njit(nogil=True)(function)
 
 # %% ../../nbs/02_screens/03_cells.ipynb #bdebdd59
 @dataclass
 class Values:
     "What a pass over a matrix saw of its values."
-    low: float = 0.0 # smallest
-    high: float = 0.0 # largest
-    whole: bool = True # all are whole numbers
-    at_low: tuple[int, int] = (0, 0) # cell and gene of the smallest
-    at_high: tuple[int, int] = (0, 0) # cell and gene of the largest
-    bad: tuple[int, int]|None = None # cell and gene of the first that is not finite
+
+    low: float = 0.0  # smallest
+    high: float = 0.0  # largest
+    whole: bool = True  # all are whole numbers
+    at_low: tuple[int, int] = (0, 0)  # cell and gene of the smallest
+    at_high: tuple[int, int] = (0, 0)  # cell and gene of the largest
+    bad: tuple[int, int] | None = None  # cell and gene of the first that is not finite
 
     def look(self, block, rows, first):
         "Take in a block whose rows are the cells `rows` and whose columns begin at gene `first`."
-        if self.bad or not block.nnz: return
-        at = lambda p: (int(rows[np.searchsorted(block.indptr, p, side="right") - 1]), int(first + block.indices[p]))
+        if self.bad or not block.nnz:
+            return
+        at = lambda p: (
+            int(rows[np.searchsorted(block.indptr, p, side="right") - 1]),
+            int(first + block.indices[p]),
+        )
         low, high = block.data.min(), block.data.max()
-        if not (np.isfinite(low) and np.isfinite(high)): self.bad = at(int(np.flatnonzero(~np.isfinite(block.data))[0]))
-        if low < self.low: self.low, self.at_low = float(low), at(int(block.data.argmin()))
-        if high > self.high: self.high, self.at_high = float(high), at(int(block.data.argmax()))
-        if self.whole: self.whole = not (block.data != np.floor(block.data)).any()
+        if not (np.isfinite(low) and np.isfinite(high)):
+            self.bad = at(int(np.flatnonzero(~np.isfinite(block.data))[0]))
+        if low < self.low:
+            self.low, self.at_low = float(low), at(int(block.data.argmin()))
+        if high > self.high:
+            self.high, self.at_high = float(high), at(int(block.data.argmax()))
+        if self.whole:
+            self.whole = not (block.data != np.floor(block.data)).any()
 
-    def add(self, other:"Values"):
+    def add(self, other: "Values"):
         "Take in what another pass saw."
-        if other.low < self.low: self.low, self.at_low = other.low, other.at_low
-        if other.high > self.high: self.high, self.at_high = other.high, other.at_high
+        if other.low < self.low:
+            self.low, self.at_low = other.low, other.at_low
+        if other.high > self.high:
+            self.high, self.at_high = other.high, other.at_high
         self.whole, self.bad = self.whole and other.whole, self.bad or other.bad
 
 # %% ../../nbs/02_screens/03_cells.ipynb #66c7143a
-def log_normalize(block:sp.csr_matrix, # counts, cells x genes
-                  totals:np.ndarray, # total count of each cell
-                  target_sum:float=1e4 # total that every cell is brought to
-                 ) -> sp.csr_matrix: # log(1 + count*target_sum/total), float64
+def log_normalize(
+    block: sp.csr_matrix,  # counts, cells x genes
+    totals: np.ndarray,  # total count of each cell
+    target_sum: float = 1e4,  # total that every cell is brought to
+) -> sp.csr_matrix:  # log(1 + count*target_sum/total), float64
     "Counts on a log scale, cell by cell, as scanpy's `normalize_total` and `log1p` do."
     factor = np.divide(target_sum, totals, out=np.zeros(len(totals)), where=np.asarray(totals) > 0)
-    data = np.log1p(np.maximum(block.data*np.repeat(factor, np.diff(block.indptr)), -0.5))
+    data = np.log1p(np.maximum(block.data * np.repeat(factor, np.diff(block.indptr)), -0.5))
     return sp.csr_matrix((data, block.indices, block.indptr), shape=block.shape)
+
 
 def _totals(X, chunk=None):
     "Total of each cell; a pass of its own."
     totals = np.zeros(X.shape[0])
-    for rows, _, block in blocks(X, chunk): totals[rows] += np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
+    for rows, _, block in blocks(X, chunk):
+        totals[rows] += np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
     return totals
 
 # %% ../../nbs/02_screens/03_cells.ipynb #374e7317
-def describe_values(seen:Values, # what the pass saw
-                    cells:Sequence[str], # names of the rows
-                    genes:Sequence[str], # names of the columns
-                    normalize:bool=False, # the values were normalized as counts
-                    source:str="cells" # for messages
-                   ) -> list[str]: # remarks, for the log and the screen's report
+def describe_values(
+    seen: Values,  # what the pass saw
+    cells: Sequence[str],  # names of the rows
+    genes: Sequence[str],  # names of the columns
+    normalize: bool = False,  # the values were normalized as counts
+    source: str = "cells",  # for messages
+) -> list[str]:  # remarks, for the log and the screen's report
     "Remarks on the values. Raises `GraphselError` for NaN, infinity, and counts that cannot be."
     name = lambda at: f"cell '{cells[at[0]]}', gene '{genes[at[1]]}'"
-    if seen.bad: raise GraphselError(f"{source}: not a finite number (NaN or infinite) in {name(seen.bad)}; fill or remove it")
+    if seen.bad:
+        raise GraphselError(
+            f"{source}: not a finite number (NaN or infinite) in {name(seen.bad)}; fill or remove it"
+        )
     if normalize:
-        if seen.low < 0: raise GraphselError(f"{source}: counts cannot be negative: {seen.low:.4g} in {name(seen.at_low)}; give the layer with the counts")
-        if not seen.whole: raise GraphselError(f"{source}: normalize=True expects counts, but there are fractions (largest value {seen.high:.4g} in {name(seen.at_high)}); give the layer with the counts, or normalize=False if these are log values")
+        if seen.low < 0:
+            raise GraphselError(
+                f"{source}: counts cannot be negative: {seen.low:.4g} in {name(seen.at_low)}; give the layer with the counts"
+            )
+        if not seen.whole:
+            raise GraphselError(
+                f"{source}: normalize=True expects counts, but there are fractions (largest value {seen.high:.4g} in {name(seen.at_high)}); give the layer with the counts, or normalize=False if these are log values"
+            )
         return []
-    if seen.low < 0: return [f"values below zero, the lowest {seen.low:.4g} in {name(seen.at_low)}: taken as they are, as scaled or corrected data; 'expressed' then means other than zero"]
-    if seen.whole and seen.high > 1: return [f"all values are whole numbers up to {seen.high:.0f} ({name(seen.at_high)}): these look like raw counts where log values are expected; give normalize=True"]
-    if seen.high > 30: return [f"values up to {seen.high:.4g} ({name(seen.at_high)}) are not on a log scale; take log(1 + x) of them first"]
+    if seen.low < 0:
+        return [
+            f"values below zero, the lowest {seen.low:.4g} in {name(seen.at_low)}: taken as they are, as scaled or corrected data; 'expressed' then means other than zero"
+        ]
+    if seen.whole and seen.high > 1:
+        return [
+            f"all values are whole numbers up to {seen.high:.0f} ({name(seen.at_high)}): these look like raw counts where log values are expected; give normalize=True"
+        ]
+    if seen.high > 30:
+        return [
+            f"values up to {seen.high:.4g} ({name(seen.at_high)}) are not on a log scale; take log(1 + x) of them first"
+        ]
     return []
 
 # %% ../../nbs/02_screens/03_cells.ipynb #dbf89797
 @dataclass
 class _Pass:
     "What to do with each block of a matrix."
-    codes: np.ndarray # group of each cell; negative = left out
-    columns: np.ndarray # wanted genes, by position, rising
-    target_sum: float|None = None # bring counts to this total
-    totals: np.ndarray|None = None # of all cells, where a block does not hold whole rows
-    stratum: np.ndarray|None = None # of each cell
-    x: np.ndarray|None = None # S x wanted genes x 3: moments of the controls to be taken off
+
+    codes: np.ndarray  # group of each cell; negative = left out
+    columns: np.ndarray  # wanted genes, by position, rising
+    target_sum: float | None = None  # bring counts to this total
+    totals: np.ndarray | None = None  # of all cells, where a block does not hold whole rows
+    stratum: np.ndarray | None = None  # of each cell
+    x: np.ndarray | None = None  # S x wanted genes x 3: moments of the controls to be taken off
 
     def add(self, block, row, column, to, base=0):
         "Add the block whose first entry is (`row`, `column`) to the sums `to`, whose first gene is the wanted gene number `base`."
-        rows, codes = np.arange(row, row + block.shape[0]), self.codes[row:row + block.shape[0]]
-        if (codes < 0).any(): block, rows, codes = block[codes >= 0], rows[codes >= 0], codes[codes >= 0]
-        totals = None if self.target_sum is None else self.totals[rows] if self.totals is not None else np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
+        rows, codes = np.arange(row, row + block.shape[0]), self.codes[row : row + block.shape[0]]
+        if (codes < 0).any():
+            block, rows, codes = block[codes >= 0], rows[codes >= 0], codes[codes >= 0]
+        totals = (
+            None
+            if self.target_sum is None
+            else self.totals[rows]
+            if self.totals is not None
+            else np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
+        )
         start, stop = np.searchsorted(self.columns, [column, column + block.shape[1]])
-        if stop - start < block.shape[1]: block = block[:, self.columns[start:stop] - column]
+        if stop - start < block.shape[1]:
+            block = block[:, self.columns[start:stop] - column]
         to.seen.look(block, rows, start)
-        if totals is not None: block = log_normalize(block, totals, self.target_sum)
-        args = block.indptr, block.indices, block.data, codes, np.argsort(codes, kind="stable"), start - base, to.powers
-        if self.x is None: _compiled(_add_powers)(*args, to.positive)
-        else: _compiled(_add_shifted)(*args, self.stratum[rows], self.x)
+        if totals is not None:
+            block = log_normalize(block, totals, self.target_sum)
+        args = (
+            block.indptr,
+            block.indices,
+            block.data,
+            codes,
+            np.argsort(codes, kind="stable"),
+            start - base,
+            to.powers,
+        )
+        if self.x is None:
+            _compiled(_add_powers)(*args, to.positive)
+        else:
+            _compiled(_add_shifted)(*args, self.stratum[rows], self.x)
 
 # %% ../../nbs/02_screens/03_cells.ipynb #4c0669e0
 @dataclass
 class Sums:
     "Sums over the cells of each group."
-    powers: np.ndarray # groups x genes x 4: sums of y, y^2, y^3, y^4
-    positive: np.ndarray # leading groups x genes: cells in which the gene is not zero
-    seen: Values # what the pass saw
+
+    powers: np.ndarray  # groups x genes x 4: sums of y, y^2, y^3, y^4
+    positive: np.ndarray  # leading groups x genes: cells in which the gene is not zero
+    seen: Values  # what the pass saw
 
     @classmethod
-    def zeros(cls, n_groups, n_genes, n_counted): return cls(np.zeros((n_groups, n_genes, 4)), np.zeros((n_counted, n_genes), np.int64), Values())
+    def zeros(cls, n_groups, n_genes, n_counted):
+        return cls(
+            np.zeros((n_groups, n_genes, 4)), np.zeros((n_counted, n_genes), np.int64), Values()
+        )
 
 # %% ../../nbs/02_screens/03_cells.ipynb #0f5bb147
-def group_sums(X, # cells x genes, of any kind
-               codes:np.ndarray, # group of each cell, from 0; negative = left out
-               n_groups:int, # number of groups
-               *, columns:np.ndarray|None=None, # wanted genes, by position, rising; None = all
-               n_counted:int=0, # groups, from the first on, whose positive cells are counted
-               chunk:int|None=None, # rows at a time
-               target_sum:float|None=None, # normalize counts to this total; None = values are used as they are
-               stratum:np.ndarray|None=None, x:np.ndarray|None=None # stratum of each cell, and S x genes x 3 moments of its controls: see below
-              ) -> Sums:
+def group_sums(
+    X,  # cells x genes, of any kind
+    codes: np.ndarray,  # group of each cell, from 0; negative = left out
+    n_groups: int,  # number of groups
+    *,
+    columns: np.ndarray | None = None,  # wanted genes, by position, rising; None = all
+    n_counted: int = 0,  # groups, from the first on, whose positive cells are counted
+    chunk: int | None = None,  # rows at a time
+    target_sum: float
+    | None = None,  # normalize counts to this total; None = values are used as they are
+    stratum: np.ndarray | None = None,
+    x: np.ndarray
+    | None = None,  # stratum of each cell, and S x genes x 3 moments of its controls: see below
+) -> Sums:
     "Sums of the first four powers per group and gene, in one pass."
     n_genes, by_columns, lazy = X.shape[1], getattr(X, "format", "") == "csc", hasattr(X, "dask")
     columns = np.arange(n_genes) if columns is None else np.asarray(columns)
-    totals = _totals(X, chunk) if target_sum is not None and (by_columns or lazy and len(X.chunks[1]) > 1) else None
+    totals = (
+        _totals(X, chunk)
+        if target_sum is not None and (by_columns or lazy and len(X.chunks[1]) > 1)
+        else None
+    )
     run = _Pass(np.asarray(codes, dtype=np.int64), columns, target_sum, totals, stratum, x)
-    if lazy: return _dask_sums(X, run, n_groups, n_counted)
+    if lazy:
+        return _dask_sums(X, run, n_groups, n_counted)
     to = Sums.zeros(n_groups, len(columns), n_counted)
-    for rows, cut, block in blocks(X, chunk, np.isin(np.arange(n_genes), columns) if by_columns else run.codes >= 0): run.add(block, rows.start, cut.start, to)
+    for rows, cut, block in blocks(
+        X, chunk, np.isin(np.arange(n_genes), columns) if by_columns else run.codes >= 0
+    ):
+        run.add(block, rows.start, cut.start, to)
     return to
 
 # %% ../../nbs/02_screens/03_cells.ipynb #2e18758e
-def raw_moments(X, # cells x genes: dense, CSR, CSC, or backed
-                codes:np.ndarray, # group of each cell, 0..n_groups-1; every group has a cell
-                n_groups:int, # number of groups
-                chunk:int|None=None # cells read at a time
-               ) -> np.ndarray: # 4 x n_groups x genes: means of x, x^2, x^3, x^4 per group
+def raw_moments(
+    X,  # cells x genes: dense, CSR, CSC, or backed
+    codes: np.ndarray,  # group of each cell, 0..n_groups-1; every group has a cell
+    n_groups: int,  # number of groups
+    chunk: int | None = None,  # cells read at a time
+) -> np.ndarray:  # 4 x n_groups x genes: means of x, x^2, x^3, x^4 per group
     "Raw moments per group in one pass, summed in float64."
-    return np.moveaxis(group_sums(X, codes, n_groups, chunk=chunk).powers, 2, 0)/np.bincount(codes, minlength=n_groups)[None, :, None]
+    return (
+        np.moveaxis(group_sums(X, codes, n_groups, chunk=chunk).powers, 2, 0)
+        / np.bincount(codes, minlength=n_groups)[None, :, None]
+    )
 
 # %% ../../nbs/02_screens/03_cells.ipynb #db025cfa
 def _dask_sums(X, run, n_groups, n_counted):
     "`group_sums` of a dask array: every block where it lies, sums added in a tree."
     import dask
+
     rows, columns = (np.cumsum([0, *c]) for c in X.chunks)
-    lines, shared, used = X.to_delayed(), dask.delayed(run), [i for i in range(len(rows) - 1) if (run.codes[rows[i]:rows[i + 1]] >= 0).any()]
-    parts = [[dask.delayed(_part)(lines[i, j], rows[i], columns[j], shared, n_groups, n_counted) for i in used] for j in range(lines.shape[1])]
+    lines, shared, used = (
+        X.to_delayed(),
+        dask.delayed(run),
+        [i for i in range(len(rows) - 1) if (run.codes[rows[i] : rows[i + 1]] >= 0).any()],
+    )
+    parts = [
+        [
+            dask.delayed(_part)(lines[i, j], rows[i], columns[j], shared, n_groups, n_counted)
+            for i in used
+        ]
+        for j in range(lines.shape[1])
+    ]
     whole = Sums.zeros(n_groups, 0, n_counted)
-    with reading_lines(None, "the cells"): sums = dask.compute(*[_add_up(p) for p in parts if p])
+    with reading_lines(None, "the cells"):
+        sums = dask.compute(*[_add_up(p) for p in parts if p])
     for part in sums:
-        whole.powers, whole.positive = np.concatenate([whole.powers, part.powers], axis=1), np.concatenate([whole.positive, part.positive], axis=1)
+        whole.powers, whole.positive = (
+            np.concatenate([whole.powers, part.powers], axis=1),
+            np.concatenate([whole.positive, part.positive], axis=1),
+        )
         whole.seen.add(part.seen)
     return whole
+
 
 def _part(block, row, column, run, n_groups, n_counted):
     "Sums of one block; its genes are a stretch of the wanted ones."
     block = as_csr(block)
     start, stop = np.searchsorted(run.columns, [column, column + block.shape[1]])
     to = Sums.zeros(n_groups, stop - start, n_counted)
-    replace(run, x=None if run.x is None else np.ascontiguousarray(run.x[:, start:stop])).add(block, row, column, to, base=start)
+    replace(run, x=None if run.x is None else np.ascontiguousarray(run.x[:, start:stop])).add(
+        block, row, column, to, base=start
+    )
     return to
 
 # %% ../../nbs/02_screens/03_cells.ipynb #75db0eb5
 def _add_up(parts):
     "One delayed sum of many, four at a time."
     import dask
-    while len(parts) > 1: parts = [dask.delayed(_merge)(parts[i:i + 4]) for i in range(0, len(parts), 4)]
+
+    while len(parts) > 1:
+        parts = [dask.delayed(_merge)(parts[i : i + 4]) for i in range(0, len(parts), 4)]
     return parts[0]
 
+
 def _merge(parts):
-    whole = Sums(parts[0].powers.copy(), parts[0].positive.copy(), replace(parts[0].seen)) # a task must not change what it is given
+    whole = Sums(
+        parts[0].powers.copy(), parts[0].positive.copy(), replace(parts[0].seen)
+    )  # a task must not change what it is given
     for p in parts[1:]:
         whole.powers += p.powers
         whole.positive += p.positive
@@ -374,13 +592,21 @@ def _merge(parts):
     return whole
 
 # %% ../../nbs/02_screens/03_cells.ipynb #1f4e7213
-def difference_moments(y:np.ndarray, # raw moments of the perturbed cells: 4 x ... , y[k-1] = E y^k
-                       x:np.ndarray # raw moments of the control cells, same layout
-                      ) -> np.ndarray: # 4 x ...: E (y - x)^k for k = 1..4
+def difference_moments(
+    y: np.ndarray,  # raw moments of the perturbed cells: 4 x ... , y[k-1] = E y^k
+    x: np.ndarray,  # raw moments of the control cells, same layout
+) -> np.ndarray:  # 4 x ...: E (y - x)^k for k = 1..4
     "Moments of the difference of two independent populations, from their raw moments."
     y1, y2, y3, y4 = y
     x1, x2, x3, x4 = x
-    return np.stack([y1 - x1, y2 - 2*y1*x1 + x2, y3 - 3*y2*x1 + 3*y1*x2 - x3, y4 - 4*y3*x1 + 6*y2*x2 - 4*y1*x3 + x4])
+    return np.stack(
+        [
+            y1 - x1,
+            y2 - 2 * y1 * x1 + x2,
+            y3 - 3 * y2 * x1 + 3 * y1 * x2 - x3,
+            y4 - 4 * y3 * x1 + 6 * y2 * x2 - 4 * y1 * x3 + x4,
+        ]
+    )
 
 # %% ../../nbs/02_screens/03_cells.ipynb #0c93a8f9
 def _add_shifted(indptr, indices, data, codes, order, first, sums, stratum, x):
@@ -390,60 +616,96 @@ def _add_shifted(indptr, indices, data, codes, order, first, sums, stratum, x):
         for p in range(indptr[i], indptr[i + 1]):
             j = first + indices[p]
             y = np.float64(data[p])
-            y2 = y*y
+            y2 = y * y
             x1, x2, x3 = of[j, 0], of[j, 1], of[j, 2]
             to[j, 0] += y
-            to[j, 1] += y2 - 2*y*x1
-            to[j, 2] += y2*y - 3*y2*x1 + 3*y*x2
-            to[j, 3] += y2*y2 - 4*y2*y*x1 + 6*y2*x2 - 4*y*x3
+            to[j, 1] += y2 - 2 * y * x1
+            to[j, 2] += y2 * y - 3 * y2 * x1 + 3 * y * x2
+            to[j, 3] += y2 * y2 - 4 * y2 * y * x1 + 6 * y2 * x2 - 4 * y * x3
 
 # %% ../../nbs/02_screens/03_cells.ipynb #7986d86c
 @dataclass(frozen=True)
 class CellMoments:
     "Moments of units (perturbations) against the controls of their strata."
-    mean: np.ndarray # U x G: mean of the perturbed cells
-    difference: np.ndarray # 4 x U x G: E (y - x)^k
-    variance: np.ndarray # U x G: of the perturbed cells, within strata
-    counts: np.ndarray # U x S: cells of each unit in each stratum
-    control: np.ndarray # 4 x S x G: raw moments of the controls of each stratum
-    positive: np.ndarray # S x G: control cells in which the gene is not zero
-    n_control: np.ndarray # S: control cells of each stratum
-    seen: Values # what the pass saw
+
+    mean: np.ndarray  # U x G: mean of the perturbed cells
+    difference: np.ndarray  # 4 x U x G: E (y - x)^k
+    variance: np.ndarray  # U x G: of the perturbed cells, within strata
+    counts: np.ndarray  # U x S: cells of each unit in each stratum
+    control: np.ndarray  # 4 x S x G: raw moments of the controls of each stratum
+    positive: np.ndarray  # S x G: control cells in which the gene is not zero
+    n_control: np.ndarray  # S: control cells of each stratum
+    seen: Values  # what the pass saw
 
 # %% ../../nbs/02_screens/03_cells.ipynb #bab6f036
-def cell_moments(X, # cells x genes, of any kind
-                 unit:np.ndarray, # unit of each cell, -1 for a control, -2 for a cell left out
-                 stratum:np.ndarray, # stratum of each cell; every stratum in use has a control
-                 **options # of `group_sums`: columns, chunk, target_sum
-                ) -> CellMoments:
+def cell_moments(
+    X,  # cells x genes, of any kind
+    unit: np.ndarray,  # unit of each cell, -1 for a control, -2 for a cell left out
+    stratum: np.ndarray,  # stratum of each cell; every stratum in use has a control
+    **options,  # of `group_sums`: columns, chunk, target_sum
+) -> CellMoments:
     "Moments of every unit against the controls of its strata. What is not finite in the matrix is reported in `seen.bad`."
-    with np.errstate(invalid="ignore", over="ignore"): return _cell_moments(X, unit, stratum, options)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return _cell_moments(X, unit, stratum, options)
+
 
 def _cell_moments(X, unit, stratum, options):
     n_units, n_strata, perturbed = unit.max() + 1, stratum.max() + 1, unit >= 0
-    counts = sp.coo_matrix((np.ones(perturbed.sum()), (unit[perturbed], stratum[perturbed])), shape=(n_units, n_strata)).toarray()
+    counts = sp.coo_matrix(
+        (np.ones(perturbed.sum()), (unit[perturbed], stratum[perturbed])), shape=(n_units, n_strata)
+    ).toarray()
     n_control, n = np.bincount(stratum[unit == -1], minlength=n_strata), counts.sum(axis=1)[:, None]
     one_stratum = bool(((counts > 0).sum(axis=1) == 1).all())
     codes = np.where(unit == -1, stratum, np.where(perturbed & one_stratum, n_strata + unit, -1))
-    sums = group_sums(X, codes, n_strata + n_units*one_stratum, n_counted=n_strata, **options)
-    control = np.ascontiguousarray(np.moveaxis(sums.powers[:n_strata], 2, 0))/np.maximum(n_control, 1)[:, None]
-    if one_stratum: # each unit has one reference: a single pass
-        return CellMoments(*_against_one(sums.powers[n_strata:], n, control, counts.argmax(axis=1)), counts, control, sums.positive, n_control, sums.seen)
-    shifted = group_sums(X, np.where(perturbed, unit, -1), n_units, stratum=stratum, x=np.moveaxis(control[:3], 0, 2).copy(), **options)
+    sums = group_sums(X, codes, n_strata + n_units * one_stratum, n_counted=n_strata, **options)
+    control = (
+        np.ascontiguousarray(np.moveaxis(sums.powers[:n_strata], 2, 0))
+        / np.maximum(n_control, 1)[:, None]
+    )
+    if one_stratum:  # each unit has one reference: a single pass
+        return CellMoments(
+            *_against_one(sums.powers[n_strata:], n, control, counts.argmax(axis=1)),
+            counts,
+            control,
+            sums.positive,
+            n_control,
+            sums.seen,
+        )
+    shifted = group_sums(
+        X,
+        np.where(perturbed, unit, -1),
+        n_units,
+        stratum=stratum,
+        x=np.moveaxis(control[:3], 0, 2).copy(),
+        **options,
+    )
     shifted.seen.add(sums.seen)
-    without_y = np.stack([(-1)**k*(counts @ control[k - 1]) for k in (1, 2, 3, 4)])
-    difference = (np.moveaxis(shifted.powers, 2, 0) + without_y)/n
-    spread = difference[1] - difference[0]**2 - counts @ (control[1] - control[0]**2)/n
-    return CellMoments(shifted.powers[:, :, 0]/n, difference, np.clip(spread, 0, None), counts, control, sums.positive, n_control, shifted.seen)
+    without_y = np.stack([(-1) ** k * (counts @ control[k - 1]) for k in (1, 2, 3, 4)])
+    difference = (np.moveaxis(shifted.powers, 2, 0) + without_y) / n
+    spread = difference[1] - difference[0] ** 2 - counts @ (control[1] - control[0] ** 2) / n
+    return CellMoments(
+        shifted.powers[:, :, 0] / n,
+        difference,
+        np.clip(spread, 0, None),
+        counts,
+        control,
+        sums.positive,
+        n_control,
+        shifted.seen,
+    )
 
 # %% ../../nbs/02_screens/03_cells.ipynb #27e39e37
 def _against_one(sums, n, control, stratum, step=64):
     "Mean, moments of the difference and variance of units that have one stratum each; a few rows at a time, which stay in the cache."
     n_units, n_genes, _ = sums.shape
-    mean, difference, variance = np.empty((n_units, n_genes)), np.empty((4, n_units, n_genes)), np.empty((n_units, n_genes))
+    mean, difference, variance = (
+        np.empty((n_units, n_genes)),
+        np.empty((4, n_units, n_genes)),
+        np.empty((n_units, n_genes)),
+    )
     for start in range(0, n_units, step):
         rows = slice(start, start + step)
-        raw = np.ascontiguousarray(np.moveaxis(sums[rows], 2, 0))/n[rows]
-        mean[rows], variance[rows] = raw[0], np.clip(raw[1] - raw[0]**2, 0, None)
+        raw = np.ascontiguousarray(np.moveaxis(sums[rows], 2, 0)) / n[rows]
+        mean[rows], variance[rows] = raw[0], np.clip(raw[1] - raw[0] ** 2, 0, None)
         difference[:, rows] = difference_moments(raw, control[:, stratum[rows]])
     return mean, difference, variance

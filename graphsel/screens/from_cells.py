@@ -22,65 +22,96 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/02_screens/05_from_cells.ipynb #c6a4cb24
-def welch_scores(difference:np.ndarray, # P x G: mean of the perturbed cells minus control
-                 variance:np.ndarray, # P x G: of the perturbed cells
-                 n_cells:np.ndarray, # P
-                 control_variance:np.ndarray, # G
-                 n_control:int # control cells
-                ) -> np.ndarray: # P x G; infinite where a gene changed without any spread, 0 where nothing changed
+def welch_scores(
+    difference: np.ndarray,  # P x G: mean of the perturbed cells minus control
+    variance: np.ndarray,  # P x G: of the perturbed cells
+    n_cells: np.ndarray,  # P
+    control_variance: np.ndarray,  # G
+    n_control: int,  # control cells
+) -> np.ndarray:  # P x G; infinite where a gene changed without any spread, 0 where nothing changed
     "Welch's t of each gene, from means and (population) variances."
     n, m = np.asarray(n_cells, float)[:, None], float(n_control)
-    error = np.sqrt(variance/np.maximum(n - 1, 1) + control_variance/max(m - 1, 1)) # sample variance over n, twice
-    with np.errstate(divide="ignore", invalid="ignore"): t = difference/error
+    error = np.sqrt(
+        variance / np.maximum(n - 1, 1) + control_variance / max(m - 1, 1)
+    )  # sample variance over n, twice
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = difference / error
     return np.nan_to_num(t, nan=0.0, posinf=np.inf, neginf=-np.inf)
 
 # %% ../../nbs/02_screens/05_from_cells.ipynb #6bc8278e
-def largest_scores(score:np.ndarray, # P x G
-                   dropout:np.ndarray, # P x G, bool: never chosen
-                   n_top:int=20 # how many genes
-                  ) -> np.ndarray: # P x G, bool
+def largest_scores(
+    score: np.ndarray,  # P x G
+    dropout: np.ndarray,  # P x G, bool: never chosen
+    n_top: int = 20,  # how many genes
+) -> np.ndarray:  # P x G, bool
     "The genes of largest absolute score in each row."
     size = np.where(dropout, -1.0, np.abs(score))
-    limit = -np.partition(-size, min(n_top, size.shape[1]) - 1, axis=1)[:, [min(n_top, size.shape[1]) - 1]]
+    limit = -np.partition(-size, min(n_top, size.shape[1]) - 1, axis=1)[
+        :, [min(n_top, size.shape[1]) - 1]
+    ]
     above, at = size > limit, size == limit
-    return (above | (at & (np.cumsum(at, axis=1) <= n_top - above.sum(axis=1, keepdims=True)))) & ~dropout # of equal scores, the first genes
+    return (
+        above | (at & (np.cumsum(at, axis=1) <= n_top - above.sum(axis=1, keepdims=True)))
+    ) & ~dropout  # of equal scores, the first genes
 
 # %% ../../nbs/02_screens/05_from_cells.ipynb #81032102
-def top_de_genes(moments:np.ndarray, # raw moments of the perturbations, 4 x P x G
-                 n_cells:np.ndarray, # cells per perturbation
-                 control:np.ndarray, # raw moments of the control, 4 x G
-                 n_control:int, # control cells
-                 n_top:int=20 # how many genes
-                ) -> np.ndarray: # P x G, bool
+def top_de_genes(
+    moments: np.ndarray,  # raw moments of the perturbations, 4 x P x G
+    n_cells: np.ndarray,  # cells per perturbation
+    control: np.ndarray,  # raw moments of the control, 4 x G
+    n_control: int,  # control cells
+    n_top: int = 20,  # how many genes
+) -> np.ndarray:  # P x G, bool
     "The `n_top` most changed non-dropout genes of each perturbation (GEARS' `top_non_dropout_de_20`)."
-    variance, control_variance = (np.clip(m[1] - m[0]**2, 0, None) for m in (moments, control))
+    variance, control_variance = (np.clip(m[1] - m[0] ** 2, 0, None) for m in (moments, control))
     score = welch_scores(moments[0] - control[0], variance, n_cells, control_variance, n_control)
     return largest_scores(score, (moments[0] == 0) & (control[0] != 0), n_top)
 
 # %% ../../nbs/02_screens/05_from_cells.ipynb #eb15b002
-def assign_cells(code:np.ndarray, # perturbation of each cell, a position in `names`
-                 names:Sequence[str], # perturbations; one of them is "control"
-                 level:np.ndarray, # which screen each cell belongs to, from 0
-                 stratum:np.ndarray, # whose controls it is compared with, from 0
-                 *, min_cells:int=1, # perturbations with fewer are left out
-                 unmatched:str="error", # a stratum without control: "error", or "drop" its cells
-                 strata:Sequence[str]=("",), # names of the strata
-                 source:str="cells" # for messages
-                ) -> tuple[np.ndarray, "pd.DataFrame", "pd.DataFrame"]: # unit of each cell (-1 control, -2 left out); units; left out, with the reason
+def assign_cells(
+    code: np.ndarray,  # perturbation of each cell, a position in `names`
+    names: Sequence[str],  # perturbations; one of them is "control"
+    level: np.ndarray,  # which screen each cell belongs to, from 0
+    stratum: np.ndarray,  # whose controls it is compared with, from 0
+    *,
+    min_cells: int = 1,  # perturbations with fewer are left out
+    unmatched: str = "error",  # a stratum without control: "error", or "drop" its cells
+    strata: Sequence[str] = ("",),  # names of the strata
+    source: str = "cells",  # for messages
+) -> tuple[
+    np.ndarray, "pd.DataFrame", "pd.DataFrame"
+]:  # unit of each cell (-1 control, -2 left out); units; left out, with the reason
     "Sort cells into rows of screens. Raises `GraphselError` for perturbations without control."
     import pandas as pd
+
     names = np.asarray(names, dtype=str)
     is_control = code == list(names).index("control")
     orphan = ~is_control & (np.bincount(stratum[is_control], minlength=len(strata))[stratum] == 0)
     if orphan.any() and unmatched != "drop":
-        where = [f"{names[code[orphan & (stratum == s)][0]]} in {strata[s]}" for s in np.unique(stratum[orphan])]
-        raise GraphselError(f"{source}: {int(orphan.sum()):,} cells have no control cells of their own: {name_some(where)}; leave them out with unmatched='drop', or use a coarser covariate")
-    key, n_keys = level*len(names) + code, (level.max() + 1)*len(names)
-    count, lost = np.bincount(key[~is_control & ~orphan], minlength=n_keys), np.bincount(key[orphan], minlength=n_keys)
-    table = lambda at, n: pd.DataFrame({"level": at//len(names), "perturbation": names[at % len(names)], "n_cells": n[at]})
+        where = [
+            f"{names[code[orphan & (stratum == s)][0]]} in {strata[s]}"
+            for s in np.unique(stratum[orphan])
+        ]
+        raise GraphselError(
+            f"{source}: {int(orphan.sum()):,} cells have no control cells of their own: {name_some(where)}; leave them out with unmatched='drop', or use a coarser covariate"
+        )
+    key, n_keys = level * len(names) + code, (level.max() + 1) * len(names)
+    count, lost = (
+        np.bincount(key[~is_control & ~orphan], minlength=n_keys),
+        np.bincount(key[orphan], minlength=n_keys),
+    )
+    table = lambda at, n: pd.DataFrame(
+        {"level": at // len(names), "perturbation": names[at % len(names)], "n_cells": n[at]}
+    )
     kept = np.flatnonzero(count >= max(min_cells, 1))
     few, none = np.flatnonzero((count > 0) & (count < min_cells)), np.flatnonzero(lost)
-    gone = pd.concat([table(few, count).assign(reason=f"fewer than {min_cells} cells"), table(none, lost).assign(reason="no control cells of their own")], ignore_index=True)
+    gone = pd.concat(
+        [
+            table(few, count).assign(reason=f"fewer than {min_cells} cells"),
+            table(none, lost).assign(reason="no control cells of their own"),
+        ],
+        ignore_index=True,
+    )
     at = np.full(n_keys, -2)
     at[kept] = np.arange(len(kept))
     return np.where(is_control, -1, np.where(orphan, -2, at[key])), table(kept, count), gone
@@ -88,44 +119,141 @@ def assign_cells(code:np.ndarray, # perturbation of each cell, a position in `na
 # %% ../../nbs/02_screens/05_from_cells.ipynb #7efdfd7c
 def _check_cells(obs, genes, source):
     "The cells' table in memory; remarks on names that occur twice. Raises for genes named twice."
-    obs = obs if hasattr(obs, "iloc") and not hasattr(obs, "to_memory") else obs.to_memory() # anndata's lazy reading
+    obs = (
+        obs if hasattr(obs, "iloc") and not hasattr(obs, "to_memory") else obs.to_memory()
+    )  # anndata's lazy reading
     _check_names(genes, "gene", source)
     twice = int(obs.index.duplicated().sum())
-    notes = [f"{twice:,} cell names occur more than once; cells are told apart by their position, make sure that none is in the file twice"] if twice else []
-    if len(obs) == 0 or len(genes) == 0: raise GraphselError(f"{source}: no cell or no gene (shape {len(obs)} x {len(genes)})")
+    notes = (
+        [
+            f"{twice:,} cell names occur more than once; cells are told apart by their position, make sure that none is in the file twice"
+        ]
+        if twice
+        else []
+    )
+    if len(obs) == 0 or len(genes) == 0:
+        raise GraphselError(f"{source}: no cell or no gene (shape {len(obs)} x {len(genes)})")
     return obs, notes
 
 # %% ../../nbs/02_screens/05_from_cells.ipynb #135d65c4
-def _screens(adata, by, perturbation_key=None, control=None, separator=None, layer=None, use_raw=False, genes=None, covariate=None, unmatched="error",
-             min_cells=1, normalize=False, target_sum=1e4, chunk=None, source="cells"):
+def _screens(
+    adata,
+    by,
+    perturbation_key=None,
+    control=None,
+    separator=None,
+    layer=None,
+    use_raw=False,
+    genes=None,
+    covariate=None,
+    unmatched="error",
+    min_cells=1,
+    normalize=False,
+    target_sum=1e4,
+    chunk=None,
+    source="cells",
+):
     "One screen per level of `by`, all from one pass."
-    if unmatched not in ("error", "drop"): raise GraphselError(f"unmatched is {unmatched!r}; give 'error' or 'drop'")
+    if unmatched not in ("error", "drop"):
+        raise GraphselError(f"unmatched is {unmatched!r}; give 'error' or 'drop'")
     X, rows, columns, measured = matrix_of(adata, layer, use_raw)
     obs, notes = _check_cells(adata.obs, measured, source)
-    code, names, about = read_labels(obs, measured, perturbation_key=perturbation_key, control=control, separator=separator, source=source)
-    (level, levels), (stratum, strata) = _levels(obs, by, source), _levels(obs, [*([by] if isinstance(by, str) else by or ()), *([covariate] if isinstance(covariate, str) else covariate or ())], source)
-    if len(names) < 2: raise GraphselError(f"{source}: every cell is a control cell; nothing was perturbed")
-    unit, units, gone = assign_cells(code, names, level, stratum, min_cells=check_positive_int(min_cells, "min_cells"), unmatched=unmatched, strata=strata, source=source)
-    if not len(units): raise GraphselError(f"{source}: no perturbation is left ({name_some(gone['perturbation'] + ': ' + gone['reason'], width=120)}); lower min_cells")
-    if by is None and covariate is None: notes += _pooled_cell_types(obs)
+    code, names, about = read_labels(
+        obs,
+        measured,
+        perturbation_key=perturbation_key,
+        control=control,
+        separator=separator,
+        source=source,
+    )
+    (level, levels), (stratum, strata) = (
+        _levels(obs, by, source),
+        _levels(
+            obs,
+            [
+                *([by] if isinstance(by, str) else by or ()),
+                *([covariate] if isinstance(covariate, str) else covariate or ()),
+            ],
+            source,
+        ),
+    )
+    if len(names) < 2:
+        raise GraphselError(f"{source}: every cell is a control cell; nothing was perturbed")
+    unit, units, gone = assign_cells(
+        code,
+        names,
+        level,
+        stratum,
+        min_cells=check_positive_int(min_cells, "min_cells"),
+        unmatched=unmatched,
+        strata=strata,
+        source=source,
+    )
+    if not len(units):
+        raise GraphselError(
+            f"{source}: no perturbation is left ({name_some(gone['perturbation'] + ': ' + gone['reason'], width=120)}); lower min_cells"
+        )
+    if by is None and covariate is None:
+        notes += _pooled_cell_types(obs)
     pick, names_of_pick = _pick_genes(columns, measured, genes, source)
-    m = cell_moments(X, _spread(unit, rows, X.shape[0], -2), _spread(stratum, rows, X.shape[0], 0), columns=np.sort(pick), chunk=chunk, target_sum=target_sum if normalize else None)
+    m = cell_moments(
+        X,
+        _spread(unit, rows, X.shape[0], -2),
+        _spread(stratum, rows, X.shape[0], 0),
+        columns=np.sort(pick),
+        chunk=chunk,
+        target_sum=target_sum if normalize else None,
+    )
     order = np.argsort(np.argsort(pick))
-    if getattr(X, "dtype", np.dtype(float)).kind not in "fiub": notes.append("numbers written as text in the matrix: read as numbers")
-    notes += describe_values(_seen_here(m.seen, rows), obs.index, np.asarray(names_of_pick)[np.argsort(pick)], normalize, source)
+    if getattr(X, "dtype", np.dtype(float)).kind not in "fiub":
+        notes.append("numbers written as text in the matrix: read as numbers")
+    notes += describe_values(
+        _seen_here(m.seen, rows),
+        obs.index,
+        np.asarray(names_of_pick)[np.argsort(pick)],
+        normalize,
+        source,
+    )
     _say(source, notes, gone)
-    about |= {"layer": "raw" if use_raw else layer, "normalized": f"counts to {target_sum:,.0f} per cell, then log(1 + x)" if normalize else None, "covariate": name_some([covariate] if isinstance(covariate, str) else covariate or (), 9, 200) or None, "min_cells": int(min_cells)}
-    return {str(levels[i]): _level_screen(m, units, i, order, names_of_pick, notes, about | ({"level": str(levels[i])} if by else {}), gone[gone["level"] == i].drop(columns="level"), source)
-            for i in sorted(units["level"].unique())}
+    about |= {
+        "layer": "raw" if use_raw else layer,
+        "normalized": f"counts to {target_sum:,.0f} per cell, then log(1 + x)"
+        if normalize
+        else None,
+        "covariate": name_some(
+            [covariate] if isinstance(covariate, str) else covariate or (), 9, 200
+        )
+        or None,
+        "min_cells": int(min_cells),
+    }
+    return {
+        str(levels[i]): _level_screen(
+            m,
+            units,
+            i,
+            order,
+            names_of_pick,
+            notes,
+            about | ({"level": str(levels[i])} if by else {}),
+            gone[gone["level"] == i].drop(columns="level"),
+            source,
+        )
+        for i in sorted(units["level"].unique())
+    }
 
 # %% ../../nbs/02_screens/05_from_cells.ipynb #0ab0cc9e
 def _pick_genes(columns, measured, genes, source):
     "Columns of the matrix to use, and their names."
-    if genes is None: return columns, measured
+    if genes is None:
+        return columns, measured
     at = {str(g): i for i, g in enumerate(measured)}
     absent = [g for g in genes if str(g) not in at]
-    if absent: raise GraphselError(f"{source}: genes= names {len(absent):,} genes that were not measured: {name_some(absent)}; leave them out")
+    if absent:
+        raise GraphselError(
+            f"{source}: genes= names {len(absent):,} genes that were not measured: {name_some(absent)}; leave them out"
+        )
     return columns[[at[str(g)] for g in genes]], [str(g) for g in genes]
+
 
 def _spread(codes, rows, n, fill):
     "Codes of some rows as codes of all `n` rows."
@@ -133,63 +261,114 @@ def _spread(codes, rows, n, fill):
     full[rows] = codes
     return full
 
+
 def _seen_here(seen, rows):
     "What was seen, with its cells counted among `rows` and not among all cells of the matrix."
     here = lambda at: at and (int(np.flatnonzero(rows == at[0])[0]) if at[0] in rows else 0, at[1])
     return replace(seen, at_low=here(seen.at_low), at_high=here(seen.at_high), bad=here(seen.bad))
 
+
 def _pooled_cell_types(obs):
     "A remark when cells of several types are compared with one common control."
     types = obs["cell_type"].astype(str).unique() if "cell_type" in obs else []
-    return [f"cells of {len(types)} cell types ({name_some(sorted(types))}) are pooled against one control; compare within a type by covariate='cell_type', or make one screen each by screens_from_cells"] if len(types) > 1 else []
+    return (
+        [
+            f"cells of {len(types)} cell types ({name_some(sorted(types))}) are pooled against one control; compare within a type by covariate='cell_type', or make one screen each by screens_from_cells"
+        ]
+        if len(types) > 1
+        else []
+    )
 
 # %% ../../nbs/02_screens/05_from_cells.ipynb #415c18e3
 def _level_screen(m, units, level, order, genes, notes, about, gone, source):
     "The screen of one level, from the moments of all of them."
     import pandas as pd
+
     mine = np.flatnonzero(units["level"] == level)
     strata = np.flatnonzero(m.counts[mine].sum(axis=0) > 0)
-    share = m.n_control[strata]/m.n_control[strata].sum()
+    share = m.n_control[strata] / m.n_control[strata].sum()
     n_control, n_cells = int(m.n_control[strata].sum()), units["n_cells"].to_numpy()[mine]
     control_mean = (share @ m.control[0, strata])[order]
-    spread = (share @ (m.control[1, strata] - m.control[0, strata]**2))[order].clip(0)
-    n_free = max(n_control - len(strata) + 1, 1) # a mean was taken off for each stratum
+    spread = (share @ (m.control[1, strata] - m.control[0, strata] ** 2))[order].clip(0)
+    n_free = max(n_control - len(strata) + 1, 1)  # a mean was taken off for each stratum
     difference = m.difference[:, mine][:, :, order]
-    _check_finite(difference[3], units["perturbation"].to_numpy()[mine], genes, source) # the fourth power of a huge value overflows
-    screen = make_screen(pd.DataFrame(difference[0], index=units["perturbation"].to_numpy()[mine], columns=genes), n_cells, control_mean, source)
-    for k in (2, 3, 4): screen.layers[f"m{k}"] = difference[k - 1]
-    score = welch_scores(difference[0], m.variance[mine][:, order], n_cells, spread*n_control/n_free, n_free)
+    _check_finite(
+        difference[3], units["perturbation"].to_numpy()[mine], genes, source
+    )  # the fourth power of a huge value overflows
+    screen = make_screen(
+        pd.DataFrame(difference[0], index=units["perturbation"].to_numpy()[mine], columns=genes),
+        n_cells,
+        control_mean,
+        source,
+    )
+    for k in (2, 3, 4):
+        screen.layers[f"m{k}"] = difference[k - 1]
+    score = welch_scores(
+        difference[0], m.variance[mine][:, order], n_cells, spread * n_control / n_free, n_free
+    )
     dropout = (m.mean[mine][:, order] == 0) & (control_mean != 0)
-    screen.layers["de_score"], screen.layers["top_de"] = score.astype(np.float32), largest_scores(score, dropout)
-    screen.var["control_variance"], screen.var["control_expressed"] = spread, (m.positive[strata].sum(axis=0)/n_control)[order]
-    alone = ["there is only one perturbation: nothing to choose from, and no split"] if len(mine) == 1 else []
+    screen.layers["de_score"], screen.layers["top_de"] = (
+        score.astype(np.float32),
+        largest_scores(score, dropout),
+    )
+    screen.var["control_variance"], screen.var["control_expressed"] = (
+        spread,
+        (m.positive[strata].sum(axis=0) / n_control)[order],
+    )
+    alone = (
+        ["there is only one perturbation: nothing to choose from, and no split"]
+        if len(mine) == 1
+        else []
+    )
     _say(source, alone)
     return _note(screen, [*notes, *alone], {"n_control": n_control, **about}, gone)
 
 # %% ../../nbs/02_screens/05_from_cells.ipynb #e12af768
-def screen_from_cells(adata:"ad.AnnData", # cells x genes, log-normalized; in memory, a view, backed or lazy
-                      *, perturbation_key:str|None=None, # obs column with the perturbation
-                      control:str|Sequence[str]|None=None, # name of the control in that column
-                      separator:str|None=None, # what joins a pair, where it is not "+"
-                      layer:str|None=None, # layer to read; None = X
-                      use_raw:bool=False, # read `adata.raw`
-                      genes:Sequence[str]|None=None, # genes to keep; None = all
-                      covariate:str|Sequence[str]|None=None, # obs columns within which cells and controls are compared
-                      unmatched:str="error", # cells without control in their covariate: "error" or "drop"
-                      min_cells:int=1, # perturbations with fewer cells are left out
-                      normalize:bool=False, # the values are counts
-                      target_sum:float=1e4, # total per cell that counts are brought to
-                      chunk:int|None=None, # cells read at a time; None = 8 million values
-                      source:str="cells" # kept in `uns`
-                     ) -> "ad.AnnData": # the screen, with moments and top DE genes
+def screen_from_cells(
+    adata: "ad.AnnData",  # cells x genes, log-normalized; in memory, a view, backed or lazy
+    *,
+    perturbation_key: str | None = None,  # obs column with the perturbation
+    control: str | Sequence[str] | None = None,  # name of the control in that column
+    separator: str | None = None,  # what joins a pair, where it is not "+"
+    layer: str | None = None,  # layer to read; None = X
+    use_raw: bool = False,  # read `adata.raw`
+    genes: Sequence[str] | None = None,  # genes to keep; None = all
+    covariate: str
+    | Sequence[str]
+    | None = None,  # obs columns within which cells and controls are compared
+    unmatched: str = "error",  # cells without control in their covariate: "error" or "drop"
+    min_cells: int = 1,  # perturbations with fewer cells are left out
+    normalize: bool = False,  # the values are counts
+    target_sum: float = 1e4,  # total per cell that counts are brought to
+    chunk: int | None = None,  # cells read at a time; None = 8 million values
+    source: str = "cells",  # kept in `uns`
+) -> "ad.AnnData":  # the screen, with moments and top DE genes
     "A screen from single cells (the data format of GEARS, Roohani 2023). Raises `GraphselError` without control cells or perturbations."
-    [screen] = _screens(adata, None, perturbation_key, control, separator, layer, use_raw, genes, covariate, unmatched, min_cells, normalize, target_sum, chunk, source).values()
+    [screen] = _screens(
+        adata,
+        None,
+        perturbation_key,
+        control,
+        separator,
+        layer,
+        use_raw,
+        genes,
+        covariate,
+        unmatched,
+        min_cells,
+        normalize,
+        target_sum,
+        chunk,
+        source,
+    ).values()
     return screen
 
 # %% ../../nbs/02_screens/05_from_cells.ipynb #9d97d5e0
-def screens_from_cells(adata:"ad.AnnData", # cells x genes, as for `screen_from_cells`
-                       *, by:str="cell_type", # obs column: one screen for each of its values
-                       **options # those of `screen_from_cells`
-                      ) -> dict[str, "ad.AnnData"]: # value of the column -> screen
+def screens_from_cells(
+    adata: "ad.AnnData",  # cells x genes, as for `screen_from_cells`
+    *,
+    by: str = "cell_type",  # obs column: one screen for each of its values
+    **options,  # those of `screen_from_cells`
+) -> dict[str, "ad.AnnData"]:  # value of the column -> screen
     "One screen per cell type, each against the control cells of its own type. Raises like `screen_from_cells`."
     return _screens(adata, by, **options)

@@ -20,26 +20,61 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/02_screens/06_from_tables.ipynb #06ddbf9f
-def screen_from_table(table:"pd.DataFrame", # `perturbation`, optional `n_cells`, one column per response
-                      source:str="table", # for messages and `uns`
-                      *, perturbation_key:str="perturbation", # the column that names the perturbation
-                      covariate:str|None=None, # column of batches: the control rows of the same batch are subtracted
-                      normalize:bool=False, # the values are counts: bring each row to `target_sum`, then log(1 + x)
-                      target_sum:float=1e6 # total per row that counts are brought to
-                     ) -> "ad.AnnData":
+def screen_from_table(
+    table: "pd.DataFrame",  # `perturbation`, optional `n_cells`, one column per response
+    source: str = "table",  # for messages and `uns`
+    *,
+    perturbation_key: str = "perturbation",  # the column that names the perturbation
+    covariate: str
+    | None = None,  # column of batches: the control rows of the same batch are subtracted
+    normalize: bool = False,  # the values are counts: bring each row to `target_sum`, then log(1 + x)
+    target_sum: float = 1e6,  # total per row that counts are brought to
+) -> "ad.AnnData":
     "A screen from a table; a `ctrl`/`control` row is subtracted, replicates are averaged. Raises `GraphselError` for a missing or non-numeric column."
-    if perturbation_key not in table: raise GraphselError(f"{source} has no column '{perturbation_key}' (it has {name_some(table.columns, 12)}); name the column with the perturbations so, or say which it is (perturbation_key=, --perturbation-key)")
+    if perturbation_key not in table:
+        raise GraphselError(
+            f"{source} has no column '{perturbation_key}' (it has {name_some(table.columns, 12)}); name the column with the perturbations so, or say which it is (perturbation_key=, --perturbation-key)"
+        )
     _check_names(table.columns, "column", source)
     names = row_names(table[perturbation_key], source)
     batch, batches = _levels(table, covariate, source)
-    values = table.set_axis(names).drop(columns=[perturbation_key, *([covariate] if covariate else []), *(["replicate"] if "replicate" in table else [])])
+    values = table.set_axis(names).drop(
+        columns=[
+            perturbation_key,
+            *([covariate] if covariate else []),
+            *(["replicate"] if "replicate" in table else []),
+        ]
+    )
     values, notes = as_numbers(values, source)
-    n_cells = _numbers(values.pop("n_cells"), "n_cells", len(names), source) if "n_cells" in values else None
+    n_cells = (
+        _numbers(values.pop("n_cells"), "n_cells", len(names), source)
+        if "n_cells" in values
+        else None
+    )
     control = names == "control"
-    if control.all(): raise GraphselError(f"{source}: {'no perturbation beside the control' if len(control) else 'no row'}; add the perturbations")
-    if n_cells is not None and not (n_cells[~control] > 0).all(): raise GraphselError(f"{source}: n_cells must be positive, also that of {name_some(names[~control & ~(n_cells > 0)])}; mend it")
+    if control.all():
+        raise GraphselError(
+            f"{source}: {'no perturbation beside the control' if len(control) else 'no row'}; add the perturbations"
+        )
+    if n_cells is not None and not (n_cells[~control] > 0).all():
+        raise GraphselError(
+            f"{source}: n_cells must be positive, also that of {name_some(names[~control & ~(n_cells > 0)])}; mend it"
+        )
     values, more = _table_scale(values.astype(np.float64), control, normalize, target_sum, source)
-    return _averaged_screen(values, names, n_cells, batch, batches, notes + more, source, {"normalized": f"counts to {target_sum:,.0f} per row, then log(1 + x)" if normalize else None})
+    return _averaged_screen(
+        values,
+        names,
+        n_cells,
+        batch,
+        batches,
+        notes + more,
+        source,
+        {
+            "normalized": f"counts to {target_sum:,.0f} per row, then log(1 + x)"
+            if normalize
+            else None
+        },
+    )
 
 # %% ../../nbs/02_screens/06_from_tables.ipynb #23b5033b
 def _table_scale(values, control, normalize, target_sum, source):
@@ -48,45 +83,75 @@ def _table_scale(values, control, normalize, target_sum, source):
     _check_finite(X, values.index, values.columns, source)
     counts = X.size > 0 and (X >= 0).all() and (X == np.floor(X)).all() and X.max() > 1
     if normalize:
-        if not counts: raise GraphselError(f"{source}: normalize=True expects counts, but there are fractions or values below zero; give the table of counts, or normalize=False")
-        return np.log1p(values.mul(target_sum/np.maximum(X.sum(axis=1), 1), axis=0)), []
-    return values, [f"all values are whole numbers up to {X.max():.0f}: these look like raw counts where log values are expected; give normalize=True"] if counts and control.any() else []
+        if not counts:
+            raise GraphselError(
+                f"{source}: normalize=True expects counts, but there are fractions or values below zero; give the table of counts, or normalize=False"
+            )
+        return np.log1p(values.mul(target_sum / np.maximum(X.sum(axis=1), 1), axis=0)), []
+    return values, [
+        f"all values are whole numbers up to {X.max():.0f}: these look like raw counts where log values are expected; give normalize=True"
+    ] if counts and control.any() else []
 
-@np.errstate(over="ignore", invalid="ignore") # what overflows is reported as infinite
+
+@np.errstate(over="ignore", invalid="ignore")  # what overflows is reported as infinite
 def _averaged_screen(values, names, n_cells, batch, batches, notes, source, about):
     "The screen of a clean table: control of the batch subtracted, replicates averaged."
     control, weight = names == "control", np.ones(len(names)) if n_cells is None else n_cells.copy()
     response, reference, spread, n_reference = values[~control], 0.0, None, 0
     if control.any():
-        weight[control] = np.where(weight[control] > 0, weight[control], 1) # a control without a count of cells is one row
+        weight[control] = np.where(
+            weight[control] > 0, weight[control], 1
+        )  # a control without a count of cells is one row
         of_batch, spread, n = average_replicates(values[control], batch[control], weight[control])
         orphan = np.setdiff1d(batch[~control], of_batch.index)
-        if len(orphan): raise GraphselError(f"{source}: batches without a control row: {name_some(batches[orphan])}; add one, or leave the covariate out")
+        if len(orphan):
+            raise GraphselError(
+                f"{source}: batches without a control row: {name_some(batches[orphan])}; add one, or leave the covariate out"
+            )
         response, n_reference = response - of_batch.loc[batch[~control]].to_numpy(), int(n.sum())
         reference = np.average(values[control], axis=0, weights=weight[control])
     mean, variance, n = average_replicates(response, names[~control], weight[~control])
     repeated = n.max() > 1 or n_reference > len(np.unique(batch))
-    cells = None if n_cells is None and n.max() == 1 else [weight[~control][names[~control] == p].sum() for p in mean.index]
+    cells = (
+        None
+        if n_cells is None and n.max() == 1
+        else [weight[~control][names[~control] == p].sum() for p in mean.index]
+    )
     screen = make_screen(mean, cells, reference, source)
     if repeated:
         screen.obs["n_replicates"], screen.layers["variance"] = n.to_numpy(), variance.to_numpy()
-        if spread is not None: screen.var["control_variance"] = spread.mean().to_numpy()
-        notes = [*notes, f"replicates were averaged: {int(n.sum()):,} rows of {len(n):,} perturbations, {n_reference} control rows"]
-    told = "control rows" if control.any() else "none in the table: its values are taken as differences from control (log fold changes)"
+        if spread is not None:
+            screen.var["control_variance"] = spread.mean().to_numpy()
+        notes = [
+            *notes,
+            f"replicates were averaged: {int(n.sum()):,} rows of {len(n):,} perturbations, {n_reference} control rows",
+        ]
+    told = (
+        "control rows"
+        if control.any()
+        else "none in the table: its values are taken as differences from control (log fold changes)"
+    )
     _say(source, notes)
     log.info("%s: reference is %s", source, told)
     return _note(screen, notes, about | {"reference": told})
 
 # %% ../../nbs/02_screens/06_from_tables.ipynb #b793e7c5
-def screen_from_lists(table:"pd.DataFrame", # perturbed_gene, gene, rank
-                      source:str="lists", # for messages and `uns`
-                      *, decay:float|None=100.0, # ranks after which a gene counts 1/e; None = each listed gene counts 1
-                      significant:str|None=None # column of 0/1: keep only the genes marked in it
-                     ) -> "ad.AnnData":
+def screen_from_lists(
+    table: "pd.DataFrame",  # perturbed_gene, gene, rank
+    source: str = "lists",  # for messages and `uns`
+    *,
+    decay: float
+    | None = 100.0,  # ranks after which a gene counts 1/e; None = each listed gene counts 1
+    significant: str | None = None,  # column of 0/1: keep only the genes marked in it
+) -> "ad.AnnData":
     "A screen from ranked gene lists, one per perturbation. Raises `GraphselError` for repeated entries."
     response = ranked_responses(table, decay, significant, source)
     without = list(response.index[~response.to_numpy().any(axis=1)])
-    told = f"responses are exp(-rank/{decay:g}) of ranked gene lists, 0 where a gene is not listed" if decay else "responses are 1 for listed genes, 0 for others"
+    told = (
+        f"responses are exp(-rank/{decay:g}) of ranked gene lists, 0 where a gene is not listed"
+        if decay
+        else "responses are 1 for listed genes, 0 for others"
+    )
     about = {"decay": decay, "significant": significant, "responses": told}
     notes = [f"no listed gene is left for {name_some(without)}: a row of zeros"] if without else []
     _say(source, notes)

@@ -19,22 +19,37 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/02_screens/02_labels.ipynb #81f686ab
-SPELLINGS = (("condition", "ctrl"), ("perturbation", "control"), ("gene", "non-targeting"), ("target_gene", "non-targeting"))
+SPELLINGS = (
+    ("condition", "ctrl"),
+    ("perturbation", "control"),
+    ("gene", "non-targeting"),
+    ("target_gene", "non-targeting"),
+)
 
-def find_spelling(obs:"pd.DataFrame", # one row per cell
-                  perturbation_key:str|None=None, # column with the perturbation, if known
-                  control:str|None=None # name of the control in it, if known
-                 ) -> tuple[str, str]: # column, name of the control
+
+def find_spelling(
+    obs: "pd.DataFrame",  # one row per cell
+    perturbation_key: str | None = None,  # column with the perturbation, if known
+    control: str | None = None,  # name of the control in it, if known
+) -> tuple[str, str]:  # column, name of the control
     "Which column names the perturbation and what the control is called. Raises `GraphselError` when it cannot be told."
     if perturbation_key and perturbation_key not in obs:
-        raise GraphselError(f"obs has no column '{perturbation_key}' (it has {name_some(obs.columns, 12)}); correct perturbation_key= (--perturbation-key)")
+        raise GraphselError(
+            f"obs has no column '{perturbation_key}' (it has {name_some(obs.columns, 12)}); correct perturbation_key= (--perturbation-key)"
+        )
     keys = [perturbation_key] if perturbation_key else [k for k, _ in SPELLINGS if k in obs]
     present = {k: set(_factorized(obs[k])[1]) for k in keys}
-    found = [(k, c) for k in keys for c in ([control] if control else CONTROL_NAMES) if c in present[k]]
+    found = [
+        (k, c) for k in keys for c in ([control] if control else CONTROL_NAMES) if c in present[k]
+    ]
     if not found:
-        raise GraphselError(f"no control cells found ({f'control={control!r}, ' if control else ''}columns: {name_some(obs.columns, 12)}{_control_hint(obs)}); give perturbation_key= and control= (--perturbation-key, --control)")
+        raise GraphselError(
+            f"no control cells found ({f'control={control!r}, ' if control else ''}columns: {name_some(obs.columns, 12)}{_control_hint(obs)}); give perturbation_key= and control= (--perturbation-key, --control)"
+        )
     _check_one_reading(obs, found)
-    key, name = min(found, key=lambda o: o not in SPELLINGS) # the pair that some collection uses, if there is one
+    key, name = min(
+        found, key=lambda o: o not in SPELLINGS
+    )  # the pair that some collection uses, if there is one
     log.info("perturbations read from obs['%s'], control is '%s'", key, name)
     return key, name
 
@@ -42,9 +57,12 @@ def find_spelling(obs:"pd.DataFrame", # one row per cell
 def _factorized(column):
     "Code of each cell and the labels in use; quick for categories, of which some may be unused."
     import pandas as pd
+
     if isinstance(column.dtype, pd.CategoricalDtype):
         used, code = np.unique(column.cat.codes.to_numpy(), return_inverse=True)
-        return code, np.array(["" if i < 0 else str(column.cat.categories[i]) for i in used], dtype=object)
+        return code, np.array(
+            ["" if i < 0 else str(column.cat.categories[i]) for i in used], dtype=object
+        )
     code, labels = pd.factorize(column.astype(object).where(column.notna(), "").astype(str))
     return code, np.asarray(labels, dtype=object)
 
@@ -54,96 +72,183 @@ def _check_one_reading(obs, found):
     keys = list(dict.fromkeys(k for k, _ in found))
     for k in keys:
         names = [c for key, c in found if key == k]
-        if len(names) > 1: raise GraphselError(f"obs['{k}'] has several names of control cells: {name_some(names)}; give control={names} to pool them, or remove one kind")
-    if len(keys) == 1: return
+        if len(names) > 1:
+            raise GraphselError(
+                f"obs['{k}'] has several names of control cells: {name_some(names)}; give control={names} to pool them, or remove one kind"
+            )
+    if len(keys) == 1:
+        return
     readings = {k: _factorized(obs[k]) for k in keys}
-    genes = {o: frozenset(re.split(r"[+_]", o)) - {"", *CONTROL_NAMES} for _, labels in readings.values() for o in labels}
-    seen = [set(zip(*(code for code, _ in readings.values())))][0] # combinations of labels that occur
-    same = all(len({genes[labels[i]] for i, (_, labels) in zip(row, readings.values())}) == 1 for row in seen)
-    if not same: raise GraphselError(f"several columns of obs may name the perturbation, and they differ: {'; '.join(f'{k} (control {c})' for k, c in found)}; give perturbation_key= (--perturbation-key)")
+    genes = {
+        o: frozenset(re.split(r"[+_]", o)) - {"", *CONTROL_NAMES}
+        for _, labels in readings.values()
+        for o in labels
+    }
+    seen = [set(zip(*(code for code, _ in readings.values())))][
+        0
+    ]  # combinations of labels that occur
+    same = all(
+        len({genes[labels[i]] for i, (_, labels) in zip(row, readings.values())}) == 1
+        for row in seen
+    )
+    if not same:
+        raise GraphselError(
+            f"several columns of obs may name the perturbation, and they differ: {'; '.join(f'{k} (control {c})' for k, c in found)}; give perturbation_key= (--perturbation-key)"
+        )
+
 
 def _control_hint(obs):
     "Names in `obs` that sound like a control."
-    sounds = re.compile(r"ctrl|control|non.?target|scramble|safe.?(harbor|target)|^(nt|ntc|neg|mock|dmso|wt|unperturbed)", re.IGNORECASE)
-    text = [k for k in obs if obs[k].dtype == object or str(obs[k].dtype) in ("category", "string", "str")]
-    near = [f"perturbation_key='{k}', control='{o}'" for k in text for o in _factorized(obs[k])[1][:20_000] if sounds.search(o)]
+    sounds = re.compile(
+        r"ctrl|control|non.?target|scramble|safe.?(harbor|target)|^(nt|ntc|neg|mock|dmso|wt|unperturbed)",
+        re.IGNORECASE,
+    )
+    text = [
+        k
+        for k in obs
+        if obs[k].dtype == object or str(obs[k].dtype) in ("category", "string", "str")
+    ]
+    near = [
+        f"perturbation_key='{k}', control='{o}'"
+        for k in text
+        for o in _factorized(obs[k])[1][:20_000]
+        if sounds.search(o)
+    ]
     return f"; perhaps {' or '.join(near[:3])}" if near else ""
 
 # %% ../../nbs/02_screens/02_labels.ipynb #8dbf4d6a
-def split_labels(labels:Iterable[str], # perturbations as the file spells them
-                 genes:Iterable[str]=(), # measured genes
-                 separator:str|None=None, # what joins a pair; "+" = never split at "_"; None = by the evidence
-                 n_genes:dict|None=None, # label -> how many genes it has, where the file says so
-                 controls:Iterable[str]=CONTROL_NAMES # names of control cells
-                ) -> dict[str, tuple[str, ...]]: # label -> its parts
+def split_labels(
+    labels: Iterable[str],  # perturbations as the file spells them
+    genes: Iterable[str] = (),  # measured genes
+    separator: str
+    | None = None,  # what joins a pair; "+" = never split at "_"; None = by the evidence
+    n_genes: dict | None = None,  # label -> how many genes it has, where the file says so
+    controls: Iterable[str] = CONTROL_NAMES,  # names of control cells
+) -> dict[str, tuple[str, ...]]:  # label -> its parts
     "The parts of each label. Raises `GraphselError` where one gene or two cannot be told."
-    labels, genes, controls, n_genes = list(labels), set(genes), {*controls, *CONTROL_NAMES}, n_genes or {}
+    labels, genes, controls, n_genes = (
+        list(labels),
+        set(genes),
+        {*controls, *CONTROL_NAMES},
+        n_genes or {},
+    )
     at = separator or ("+" if any("+" in o for o in labels) else None)
-    if at: return {o: (o,) if o in controls else tuple(p.strip() for p in o.split(at)) for o in labels}
+    if at:
+        return {o: (o,) if o in controls else tuple(p.strip() for p in o.split(at)) for o in labels}
     known = genes | controls | {o for o in labels if "_" not in o}
-    parts = {o: (o,) if "_" not in o or o in controls else _split_by_evidence(o, genes, known, n_genes.get(o)) for o in labels}
+    parts = {
+        o: (o,)
+        if "_" not in o or o in controls
+        else _split_by_evidence(o, genes, known, n_genes.get(o))
+        for o in labels
+    }
     unclear = [o for o, p in parts.items() if p is None]
-    if unclear: raise GraphselError(f"one gene or a pair? {name_some(unclear)}: the underscore does not tell; give separator='_' for pairs or separator='+' for single genes")
+    if unclear:
+        raise GraphselError(
+            f"one gene or a pair? {name_some(unclear)}: the underscore does not tell; give separator='_' for pairs or separator='+' for single genes"
+        )
     pairs = [o for o, p in parts.items() if len(p) > 1]
-    if pairs: log.info("pairs joined by '_': %s", name_some(pairs))
+    if pairs:
+        log.info("pairs joined by '_': %s", name_some(pairs))
     return parts
+
 
 def _split_by_evidence(label, genes, known, count):
     "Parts of a label with an underscore; None where the evidence is missing or contradicts itself."
     parts = tuple(label.split("_"))
-    if count is not None: return parts if count == len(parts) else (label,) if count == 1 else None
+    if count is not None:
+        return parts if count == len(parts) else (label,) if count == 1 else None
     whole, pair = label in genes, all(p in known for p in parts)
     return None if whole == pair else (label,) if whole else parts
 
 # %% ../../nbs/02_screens/02_labels.ipynb #45d2a58d
-def read_labels(obs:"pd.DataFrame", # one row per cell
-                genes:Iterable[str]=(), # measured genes
-                *, perturbation_key:str|None=None, # column; None = recognized
-                control:str|Sequence[str]|None=None, # name (or names) of the control; None = recognized
-                separator:str|None=None, # what joins a pair; None = recognized
-                source:str="cells" # for messages
-               ) -> tuple[np.ndarray, np.ndarray, dict]: # code of each cell; names ("control" among them); how it was read
+def read_labels(
+    obs: "pd.DataFrame",  # one row per cell
+    genes: Iterable[str] = (),  # measured genes
+    *,
+    perturbation_key: str | None = None,  # column; None = recognized
+    control: str | Sequence[str] | None = None,  # name (or names) of the control; None = recognized
+    separator: str | None = None,  # what joins a pair; None = recognized
+    source: str = "cells",  # for messages
+) -> tuple[
+    np.ndarray, np.ndarray, dict
+]:  # code of each cell; names ("control" among them); how it was read
     "The perturbation of each cell. Raises `GraphselError` for what cannot be told."
     given = [control] if isinstance(control, str) else list(control or ())
     key, first = find_spelling(obs, perturbation_key, given[0] if given else None)
     controls = given or [first]
     code, unique = _factorized(obs[key])
     unnamed = np.array([not o.strip() for o in unique])[code]
-    if unnamed.any(): raise GraphselError(f"{source}: {int(unnamed.sum()):,} cells without a name in obs['{key}'], the first is {obs.index[unnamed][0]}; name or remove them")
+    if unnamed.any():
+        raise GraphselError(
+            f"{source}: {int(unnamed.sum()):,} cells without a name in obs['{key}'], the first is {obs.index[unnamed][0]}; name or remove them"
+        )
     _check_controls(unique, controls, key, source)
     parts = split_labels(unique, genes, separator, _counted(obs, key), controls)
     drop = {"", *controls, *CONTROL_NAMES}
     spelled = ["+".join(sorted(set(parts[o]) - drop)) or "control" for o in unique]
     names, position = np.unique(spelled, return_inverse=True)
-    joined = separator or ("+" if any("+" in o for o in unique) else "_" if any(len(p) > 1 for p in parts.values()) else "none")
-    return position[code], names, {"perturbation_key": key, "control": ", ".join(controls), "separator": joined}
+    joined = separator or (
+        "+"
+        if any("+" in o for o in unique)
+        else "_"
+        if any(len(p) > 1 for p in parts.values())
+        else "none"
+    )
+    return (
+        position[code],
+        names,
+        {"perturbation_key": key, "control": ", ".join(controls), "separator": joined},
+    )
 
 # %% ../../nbs/02_screens/02_labels.ipynb #ad3fa099
 def _check_controls(labels, controls, key, source):
     "Raise when a name of the control is absent, or when a label that is not one of them sounds like one."
     absent = [o for o in controls if o not in labels]
-    if absent: raise GraphselError(f"{source}: no cell is called {name_some(absent)} in obs['{key}']; correct control=")
+    if absent:
+        raise GraphselError(
+            f"{source}: no cell is called {name_some(absent)} in obs['{key}']; correct control="
+        )
     also = [o for o in labels if o in CONTROL_NAMES and o not in controls]
-    if also: raise GraphselError(f"{source}: obs['{key}'] also holds {name_some(also)}, which names control cells; give control={[*controls, *also]} to pool them, or remove or rename those cells")
+    if also:
+        raise GraphselError(
+            f"{source}: obs['{key}'] also holds {name_some(also)}, which names control cells; give control={[*controls, *also]} to pool them, or remove or rename those cells"
+        )
+
 
 def _counted(obs, key):
     "Label -> number of perturbed genes, from scPerturb's column `nperts`; empty where it is absent."
     import pandas as pd
-    if "nperts" not in obs: return {}
-    counts = pd.to_numeric(obs["nperts"].astype(str), errors="coerce").groupby(obs[key].astype(str)).agg(["min", "max"])
+
+    if "nperts" not in obs:
+        return {}
+    counts = (
+        pd.to_numeric(obs["nperts"].astype(str), errors="coerce")
+        .groupby(obs[key].astype(str))
+        .agg(["min", "max"])
+    )
     return {o: int(low) for o, low, high in counts.itertuples() if low == high}
 
 # %% ../../nbs/02_screens/02_labels.ipynb #58f0ee0c
 def _levels(obs, columns, source):
     "Code of each cell and names of the combinations of one or several columns; one level for no column."
     import pandas as pd
+
     columns = [columns] if isinstance(columns, str) else list(columns or ())
     lacking = [c for c in columns if c not in obs]
-    if lacking: raise GraphselError(f"{source}: obs has no column {name_some(lacking)} (it has {name_some(obs.columns, 12)}); correct covariate= or by=")
-    if not columns: return np.zeros(len(obs), int), np.array([""])
+    if lacking:
+        raise GraphselError(
+            f"{source}: obs has no column {name_some(lacking)} (it has {name_some(obs.columns, 12)}); correct covariate= or by="
+        )
+    if not columns:
+        return np.zeros(len(obs), int), np.array([""])
     empty = obs[columns].isna().any(axis=1).to_numpy()
-    if empty.any(): raise GraphselError(f"{source}: {int(empty.sum()):,} rows have no {name_some(columns)}, the first is {obs.index[empty][0]}; fill or remove them")
+    if empty.any():
+        raise GraphselError(
+            f"{source}: {int(empty.sum()):,} rows have no {name_some(columns)}, the first is {obs.index[empty][0]}; fill or remove them"
+        )
     text = obs[columns[0]].astype(str)
-    for c in columns[1:]: text = text.str.cat(obs[c].astype(str), sep=", ")
+    for c in columns[1:]:
+        text = text.str.cat(obs[c].astype(str), sep=", ")
     code, names = pd.factorize(text, sort=True)
     return code, np.asarray(names, dtype=str)

@@ -23,126 +23,271 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/02_screens/08_qc.ipynb #e099e50c
-def knockdown(screen:"ad.AnnData", # a screen from cells
-              *, direction:str="down", # "down" (knock-down, knock-out) or "up" (activation)
-              min_share:float=0.05, # a gene seen in a smaller share of control cells cannot be judged
-              alpha:float=0.05 # false discovery rate of the verdict
-             ) -> "pd.DataFrame": # perturbation, gene, n_cells, control_mean, perturbed_mean, remaining, p_value, verdict
+def knockdown(
+    screen: "ad.AnnData",  # a screen from cells
+    *,
+    direction: str = "down",  # "down" (knock-down, knock-out) or "up" (activation)
+    min_share: float = 0.05,  # a gene seen in a smaller share of control cells cannot be judged
+    alpha: float = 0.05,  # false discovery rate of the verdict
+) -> (
+    "pd.DataFrame"
+):  # perturbation, gene, n_cells, control_mean, perturbed_mean, remaining, p_value, verdict
     "Is the target gene of each perturbation down (or up)? One row per perturbation and target."
     import pandas as pd
-    if direction not in ("down", "up"): raise GraphselError(f"direction is {direction!r}; give 'down' or 'up'")
-    if "de_score" not in check_screen(screen).layers: raise GraphselError("this screen holds no cells (it came from a table), so there is no test; compare X with zero yourself")
-    row, gene = map(list, zip(*[(i, g) for i, p in enumerate(screen.obs_names) for g in perturbed_genes(p)]))
+
+    if direction not in ("down", "up"):
+        raise GraphselError(f"direction is {direction!r}; give 'down' or 'up'")
+    if "de_score" not in check_screen(screen).layers:
+        raise GraphselError(
+            "this screen holds no cells (it came from a table), so there is no test; compare X with zero yourself"
+        )
+    row, gene = map(
+        list, zip(*[(i, g) for i, p in enumerate(screen.obs_names) for g in perturbed_genes(p)])
+    )
     at = screen.var_names.get_indexer(gene)
-    table = pd.DataFrame({"perturbation": screen.obs_names[row], "gene": gene, "n_cells": screen.obs["n_cells"].to_numpy()[row]})
+    table = pd.DataFrame(
+        {
+            "perturbation": screen.obs_names[row],
+            "gene": gene,
+            "n_cells": screen.obs["n_cells"].to_numpy()[row],
+        }
+    )
     take = lambda m: np.where(at >= 0, np.asarray(m)[at], np.nan)
     table["control_mean"] = take(screen.var["control_mean"])
-    table["perturbed_mean"] = table["control_mean"] + np.where(at >= 0, np.asarray(screen.X)[row, at], np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"): table["remaining"] = np.expm1(table["perturbed_mean"])/np.expm1(table["control_mean"])
-    table["p_value"] = _p_values(np.where(at >= 0, np.asarray(screen.layers["de_score"])[row, at], np.nan), np.minimum(table["n_cells"], screen.uns["graphsel"]["n_control"]))
-    table["verdict"] = _verdicts(table, take(screen.var["control_expressed"]), min_share if direction == "down" else 0, direction, alpha)
+    table["perturbed_mean"] = table["control_mean"] + np.where(
+        at >= 0, np.asarray(screen.X)[row, at], np.nan
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        table["remaining"] = np.expm1(table["perturbed_mean"]) / np.expm1(table["control_mean"])
+    table["p_value"] = _p_values(
+        np.where(at >= 0, np.asarray(screen.layers["de_score"])[row, at], np.nan),
+        np.minimum(table["n_cells"], screen.uns["graphsel"]["n_control"]),
+    )
+    table["verdict"] = _verdicts(
+        table,
+        take(screen.var["control_expressed"]),
+        min_share if direction == "down" else 0,
+        direction,
+        alpha,
+    )
     return table
 
 # %% ../../nbs/02_screens/08_qc.ipynb #4ec5b77d
 def _p_values(t, n):
     "Two-sided p of Welch's t with n - 1 degrees of freedom; NaN stays."
     from scipy import stats
-    return 2*stats.t.sf(np.abs(t), np.maximum(n - 1, 1))
+
+    return 2 * stats.t.sf(np.abs(t), np.maximum(n - 1, 1))
+
 
 def _verdicts(table, share, min_share, direction, alpha):
     "In words, for each row."
     from scipy.stats import false_discovery_control
+
     known, q = table["p_value"].notna().to_numpy(), np.ones(len(table))
-    if known.any(): q[known] = false_discovery_control(table["p_value"].to_numpy()[known])
+    if known.any():
+        q[known] = false_discovery_control(table["p_value"].to_numpy()[known])
     change = (table["perturbed_mean"] - table["control_mean"]).to_numpy()
-    return np.select([~known, share < min_share, q > alpha, change < 0], ["not measured", "hardly expressed", "no clear change", "down" if direction == "down" else "down, not up"],
-                     "up, not down" if direction == "down" else "up")
+    return np.select(
+        [~known, share < min_share, q > alpha, change < 0],
+        [
+            "not measured",
+            "hardly expressed",
+            "no clear change",
+            "down" if direction == "down" else "down, not up",
+        ],
+        "up, not down" if direction == "down" else "up",
+    )
 
 # %% ../../nbs/02_screens/08_qc.ipynb #12867c45
-def de_genes(adata:"ad.AnnData", # cells x genes, log-normalized
-             *, within:str|None=None, # obs column: compare within each of its values, e.g. "cell_type"
-             method:str="t-test", # scanpy's: "t-test", "wilcoxon", "t-test_overestim_var", "logreg"
-             perturbation_key:str|None=None, control:str|Sequence[str]|None=None, separator:str|None=None, # as for `screen_from_cells`
-             layer:str|None=None # layer to read; None = X
-            ) -> "pd.DataFrame": # level, perturbation, gene, rank, score, log2_fold_change, p_value, p_adjusted, dropout
+def de_genes(
+    adata: "ad.AnnData",  # cells x genes, log-normalized
+    *,
+    within: str | None = None,  # obs column: compare within each of its values, e.g. "cell_type"
+    method: str = "t-test",  # scanpy's: "t-test", "wilcoxon", "t-test_overestim_var", "logreg"
+    perturbation_key: str | None = None,
+    control: str | Sequence[str] | None = None,
+    separator: str | None = None,  # as for `screen_from_cells`
+    layer: str | None = None,  # layer to read; None = X
+) -> (
+    "pd.DataFrame"
+):  # level, perturbation, gene, rank, score, log2_fold_change, p_value, p_adjusted, dropout
     "Changed genes of each perturbation, by scanpy. Perturbations of one cell are left out with a warning. Raises `GraphselError` without control."
-    import anndata as ad, pandas as pd
+    import anndata as ad
+    import pandas as pd
+
     adata = adata.to_memory() if adata.isbacked else adata
-    matrix_of(adata, layer) # raises for a layer that is not there
-    code, names, _ = read_labels(adata.obs, adata.var_names, perturbation_key=perturbation_key, control=control, separator=separator)
+    matrix_of(adata, layer)  # raises for a layer that is not there
+    code, names, _ = read_labels(
+        adata.obs,
+        adata.var_names,
+        perturbation_key=perturbation_key,
+        control=control,
+        separator=separator,
+    )
     level = adata.obs[within].astype(str).to_numpy() if within else np.full(adata.n_obs, "all")
     X, parts = adata.layers[layer] if layer else adata.X, []
     for o in np.unique(level):
         mine = np.flatnonzero(level == o)
         count = pd.Series(names[code[mine]]).value_counts()
         keep = mine[np.isin(names[code[mine]], count.index[count > 1])]
-        if (count == 1).any(): log.warning("%s: perturbations of a single cell are not tested: %s", o, name_some(count.index[count == 1]))
-        if count.get("control", 0) < 2: raise GraphselError(f"{o}: fewer than two control cells; choose a coarser `within`")
-        cells = ad.AnnData(X[keep], obs=pd.DataFrame({"perturbation": pd.Categorical(names[code[keep]])}, index=keep.astype(str)), var=pd.DataFrame(index=adata.var_names))
-        if cells.obs["perturbation"].nunique() > 1: parts.append(_ranked_by_scanpy(cells, method).assign(level=o))
-    if not parts: raise GraphselError("no perturbation has two cells beside the control; there is nothing to test")
-    return pd.concat(parts, ignore_index=True)[["level", "perturbation", "gene", "rank", "score", "log2_fold_change", "p_value", "p_adjusted", "dropout"]]
+        if (count == 1).any():
+            log.warning(
+                "%s: perturbations of a single cell are not tested: %s",
+                o,
+                name_some(count.index[count == 1]),
+            )
+        if count.get("control", 0) < 2:
+            raise GraphselError(f"{o}: fewer than two control cells; choose a coarser `within`")
+        cells = ad.AnnData(
+            X[keep],
+            obs=pd.DataFrame(
+                {"perturbation": pd.Categorical(names[code[keep]])}, index=keep.astype(str)
+            ),
+            var=pd.DataFrame(index=adata.var_names),
+        )
+        if cells.obs["perturbation"].nunique() > 1:
+            parts.append(_ranked_by_scanpy(cells, method).assign(level=o))
+    if not parts:
+        raise GraphselError(
+            "no perturbation has two cells beside the control; there is nothing to test"
+        )
+    return pd.concat(parts, ignore_index=True)[
+        [
+            "level",
+            "perturbation",
+            "gene",
+            "rank",
+            "score",
+            "log2_fold_change",
+            "p_value",
+            "p_adjusted",
+            "dropout",
+        ]
+    ]
 
 # %% ../../nbs/02_screens/08_qc.ipynb #7fec5350
 def _ranked_by_scanpy(cells, method):
     "scanpy's ranking of each group against the control, as one table."
-    import pandas as pd, scanpy as sc
+    import pandas as pd
+    import scanpy as sc
+
     groups = [g for g in cells.obs["perturbation"].cat.categories if g != "control"]
-    sc.tl.rank_genes_groups(cells, "perturbation", groups=groups, reference="control", method=method, rankby_abs=True, use_raw=False)
+    sc.tl.rank_genes_groups(
+        cells,
+        "perturbation",
+        groups=groups,
+        reference="control",
+        method=method,
+        rankby_abs=True,
+        use_raw=False,
+    )
     code = cells.obs["perturbation"].cat.codes.to_numpy()
     mean = raw_moments(cells.X, code, len(groups) + 1)[0]
-    silent = (mean == 0) & (mean[list(cells.obs["perturbation"].cat.categories).index("control")] != 0)
+    silent = (mean == 0) & (
+        mean[list(cells.obs["perturbation"].cat.categories).index("control")] != 0
+    )
     parts = [sc.get.rank_genes_groups_df(cells, group=g).assign(perturbation=g) for g in groups]
     table = pd.concat([p.assign(rank=np.arange(1, len(p) + 1)) for p in parts], ignore_index=True)
-    table = table.rename(columns={"names": "gene", "scores": "score", "logfoldchanges": "log2_fold_change", "pvals": "p_value", "pvals_adj": "p_adjusted"})
-    for column in ("log2_fold_change", "p_value", "p_adjusted"): table[column] = table.get(column, np.nan) # logistic regression has none
-    at = cells.obs["perturbation"].cat.categories.get_indexer(table["perturbation"]), cells.var_names.get_indexer(table["gene"])
+    table = table.rename(
+        columns={
+            "names": "gene",
+            "scores": "score",
+            "logfoldchanges": "log2_fold_change",
+            "pvals": "p_value",
+            "pvals_adj": "p_adjusted",
+        }
+    )
+    for column in ("log2_fold_change", "p_value", "p_adjusted"):
+        table[column] = table.get(column, np.nan)  # logistic regression has none
+    at = (
+        cells.obs["perturbation"].cat.categories.get_indexer(table["perturbation"]),
+        cells.var_names.get_indexer(table["gene"]),
+    )
     return table.assign(dropout=silent[at])
 
 # %% ../../nbs/02_screens/08_qc.ipynb #7eae35bd
-def top_non_dropout(table:"pd.DataFrame", # from `de_genes`
-                    n_top:int=20 # genes per perturbation
-                   ) -> dict[tuple[str, str], list[str]]: # (level, perturbation) -> genes, most changed first
+def top_non_dropout(
+    table: "pd.DataFrame",  # from `de_genes`
+    n_top: int = 20,  # genes per perturbation
+) -> dict[tuple[str, str], list[str]]:  # (level, perturbation) -> genes, most changed first
     "The most changed genes that are no dropouts (GEARS' `top_non_dropout_de_20`)."
-    first = table[~table["dropout"]].sort_values("rank", kind="stable").groupby(["level", "perturbation"], sort=True)["gene"]
+    first = (
+        table[~table["dropout"]]
+        .sort_values("rank", kind="stable")
+        .groupby(["level", "perturbation"], sort=True)["gene"]
+    )
     return {key: list(genes[:n_top]) for key, genes in first}
 
 # %% ../../nbs/02_screens/08_qc.ipynb #883bbece
-def variable_genes(adata:"ad.AnnData", # cells x genes, log-normalized; in memory or backed
-                   n_top:int=2000, # how many genes
-                   *, flavor:str="seurat", # scanpy's: "seurat", "cell_ranger", ...
-                   batch_key:str|None=None, # obs column: variable within its values
-                   layer:str|None=None, # layer to read; None = X
-                   max_cells:int=50_000, # of more cells, a random part is read
-                   random_state:RandomState=0 # which part
-                  ) -> list[str]: # names, in the file's order
+def variable_genes(
+    adata: "ad.AnnData",  # cells x genes, log-normalized; in memory or backed
+    n_top: int = 2000,  # how many genes
+    *,
+    flavor: str = "seurat",  # scanpy's: "seurat", "cell_ranger", ...
+    batch_key: str | None = None,  # obs column: variable within its values
+    layer: str | None = None,  # layer to read; None = X
+    max_cells: int = 50_000,  # of more cells, a random part is read
+    random_state: RandomState = 0,  # which part
+) -> list[str]:  # names, in the file's order
     "The most variable genes, by scanpy. Raises `GraphselError` when fewer genes were measured."
-    import anndata as ad, scanpy as sc
-    if check_positive_int(n_top, "n_top") > adata.n_vars: raise GraphselError(f"n_top is {n_top:,}, but only {adata.n_vars:,} genes were measured; ask for fewer")
+    import anndata as ad
+    import scanpy as sc
+
+    if check_positive_int(n_top, "n_top") > adata.n_vars:
+        raise GraphselError(
+            f"n_top is {n_top:,}, but only {adata.n_vars:,} genes were measured; ask for fewer"
+        )
     X, rows, columns, names = matrix_of(adata, layer)
     chosen = np.arange(adata.n_obs)
     if adata.n_obs > max_cells:
         chosen = np.sort(as_rng(random_state).choice(adata.n_obs, max_cells, replace=False))
-        log.info("variable genes are judged on %s of %s cells", f"{max_cells:,}", f"{adata.n_obs:,}")
-    X = X[np.sort(rows[chosen])][:, columns] # the order of cells does not matter, unless there are batches
-    cells = ad.AnnData(X.compute() if hasattr(X, "compute") else X, obs=adata.obs.iloc[chosen[np.argsort(rows[chosen])]][[batch_key] if batch_key else []])
-    table = sc.pp.highly_variable_genes(cells, n_top_genes=n_top, flavor=flavor, batch_key=batch_key, inplace=False)
+        log.info(
+            "variable genes are judged on %s of %s cells", f"{max_cells:,}", f"{adata.n_obs:,}"
+        )
+    X = X[np.sort(rows[chosen])][
+        :, columns
+    ]  # the order of cells does not matter, unless there are batches
+    cells = ad.AnnData(
+        X.compute() if hasattr(X, "compute") else X,
+        obs=adata.obs.iloc[chosen[np.argsort(rows[chosen])]][[batch_key] if batch_key else []],
+    )
+    table = sc.pp.highly_variable_genes(
+        cells, n_top_genes=n_top, flavor=flavor, batch_key=batch_key, inplace=False
+    )
     return [str(n) for n, keep in zip(names, table["highly_variable"]) if keep]
 
 # %% ../../nbs/02_screens/08_qc.ipynb #ac269960
-def expressed_candidates(screen:"ad.AnnData", # a screen from cells of the same kind
-                         candidates:Sequence[str], # gene names
-                         *, min_share:float=0.05, # of control cells in which the gene is seen
-                         unmeasured:str="keep" # genes that are not in the data: "keep" or "drop"
-                        ) -> tuple[list[str], "pd.DataFrame"]: # the candidates that stay, in order; gene, share, kept, reason
+def expressed_candidates(
+    screen: "ad.AnnData",  # a screen from cells of the same kind
+    candidates: Sequence[str],  # gene names
+    *,
+    min_share: float = 0.05,  # of control cells in which the gene is seen
+    unmeasured: str = "keep",  # genes that are not in the data: "keep" or "drop"
+) -> tuple[
+    list[str], "pd.DataFrame"
+]:  # the candidates that stay, in order; gene, share, kept, reason
     "Candidates that are expressed in control cells. Raises `GraphselError` for a screen without cells."
     import pandas as pd
-    if unmeasured not in ("keep", "drop"): raise GraphselError(f"unmeasured is {unmeasured!r}; give 'keep' or 'drop'")
-    if "control_expressed" not in check_screen(screen).var: raise GraphselError("this screen holds no cells (it came from a table), so nobody knows what is expressed; use one made by screen_from_cells")
+
+    if unmeasured not in ("keep", "drop"):
+        raise GraphselError(f"unmeasured is {unmeasured!r}; give 'keep' or 'drop'")
+    if "control_expressed" not in check_screen(screen).var:
+        raise GraphselError(
+            "this screen holds no cells (it came from a table), so nobody knows what is expressed; use one made by screen_from_cells"
+        )
     candidates = list(dict.fromkeys(map(str, candidates)))
     share = screen.var["control_expressed"].reindex(candidates).to_numpy()
-    reason = np.select([np.isnan(share), share < min_share], ["not measured", f"seen in fewer than {min_share:.0%} of control cells"], "expressed")
+    reason = np.select(
+        [np.isnan(share), share < min_share],
+        ["not measured", f"seen in fewer than {min_share:.0%} of control cells"],
+        "expressed",
+    )
     kept = (share >= min_share) | (np.isnan(share) & (unmeasured == "keep"))
     report = pd.DataFrame({"gene": candidates, "share": share, "kept": kept, "reason": reason})
-    if not kept.all(): log.warning("candidates left out, not expressed or not measured: %s", name_some(report["gene"][~kept]))
+    if not kept.all():
+        log.warning(
+            "candidates left out, not expressed or not measured: %s",
+            name_some(report["gene"][~kept]),
+        )
     return [g for g, k in zip(candidates, kept) if k], report

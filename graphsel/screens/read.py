@@ -22,46 +22,70 @@ if TYPE_CHECKING:
     import anndata as ad
 
 # %% ../../nbs/02_screens/07_read.ipynb #84496743
-def read_screen(path:str|Path, # .h5ad or .zarr (cells or screen), .csv, .tsv, .xlsx or .parquet; also FILE:column=value
-                perturbation_key:str|None=None, # column that names the perturbation
-                control:str|None=None, # for cells: name of the control
-                **options # those of `screen_from_cells`, `screen_from_table` or `screen_from_lists`
-               ) -> "ad.AnnData": # the screen
+def read_screen(
+    path: str
+    | Path,  # .h5ad or .zarr (cells or screen), .csv, .tsv, .xlsx or .parquet; also FILE:column=value
+    perturbation_key: str | None = None,  # column that names the perturbation
+    control: str | None = None,  # for cells: name of the control
+    **options,  # those of `screen_from_cells`, `screen_from_table` or `screen_from_lists`
+) -> "ad.AnnData":  # the screen
     "Read a screen from a file. Raises `GraphselError` for what cannot be read or is not a screen."
     file, wish = _file_and_wish(path)
-    if file.suffix != ".zarr": check_file(file) # a .zarr is a folder
-    if file.suffix in (".h5ad", ".zarr"): return _read_anndata(file, wish, perturbation_key, control, options)
+    if file.suffix != ".zarr":
+        check_file(file)  # a .zarr is a folder
+    if file.suffix in (".h5ad", ".zarr"):
+        return _read_anndata(file, wish, perturbation_key, control, options)
     table, name = read_rows(path)
-    if {"perturbed_gene", "gene"} <= set(table.columns): return screen_from_lists(table, name, **options)
-    if perturbation_key: options["perturbation_key"] = perturbation_key
+    if {"perturbed_gene", "gene"} <= set(table.columns):
+        return screen_from_lists(table, name, **options)
+    if perturbation_key:
+        options["perturbation_key"] = perturbation_key
     return screen_from_table(table, name, **options)
+
 
 def _file_and_wish(path):
     "The file of FILE:column=value, and what stands after the colon."
     text = str(path)
-    file, _, wish = (text, "", "") if "=" not in text or Path(text).exists() else text.rpartition(":")
+    file, _, wish = (
+        (text, "", "") if "=" not in text or Path(text).exists() else text.rpartition(":")
+    )
     return Path(file), wish
 
 # %% ../../nbs/02_screens/07_read.ipynb #175aff99
 def _read_anndata(file, wish, perturbation_key, control, options):
     "A screen as it was written, or the screen of the cells in a file."
     import anndata as ad
-    with naming(file), open_cells(file, layer=options.pop("layer", None), use_raw=options.pop("use_raw", False)) as adata:
+
+    with (
+        naming(file),
+        open_cells(
+            file, layer=options.pop("layer", None), use_raw=options.pop("use_raw", False)
+        ) as adata,
+    ):
         if "n_cells" not in adata.obs or "control_mean" not in adata.var:
             name, chosen = f"{file.name} {wish}".strip(), adata
             if wish:
                 column, _, value = wish.partition("=")
                 code, levels = _levels(adata.obs, column, file.name)
-                if value not in levels: raise GraphselError(f"{file.name}: no cell with {wish}; the column holds {name_some(levels)}")
+                if value not in levels:
+                    raise GraphselError(
+                        f"{file.name}: no cell with {wish}; the column holds {name_some(levels)}"
+                    )
                 chosen = adata[code == list(levels).index(value)]
-            return screen_from_cells(chosen, perturbation_key=perturbation_key, control=control, source=name, **options)
-    with reading(file, file.suffix.lstrip("."), "is the file complete?"): return check_screen(ad.read_zarr(file) if file.suffix == ".zarr" else ad.read_h5ad(file))
+            return screen_from_cells(
+                chosen, perturbation_key=perturbation_key, control=control, source=name, **options
+            )
+    with reading(file, file.suffix.lstrip("."), "is the file complete?"):
+        return check_screen(ad.read_zarr(file) if file.suffix == ".zarr" else ad.read_h5ad(file))
 
 # %% ../../nbs/02_screens/07_read.ipynb #4cbdbe31
-def write_screen(screen:"ad.AnnData", # a screen
-                 path:str|Path # ends in .h5ad
-                ) -> Path:
+def write_screen(
+    screen: "ad.AnnData",  # a screen
+    path: str | Path,  # ends in .h5ad
+) -> Path:
     "Write a screen as .h5ad, whole or not at all."
-    if Path(path).suffix != ".h5ad": raise GraphselError(f"cannot write a screen as '{Path(path).name}'; end the name in .h5ad")
-    with atomic_path(path) as temporary: check_screen(screen).write_h5ad(temporary)
+    if Path(path).suffix != ".h5ad":
+        raise GraphselError(f"cannot write a screen as '{Path(path).name}'; end the name in .h5ad")
+    with atomic_path(path) as temporary:
+        check_screen(screen).write_h5ad(temporary)
     return Path(path)

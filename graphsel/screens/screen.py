@@ -21,17 +21,35 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/02_screens/01_screen.ipynb #7a9e1c2a
-_all_ = ["CONTROL_NAMES", "SPELLINGS", "perturbed_genes", "perturbation_name", "gene_incidence", "find_spelling", "raw_moments", "difference_moments",
-         "CellMoments", "open_cells", "is_number", "read_table"]
+_all_ = [
+    "CONTROL_NAMES",
+    "SPELLINGS",
+    "perturbed_genes",
+    "perturbation_name",
+    "gene_incidence",
+    "find_spelling",
+    "raw_moments",
+    "difference_moments",
+    "CellMoments",
+    "open_cells",
+    "is_number",
+    "read_table",
+]
 
 # %% ../../nbs/02_screens/01_screen.ipynb #9aae3827
 def _check_names(names, what, where):
     "Raise unless `names` are non-empty and unique."
     names = [str(n) for n in names]
     empty = [i + 1 for i, n in enumerate(names) if not n.strip() or n in ("nan", "None", "<NA>")]
-    if empty: raise GraphselError(f"{where}: {what} without a name at position {name_some(empty)}; name it")
+    if empty:
+        raise GraphselError(
+            f"{where}: {what} without a name at position {name_some(empty)}; name it"
+        )
     twice = [n for n, count in Counter(names).items() if count > 1]
-    if twice: raise GraphselError(f"{where}: {what} named twice: {name_some(twice)}; merge or rename them")
+    if twice:
+        raise GraphselError(
+            f"{where}: {what} named twice: {name_some(twice)}; merge or rename them"
+        )
 
 # %% ../../nbs/02_screens/01_screen.ipynb #56e24fcc
 def _check_finite(values, rows, columns, where):
@@ -39,76 +57,146 @@ def _check_finite(values, rows, columns, where):
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         i, j = bad[0]
-        raise GraphselError(f"{where}: {len(bad):,} values are not finite numbers, the first in row '{rows[i]}', column '{columns[j]}'; fill or remove them")
+        raise GraphselError(
+            f"{where}: {len(bad):,} values are not finite numbers, the first in row '{rows[i]}', column '{columns[j]}'; fill or remove them"
+        )
 
 # %% ../../nbs/02_screens/01_screen.ipynb #1e24d96c
 def _numbers(values, what, shape, where):
     "`values` as float64 of that shape (one number is repeated); raises for text and for another length."
-    try: values = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as e: raise GraphselError(f"{where}: {what} holds something that is not a number ({e}); mend or remove it") from e
+    try:
+        values = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as e:
+        raise GraphselError(
+            f"{where}: {what} holds something that is not a number ({e}); mend or remove it"
+        ) from e
     shape = shape if isinstance(shape, tuple) else (shape,)
-    if values.ndim and values.shape != shape: raise GraphselError(f"{where}: {what} has shape {values.shape}, not {shape}; give one number each")
+    if values.ndim and values.shape != shape:
+        raise GraphselError(
+            f"{where}: {what} has shape {values.shape}, not {shape}; give one number each"
+        )
     return np.broadcast_to(values, shape)
 
 # %% ../../nbs/02_screens/01_screen.ipynb #86e0c102
-def make_screen(response:"pd.DataFrame", # perturbations x response variables: mean minus control
-                n_cells=None, # cells per perturbation; None = unknown (1 each)
-                control_mean=None, # mean of the control, one per column; None = zeros
-                source:str="table" # where it came from, kept in `uns`
-               ) -> "ad.AnnData": # the screen
+def make_screen(
+    response: "pd.DataFrame",  # perturbations x response variables: mean minus control
+    n_cells=None,  # cells per perturbation; None = unknown (1 each)
+    control_mean=None,  # mean of the control, one per column; None = zeros
+    source: str = "table",  # where it came from, kept in `uns`
+) -> "ad.AnnData":  # the screen
     "A screen from a table of mean responses. Raises `GraphselError` for empty, repeated or non-numeric input."
-    import anndata as ad, pandas as pd
-    if response.shape[0] == 0 or response.shape[1] == 0: raise GraphselError(f"{source}: no perturbation or no response column (shape {response.shape})")
+    import anndata as ad
+    import pandas as pd
+
+    if response.shape[0] == 0 or response.shape[1] == 0:
+        raise GraphselError(
+            f"{source}: no perturbation or no response column (shape {response.shape})"
+        )
     names = [perturbation_name(n) for n in response.index]
     _check_names(response.index, "perturbation", source)
     _check_names(names, "perturbation", source)
     _check_names(response.columns, "response column", source)
     values = _numbers(response, "response", response.shape, source)
-    with np.errstate(over="ignore"): values = values.astype(np.float32) # what overflows is reported as infinite
+    with np.errstate(over="ignore"):
+        values = values.astype(np.float32)  # what overflows is reported as infinite
     _check_finite(values, names, response.columns, source)
     n_cells = _numbers(1.0 if n_cells is None else n_cells, "n_cells", len(names), source)
-    if not (n_cells > 0).all(): raise GraphselError(f"{source}: n_cells must be positive, also that of {name_some(np.array(names)[~(n_cells > 0)])}; mend it")
-    control_mean = _numbers(0.0 if control_mean is None else control_mean, "control_mean", response.shape[1], source)
-    obs, var = pd.DataFrame({"n_cells": n_cells}, index=names), pd.DataFrame({"control_mean": control_mean}, index=response.columns.astype(str).rename(None))
-    return ad.AnnData(values, obs=obs, var=var, uns={"graphsel": {"kind": "screen", "source": str(source)}})
+    if not (n_cells > 0).all():
+        raise GraphselError(
+            f"{source}: n_cells must be positive, also that of {name_some(np.array(names)[~(n_cells > 0)])}; mend it"
+        )
+    control_mean = _numbers(
+        0.0 if control_mean is None else control_mean, "control_mean", response.shape[1], source
+    )
+    obs, var = (
+        pd.DataFrame({"n_cells": n_cells}, index=names),
+        pd.DataFrame(
+            {"control_mean": control_mean}, index=response.columns.astype(str).rename(None)
+        ),
+    )
+    return ad.AnnData(
+        values, obs=obs, var=var, uns={"graphsel": {"kind": "screen", "source": str(source)}}
+    )
 
 # %% ../../nbs/02_screens/01_screen.ipynb #203527cc
-def check_screen(screen:"ad.AnnData" # what should be a screen
-                ) -> "ad.AnnData": # the same object
+def check_screen(
+    screen: "ad.AnnData",  # what should be a screen
+) -> "ad.AnnData":  # the same object
     "The screen itself, or a `GraphselError` that says what it lacks."
-    if not hasattr(screen, "obs_names"): raise GraphselError(f"a screen is an AnnData; got {type(screen).__name__}; make one with read_screen or screen_from_cells")
+    if not hasattr(screen, "obs_names"):
+        raise GraphselError(
+            f"a screen is an AnnData; got {type(screen).__name__}; make one with read_screen or screen_from_cells"
+        )
     if "n_cells" not in screen.obs or "control_mean" not in screen.var:
-        raise GraphselError("this AnnData is not a screen (obs['n_cells'] or var['control_mean'] is missing); if it holds cells, use screen_from_cells")
+        raise GraphselError(
+            "this AnnData is not a screen (obs['n_cells'] or var['control_mean'] is missing); if it holds cells, use screen_from_cells"
+        )
     _check_names(screen.obs_names, "perturbation", "screen")
     return screen
 
 # %% ../../nbs/02_screens/01_screen.ipynb #647b8297
-def screen_report(screen:"ad.AnnData" # a screen
-                 ) -> "pd.DataFrame": # columns `what` and `value`
+def screen_report(
+    screen: "ad.AnnData",  # a screen
+) -> "pd.DataFrame":  # columns `what` and `value`
     "Where a screen came from, how it was read, and what was mended or left out."
     import pandas as pd
-    about = {k: v for k, v in check_screen(screen).uns.get("graphsel", {}).items() if k not in ("notes", "left_out")}
+
+    about = {
+        k: v
+        for k, v in check_screen(screen).uns.get("graphsel", {}).items()
+        if k not in ("notes", "left_out")
+    }
     notes = [o for o in str(screen.uns.get("graphsel", {}).get("notes", "")).split("\n") if o]
     gone = left_out(screen)
-    rows = [("perturbations", screen.n_obs), ("responses", screen.n_vars), *sorted(about.items()), *(("note", o) for o in notes)]
-    return pd.DataFrame([*rows, *(("left out", f"{p}: {why} ({n:,} cells)") for p, n, why in gone.itertuples(index=False))], columns=["what", "value"])
+    rows = [
+        ("perturbations", screen.n_obs),
+        ("responses", screen.n_vars),
+        *sorted(about.items()),
+        *(("note", o) for o in notes),
+    ]
+    return pd.DataFrame(
+        [
+            *rows,
+            *(
+                ("left out", f"{p}: {why} ({n:,} cells)")
+                for p, n, why in gone.itertuples(index=False)
+            ),
+        ],
+        columns=["what", "value"],
+    )
 
-def left_out(screen:"ad.AnnData" # a screen
-            ) -> "pd.DataFrame": # perturbation, n_cells, reason
+
+def left_out(
+    screen: "ad.AnnData",  # a screen
+) -> "pd.DataFrame":  # perturbation, n_cells, reason
     "The perturbations of the file that are not in the screen, and why."
     import pandas as pd
+
     table = screen.uns.get("graphsel", {}).get("left_out")
-    return pd.DataFrame({"perturbation": [], "n_cells": [], "reason": []}) if table is None else table
+    return (
+        pd.DataFrame({"perturbation": [], "n_cells": [], "reason": []}) if table is None else table
+    )
 
 # %% ../../nbs/02_screens/01_screen.ipynb #7563807f
 def _note(screen, notes, about=None, gone=None):
     "Keep in the screen how it was made: remarks, settings, what was left out."
     screen.uns["graphsel"] |= {k: v for k, v in (about or {}).items() if v is not None}
-    if notes: screen.uns["graphsel"]["notes"] = "\n".join(notes)
-    if gone is not None and len(gone): screen.uns["graphsel"]["left_out"] = gone.reset_index(drop=True)
+    if notes:
+        screen.uns["graphsel"]["notes"] = "\n".join(notes)
+    if gone is not None and len(gone):
+        screen.uns["graphsel"]["left_out"] = gone.reset_index(drop=True)
     return screen
+
 
 def _say(source, notes, gone=None):
     "Log remarks, and what was left out."
-    for o in notes: log.warning("%s: %s", source, o)
-    if gone is not None and len(gone): log.warning("%s: perturbations left out: %s", source, name_some((f"{p} ({why})" for p, why in zip(gone["perturbation"], gone["reason"])), width=120))
+    for o in notes:
+        log.warning("%s: %s", source, o)
+    if gone is not None and len(gone):
+        log.warning(
+            "%s: perturbations left out: %s",
+            source,
+            name_some(
+                (f"{p} ({why})" for p, why in zip(gone["perturbation"], gone["reason"])), width=120
+            ),
+        )

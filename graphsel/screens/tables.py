@@ -28,139 +28,248 @@ if TYPE_CHECKING:
 # %% ../../nbs/02_screens/04_tables.ipynb #3cf03d12
 TABLE_KINDS = ("csv", "tsv", "txt", "parquet", "xlsx")
 
-def read_table(path:str|Path # .csv, .tsv, .txt (tabs), .parquet or .xlsx; text also gzipped
-              ) -> "pd.DataFrame":
+
+def read_table(
+    path: str | Path,  # .csv, .tsv, .txt (tabs), .parquet or .xlsx; text also gzipped
+) -> "pd.DataFrame":
     "A table from a file. Raises `GraphselError` when it is missing, empty or not what its name says."
     import pandas as pd
+
     path = check_file(path)
     kind = path.name.removesuffix(".gz").rsplit(".", 1)[-1].lower()
-    if kind not in TABLE_KINDS: raise GraphselError(f"{path}: cannot read a table from '.{kind}'; use .csv, .tsv, .xlsx or .parquet")
-    if kind == "xlsx": return _read_sheet(path)
+    if kind not in TABLE_KINDS:
+        raise GraphselError(
+            f"{path}: cannot read a table from '.{kind}'; use .csv, .tsv, .xlsx or .parquet"
+        )
+    if kind == "xlsx":
+        return _read_sheet(path)
     with reading(path, kind):
-        if kind == "parquet": return pd.read_parquet(path)
+        if kind == "parquet":
+            return pd.read_parquet(path)
         with open_inflated(path) as f:
-            return bare_table(pd.read_csv(f, sep="," if kind == "csv" else "\t", keep_default_na=False, na_values=[""]))
+            return bare_table(
+                pd.read_csv(
+                    f, sep="," if kind == "csv" else "\t", keep_default_na=False, na_values=[""]
+                )
+            )
+
 
 def _read_sheet(path):
     "The first sheet of an Excel file as pandas reads it."
     import pandas as pd
     from pandas.io.parsers import TextParser
+
     rows = sheet_rows(path, _cell_value)
     width = max(map(len, rows), default=0)
     with reading(path, "an Excel sheet", "save it as CSV"):
-        if not rows: return pd.DataFrame()
-        return TextParser([r + [""]*(width - len(r)) for r in rows], header=0, keep_default_na=False, na_values=[""]).read()
+        if not rows:
+            return pd.DataFrame()
+        return TextParser(
+            [r + [""] * (width - len(r)) for r in rows],
+            header=0,
+            keep_default_na=False,
+            na_values=[""],
+        ).read()
+
 
 def _cell_value(cell):
     "What a cell of openpyxl holds: an error of the sheet is missing, a whole number an int."
-    if cell.value is None: return ""
-    if cell.data_type == "e": return np.nan
-    if cell.data_type == "n" and int(cell.value) == cell.value: return int(cell.value)
+    if cell.value is None:
+        return ""
+    if cell.data_type == "e":
+        return np.nan
+    if cell.data_type == "n" and int(cell.value) == cell.value:
+        return int(cell.value)
     return from_sheet(cell.value)
 
 # %% ../../nbs/02_screens/04_tables.ipynb #b7f6afb2
-def read_rows(path:str|Path # a table, or FILE:column=value
-             ) -> tuple["pd.DataFrame", str]: # its rows, that column left out; how to call it
+def read_rows(
+    path: str | Path,  # a table, or FILE:column=value
+) -> tuple["pd.DataFrame", str]:  # its rows, that column left out; how to call it
     "A table, or those of its rows that hold one value. Raises `GraphselError` for a filter that keeps nothing."
     text = str(path)
-    path, _, wish = (text, "", "") if Path(text).is_file() or "=" not in text else text.rpartition(":")
+    path, _, wish = (
+        (text, "", "") if Path(text).is_file() or "=" not in text else text.rpartition(":")
+    )
     table, name = read_table(path), Path(path).name
-    if not wish: return table, name
+    if not wish:
+        return table, name
     column, _, value = wish.partition("=")
-    if column not in table: raise GraphselError(f"{name} has no column '{column}' (it has {name_some(table.columns, 12)}); correct '{wish}'")
+    if column not in table:
+        raise GraphselError(
+            f"{name} has no column '{column}' (it has {name_some(table.columns, 12)}); correct '{wish}'"
+        )
     keep = table[column].astype(str) == value
-    if not keep.any(): raise GraphselError(f"{name}: no row with {wish}; the column holds {name_some(table[column].astype(str).unique())}")
+    if not keep.any():
+        raise GraphselError(
+            f"{name}: no row with {wish}; the column holds {name_some(table[column].astype(str).unique())}"
+        )
     return table[keep].drop(columns=column).reset_index(drop=True), f"{name} {wish}"
 
 # %% ../../nbs/02_screens/04_tables.ipynb #4b5f3037
-def is_number(column:"pd.Series" # a column of a table
-             ) -> bool:
+def is_number(
+    column: "pd.Series",  # a column of a table
+) -> bool:
     "True for a column of integers or real numbers."
     from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
+
     return is_numeric_dtype(column) and not is_bool_dtype(column) and not is_complex_dtype(column)
 
 # %% ../../nbs/02_screens/04_tables.ipynb #eccc10c1
-def as_numbers(table:"pd.DataFrame", # columns that should be numbers
-               source:str="table" # for messages
-              ) -> tuple["pd.DataFrame", list[str]]: # the table, text turned into numbers; remarks
+def as_numbers(
+    table: "pd.DataFrame",  # columns that should be numbers
+    source: str = "table",  # for messages
+) -> tuple["pd.DataFrame", list[str]]:  # the table, text turned into numbers; remarks
     "Only columns of numbers, or a `GraphselError` that names the columns that are none."
     import pandas as pd
+
     mended, wrong = {}, {}
     for c in table.columns[[not is_number(table.iloc[:, i]) for i in range(table.shape[1])]]:
         text = table[c].astype(object)
-        number = pd.to_numeric(text.where(text.map(lambda o: isinstance(o, (str, Real)) and not isinstance(o, bool))), errors="coerce") # dates, true and false stay wrong
+        number = pd.to_numeric(
+            text.where(text.map(lambda o: isinstance(o, (str, Real)) and not isinstance(o, bool))),
+            errors="coerce",
+        )  # dates, true and false stay wrong
         bad = np.flatnonzero(number.isna() & text.notna())
-        if len(bad): wrong[c] = f"{c} (row {table.index[bad[0]]}: {str(text.iloc[bad[0]])[:20]!r})"
-        else: mended[c] = number
-    if wrong: raise GraphselError(f"{source}: columns that are not numbers: {name_some(wrong.values(), width=90)}; remove them or mend their values")
-    return table.assign(**mended) if mended else table, [f"numbers written as text in {name_some(mended)}: read as numbers"] if mended else []
+        if len(bad):
+            wrong[c] = f"{c} (row {table.index[bad[0]]}: {str(text.iloc[bad[0]])[:20]!r})"
+        else:
+            mended[c] = number
+    if wrong:
+        raise GraphselError(
+            f"{source}: columns that are not numbers: {name_some(wrong.values(), width=90)}; remove them or mend their values"
+        )
+    return table.assign(**mended) if mended else table, [
+        f"numbers written as text in {name_some(mended)}: read as numbers"
+    ] if mended else []
 
 # %% ../../nbs/02_screens/04_tables.ipynb #b5c6097f
-def row_names(column:"pd.Series", # the perturbation of each row
-              source:str="table" # for messages
-             ) -> np.ndarray: # one spelling each; "control" for a control
+def row_names(
+    column: "pd.Series",  # the perturbation of each row
+    source: str = "table",  # for messages
+) -> np.ndarray:  # one spelling each; "control" for a control
     "Names of perturbations in one spelling. Raises `GraphselError` for a row without, or with a date."
-    dates = [i for i, v in enumerate(column) if isinstance(v, (datetime.date, np.datetime64)) and v == v]
-    if dates: raise GraphselError(f"{source}: row {dates[0] + 1} has a date ({column.iloc[dates[0]]}) where a gene should be; Excel does that to names such as MARCH1: mend the file")
+    dates = [
+        i for i, v in enumerate(column) if isinstance(v, (datetime.date, np.datetime64)) and v == v
+    ]
+    if dates:
+        raise GraphselError(
+            f"{source}: row {dates[0] + 1} has a date ({column.iloc[dates[0]]}) where a gene should be; Excel does that to names such as MARCH1: mend the file"
+        )
     text = column.astype(object).where(column.notna(), "").astype(str)
     empty = np.flatnonzero(text.str.strip() == "")
-    if len(empty): raise GraphselError(f"{source}: {len(empty):,} rows without a perturbation, the first is row {empty[0] + 1}; name or remove them")
+    if len(empty):
+        raise GraphselError(
+            f"{source}: {len(empty):,} rows without a perturbation, the first is row {empty[0] + 1}; name or remove them"
+        )
     note = damaged_note(text)
-    if note: log.warning("%s: %s", source, note)
+    if note:
+        log.warning("%s: %s", source, note)
     return np.array([perturbation_name(o) for o in text], dtype=str)
 
 # %% ../../nbs/02_screens/04_tables.ipynb #63195977
-def average_replicates(values:"pd.DataFrame", # rows x responses, numeric
-                       names:np.ndarray, # perturbation of each row
-                       weights:np.ndarray|None=None # cells behind each row
-                      ) -> tuple["pd.DataFrame", "pd.DataFrame", "pd.Series"]: # mean, variance between replicates (NaN for one), number
+def average_replicates(
+    values: "pd.DataFrame",  # rows x responses, numeric
+    names: np.ndarray,  # perturbation of each row
+    weights: np.ndarray | None = None,  # cells behind each row
+) -> tuple[
+    "pd.DataFrame", "pd.DataFrame", "pd.Series"
+]:  # mean, variance between replicates (NaN for one), number
     "One row per perturbation, in order of first appearance."
     import pandas as pd
+
     weights = np.ones(len(names)) if weights is None else np.asarray(weights, float)
     order, name = pd.factorize(names)
     total = np.bincount(order, weights)
-    group = sp.csr_matrix((weights/total[order], (order, np.arange(len(names)))), shape=(len(name), len(names)))
+    group = sp.csr_matrix(
+        (weights / total[order], (order, np.arange(len(names)))), shape=(len(name), len(names))
+    )
     matrix, n = values.to_numpy(dtype=np.float64), np.bincount(order)
     mean = group @ matrix
-    plain = sp.csr_matrix((1/n[order], (order, np.arange(len(names)))), shape=group.shape)
+    plain = sp.csr_matrix((1 / n[order], (order, np.arange(len(names)))), shape=group.shape)
     centered = matrix - (plain @ matrix)[order]
-    with np.errstate(divide="ignore", invalid="ignore"): variance = np.where(n[:, None] > 1, (plain @ centered**2)*n[:, None]/(n[:, None] - 1), np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = np.where(
+            n[:, None] > 1, (plain @ centered**2) * n[:, None] / (n[:, None] - 1), np.nan
+        )
     frame = lambda v: pd.DataFrame(v, index=name, columns=values.columns)
     return frame(mean), frame(variance), pd.Series(n, index=name)
 
 # %% ../../nbs/02_screens/04_tables.ipynb #6d12b948
-def ranked_responses(table:"pd.DataFrame", # perturbed_gene, gene, and rank unless `decay` is None
-                     decay:float|None=100.0, # ranks after which a gene counts 1/e; None = each gene on the list counts 1
-                     significant:str|None=None, # column of 0/1: keep only the genes marked in it
-                     source:str="table" # for messages
-                    ) -> "pd.DataFrame": # perturbations x genes, 0 where not listed
+def ranked_responses(
+    table: "pd.DataFrame",  # perturbed_gene, gene, and rank unless `decay` is None
+    decay: float
+    | None = 100.0,  # ranks after which a gene counts 1/e; None = each gene on the list counts 1
+    significant: str | None = None,  # column of 0/1: keep only the genes marked in it
+    source: str = "table",  # for messages
+) -> "pd.DataFrame":  # perturbations x genes, 0 where not listed
     "Responses from ranked gene lists. Raises `GraphselError` for repeated entries and ranks that are none."
     import pandas as pd
-    lacking = [c for c in ("perturbed_gene", "gene", *(["rank"] if decay else []), *([significant] if significant else [])) if c not in table]
-    if lacking: raise GraphselError(f"{source} has no column {name_some(lacking)} (it has {name_some(table.columns, 12)}); correct the names")
+
+    lacking = [
+        c
+        for c in (
+            "perturbed_gene",
+            "gene",
+            *(["rank"] if decay else []),
+            *([significant] if significant else []),
+        )
+        if c not in table
+    ]
+    if lacking:
+        raise GraphselError(
+            f"{source} has no column {name_some(lacking)} (it has {name_some(table.columns, 12)}); correct the names"
+        )
     row, name = pd.factorize(row_names(table["perturbed_gene"], source), sort=True)
     column, gene = pd.factorize(table["gene"].astype(str), sort=True)
-    if table["gene"].isna().any(): raise GraphselError(f"{source}: row {int(np.flatnonzero(table['gene'].isna())[0]) + 1} has no gene; name or remove it")
-    _check_listed_once(table, row.astype(np.int64)*len(gene) + column, source)
-    rank = as_numbers(table[["rank"]], source)[0]["rank"].to_numpy(dtype=float) if decay else np.zeros(len(table))
-    if decay and not (rank >= 1).all(): raise GraphselError(f"{source}: row {int(np.flatnonzero(~(rank >= 1))[0]) + 1} has no rank of 1 or more; the first gene of a list has rank 1")
+    if table["gene"].isna().any():
+        raise GraphselError(
+            f"{source}: row {int(np.flatnonzero(table['gene'].isna())[0]) + 1} has no gene; name or remove it"
+        )
+    _check_listed_once(table, row.astype(np.int64) * len(gene) + column, source)
+    rank = (
+        as_numbers(table[["rank"]], source)[0]["rank"].to_numpy(dtype=float)
+        if decay
+        else np.zeros(len(table))
+    )
+    if decay and not (rank >= 1).all():
+        raise GraphselError(
+            f"{source}: row {int(np.flatnonzero(~(rank >= 1))[0]) + 1} has no rank of 1 or more; the first gene of a list has rank 1"
+        )
     keep = np.ones(len(table), bool) if significant is None else _marked(table[significant], source)
     values = np.zeros((len(name), len(gene)), dtype=np.float32)
-    values[row[keep], column[keep]] = np.exp(-rank[keep]/decay) if decay else 1.0
+    values[row[keep], column[keep]] = np.exp(-rank[keep] / decay) if decay else 1.0
     return pd.DataFrame(values, index=name, columns=gene)
 
 # %% ../../nbs/02_screens/04_tables.ipynb #42bb0b79
 def _marked(column, source):
     "Rows marked by 1 or true in a column of 0 and 1, or of false and true."
     import pandas as pd
-    number = pd.to_numeric(column.map(lambda o: {"true": 1, "false": 0}.get(str(o).lower(), o)), errors="coerce")
-    if number.isna().any(): raise GraphselError(f"{source}: column {column.name}, row {int(np.flatnonzero(number.isna())[0]) + 1}: neither 0 nor 1; mend it")
+
+    number = pd.to_numeric(
+        column.map(lambda o: {"true": 1, "false": 0}.get(str(o).lower(), o)), errors="coerce"
+    )
+    if number.isna().any():
+        raise GraphselError(
+            f"{source}: column {column.name}, row {int(np.flatnonzero(number.isna())[0]) + 1}: neither 0 nor 1; mend it"
+        )
     return number.to_numpy(dtype=float) > 0
+
 
 def _check_listed_once(table, pair, source):
     "Raise when a gene stands twice on one list, with a filter that would keep one of several tables."
     twice = int(len(pair) - len(np.unique(pair)))
-    if not twice: return
-    other = next((c for c in table if c not in ("perturbed_gene", "gene", "rank") and not is_number(table[c])), None)
+    if not twice:
+        return
+    other = next(
+        (
+            c
+            for c in table
+            if c not in ("perturbed_gene", "gene", "rank") and not is_number(table[c])
+        ),
+        None,
+    )
     hint = f"for example FILE:{other}={table[other].iloc[0]}" if other else "remove the repeats"
-    raise GraphselError(f"{source}: {twice:,} pairs of perturbed_gene and gene stand twice; keep one list per perturbation, {hint}")
+    raise GraphselError(
+        f"{source}: {twice:,} pairs of perturbed_gene and gene stand twice; keep one list per perturbation, {hint}"
+    )

@@ -17,76 +17,96 @@ from .strategies import Problem, ranked, strategy
 
 # %% ../../nbs/06_selection/08_baselines.ipynb #db9e0851
 @strategy("random", seeded=True)
-def pick_random(problem:Problem, budget:int, rng:np.random.Generator) -> Selection:
+def pick_random(problem: Problem, budget: int, rng: np.random.Generator) -> Selection:
     "Genes drawn by chance: what every plan is compared with."
     names = sorted(problem.candidates)
     return ranked(problem, [names[i] for i in rng.permutation(len(names))[:budget]], "random")
 
-def by_score(problem:Problem, # what was asked
-             gene_scores:np.ndarray # one per gene of the graph
-            ) -> list[str]: # candidates by falling score, then by name
+
+def by_score(
+    problem: Problem,  # what was asked
+    gene_scores: np.ndarray,  # one per gene of the graph
+) -> list[str]:  # candidates by falling score, then by name
     "Candidates ranked by the summed score of their genes."
     names = sorted(problem.candidates)
     score = incidence(problem.graph, names) @ gene_scores
     return [names[i] for i in np.argsort(-nine_digits(score), kind="stable")]
 
+
 @strategy("degree")
-def pick_degree(problem:Problem, budget:int, rng:np.random.Generator) -> Selection:
+def pick_degree(problem: Problem, budget: int, rng: np.random.Generator) -> Selection:
     "The genes with the most and strongest links first: hubs."
     return ranked(problem, by_score(problem, problem.graph.degree)[:budget], "degree")
 
 # %% ../../nbs/06_selection/08_baselines.ipynb #b82fcd8b
 @strategy("pagerank")
-def pick_pagerank(problem:Problem, budget:int, rng:np.random.Generator) -> Selection:
+def pick_pagerank(problem: Problem, budget: int, rng: np.random.Generator) -> Selection:
     "The genes that a random walk along the links visits most often first (PageRank, averaged over the graphs)."
     import networkx as nx
+
     score = np.zeros(len(problem.graph))
-    for layer in problem.graph.graphs: # an edge of the walker goes from source to receiver
-        rank = nx.pagerank(nx.from_scipy_sparse_array(layer.adjacency.T.astype(float), create_using=nx.DiGraph))
+    for layer in problem.graph.graphs:  # an edge of the walker goes from source to receiver
+        rank = nx.pagerank(
+            nx.from_scipy_sparse_array(layer.adjacency.T.astype(float), create_using=nx.DiGraph)
+        )
         score += np.array([rank[i] for i in range(len(score))])
     return ranked(problem, by_score(problem, score)[:budget], "pagerank")
 
 # %% ../../nbs/06_selection/08_baselines.ipynb #1d39e3bc
-def squared_distances(A:np.ndarray, # n x d
-                      B:np.ndarray # m x d
-                     ) -> np.ndarray: # n x m
+def squared_distances(
+    A: np.ndarray,  # n x d
+    B: np.ndarray,  # m x d
+) -> np.ndarray:  # n x m
     "Squared Euclidean distances between rows, not below zero."
-    return np.maximum((A**2).sum(1)[:, None] - 2*A @ B.T + (B**2).sum(1)[None], 0)
+    return np.maximum((A**2).sum(1)[:, None] - 2 * A @ B.T + (B**2).sum(1)[None], 0)
+
 
 @strategy("kcenter")
-def pick_kcenter(problem:Problem, budget:int, rng:np.random.Generator) -> Selection:
+def pick_kcenter(problem: Problem, budget: int, rng: np.random.Generator) -> Selection:
     "Each time the gene that is farthest in the graph from everything picked or measured so far."
     names = sorted(problem.candidates)
     X, known = problem.points(names), problem.points(sorted(problem.measured))
-    far = squared_distances(X, known).min(axis=1) if len(known) else -squared_distances(X, X.mean(0, keepdims=True))[:, 0]
+    far = (
+        squared_distances(X, known).min(axis=1)
+        if len(known)
+        else -squared_distances(X, X.mean(0, keepdims=True))[:, 0]
+    )
     picks, unit = [], power_of_two((X**2).sum(axis=1))
     for _ in range(budget):
         far[picks] = -np.inf
-        picks.append(int(np.argmax((far/unit).round(9))))
+        picks.append(int(np.argmax((far / unit).round(9))))
         d = squared_distances(X, X[picks[-1:]])[:, 0]
         far = np.minimum(far, d) if len(picks) > 1 or len(known) else d
     return ranked(problem, [names[i] for i in picks], "kcenter")
 
 # %% ../../nbs/06_selection/08_baselines.ipynb #658823d1
-def clusters(X:np.ndarray, # n x d points
-             k:int, # clusters
-             rng:np.random.Generator # draws the starting centers
-            ) -> tuple[np.ndarray, np.ndarray]: # label of each point, k centers
+def clusters(
+    X: np.ndarray,  # n x d points
+    k: int,  # clusters
+    rng: np.random.Generator,  # draws the starting centers
+) -> tuple[np.ndarray, np.ndarray]:  # label of each point, k centers
     "k-means (scikit-learn), seeded."
     from sklearn.cluster import KMeans
+
     km = KMeans(min(k, len(X)), n_init=1, random_state=as_seed(rng)).fit(X)
     return km.labels_, km.cluster_centers_
 
+
 @strategy("kmeans", nested=False, seeded=True)
-def pick_kmeans(problem:Problem, budget:int, rng:np.random.Generator) -> Selection:
+def pick_kmeans(problem: Problem, budget: int, rng: np.random.Generator) -> Selection:
     "The candidates cut into as many groups of similar genes as picks (k-means); the middle one of each, larger groups first."
     names = sorted(problem.candidates)
     X = problem.points(names)
     label, centers = clusters(X, budget, rng)
     d = squared_distances(X, centers)
     size = np.bincount(label, minlength=len(centers))
-    picks = [int(np.where(label == c)[0][d[label == c, c].argmin()]) for c in np.argsort(-size, kind="stable") if size[c]]
+    picks = [
+        int(np.where(label == c)[0][d[label == c, c].argmin()])
+        for c in np.argsort(-size, kind="stable")
+        if size[c]
+    ]
     return ranked(problem, _fill(picks, names, budget), "kmeans")
+
 
 def _fill(picks, names, budget):
     "Names of the picks, completed in name order where equal points left clusters empty."
@@ -95,22 +115,27 @@ def _fill(picks, names, budget):
     return [names[i] for i in (picks + rest)[:budget]]
 
 # %% ../../nbs/06_selection/08_baselines.ipynb #e01df4c2
-def typicality(X:np.ndarray, # n x d, the members of one cluster
-               k:int=20 # neighbors
-              ) -> np.ndarray: # n, larger = more typical
+def typicality(
+    X: np.ndarray,  # n x d, the members of one cluster
+    k: int = 20,  # neighbors
+) -> np.ndarray:  # n, larger = more typical
     "Inverse mean distance to the min(k, n/2) nearest members."
-    if len(X) == 1: return np.ones(1)
+    if len(X) == 1:
+        return np.ones(1)
     square = (X**2).sum(axis=1).max() or 1.0
     d = np.sort(squared_distances(X, X), axis=1)[:, 1:]
-    d = np.sqrt(np.where(d > 1e-12*square, d, 0)) # below is rounding, not distance
-    return 1/(d[:, :max(1, min(k, len(X)//2))].mean(axis=1) + 1e-12*np.sqrt(square))
+    d = np.sqrt(np.where(d > 1e-12 * square, d, 0))  # below is rounding, not distance
+    return 1 / (d[:, : max(1, min(k, len(X) // 2))].mean(axis=1) + 1e-12 * np.sqrt(square))
+
 
 @strategy("typiclust", nested=False, seeded=True)
-def pick_typiclust(problem:Problem, budget:int, rng:np.random.Generator) -> Selection:
+def pick_typiclust(problem: Problem, budget: int, rng: np.random.Generator) -> Selection:
     "As kmeans, but the most typical gene of each group; groups with the fewest measured genes first, then the largest."
     names, known = sorted(problem.candidates), sorted(problem.measured)
     label, _ = clusters(problem.points(names + known), budget + len(known), rng)
-    X, own, taken = problem.points(names), label[:len(names)], label[len(names):]
+    X, own, taken = problem.points(names), label[: len(names)], label[len(names) :]
     order = sorted(np.unique(own), key=lambda c: ((taken == c).sum(), -(own == c).sum(), c))
-    picks = [int(np.flatnonzero(own == c)[nine_digits(typicality(X[own == c])).argmax()]) for c in order]
+    picks = [
+        int(np.flatnonzero(own == c)[nine_digits(typicality(X[own == c])).argmax()]) for c in order
+    ]
     return ranked(problem, _fill(picks[:budget], names, budget), "typiclust")

@@ -21,167 +21,253 @@ from ..criteria.coverage import RowCriterion
 from .limits import Limits, within_caps
 
 # %% ../../nbs/06_selection/03_bounds.ipynb #ee67d609
-def best_sum(gains:np.ndarray, # non-negative gains of the candidates
-             budget:float, # picks, or cost units
-             costs:np.ndarray|None=None # one per candidate; None = 1 each
-            ) -> float: # an upper bound on the sum of gains any affordable set has
+def best_sum(
+    gains: np.ndarray,  # non-negative gains of the candidates
+    budget: float,  # picks, or cost units
+    costs: np.ndarray | None = None,  # one per candidate; None = 1 each
+) -> float:  # an upper bound on the sum of gains any affordable set has
     "The largest sum of gains within the budget; with costs, of the fractional knapsack."
     gains = np.maximum(gains, 0)
     if costs is None:
         n = int(budget)
-        return float(gains.sum() if n >= len(gains) else np.partition(gains, len(gains) - n)[len(gains) - n:].sum() if n else 0.0)
-    for order in fronts(gains/costs, 2*budget/costs.mean() if len(costs) else 0):
-        if len(order) == len(gains) or costs[order].sum() >= budget: break
+        return float(
+            gains.sum()
+            if n >= len(gains)
+            else np.partition(gains, len(gains) - n)[len(gains) - n :].sum()
+            if n
+            else 0.0
+        )
+    for order in fronts(gains / costs, 2 * budget / costs.mean() if len(costs) else 0):
+        if len(order) == len(gains) or costs[order].sum() >= budget:
+            break
     room = np.clip(budget - np.r_[0, np.cumsum(costs[order])[:-1]], 0, None)
-    return float((gains[order]*np.minimum(1, room/costs[order])).sum())
+    return float((gains[order] * np.minimum(1, room / costs[order])).sum())
 
 # %% ../../nbs/06_selection/03_bounds.ipynb #0d494cc8
-def fronts(keys:np.ndarray, # numbers
-           n:float # how many are needed, roughly
-          ) -> Iterator[np.ndarray]: # positions by falling key
+def fronts(
+    keys: np.ndarray,  # numbers
+    n: float,  # how many are needed, roughly
+) -> Iterator[np.ndarray]:  # positions by falling key
     "The largest keys, then more of them, at last all: most questions are settled by the first few."
     most = int(n) + 64
     while most < len(keys):
-        front = np.sort(np.argpartition(keys, len(keys) - most)[len(keys) - most:])
+        front = np.sort(np.argpartition(keys, len(keys) - most)[len(keys) - most :])
         yield front[np.argsort(-keys[front], kind="stable")]
         most *= 4
     yield np.argsort(-keys, kind="stable")
 
 # %% ../../nbs/06_selection/03_bounds.ipynb #c69be572
-def largest_sum(gains:np.ndarray, # one per element, >= 0
-                limits:Limits # what a plan may be
-               ) -> float:
+def largest_sum(
+    gains: np.ndarray,  # one per element, >= 0
+    limits: Limits,  # what a plan may be
+) -> float:
     "An upper bound on the sum of gains of any feasible set."
     rest = limits.rest
-    costs, budget = None if limits.costs is None else limits.costs[rest], limits.budget - limits.spend(limits.must)
+    costs, budget = (
+        None if limits.costs is None else limits.costs[rest],
+        limits.budget - limits.spend(limits.must),
+    )
     forced, values = float(np.maximum(gains[limits.must], 0).sum()), np.maximum(gains[rest], 0)
-    if not limits.capped: return forced + best_sum(values, budget, costs)
+    if not limits.capped:
+        return forced + best_sum(values, budget, costs)
     part, room = limits.part[rest], limits.left(limits.must)
     if costs is None:
-        for front in fronts(values, 2*budget): # whoever stays behind adds no more than those who fit
+        for front in fronts(
+            values, 2 * budget
+        ):  # whoever stays behind adds no more than those who fit
             kept = values[front][within_caps(values[front], part[front], room)]
-            if len(kept) >= budget: break
+            if len(kept) >= budget:
+                break
         return forced + best_sum(kept, budget)
     within = float(values[within_caps(values, part, room)].sum())
-    return forced + min(best_sum(values, budget, costs), within) # each relaxes one of the two limits
+    return forced + min(
+        best_sum(values, budget, costs), within
+    )  # each relaxes one of the two limits
 
 # %% ../../nbs/06_selection/03_bounds.ipynb #ff74961c
-LOOKS = 100_000 # gains that are computed for a bound where they are not at hand
+LOOKS = 100_000  # gains that are computed for a bound where they are not at hand
+
 
 @dataclass(frozen=True, eq=False)
 class Look:
     "A prefix of a plan whose gains were looked at."
-    at: int # picks
-    state: object # of the criterion, as `followed` gives it
-    rest: float # the largest sum of gains that is left to any plan
 
-def look_at(state, # at the first `at` picks
-            picks:np.ndarray, # positions, in order
-            at:int, # how many of them
-            limits:Limits # what a plan may be
-           ) -> Look:
+    at: int  # picks
+    state: object  # of the criterion, as `followed` gives it
+    rest: float  # the largest sum of gains that is left to any plan
+
+
+def look_at(
+    state,  # at the first `at` picks
+    picks: np.ndarray,  # positions, in order
+    at: int,  # how many of them
+    limits: Limits,  # what a plan may be
+) -> Look:
     "Look at a prefix."
     gains = np.array(state.gains(), float)
     gains[picks[:at]] = 0
     return Look(at, state, largest_sum(gains, limits))
 
 # %% ../../nbs/06_selection/03_bounds.ipynb #a7020a39
-def prefix_bound(criterion:Criterion, # monotone and submodular, in the state before the first pick
-                 picks:Iterable[int], # positions, in order
-                 values:Iterable[float], # before the first pick and after each
-                 limits:Limits, # what a plan may be
-                 end:Criterion|None=None # the state after the last pick, where it is at hand
-                ) -> float: # no feasible plan has a larger value
+def prefix_bound(
+    criterion: Criterion,  # monotone and submodular, in the state before the first pick
+    picks: Iterable[int],  # positions, in order
+    values: Iterable[float],  # before the first pick and after each
+    limits: Limits,  # what a plan may be
+    end: Criterion | None = None,  # the state after the last pick, where it is at hand
+) -> float:  # no feasible plan has a larger value
     "The smallest of the bounds of all prefixes, or of as many as `LOOKS` pays for."
     picks, values = np.asarray(picks, int), np.asarray(values, float)
     end = criterion.joined(picks) if end is None else end
     ways = [(criterion.followed(), end.followed())]
-    if not ways[0][0].exact_gains: ways.append((criterion, end))
+    if not ways[0][0].exact_gains:
+        ways.append((criterion, end))
     found = [_search_prefixes(*way, picks, values, limits, len(criterion.elements)) for way in ways]
     return float(min(criterion.ceiling(), *found))
+
 
 def _search_prefixes(begin, end, picks, values, limits, size):
     "Branch and bound: between two prefixes no bound is below the first one's value with the second one's gains."
     first, last = look_at(begin, picks, 0, limits), look_at(end, picks, len(picks), limits)
     best, spans = min(values[0] + first.rest, values[-1] + last.rest), []
-    left = np.inf if begin.keeps_gains else max(1, LOOKS//size)
+    left = np.inf if begin.keeps_gains else max(1, LOOKS // size)
+
     def push(a, b):
-        if b.at - a.at > 1: heapq.heappush(spans, (values[a.at + 1] + b.rest, a.at, b.at, a, b))
+        if b.at - a.at > 1:
+            heapq.heappush(spans, (values[a.at + 1] + b.rest, a.at, b.at, a, b))
+
     push(first, last)
     while spans and spans[0][0] < best and left > 0:
         _, i, k, a, b = heapq.heappop(spans)
-        middle = look_at(a.state.joined(picks[i:(i + k)//2]), picks, (i + k)//2, limits)
+        middle = look_at(a.state.joined(picks[i : (i + k) // 2]), picks, (i + k) // 2, limits)
         best, left = min(best, values[middle.at] + middle.rest), left - 1
         push(a, middle)
         push(middle, b)
     return best
 
 # %% ../../nbs/06_selection/03_bounds.ipynb #daf2b6f1
-def has_dual(criterion:Criterion # in any state
-            ) -> TypeGuard[RowCriterion]: # true or false
+def has_dual(
+    criterion: Criterion,  # in any state
+) -> TypeGuard[RowCriterion]:  # true or false
     "True where `dual_bound` applies: each target counts its best pick."
     return isinstance(criterion, RowCriterion) and (criterion.hard or criterion.form == "facility")
 
 # %% ../../nbs/06_selection/03_bounds.ipynb #e5968189
-def best_feasible(gains:np.ndarray, # one per element, >= 0
-                  limits:Limits # what a plan may be
-                 ) -> np.ndarray: # positions
+def best_feasible(
+    gains: np.ndarray,  # one per element, >= 0
+    limits: Limits,  # what a plan may be
+) -> np.ndarray:  # positions
     "A set with a large sum of gains within the limits: by gain, or by gain per cost."
     rest = limits.rest
     budget = limits.budget - limits.spend(limits.must)
-    if limits.capped: rest = rest[within_caps(gains[rest], limits.part[rest], limits.left(limits.must))]
+    if limits.capped:
+        rest = rest[within_caps(gains[rest], limits.part[rest], limits.left(limits.must))]
     if limits.costs is None:
         n = min(int(budget), len(rest))
-        chosen = rest[np.argpartition(gains[rest], len(rest) - n)[len(rest) - n:]] if n else rest[:0]
+        chosen = (
+            rest[np.argpartition(gains[rest], len(rest) - n)[len(rest) - n :]] if n else rest[:0]
+        )
     else:
-        rest = rest[np.argsort(-gains[rest]/limits.costs[rest], kind="stable")]
+        rest = rest[np.argsort(-gains[rest] / limits.costs[rest], kind="stable")]
         chosen = rest[np.cumsum(limits.costs[rest]) <= budget]
     return np.r_[limits.must, chosen]
 
 # %% ../../nbs/06_selection/03_bounds.ipynb #f095e0e8
-def dual_bound(criterion:Criterion, # GraphReach or a facility form, in any state
-               limits:Limits, # what a plan may be
-               value:float, # of a plan at hand: the steps aim at it
-               steps:int=500 # subgradient steps
-              ) -> float: # no feasible plan has a larger value
+def dual_bound(
+    criterion: Criterion,  # GraphReach or a facility form, in any state
+    limits: Limits,  # what a plan may be
+    value: float,  # of a plan at hand: the steps aim at it
+    steps: int = 500,  # subgradient steps
+) -> float:  # no feasible plan has a larger value
     "Lagrangian upper bound (Cornuejols, Fisher & Nemhauser 1977). Raises `GraphselError` for criteria it does not hold for."
     from graphsel.criteria.loops import buyers, priced_gains
-    if not has_dual(criterion): raise GraphselError(f"{criterion.name} has no dual bound; it holds where each target counts its best pick (graphreach, facility)")
+
+    if not has_dual(criterion):
+        raise GraphselError(
+            f"{criterion.name} has no dual bound; it holds where each target counts its best pick (graphreach, facility)"
+        )
     c = criterion.start(limits.measured)
     given, everyone = (c.hard, c.weights, c.count, c.state), np.arange(len(c.elements))
-    most = c.weights*(c.count < 1) if c.hard else np.maximum(c.weights*(c.reach.max(axis=0).toarray().ravel()*int(np.diff(c.rows.indptr).max()) - c.state), 0)
-    price, best, kept, pace, stalled, push = most/2, np.inf, most/2, 1.0, 0, 0.0
+    most = (
+        c.weights * (c.count < 1)
+        if c.hard
+        else np.maximum(
+            c.weights
+            * (c.reach.max(axis=0).toarray().ravel() * int(np.diff(c.rows.indptr).max()) - c.state),
+            0,
+        )
+    )
+    price, best, kept, pace, stalled, push = most / 2, np.inf, most / 2, 1.0, 0, 0.0
     for _ in range(steps):
         gains = priced_gains(c.sparse, everyone, *given, price)
         bound = c.current + price.sum() + largest_sum(gains, limits)
-        if bound < best*(1 - 1e-6) or best == np.inf: best, kept, stalled = bound, price, 0
-        else: stalled += 1
-        if stalled == 10: price, pace, stalled, push = kept, pace*0.7, 0, 0.0
-        push = 0.7*push + 0.3*(1 - buyers(c.sparse, best_feasible(gains, limits), *given, price))
+        if bound < best * (1 - 1e-6) or best == np.inf:
+            best, kept, stalled = bound, price, 0
+        else:
+            stalled += 1
+        if stalled == 10:
+            price, pace, stalled, push = kept, pace * 0.7, 0, 0.0
+        push = 0.7 * push + 0.3 * (
+            1 - buyers(c.sparse, best_feasible(gains, limits), *given, price)
+        )
         step = np.where((price <= 0) & (push > 0) | (price >= most) & (push < 0), 0, push)
-        price = np.clip(price - pace*max(bound - value, 0)/max(step @ step, 1e-12)*step, 0, most)
+        price = np.clip(
+            price - pace * max(bound - value, 0) / max(step @ step, 1e-12) * step, 0, most
+        )
     return min(best, c.ceiling())
 
 # %% ../../nbs/06_selection/03_bounds.ipynb #2fc2d628
-def exact_plan(criterion:Criterion, # GraphReach
-               limits:Limits, # what a plan may be
-               seconds:float=60 # time limit
-              ) -> tuple[np.ndarray, float]: # positions of a plan, upper bound (its value, where it is proven best)
+def exact_plan(
+    criterion: Criterion,  # GraphReach
+    limits: Limits,  # what a plan may be
+    seconds: float = 60,  # time limit
+) -> tuple[
+    np.ndarray, float
+]:  # positions of a plan, upper bound (its value, where it is proven best)
     "The optimum of weighted coverage by mixed-integer programming (HiGHS). Raises `GraphselError` when no plan is found in time."
     from scipy.optimize import Bounds, LinearConstraint, milp
-    if not (isinstance(criterion, RowCriterion) and criterion.hard): raise GraphselError(f"{criterion.name}: an exact plan is computed for graphreach only; choose a greedy method")
+
+    if not (isinstance(criterion, RowCriterion) and criterion.hard):
+        raise GraphselError(
+            f"{criterion.name}: an exact plan is computed for graphreach only; choose a greedy method"
+        )
     c = criterion.start(limits.measured)
     open_targets = np.flatnonzero((c.count < 1) & (c.weights > 0))
-    A = sp.csr_matrix((c.rows[limits.at][:, np.flatnonzero(c.rows.getnnz(axis=0))] @ c.reach)[:, open_targets] > 0, dtype=float)
+    A = sp.csr_matrix(
+        (c.rows[limits.at][:, np.flatnonzero(c.rows.getnnz(axis=0))] @ c.reach)[:, open_targets]
+        > 0,
+        dtype=float,
+    )
     n, m = A.shape
     cost = np.ones(n) if limits.costs is None else limits.costs[limits.at]
-    part = sp.csr_matrix((np.arange(len(limits.room))[:, None] == limits.part[limits.at][None]).astype(float))
-    lines = [LinearConstraint(sp.hstack([-A.T, sp.identity(m)]), -np.inf, 0), LinearConstraint(np.r_[cost, np.zeros(m)], -np.inf, limits.budget)]
-    if limits.capped: lines.append(LinearConstraint(sp.hstack([part, sp.csr_matrix((len(limits.room), m))]), -np.inf, limits.room))
+    part = sp.csr_matrix(
+        (np.arange(len(limits.room))[:, None] == limits.part[limits.at][None]).astype(float)
+    )
+    lines = [
+        LinearConstraint(sp.hstack([-A.T, sp.identity(m)]), -np.inf, 0),
+        LinearConstraint(np.r_[cost, np.zeros(m)], -np.inf, limits.budget),
+    ]
+    if limits.capped:
+        lines.append(
+            LinearConstraint(
+                sp.hstack([part, sp.csr_matrix((len(limits.room), m))]), -np.inf, limits.room
+            )
+        )
     least = np.r_[np.isin(limits.at, limits.must).astype(float), np.zeros(m)]
-    found = milp(-np.r_[np.zeros(n), c.weights[open_targets]/c.scale], constraints=lines, bounds=Bounds(least, 1), integrality=np.r_[np.ones(n), np.zeros(m)],
-                 options={"time_limit": float(seconds), "mip_rel_gap": 0.0})
-    if found.x is None: raise GraphselError(f"no plan found within {seconds:g} s ({found.message}); allow more time or choose a greedy method")
-    bound = 1e-6 - (found.mip_dual_bound if found.status else found.fun) # the solver's own tolerance
-    if np.array_equal(c.weights, c.scale*np.rint(c.weights/c.scale)): bound = np.floor(bound) # equal weights: a whole number
-    return limits.at[found.x[:n] > 0.5], float(c.current + c.scale*bound)
+    found = milp(
+        -np.r_[np.zeros(n), c.weights[open_targets] / c.scale],
+        constraints=lines,
+        bounds=Bounds(least, 1),
+        integrality=np.r_[np.ones(n), np.zeros(m)],
+        options={"time_limit": float(seconds), "mip_rel_gap": 0.0},
+    )
+    if found.x is None:
+        raise GraphselError(
+            f"no plan found within {seconds:g} s ({found.message}); allow more time or choose a greedy method"
+        )
+    bound = 1e-6 - (
+        found.mip_dual_bound if found.status else found.fun
+    )  # the solver's own tolerance
+    if np.array_equal(c.weights, c.scale * np.rint(c.weights / c.scale)):
+        bound = np.floor(bound)  # equal weights: a whole number
+    return limits.at[found.x[:n] > 0.5], float(c.current + c.scale * bound)

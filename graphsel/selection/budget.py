@@ -20,93 +20,160 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/06_selection/10_budget.ipynb #05851dfe
-def curve_budgets(n:int, # picks in the plan
-                  most:int=40 # points at most
-                 ) -> np.ndarray: # ascending, from 1 to n
+def curve_budgets(
+    n: int,  # picks in the plan
+    most: int = 40,  # points at most
+) -> np.ndarray:  # ascending, from 1 to n
     "Budgets at which a curve is looked at: dense at first, then in equal ratios."
-    return np.unique(np.geomspace(1, n, min(n, most)).round().astype(int)) if n else np.zeros(0, int)
+    return (
+        np.unique(np.geomspace(1, n, min(n, most)).round().astype(int)) if n else np.zeros(0, int)
+    )
 
 # %% ../../nbs/06_selection/10_budget.ipynb #9abd3f3e
-def bounds_of_prefixes(plan:Selection, # made by a criterion, without costs
-                       looks:np.ndarray|None=None # prefixes looked at; None: all where that is cheap, else up to 40
-                      ) -> np.ndarray|None: # one per budget from 1 to the whole plan; None where no bound is valid
+def bounds_of_prefixes(
+    plan: Selection,  # made by a criterion, without costs
+    looks: np.ndarray
+    | None = None,  # prefixes looked at; None: all where that is cheap, else up to 40
+) -> np.ndarray | None:  # one per budget from 1 to the whole plan; None where no bound is valid
     "What no plan of each size can exceed (Nemhauser, Wolsey & Fisher 1978), and never above the plan's own bound. Caps and must-haves are left out of account, which can only raise it."
     c, n = plan.criterion, len(plan)
-    if c is None or not (c.monotone and c.submodular) or "cost" in plan.columns: return None
+    if c is None or not (c.monotone and c.submodular) or "cost" in plan.columns:
+        return None
     known, picks = c.positions(plan.measured), c.positions(plan.genes)
     known_bound = np.inf if plan.upper_bound is None else plan.upper_bound
-    bound = np.full(n, min(c.ceiling(), known_bound)) # a smaller plan can do no more
+    bound = np.full(n, min(c.ceiling(), known_bound))  # a smaller plan can do no more
     state = c.start(known)
     quick = state.followed()
-    if looks is None and (quick.keeps_gains or n*len(c.elements) <= LOOKS):
+    if looks is None and (quick.keeps_gains or n * len(c.elements) <= LOOKS):
         bound = _lowest(bound, quick, range(n + 1), known, picks)
-        if quick.exact_gains: return bound
+        if quick.exact_gains:
+            return bound
     looks = np.union1d([0, n], curve_budgets(n) if looks is None else looks).astype(int)
     return _lowest(bound, state, looks, known, picks)
+
 
 def _lowest(bound, state, looks, known, picks):
     "For each budget the smallest of the bounds of these prefixes."
     n, done = len(picks), 0
     for upto in looks:
-        if upto > done: state = state.joined(picks[done:upto])
+        if upto > done:
+            state = state.joined(picks[done:upto])
         done, gains = upto, np.maximum(np.array(state.gains(), float), 0)
         gains[known] = 0
         gains[picks[:upto]] = 0
         most = min(n, len(gains))
         top = np.zeros(n)
-        top[:most] = -np.sort(-np.partition(gains, len(gains) - most)[len(gains) - most:])
+        top[:most] = -np.sort(-np.partition(gains, len(gains) - most)[len(gains) - most :])
         bound = np.minimum(bound, state.current + np.cumsum(top))
     return bound
 
 # %% ../../nbs/06_selection/10_budget.ipynb #f94b5401
-def budget_curve(plan:Selection, # made by a criterion, without costs
-                 budgets=None # numbers of picks to look at; None: up to 40 between 1 and the whole plan
-                ) -> "pd.DataFrame": # budget, value, upper_bound, certificate, and expected_error where the criterion tells it
+def budget_curve(
+    plan: Selection,  # made by a criterion, without costs
+    budgets=None,  # numbers of picks to look at; None: up to 40 between 1 and the whole plan
+) -> (
+    "pd.DataFrame"
+):  # budget, value, upper_bound, certificate, and expected_error where the criterion tells it
     "Value and bound of every prefix of a plan; the bound may be tighter than the plan's own. Raises `GraphselError` for plans with costs or without a criterion at hand."
     import pandas as pd
+
     c, n = plan.criterion, len(plan)
-    if c is None: raise GraphselError("budget_curve: the plan has no criterion at hand; select again with a criterion")
-    if "cost" in plan.columns: raise GraphselError("budget_curve: the budget of this plan is in cost units, and its prefixes are no plans for smaller ones; select for each budget")
-    budgets = curve_budgets(n) if budgets is None else np.unique([check_positive_int(b, "budget") for b in budgets])
-    if len(budgets) and budgets[-1] > n: raise GraphselError(f"budget_curve: the plan has {n:,} picks, {budgets[-1]:,} were asked for; select more")
+    if c is None:
+        raise GraphselError(
+            "budget_curve: the plan has no criterion at hand; select again with a criterion"
+        )
+    if "cost" in plan.columns:
+        raise GraphselError(
+            "budget_curve: the budget of this plan is in cost units, and its prefixes are no plans for smaller ones; select for each budget"
+        )
+    budgets = (
+        curve_budgets(n)
+        if budgets is None
+        else np.unique([check_positive_int(b, "budget") for b in budgets])
+    )
+    if len(budgets) and budgets[-1] > n:
+        raise GraphselError(
+            f"budget_curve: the plan has {n:,} picks, {budgets[-1]:,} were asked for; select more"
+        )
     bound = bounds_of_prefixes(plan)
-    table = pd.DataFrame({"budget": budgets, "value": np.asarray(plan.values)[budgets - 1], "upper_bound": np.nan if bound is None else bound[budgets - 1]})
-    table["certificate"] = table["value"]/table["upper_bound"]
+    table = pd.DataFrame(
+        {
+            "budget": budgets,
+            "value": np.asarray(plan.values)[budgets - 1],
+            "upper_bound": np.nan if bound is None else bound[budgets - 1],
+        }
+    )
+    table["certificate"] = table["value"] / table["upper_bound"]
     shares = [c.share(v) for v in table["value"]]
-    if len(shares) and None not in shares: table["expected_error"] = 1 - np.array(shares)
+    if len(shares) and None not in shares:
+        table["expected_error"] = 1 - np.array(shares)
     return table
 
 # %% ../../nbs/06_selection/10_budget.ipynb #9fea272d
-def budget_for(curve:"pd.DataFrame", # of `budget_curve`
-               share:float|None=None, # of the best that any plan as long as this one could reach
-               error:bool=False, # read `share` as an expected error
-               *, expected_error:float|None=None # in place of `share`: the error to come down to (`variance`)
-              ) -> int|None: # the smallest budget looked at; None: not within this plan
+def budget_for(
+    curve: "pd.DataFrame",  # of `budget_curve`
+    share: float | None = None,  # of the best that any plan as long as this one could reach
+    error: bool = False,  # read `share` as an expected error
+    *,
+    expected_error: float
+    | None = None,  # in place of `share`: the error to come down to (`variance`)
+) -> int | None:  # the smallest budget looked at; None: not within this plan
     "How many picks are enough. Raises `GraphselError` where the curve does not tell."
-    if (share is None) == (expected_error is None): raise GraphselError("budget_for: give either share=0.9 (of the best) or expected_error=0.8 (for variance)")
+    if (share is None) == (expected_error is None):
+        raise GraphselError(
+            "budget_for: give either share=0.9 (of the best) or expected_error=0.8 (for variance)"
+        )
     goal, error = (expected_error, True) if share is None else (share, error)
     what, told = "expected_error" if error else "share", "expected_error" in curve
-    if isinstance(goal, bool) or not isinstance(goal, Real) or not 0 < goal <= 1: raise GraphselError(f"{what} is {goal!r}; give a number above 0 and at most 1")
-    if error and not told: raise GraphselError(f"budget_for: the curve has no expected error, which variance alone tells; ask for a share of the best, budget_for(curve, share={goal:g}), or plan with variance")
-    if not error and curve["upper_bound"].isna().all(): raise GraphselError("budget_for: the curve has no bound, so that no share of the best is known; " + (f"ask for the error to come down to, budget_for(curve, expected_error={goal:g})" if told else "plan with a criterion that has one (graphreach, facility)"))
-    enough = curve[curve["expected_error"] <= goal] if error else curve[curve["value"] >= goal*curve["upper_bound"].max()]
+    if isinstance(goal, bool) or not isinstance(goal, Real) or not 0 < goal <= 1:
+        raise GraphselError(f"{what} is {goal!r}; give a number above 0 and at most 1")
+    if error and not told:
+        raise GraphselError(
+            f"budget_for: the curve has no expected error, which variance alone tells; ask for a share of the best, budget_for(curve, share={goal:g}), or plan with variance"
+        )
+    if not error and curve["upper_bound"].isna().all():
+        raise GraphselError(
+            "budget_for: the curve has no bound, so that no share of the best is known; "
+            + (
+                f"ask for the error to come down to, budget_for(curve, expected_error={goal:g})"
+                if told
+                else "plan with a criterion that has one (graphreach, facility)"
+            )
+        )
+    enough = (
+        curve[curve["expected_error"] <= goal]
+        if error
+        else curve[curve["value"] >= goal * curve["upper_bound"].max()]
+    )
     return int(enough["budget"].iloc[0]) if len(enough) else None
 
 # %% ../../nbs/06_selection/10_budget.ipynb #c0eef6e1
-def plates(plan:Selection, # made by a criterion
-           size:int # picks per plate; the last plate takes the rest
-          ) -> Selection: # the same plan with the columns `plate` and `plate_value`
+def plates(
+    plan: Selection,  # made by a criterion
+    size: int,  # picks per plate; the last plate takes the rest
+) -> Selection:  # the same plan with the columns `plate` and `plate_value`
     "Spread a plan over plates that are each representative. Raises `GraphselError` for a plan without a criterion at hand."
-    if plan.criterion is None: raise GraphselError("plates: the plan has no criterion at hand; select again with a criterion")
+    if plan.criterion is None:
+        raise GraphselError(
+            "plates: the plan has no criterion at hand; select again with a criterion"
+        )
     size = check_positive_int(size, "plate size")
-    c, n = plan.criterion, -(-len(plan)//size)
-    room = np.array([size]*(n - 1) + [len(plan) - size*(n - 1)])
+    c, n = plan.criterion, -(-len(plan) // size)
+    room = np.array([size] * (n - 1) + [len(plan) - size * (n - 1)])
     left, states, plate = list(c.positions(plan.genes)), [c.start() for _ in range(n)], {}
     while left:
-        k = min((i for i in range(n) if room[i]), key=lambda i: (round(states[i].current/c.scale, 9), i))
-        gains = states[k].gains(np.array(left))/c.scale
-        j = left.pop(int(np.argmax(gains.round(9)))) # the earliest pick of those that add most
-        states[k].add(int(j)); room[k] -= 1
+        k = min(
+            (i for i in range(n) if room[i]),
+            key=lambda i: (round(states[i].current / c.scale, 9), i),
+        )
+        gains = states[k].gains(np.array(left)) / c.scale
+        j = left.pop(int(np.argmax(gains.round(9))))  # the earliest pick of those that add most
+        states[k].add(int(j))
+        room[k] -= 1
         plate[int(j)] = k
     at = [plate[int(j)] for j in c.positions(plan.genes)]
-    return replace(plan, columns=plan.columns | {"plate": [k + 1 for k in at], "plate_value": [float(states[k].current) for k in at]})
+    return replace(
+        plan,
+        columns=plan.columns
+        | {"plate": [k + 1 for k in at], "plate_value": [float(states[k].current) for k in at]},
+    )

@@ -30,116 +30,173 @@ from .limits import Limits, make_limits, within_caps
 from .plan import Selection
 
 # %% ../../nbs/06_selection/06_distributed.ipynb #4d54d727
-def part_of(names:Iterable[str], # candidates
-            parts:int, # how many parts
-            seed:int=0 # another seed, another division
-           ) -> np.ndarray: # part of each name, 0 .. parts - 1
+def part_of(
+    names: Iterable[str],  # candidates
+    parts: int,  # how many parts
+    seed: int = 0,  # another seed, another division
+) -> np.ndarray:  # part of each name, 0 .. parts - 1
     "Divide names by their hash: as good as random, and the same everywhere."
     return np.array([int(sha1(seed, n)[:12], 16) % parts for n in names], dtype=np.int64)
 
 # %% ../../nbs/06_selection/06_distributed.ipynb #29ba2722
-PART_SIZE = 20_000 # candidates that one task looks at
+PART_SIZE = 20_000  # candidates that one task looks at
 
-def default_parts(n:int # candidates
-                 ) -> int: # parts
+
+def default_parts(
+    n: int,  # candidates
+) -> int:  # parts
     "How many parts so many candidates are divided into."
-    return max(2, -(-n//PART_SIZE))
+    return max(2, -(-n // PART_SIZE))
 
 # %% ../../nbs/06_selection/06_distributed.ipynb #3aebe5f5
 @dataclass(frozen=True, eq=False)
 class Shared:
     "What every task of one distributed run needs."
-    make: Callable # (graph, elements, targets, **params) -> Criterion
+
+    make: Callable  # (graph, elements, targets, **params) -> Criterion
     graph: Graphs
-    targets: np.ndarray # names
-    params: Mapping # of the criterion
+    targets: np.ndarray  # names
+    params: Mapping  # of the criterion
     measured: list
     must: list
     budget: int
 
-    def criterion(self, names:Iterable[str]) -> Criterion:
+    def criterion(self, names: Iterable[str]) -> Criterion:
         "The criterion over these candidates, the measured ones and the must-haves. Raises `GraphselError` for an unknown parameter."
         elements = sorted({*names, *self.measured, *self.must})
-        try: return self.make(self.graph, elements, self.targets, **{**self.params, **_own_noise(self.params, elements)})
-        except TypeError as e: raise GraphselError(f"greedi, {getattr(self.make, 'name', 'criterion')}: {str(e).split('__init__() ')[-1]}; mend that parameter") from e
+        try:
+            return self.make(
+                self.graph,
+                elements,
+                self.targets,
+                **{**self.params, **_own_noise(self.params, elements)},
+            )
+        except TypeError as e:
+            raise GraphselError(
+                f"greedi, {getattr(self.make, 'name', 'criterion')}: {str(e).split('__init__() ')[-1]}; mend that parameter"
+            ) from e
+
 
 def _own_noise(params, elements):
     "The noise of these elements alone: nobody needs to carry that of a million others."
-    return {"noise": {e: params["noise"][e] for e in elements if e in params["noise"]}} if isinstance(params.get("noise"), Mapping) else {}
+    return (
+        {"noise": {e: params["noise"][e] for e in elements if e in params["noise"]}}
+        if isinstance(params.get("noise"), Mapping)
+        else {}
+    )
 
 # %% ../../nbs/06_selection/06_distributed.ipynb #02b37f52
 def _names_and_caps(frame, limits, at):
     "Groups and caps of the candidates at these positions, and how many picks they allow beside the must-haves."
     room = limits.left(limits.must)
     most = int(within_caps(np.ones(len(at)), limits.part[at], room).sum())
-    if not limits.capped: return None, None, most
+    if not limits.capped:
+        return None, None, most
     everyone = np.r_[at, limits.must]
-    groups = {str(frame.elements[j]): limits.parts[limits.part[j]] for j in everyone if limits.part[j] >= 0}
-    return groups, {p: int(limits.room[limits.parts.index(p)]) for p in sorted(set(groups.values()))}, most
+    groups = {
+        str(frame.elements[j]): limits.parts[limits.part[j]]
+        for j in everyone
+        if limits.part[j] >= 0
+    }
+    return (
+        groups,
+        {p: int(limits.room[limits.parts.index(p)]) for p in sorted(set(groups.values()))},
+        most,
+    )
 
-def search_part(shared:Shared, # what all tasks share
-                names:np.ndarray, # candidates of this part
-                most:int, # picks they allow beside the must-haves
-                groups:Mapping|None=None, # candidate -> group it is capped with
-                caps:Mapping|None=None # group -> most picks
-               ) -> tuple[list, float, int]: # picks, their value, gains computed
+
+def search_part(
+    shared: Shared,  # what all tasks share
+    names: np.ndarray,  # candidates of this part
+    most: int,  # picks they allow beside the must-haves
+    groups: Mapping | None = None,  # candidate -> group it is capped with
+    caps: Mapping | None = None,  # group -> most picks
+) -> tuple[list, float, int]:  # picks, their value, gains computed
     "The greedy plan of one part."
     n = min(shared.budget, len(shared.must) + most)
-    if not n: return [], -np.inf, 0 # the caps close the whole part
-    with one_thread(): s = greedy(shared.criterion(names), n, measured=shared.measured, must=shared.must, groups=groups or None, caps=caps or None)
+    if not n:
+        return [], -np.inf, 0  # the caps close the whole part
+    with one_thread():
+        s = greedy(
+            shared.criterion(names),
+            n,
+            measured=shared.measured,
+            must=shared.must,
+            groups=groups or None,
+            caps=caps or None,
+        )
     return s.genes, s.value, s.evaluations
 
 # %% ../../nbs/06_selection/06_distributed.ipynb #68618011
-def final_plan(shared:Shared, # what all tasks share
-               found:list, # from `search_part`, one per part
-               frame:Criterion, # knows all candidates
-               limits:Limits # what a plan may be
-              ) -> Selection:
+def final_plan(
+    shared: Shared,  # what all tasks share
+    found: list,  # from `search_part`, one per part
+    frame: Criterion,  # knows all candidates
+    limits: Limits,  # what a plan may be
+) -> Selection:
     "Greedy among the picks of all parts, or the best part's plan, whichever is better."
     names = sorted(set().union(*(picks for picks, _, _ in found)))
     at = np.setdiff1d(frame.positions(names), limits.must)
     groups, caps, _ = _names_and_caps(frame, limits, at)
     with one_thread():
         c = shared.criterion(names)
-        plan = lambda must: greedy(c, shared.budget, measured=shared.measured, must=must, groups=groups or None, caps=caps or None)
+        plan = lambda must: greedy(
+            c,
+            shared.budget,
+            measured=shared.measured,
+            must=must,
+            groups=groups or None,
+            caps=caps or None,
+        )
         union, (best, value, _) = plan(shared.must), max(found, key=lambda o: o[1])
-        alone = plan(best) if value > union.value + 1e-9*max(c.scale, abs(value)) else union
+        alone = plan(best) if value > union.value + 1e-9 * max(c.scale, abs(value)) else union
     return max(union, alone, key=lambda s: s.value)
 
 # %% ../../nbs/06_selection/06_distributed.ipynb #a74d275a
-def moments(n:int # picks of the plan
-           ) -> list[int]: # numbers of picks at which gains are looked at
+def moments(
+    n: int,  # picks of the plan
+) -> list[int]:  # numbers of picks at which gains are looked at
     "0, 1, 4, 16, 64 ... and n."
     return sorted({0, n, *(1 << k for k in range(0, n.bit_length(), 2))})
 
-def gains_along(shared:Shared, # what all tasks share
-                names:np.ndarray, # candidates of this part
-                picks:list # the final plan
-               ) -> tuple[np.ndarray, float, bool]: # moments x candidates; value of the plan; whether gains bound it
+
+def gains_along(
+    shared: Shared,  # what all tasks share
+    names: np.ndarray,  # candidates of this part
+    picks: list,  # the final plan
+) -> tuple[
+    np.ndarray, float, bool
+]:  # moments x candidates; value of the plan; whether gains bound it
     "What each candidate would add, at several moments of a plan."
     with one_thread():
         c = shared.criterion([*names, *picks])
         at, asked, plan, rows = c.positions(names), moments(len(picks)), c.positions(picks), []
         c = c.start(np.sort(c.positions(shared.measured)))
         for i in range(len(plan) + 1):
-            if i in asked: rows.append(np.asarray(c.gains(), float)[at])
-            if i < len(plan): c.add(int(plan[i]))
+            if i in asked:
+                rows.append(np.asarray(c.gains(), float)[at])
+            if i < len(plan):
+                c.add(int(plan[i]))
     return np.array(rows), float(c.current), c.monotone and c.submodular
 
 # %% ../../nbs/06_selection/06_distributed.ipynb #501add7a
-def pooled_bound(plan:Selection, # the final plan
-                 frame:Criterion, # knows all candidates
-                 limits:Limits, # what a plan may be
-                 pooled:list # per task: names, and what `gains_along` returned
-                ) -> float|None: # no feasible plan has a larger value; None for criteria without such a bound
+def pooled_bound(
+    plan: Selection,  # the final plan
+    frame: Criterion,  # knows all candidates
+    limits: Limits,  # what a plan may be
+    pooled: list,  # per task: names, and what `gains_along` returned
+) -> float | None:  # no feasible plan has a larger value; None for criteria without such a bound
     "The smallest bound over all moments. Raises `GraphselError` when the tasks disagree about the plan's value."
     gains = np.zeros((len(moments(len(plan))), len(frame.elements)))
     for names, (rows, value, _) in pooled:
-        if abs(value - plan.value) > 1e-6*max(abs(value), abs(plan.value)):
-            raise GraphselError(f"greedi: {plan.strategy} gives one plan the value {value:.6g} in one part and {plan.value:.6g} in another, "
-                                "so it depends on more than the picks; use `greedy`, or a criterion that does not look at its candidates")
+        if abs(value - plan.value) > 1e-6 * max(abs(value), abs(plan.value)):
+            raise GraphselError(
+                f"greedi: {plan.strategy} gives one plan the value {value:.6g} in one part and {plan.value:.6g} in another, "
+                "so it depends on more than the picks; use `greedy`, or a criterion that does not look at its candidates"
+            )
         gains[:, frame.positions(names)] = rows
-    if not all(fits for _, (_, _, fits) in pooled): return None
+    if not all(fits for _, (_, _, fits) in pooled):
+        return None
     at, values, bounds = frame.positions(plan.genes), [plan.measured_value, *plan.values], []
     for row, n in zip(gains, moments(len(plan))):
         row[at[:n]] = 0
@@ -147,94 +204,192 @@ def pooled_bound(plan:Selection, # the final plan
     return float(min(bounds))
 
 # %% ../../nbs/06_selection/06_distributed.ipynb #51add94f
-def settle(name:str|type, # of a criterion, or its class
-           graph:Graphs, # one graph or several
-           candidates:Iterable[str], # in the order given
-           params:Mapping # of the criterion
-          ) -> tuple[Callable, dict]: # class, parameters
+def settle(
+    name: str | type,  # of a criterion, or its class
+    graph: Graphs,  # one graph or several
+    candidates: Iterable[str],  # in the order given
+    params: Mapping,  # of the criterion
+) -> tuple[Callable, dict]:  # class, parameters
     "The class and parameters that mean the same in every part. Raises `GraphselError` for names and limits GreeDi cannot serve."
-    if "costs" in params: raise GraphselError("greedi takes no costs: its promise is known for numbers of picks and caps only; use `greedy` for costs")
-    if isinstance(name, str) and is_mixture(name): raise GraphselError(f"greedi cannot divide the mixture '{name}': its parts are scaled by the candidates at hand; use `greedy`")
-    if isinstance(name, str) and name not in CRITERIA: raise unknown_name("criterion", name, CRITERIA)
-    params, make = {k: v for k, v in params.items() if v is not None}, CRITERIA[name] if isinstance(name, str) else name
-    if not callable(make): raise GraphselError(f"criterion is {name!r}; give a name ({', '.join(CRITERIA)}) or a class")
+    if "costs" in params:
+        raise GraphselError(
+            "greedi takes no costs: its promise is known for numbers of picks and caps only; use `greedy` for costs"
+        )
+    if isinstance(name, str) and is_mixture(name):
+        raise GraphselError(
+            f"greedi cannot divide the mixture '{name}': its parts are scaled by the candidates at hand; use `greedy`"
+        )
+    if isinstance(name, str) and name not in CRITERIA:
+        raise unknown_name("criterion", name, CRITERIA)
+    params, make = (
+        {k: v for k, v in params.items() if v is not None},
+        CRITERIA[name] if isinstance(name, str) else name,
+    )
+    if not callable(make):
+        raise GraphselError(
+            f"criterion is {name!r}; give a name ({', '.join(CRITERIA)}) or a class"
+        )
     if np.ndim(params.get("noise", 0)) and not isinstance(params["noise"], Mapping):
         names = list(candidates)
-        if len(params["noise"]) != len(names): raise GraphselError(f"noise: {len(params['noise']):,} numbers for {len(names):,} candidates; give a mapping from name to number")
+        if len(params["noise"]) != len(names):
+            raise GraphselError(
+                f"noise: {len(params['noise']):,} numbers for {len(names):,} candidates; give a mapping from name to number"
+            )
         params["noise"] = dict(zip(names, np.asarray(params["noise"], float).tolist()))
     if make is CRITERIA["facility"]:
         everyone = np.arange(len(graph))
         kernel, hops = params.pop("kernel", "cosine"), params.pop("hops", 2)
-        params.update(kernel=similarity_rows(graph, kernel, hops, everyone, sp.identity(len(graph), format="csr"), params.get("neighbors")), neighbors=len(graph))
+        params.update(
+            kernel=similarity_rows(
+                graph,
+                kernel,
+                hops,
+                everyone,
+                sp.identity(len(graph), format="csr"),
+                params.get("neighbors"),
+            ),
+            neighbors=len(graph),
+        )
     return make, params
 
 # %% ../../nbs/06_selection/06_distributed.ipynb #6e0d64a7
-def greedi(name:str|type, # criterion, by name or class
-           graph:Graphs, # one graph or several
-           budget:int, # number of picks
-           candidates:Iterable[str]|None=None, # genes or pairs; None = every gene of the graph
-           targets:Iterable[str]|None=None, # None = the candidates
-           *, parts:int|None=None, # None = one for every `PART_SIZE` candidates, at least 2
-           n_jobs:int|None=None, # processes; None = what joblib.parallel_config says, else 1
-           random_state:RandomState=0, # divides the candidates
-           measured:Iterable[str]=(), # known before: a warm start
-           exclude:Iterable[str]=(), # never picked
-           must:Iterable[str]=(), # picked in any case
-           groups:Mapping[str, str]|None=None, # candidate -> part (plate, pathway)
-           caps:int|Mapping[str, int]|None=None, # most picks per group
-           **params # of the criterion
-          ) -> Selection: # as from `greedy`; the certificate is about all candidates
+def greedi(
+    name: str | type,  # criterion, by name or class
+    graph: Graphs,  # one graph or several
+    budget: int,  # number of picks
+    candidates: Iterable[str] | None = None,  # genes or pairs; None = every gene of the graph
+    targets: Iterable[str] | None = None,  # None = the candidates
+    *,
+    parts: int | None = None,  # None = one for every `PART_SIZE` candidates, at least 2
+    n_jobs: int | None = None,  # processes; None = what joblib.parallel_config says, else 1
+    random_state: RandomState = 0,  # divides the candidates
+    measured: Iterable[str] = (),  # known before: a warm start
+    exclude: Iterable[str] = (),  # never picked
+    must: Iterable[str] = (),  # picked in any case
+    groups: Mapping[str, str] | None = None,  # candidate -> part (plate, pathway)
+    caps: int | Mapping[str, int] | None = None,  # most picks per group
+    **params,  # of the criterion
+) -> Selection:  # as from `greedy`; the certificate is about all candidates
     "Distributed greedy maximization in two rounds (Mirzasoleiman et al. 2013; random parts: Barbosa et al. 2015). Raises `GraphselError` for what it cannot divide."
     started = time.perf_counter()
-    seed = check_positive_int(random_state, "random_state", 0) if isinstance(random_state, (int, np.integer)) else as_seed(as_rng(random_state))
+    seed = (
+        check_positive_int(random_state, "random_state", 0)
+        if isinstance(random_state, (int, np.integer))
+        else as_seed(as_rng(random_state))
+    )
     names = list(graph.genes) if candidates is None else list(candidates)
     make, asked = settle(name, graph, names, params)
-    shared, frame, limits = _set_up(make, graph, budget, names, targets, asked, measured, exclude, must, groups, caps)
+    shared, frame, limits = _set_up(
+        make, graph, budget, names, targets, asked, measured, exclude, must, groups, caps
+    )
     n = default_parts(len(limits.rest)) if parts is None else check_positive_int(parts, "parts")
     split = [limits.rest[o] for o in _divide(frame.elements[limits.rest], n, seed)]
-    found = _run(search_part, shared, [_task(frame, limits, at) for at in split], n_jobs, "searching parts")
+    found = _run(
+        search_part, shared, [_task(frame, limits, at) for at in split], n_jobs, "searching parts"
+    )
     plan = final_plan(shared, found, frame, limits)
-    everyone = [frame.elements[at] for at in split] + ([frame.elements[limits.must]] if len(limits.must) else [])
-    pooled = _run(gains_along, shared, [(o, plan.genes) for o in everyone], n_jobs, "bounding") if plan.upper_bound is not None else None
-    bound = None if pooled is None else pooled_bound(plan, frame, limits, list(zip(everyone, pooled)))
-    return replace(plan, upper_bound=bound, n_candidates=len(limits.at), seconds=time.perf_counter() - started, evaluations=_count(plan, found, pooled),
-                   guarantee=promise(bound is not None, limits), params={**plan.params, "parts": n, "part_seed": seed, **params}, graph=graph.fingerprint)
+    everyone = [frame.elements[at] for at in split] + (
+        [frame.elements[limits.must]] if len(limits.must) else []
+    )
+    pooled = (
+        _run(gains_along, shared, [(o, plan.genes) for o in everyone], n_jobs, "bounding")
+        if plan.upper_bound is not None
+        else None
+    )
+    bound = (
+        None if pooled is None else pooled_bound(plan, frame, limits, list(zip(everyone, pooled)))
+    )
+    return replace(
+        plan,
+        upper_bound=bound,
+        n_candidates=len(limits.at),
+        seconds=time.perf_counter() - started,
+        evaluations=_count(plan, found, pooled),
+        guarantee=promise(bound is not None, limits),
+        params={**plan.params, "parts": n, "part_seed": seed, **params},
+        graph=graph.fingerprint,
+    )
 
 # %% ../../nbs/06_selection/06_distributed.ipynb #8388111a
 class Pool(Criterion):
     "All candidates, by name only: what limits are checked against."
+
     name = "greedi"
+
 
 def _set_up(make, graph, budget, names, targets, params, measured, exclude, must, groups, caps):
     "What tasks share, the frame of all candidates, and the limits."
     measured, must, exclude = (sorted({str(n) for n in o}) for o in (measured, must, exclude))
-    counts_genes = isinstance(make, type) and issubclass(make, (GraphReach, SoftReach)) and "weights" not in params
-    targets = (gene_incidence(names)[0] if counts_genes else names) if targets is None else list(targets) # pairs as targets: what counts is their genes
-    frame = Pool(graph, [*names, *sorted(set(measured) - set(names))], targets) # names a gene twice: refused
-    limits = make_limits(frame, check_positive_int(budget, "budget"), measured=measured, exclude=exclude, must=must, groups=groups, caps=caps)
-    bare = graph.map(replace) # without the caches it has gathered
-    return Shared(make, bare, np.array(list(targets), dtype=str), params, measured, must, limits.budget), frame, limits
+    counts_genes = (
+        isinstance(make, type)
+        and issubclass(make, (GraphReach, SoftReach))
+        and "weights" not in params
+    )
+    targets = (
+        (gene_incidence(names)[0] if counts_genes else names) if targets is None else list(targets)
+    )  # pairs as targets: what counts is their genes
+    frame = Pool(
+        graph, [*names, *sorted(set(measured) - set(names))], targets
+    )  # names a gene twice: refused
+    limits = make_limits(
+        frame,
+        check_positive_int(budget, "budget"),
+        measured=measured,
+        exclude=exclude,
+        must=must,
+        groups=groups,
+        caps=caps,
+    )
+    bare = graph.map(replace)  # without the caches it has gathered
+    return (
+        Shared(
+            make, bare, np.array(list(targets), dtype=str), params, measured, must, limits.budget
+        ),
+        frame,
+        limits,
+    )
+
 
 def _divide(names, parts, seed):
     "Positions of each part; parts that nobody falls into are left out."
     label = part_of(names, parts, seed)
     return [at for k in range(parts) if len(at := np.flatnonzero(label == k))] or [np.arange(0)]
 
+
 def _task(frame, limits, at):
     groups, caps, most = _names_and_caps(frame, limits, at)
     return frame.elements[at], most, groups, caps
 
+
 def _run(f, shared, tasks, n_jobs, what):
     "Run the tasks, here or in processes; results in the order of the tasks."
     from joblib import Parallel, delayed
-    return list(progress(Parallel(n_jobs=n_jobs, return_as="generator")(delayed(f)(shared, *t) for t in tasks), what, len(tasks)))
 
-def _count(plan, found, pooled): return plan.evaluations + sum(n for *_, n in found) + sum(rows.size for rows, *_ in pooled or [])
+    return list(
+        progress(
+            Parallel(n_jobs=n_jobs, return_as="generator")(delayed(f)(shared, *t) for t in tasks),
+            what,
+            len(tasks),
+        )
+    )
 
-def promise(bounded:bool, # whether the criterion is monotone and submodular
-            limits:Limits # what a plan may be
-           ) -> str: # one sentence
+
+def _count(plan, found, pooled):
+    return (
+        plan.evaluations + sum(n for *_, n in found) + sum(rows.size for rows, *_ in pooled or [])
+    )
+
+
+def promise(
+    bounded: bool,  # whether the criterion is monotone and submodular
+    limits: Limits,  # what a plan may be
+) -> str:  # one sentence
     "What theory promises of GreeDi."
-    if not bounded: return "none: the criterion is not monotone and submodular"
-    rest = "the best addition to what is given" if len(limits.must) or len(limits.measured) else "the best value"
+    if not bounded:
+        return "none: the criterion is not monotone and submodular"
+    rest = (
+        "the best addition to what is given"
+        if len(limits.must) or len(limits.measured)
+        else "the best value"
+    )
     return f"at least {'1/4' if limits.capped else '(1 - 1/e)/2'} of {rest}, on average over random parts (Barbosa et al. 2015)"

@@ -19,80 +19,131 @@ from ..graphs.operators import inner_products, propagation, unit_rows
 from .plan import Selection
 
 # %% ../../nbs/06_selection/05_explain.ipynb #2d2277ef
-def neighborhoods(graph:Graphs, # one graph or several
-                  names:Sequence[str], # perturbations
-                  hops:int=2 # how far
-                 ) -> sp.csr_matrix: # names x (graphs * N), rows of length 1
+def neighborhoods(
+    graph: Graphs,  # one graph or several
+    names: Sequence[str],  # perturbations
+    hops: int = 2,  # how far
+) -> sp.csr_matrix:  # names x (graphs * N), rows of length 1
     "What each perturbation reaches, as unit rows: inner products are mean cosines."
     rows, parts = incidence(graph, names), []
     for layer in graph.graphs:
         step, M = propagation(layer.adjacency, 1), rows
-        for _ in range(check_positive_int(hops, "hops")): M = sp.csr_matrix(M @ step)
+        for _ in range(check_positive_int(hops, "hops")):
+            M = sp.csr_matrix(M @ step)
         parts.append(unit_rows(M))
-    return sp.csr_matrix(sp.hstack(parts)/np.sqrt(len(parts)))
+    return sp.csr_matrix(sp.hstack(parts) / np.sqrt(len(parts)))
 
 # %% ../../nbs/06_selection/05_explain.ipynb #ae1a4fb8
-def nearest_before(graph:Graphs, # one graph or several
-                   picks:Sequence[str], # in order
-                   measured:Sequence[str]=(), # known before the first pick
-                   hops:int=2 # how far
-                  ) -> tuple[list[str], list[float]]: # for each pick the nearest earlier one ("" for the first), and its cosine
+def nearest_before(
+    graph: Graphs,  # one graph or several
+    picks: Sequence[str],  # in order
+    measured: Sequence[str] = (),  # known before the first pick
+    hops: int = 2,  # how far
+) -> tuple[
+    list[str], list[float]
+]:  # for each pick the nearest earlier one ("" for the first), and its cosine
     "The earlier pick or measured gene whose neighborhood is most like that of each pick."
     names = [*measured, *picks]
     X, near, cosine = neighborhoods(graph, names, hops), [], []
     for start in range(len(measured), len(names), 256):
-        for i, c in enumerate(inner_products(X[start:start + 256], X).round(9), start):
+        for i, c in enumerate(inner_products(X[start : start + 256], X).round(9), start):
             at = int(c[:i].argmax()) if i else 0
-            near.append(str(names[at]) if i and c[at] > 0 else ""); cosine.append(float(c[at]) if i else float("nan"))
+            near.append(str(names[at]) if i and c[at] > 0 else "")
+            cosine.append(float(c[at]) if i else float("nan"))
     return near, cosine
 
 # %% ../../nbs/06_selection/05_explain.ipynb #4056b4a4
-def explain(plan:Selection, # made by a criterion
-            hops:int|None=None # of the neighborhoods; None: those of the plan, or 2
-           ) -> Selection: # the same plan with further columns
+def explain(
+    plan: Selection,  # made by a criterion
+    hops: int | None = None,  # of the neighborhoods; None: those of the plan, or 2
+) -> Selection:  # the same plan with further columns
     "Add `new_targets`, `mostly`, `nearest` and `similarity` to a plan's table. Raises `GraphselError` for a plan whose criterion is not at hand."
     c = _criterion_of(plan)
-    near, cosine = nearest_before(c.graph, plan.genes, plan.measured, hops or plan.params.get("hops") or 2)
-    told = [_in_words(new, c.targets) for new in c.replay(c.positions(plan.genes), c.positions(plan.measured))]
-    parts = {"new_targets": [n for n, _ in told], "mostly": [names for _, names in told]} if told and told[0] is not None else {}
+    near, cosine = nearest_before(
+        c.graph, plan.genes, plan.measured, hops or plan.params.get("hops") or 2
+    )
+    told = [
+        _in_words(new, c.targets)
+        for new in c.replay(c.positions(plan.genes), c.positions(plan.measured))
+    ]
+    parts = (
+        {"new_targets": [n for n, _ in told], "mostly": [names for _, names in told]}
+        if told and told[0] is not None
+        else {}
+    )
     return replace(plan, columns=plan.columns | parts | {"nearest": near, "similarity": cosine})
 
 # %% ../../nbs/06_selection/05_explain.ipynb #ac0f6247
 def _in_words(new, targets, share=0.05, most=3):
     "(how many targets are served in earnest, the names of the best served)."
-    if new is None: return None
-    if not len(new) or new.max() <= 0: return 0, ""
+    if new is None:
+        return None
+    if not len(new) or new.max() <= 0:
+        return 0, ""
     best = np.argsort(-nine_digits(new), kind="stable")[:most]
-    return int((new >= share*new.max()).sum()), " ".join(targets[best[new[best] > 0]])
+    return int((new >= share * new.max()).sum()), " ".join(targets[best[new[best] > 0]])
+
 
 def _criterion_of(plan):
-    if plan.criterion is None: raise GraphselError(f"the plan by {plan.strategy or 'hand'} has no criterion at hand ({'it has no objective' if not plan.values or np.isnan(plan.values[-1]) else 'saved plans come without'}); select again with a criterion")
+    if plan.criterion is None:
+        raise GraphselError(
+            f"the plan by {plan.strategy or 'hand'} has no criterion at hand ({'it has no objective' if not plan.values or np.isnan(plan.values[-1]) else 'saved plans come without'}); select again with a criterion"
+        )
     return plan.criterion
 
 # %% ../../nbs/06_selection/05_explain.ipynb #4d5d4bf7
-def why(plan:Selection, # made by a criterion
-        name:str # a perturbation
-       ) -> str: # a sentence or two
+def why(
+    plan: Selection,  # made by a criterion
+    name: str,  # a perturbation
+) -> str:  # a sentence or two
     "Why a perturbation was picked or not. Raises `GraphselError` for a plan whose criterion is not at hand."
-    if name in plan.report: return f"{name} was left out: {plan.report[name]}."
+    if name in plan.report:
+        return f"{name} was left out: {plan.report[name]}."
     c = _criterion_of(plan)
-    if name in plan.genes: return _why_picked(plan, c, name)
-    if name in plan.measured: return f"{name} was measured before; the plan builds on it."
-    if name not in c.elements: return f"{name} was not among the candidates." if "parts" not in plan.params else f"{name} was not among the finalists: in its part of the candidates others added more."
+    if name in plan.genes:
+        return _why_picked(plan, c, name)
+    if name in plan.measured:
+        return f"{name} was measured before; the plan builds on it."
+    if name not in c.elements:
+        return (
+            f"{name} was not among the candidates."
+            if "parts" not in plan.params
+            else f"{name} was not among the finalists: in its part of the candidates others added more."
+        )
     state = c.start(c.positions([*plan.measured, *plan.genes]))
     j, gains = int(c.positions([name])[0]), state.gains().copy()
     gains[c.positions([*plan.measured, *plan.genes])] = -np.inf
     first, now, level = float(c.start().gain(j)), float(gains[j]), nine_digits(gains)
-    near, cosine = (o[-1] for o in nearest_before(c.graph, [name], [*plan.measured, *plan.genes], plan.params.get("hops") or 2))
+    near, cosine = (
+        o[-1]
+        for o in nearest_before(
+            c.graph, [name], [*plan.measured, *plan.genes], plan.params.get("hops") or 2
+        )
+    )
     text = f"{name} would add {now:.4g} to the plan's {plan.value:.4g}: number {int((level > level[j]).sum()) + 1:,} of the {int(np.isfinite(gains).sum()):,} perturbations that were not picked. "
-    text += f"Alone it is worth {first:.4g}, of which {max(0.0, 1 - now/first):.0%} is covered already" if first > 0 else "Alone it is worth nothing to this criterion"
-    return text + (f"; nearest to it in the plan is {near} (similarity {cosine:.2f})." if near else "; nothing in the plan is near it.")
+    text += (
+        f"Alone it is worth {first:.4g}, of which {max(0.0, 1 - now / first):.0%} is covered already"
+        if first > 0
+        else "Alone it is worth nothing to this criterion"
+    )
+    return text + (
+        f"; nearest to it in the plan is {near} (similarity {cosine:.2f})."
+        if near
+        else "; nothing in the plan is near it."
+    )
 
 # %% ../../nbs/06_selection/05_explain.ipynb #9ee0be92
 def _why_picked(plan, c, name):
     "The sentence for a gene that is on the list."
     i = plan.genes.index(name)
-    row = {k: v[i] for k, v in (plan if "nearest" in plan.columns else explain(plan)).columns.items()}
+    row = {
+        k: v[i] for k, v in (plan if "nearest" in plan.columns else explain(plan)).columns.items()
+    }
     text = f"{name} is pick {i + 1}: it added {plan.gains[i]:.4g}"
-    if row.get("mostly"): text += f" on {row['new_targets']:,} targets, most on {row['mostly']}"
-    return text + (f"; nearest before it was {row['nearest']} (similarity {row['similarity']:.2f})." if row["nearest"] else "; nothing picked before was near it.")
+    if row.get("mostly"):
+        text += f" on {row['new_targets']:,} targets, most on {row['mostly']}"
+    return text + (
+        f"; nearest before it was {row['nearest']} (similarity {row['similarity']:.2f})."
+        if row["nearest"]
+        else "; nothing picked before was near it."
+    )

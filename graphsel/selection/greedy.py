@@ -30,15 +30,18 @@ from .plan import Selection, share_of
 TIES = ("soft", "index")
 _C = TypeVar("_C", bound=Criterion)
 
-def best_of(criterion:Criterion, # its state says what is picked
-            at:np.ndarray, # positions of the candidates, ascending
-            scores:np.ndarray, # one per candidate
-            ties:str="soft" # "soft" or "index"
-           ) -> int: # position of the winner
+
+def best_of(
+    criterion: Criterion,  # its state says what is picked
+    at: np.ndarray,  # positions of the candidates, ascending
+    scores: np.ndarray,  # one per candidate
+    ties: str = "soft",  # "soft" or "index"
+) -> int:  # position of the winner
     "The candidate with the largest score; ties by the criterion's keys, then by name."
     rounded = scores.round(9)
     tied = at[rounded == rounded.max()]
-    if ties == "index" or len(tied) == 1: return int(tied[0])
+    if ties == "index" or len(tied) == 1:
+        return int(tied[0])
     keys = criterion.tiebreak(tied)
     return int(tied[np.lexsort((tied, *(-keys[:, k] for k in reversed(range(keys.shape[1])))))[0]])
 
@@ -46,55 +49,91 @@ def best_of(criterion:Criterion, # its state says what is picked
 @dataclass(eq=False)
 class Draft(Generic[_C]):
     "What one run of a maximizer reads and writes."
+
     criterion: _C
     limits: Limits
     ties: str = "soft"
-    by_ratio: bool = False # rank by score per cost
-    epsilon: float = 0.1 # of the stochastic and the threshold method
-    rng: np.random.Generator|None = None # of the stochastic method
-    last: bool = True # no other candidates come after those at hand: only then may the criterion go on to its next stage
+    by_ratio: bool = False  # rank by score per cost
+    epsilon: float = 0.1  # of the stochastic and the threshold method
+    rng: np.random.Generator | None = None  # of the stochastic method
+    last: bool = True  # no other candidates come after those at hand: only then may the criterion go on to its next stage
     picks: list = field(default_factory=list)
     gains: list = field(default_factory=list)
     values: list = field(default_factory=list)
-    columns: dict = field(default_factory=dict) # name -> one value per pick
+    columns: dict = field(default_factory=dict)  # name -> one value per pick
     evaluations: int = 0
     bound: float = np.inf
 
-    def score(self, at): # what candidates are ranked by
+    def score(self, at):  # what candidates are ranked by
         self.evaluations += len(at)
         scores = self.criterion.scores(at)
-        return np.rint(np.rint(scores*1e9)/(self.limits.costs[at]/self.limits.cost_unit))*1e-9 if self.by_ratio else scores
-    def fits(self, at): # which are affordable and have room
-        ok = np.ones(len(at), bool) if self.limits.costs is None else self.limits.costs[at] <= self.left + 1e-9*self.limits.cost_unit
-        if self.limits.capped: ok &= np.r_[self.limits.left(np.array(self.picks, int)), 1][self.limits.part[at]] > 0
+        return (
+            np.rint(np.rint(scores * 1e9) / (self.limits.costs[at] / self.limits.cost_unit)) * 1e-9
+            if self.by_ratio
+            else scores
+        )
+
+    def fits(self, at):  # which are affordable and have room
+        ok = (
+            np.ones(len(at), bool)
+            if self.limits.costs is None
+            else self.limits.costs[at] <= self.left + 1e-9 * self.limits.cost_unit
+        )
+        if self.limits.capped:
+            ok &= np.r_[self.limits.left(np.array(self.picks, int)), 1][self.limits.part[at]] > 0
         return ok
+
     @property
-    def left(self): return self.limits.budget - self.limits.spend(np.array(self.picks, int))
+    def left(self):
+        return self.limits.budget - self.limits.spend(np.array(self.picks, int))
+
     @property
-    def full(self): return self.limits.costs is None and len(self.picks) == self.limits.budget
+    def full(self):
+        return self.limits.costs is None and len(self.picks) == self.limits.budget
 
     def take(self, j):
         self.tell({k: [v] for k, v in self.criterion.extras(j).items()}, [j])
         before = self.criterion.current
         self.criterion.add(j)
-        self.picks.append(int(j)); self.gains.append(float(self.criterion.current - before)); self.values.append(float(self.criterion.current))
-    def tell(self, columns, picks): # further columns of the table of picks
-        for k, v in (columns if self.limits.costs is None else columns | {"cost": self.limits.costs[picks].tolist()}).items(): self.columns.setdefault(k, []).extend(v)
-    def bind(self, gains): # keep the bound seen from here, if it is smaller
+        self.picks.append(int(j))
+        self.gains.append(float(self.criterion.current - before))
+        self.values.append(float(self.criterion.current))
+
+    def tell(self, columns, picks):  # further columns of the table of picks
+        for k, v in (
+            columns
+            if self.limits.costs is None
+            else columns | {"cost": self.limits.costs[picks].tolist()}
+        ).items():
+            self.columns.setdefault(k, []).extend(v)
+
+    def bind(self, gains):  # keep the bound seen from here, if it is smaller
         gains = np.array(gains, float)
         gains[self.picks] = 0
-        self.bound = min(self.bound, self.criterion.ceiling(), self.criterion.current + largest_sum(gains, self.limits))
+        self.bound = min(
+            self.bound,
+            self.criterion.ceiling(),
+            self.criterion.current + largest_sum(gains, self.limits),
+        )
 
 # %% ../../nbs/06_selection/04_greedy.ipynb #b8a96ae7
 def _ranked(draft, at, scores=None):
     "Scores at these positions; when all are used up, those of the criterion's next stage, if it has one."
     scores = draft.score(at) if scores is None else scores
-    while draft.ties != "index" and draft.last and scores.round(9).max() <= 0 and draft.criterion.advance(): scores = draft.score(at)
+    while (
+        draft.ties != "index"
+        and draft.last
+        and scores.round(9).max() <= 0
+        and draft.criterion.advance()
+    ):
+        scores = draft.score(at)
     return scores
 
-def naive_steps(draft:Draft, # in the state to start from
-                at:np.ndarray # positions that may be picked, ascending
-               ):
+
+def naive_steps(
+    draft: Draft,  # in the state to start from
+    at: np.ndarray,  # positions that may be picked, ascending
+):
     "Yield positions, scoring every candidate at every step."
     while len(at := at[draft.fits(at)]):
         j = best_of(draft.criterion, at, _ranked(draft, at), draft.ties)
@@ -102,21 +141,24 @@ def naive_steps(draft:Draft, # in the state to start from
         at = at[at != j]
 
 # %% ../../nbs/06_selection/04_greedy.ipynb #ca0acc2f
-def lazy_steps(draft:Draft, # its criterion is submodular
-               at:np.ndarray # positions that may be picked, ascending
-              ):
+def lazy_steps(
+    draft: Draft,  # its criterion is submodular
+    at: np.ndarray,  # positions that may be picked, ascending
+):
     "Yield positions, refreshing only candidates whose old score still leads."
     left, step = set(at.tolist()), 0
     heap, stamp = _fresh_heap(draft, at), dict.fromkeys(left, 0)
     while left:
         tied, best = _leaders(draft, heap, stamp, step)
-        if not tied: return
+        if not tied:
+            return
         if best <= 0 and draft.ties != "index" and draft.last and draft.criterion.advance():
             heap, stamp = _fresh_heap(draft, np.array(sorted(left))), dict.fromkeys(left, step)
             continue
         j = best_of(draft.criterion, np.array(sorted(tied)), np.full(len(tied), best), draft.ties)
         for i in tied:
-            if i != j: heapq.heappush(heap, (-best, i))
+            if i != j:
+                heapq.heappush(heap, (-best, i))
         left.discard(j)
         yield j
         step += 1
@@ -127,36 +169,47 @@ def _fresh_heap(draft, at):
     heapq.heapify(heap)
     return heap
 
+
 def _leaders(draft, heap, stamp, step):
     "Pop all candidates that share the best refreshed score: (positions, score). Those that no longer fit never will again."
     tied, best = [], -np.inf
     while heap and -heap[0][0] >= best:
         negative, j = heapq.heappop(heap)
-        if not draft.fits(np.array([j]))[0]: continue
-        if stamp[j] == step:
-            tied.append(j); best = -negative
+        if not draft.fits(np.array([j]))[0]:
             continue
-        heapq.heappush(heap, (-float(draft.score(np.array([j])).round(9)[0]), j)) # NumPy's rounding: Python's own differs in the last digit
+        if stamp[j] == step:
+            tied.append(j)
+            best = -negative
+            continue
+        heapq.heappush(
+            heap, (-float(draft.score(np.array([j])).round(9)[0]), j)
+        )  # NumPy's rounding: Python's own differs in the last digit
         stamp[j] = step
     return tied, best
 
 # %% ../../nbs/06_selection/04_greedy.ipynb #076fb125
-def stochastic_steps(draft:Draft, # has an `rng` and an `epsilon`
-                     at:np.ndarray # positions that may be picked, ascending
-                    ):
+def stochastic_steps(
+    draft: Draft,  # has an `rng` and an `epsilon`
+    at: np.ndarray,  # positions that may be picked, ascending
+):
     "Yield the best of a random sample of candidates at every step (Mirzasoleiman et al. 2015)."
-    size, rng = int(np.ceil(len(at)/_most_picks(draft, at)*np.log(1/draft.epsilon))), as_rng(draft.rng)
-    used_up = False # nobody adds anything any more
+    size, rng = (
+        int(np.ceil(len(at) / _most_picks(draft, at) * np.log(1 / draft.epsilon))),
+        as_rng(draft.rng),
+    )
+    used_up = False  # nobody adds anything any more
     while len(at := at[draft.fits(at)]):
         sample = at if len(at) <= size else np.sort(rng.choice(at, size, replace=False))
         scores = draft.score(sample)
         if not used_up and scores.round(9).max() <= 0:
             sample, scores = _widened(draft, at, sample, scores, rng)
             used_up = scores.round(9).max() <= 0
-        if used_up: scores = _ranked(draft, sample, scores)
+        if used_up:
+            scores = _ranked(draft, sample, scores)
         j = best_of(draft.criterion, sample, scores, draft.ties)
         yield j
         at = at[at != j]
+
 
 def _widened(draft, at, sample, scores, rng):
     "A larger and larger sample, until one adds something or all were asked: a poor one proves nothing."
@@ -167,22 +220,26 @@ def _widened(draft, at, sample, scores, rng):
     order = np.argsort(sample)
     return sample[order], scores[order]
 
+
 def _most_picks(draft, at):
     "How many of these positions what is left of the budget can hold; at least 1."
-    if draft.limits.costs is None: return max(1, min(len(at), draft.limits.budget - len(draft.picks)))
+    if draft.limits.costs is None:
+        return max(1, min(len(at), draft.limits.budget - len(draft.picks)))
     return max(1, int((np.cumsum(np.sort(draft.limits.costs[at])) <= draft.left + 1e-9).sum()))
 
 # %% ../../nbs/06_selection/04_greedy.ipynb #7cb8b13c
-def threshold_steps(draft:Draft, # has an `epsilon`
-                    at:np.ndarray # positions that may be picked, ascending
-                   ):
+def threshold_steps(
+    draft: Draft,  # has an `epsilon`
+    at: np.ndarray,  # positions that may be picked, ascending
+):
     "Yield whoever adds at least a falling threshold (Badanidiyuru & Vondrak 2014); what is left of the budget is filled naively."
     old = draft.score(at)
-    theta, least = old.max(), draft.epsilon*old.max()/_most_picks(draft, at)
+    theta, least = old.max(), draft.epsilon * old.max() / _most_picks(draft, at)
     while theta > 0 and theta >= least:
         for i in np.flatnonzero(old >= theta):
-            if not draft.fits(at[i:i + 1])[0]: continue
-            old[i] = draft.score(at[i:i + 1])[0]
+            if not draft.fits(at[i : i + 1])[0]:
+                continue
+            old[i] = draft.score(at[i : i + 1])[0]
             if old[i] >= theta:
                 yield int(at[i])
                 old[i] = -np.inf
@@ -190,32 +247,60 @@ def threshold_steps(draft:Draft, # has an `epsilon`
     yield from naive_steps(draft, at[np.isfinite(old)])
 
 # %% ../../nbs/06_selection/04_greedy.ipynb #5a6afef2
-def bundle(draft:Draft[RowCriterion]
-          ): # compiled.Run
+def bundle(draft: Draft[RowCriterion]):  # compiled.Run
     "The state of a draft as the compiled loop wants it; all elements closed."
     from graphsel.criteria.loops import Run, make_buffer
+
     c, limits, n = draft.criterion, draft.limits, len(draft.criterion.elements)
     ranked, order = (np.arange(n) if draft.ties == "index" else c.ranked), np.empty(n, np.int64)
     order[ranked] = np.arange(n)
-    start, back = (np.zeros(1, np.int64), np.zeros(0, np.int32)) if c.reached_by is None else (c.reached_by.indptr.astype(np.int64), c.reached_by.indices)
-    return Run(c.sparse, start, back, c.weights/c.scale, c.units, order, ranked, np.ones(n) if limits.costs is None else limits.costs/limits.cost_unit,
-               limits.part, limits.left(np.array(draft.picks, int)).astype(np.int64), np.full(n, -1.0), np.full(n, np.inf), np.full(n, -1),
-               c.gains_of_genes() if c.hard else np.zeros(0, np.int64), c.count.copy(), c.state.copy(), make_buffer(len(c.weights)), np.array([c.level, 0]))
+    start, back = (
+        (np.zeros(1, np.int64), np.zeros(0, np.int32))
+        if c.reached_by is None
+        else (c.reached_by.indptr.astype(np.int64), c.reached_by.indices)
+    )
+    return Run(
+        c.sparse,
+        start,
+        back,
+        c.weights / c.scale,
+        c.units,
+        order,
+        ranked,
+        np.ones(n) if limits.costs is None else limits.costs / limits.cost_unit,
+        limits.part,
+        limits.left(np.array(draft.picks, int)).astype(np.int64),
+        np.full(n, -1.0),
+        np.full(n, np.inf),
+        np.full(n, -1),
+        c.gains_of_genes() if c.hard else np.zeros(0, np.int64),
+        c.count.copy(),
+        c.state.copy(),
+        make_buffer(len(c.weights)),
+        np.array([c.level, 0]),
+    )
 
 # %% ../../nbs/06_selection/04_greedy.ipynb #245d6821
-def run_compiled(draft:Draft[RowCriterion],
-                 at:np.ndarray # positions that may be picked
-                ) -> None: # the draft is filled
+def run_compiled(
+    draft: Draft[RowCriterion],
+    at: np.ndarray,  # positions that may be picked
+) -> None:  # the draft is filled
     "Pick until the budget is spent."
     from graphsel.criteria.loops import FORMS, loosen, pick_some
+
     c, run = draft.criterion, bundle(draft)
     must = np.isin(at, draft.limits.must)
-    for last, stage in enumerate((at[must], at[~must])): # must-haves first
+    for last, stage in enumerate((at[must], at[~must])):  # must-haves first
         run.bound[:] = -1
         run.bound[stage[draft.fits(stage)]] = np.inf
-        if c.hard: loosen(run, draft.by_ratio)
-        n = len(stage) if draft.limits.costs is not None else min(draft.limits.budget - len(draft.picks), len(stage))
-        left = np.inf if draft.limits.costs is None else draft.left/draft.limits.cost_unit + 1e-9
+        if c.hard:
+            loosen(run, draft.by_ratio)
+        n = (
+            len(stage)
+            if draft.limits.costs is not None
+            else min(draft.limits.budget - len(draft.picks), len(stage))
+        )
+        left = np.inf if draft.limits.costs is None else draft.left / draft.limits.cost_unit + 1e-9
         soft_ties = draft.ties != "index"
         rules = c.hard, FORMS[c.form], draft.by_ratio, soft_ties, soft_ties and bool(last)
         picks, told, computed = pick_some(run, n, left, *rules)
@@ -228,102 +313,201 @@ def _write(draft, run, picks, told):
     c = draft.criterion
     told[:, [0, 2]] *= c.scale
     gains = told[:, 0]
-    values = np.cumsum(np.r_[c.current, gains])[1:] # a running sum: the same however the run was cut
-    draft.picks += picks.tolist(); draft.gains += gains.tolist(); draft.values += values.tolist()
-    draft.tell({"level": told[:, 1].astype(int).tolist(), "level_gain": told[:, 2].tolist()} if c.hard else {}, picks)
+    values = np.cumsum(np.r_[c.current, gains])[
+        1:
+    ]  # a running sum: the same however the run was cut
+    draft.picks += picks.tolist()
+    draft.gains += gains.tolist()
+    draft.values += values.tolist()
+    draft.tell(
+        {"level": told[:, 1].astype(int).tolist(), "level_gain": told[:, 2].tolist()}
+        if c.hard
+        else {},
+        picks,
+    )
     c.count, c.state, c.level = run.count.copy(), run.state.copy(), int(run.number[0])
-    if len(values): c.current = float(values[-1])
+    if len(values):
+        c.current = float(values[-1])
 
 # %% ../../nbs/06_selection/04_greedy.ipynb #f0bfc0ba
 def _gains_now(c, run):
     "The gains of all elements, without looking at a row where the running gains of single genes are at hand and exact."
-    if c.current >= c.ceiling(): return np.zeros(len(c.elements)) # everything within reach is covered
-    at_hand = c.hard and len(c.sparse.genes) == len(c.elements) and np.array_equal(c.units/1e9*c.scale, c.weights)
-    return run.gain[c.sparse.genes]/1e9*c.scale if at_hand else c.gains()
+    if c.current >= c.ceiling():
+        return np.zeros(len(c.elements))  # everything within reach is covered
+    at_hand = (
+        c.hard
+        and len(c.sparse.genes) == len(c.elements)
+        and np.array_equal(c.units / 1e9 * c.scale, c.weights)
+    )
+    return run.gain[c.sparse.genes] / 1e9 * c.scale if at_hand else c.gains()
 
 # %% ../../nbs/06_selection/04_greedy.ipynb #18116001
-def guarantee_of(criterion:Criterion, # what is maximized
-                 method:str, # one of `METHODS`
-                 limits:Limits, # what a plan may be
-                 epsilon:float # of the method
-                ) -> str: # one sentence
+def guarantee_of(
+    criterion: Criterion,  # what is maximized
+    method: str,  # one of `METHODS`
+    limits: Limits,  # what a plan may be
+    epsilon: float,  # of the method
+) -> str:  # one sentence
     "The guarantee of a method under these limits."
-    if method == "exact": return "the best plan, where the bound equals the value (mixed-integer program)"
-    if not (criterion.monotone and criterion.submodular): return f"none: {criterion.name} is not {'submodular' if criterion.monotone else 'monotone'}"
-    rest = " of the best addition to what is given" if len(limits.must) or len(limits.measured) else " of the best value"
-    if limits.costs is not None and limits.capped: return "none is known for costs and caps together; see the certificate"
+    if method == "exact":
+        return "the best plan, where the bound equals the value (mixed-integer program)"
+    if not (criterion.monotone and criterion.submodular):
+        return f"none: {criterion.name} is not {'submodular' if criterion.monotone else 'monotone'}"
+    rest = (
+        " of the best addition to what is given"
+        if len(limits.must) or len(limits.measured)
+        else " of the best value"
+    )
+    if limits.costs is not None and limits.capped:
+        return "none is known for costs and caps together; see the certificate"
     if method in ("stochastic", "threshold"):
-        if limits.costs is not None or limits.capped: return "none is known for this method under these limits; see the certificate"
-        if epsilon >= 1 - np.exp(-1): return f"none with epsilon {epsilon:g}: it leaves nothing of 1 - 1/e"
-        return f"at least 1 - 1/e - {epsilon:g}{rest}" + (" in expectation (Mirzasoleiman et al. 2015)" if method == "stochastic" else " (Badanidiyuru & Vondrak 2014)")
-    if limits.costs is not None: return f"at least (1 - 1/e)/2{rest} (Leskovec et al. 2007)"
-    return f"at least 1/2{rest} (Fisher, Nemhauser & Wolsey 1978)" if limits.capped else f"at least 1 - 1/e{rest} (Nemhauser, Wolsey & Fisher 1978)"
+        if limits.costs is not None or limits.capped:
+            return "none is known for this method under these limits; see the certificate"
+        if epsilon >= 1 - np.exp(-1):
+            return f"none with epsilon {epsilon:g}: it leaves nothing of 1 - 1/e"
+        return f"at least 1 - 1/e - {epsilon:g}{rest}" + (
+            " in expectation (Mirzasoleiman et al. 2015)"
+            if method == "stochastic"
+            else " (Badanidiyuru & Vondrak 2014)"
+        )
+    if limits.costs is not None:
+        return f"at least (1 - 1/e)/2{rest} (Leskovec et al. 2007)"
+    return (
+        f"at least 1/2{rest} (Fisher, Nemhauser & Wolsey 1978)"
+        if limits.capped
+        else f"at least 1 - 1/e{rest} (Nemhauser, Wolsey & Fisher 1978)"
+    )
 
 # %% ../../nbs/06_selection/04_greedy.ipynb #81232107
 METHODS = ("auto", "naive", "lazy", "compiled", "stochastic", "threshold", "exact")
 BOUNDS = ("gains", "dual")
-_STEPS = {"naive": naive_steps, "lazy": lazy_steps, "stochastic": stochastic_steps, "threshold": threshold_steps}
+_STEPS = {
+    "naive": naive_steps,
+    "lazy": lazy_steps,
+    "stochastic": stochastic_steps,
+    "threshold": threshold_steps,
+}
 
-def greedy(criterion:Criterion, # over everything that may be picked or was measured
-           budget:float, # number of picks; with `costs`, cost units
-           *, method:str="auto", # one of `METHODS`
-           measured:Iterable[str]=(), # elements known before: a warm start
-           exclude:Iterable[str]=(), # elements never to be picked
-           must:Iterable[str]=(), # elements picked in any case, first
-           costs:Mapping[str, float]|None=None, # element -> cost (absent = 1)
-           groups:Mapping[str, str]|None=None, # element -> part (plate, pathway)
-           caps:int|Mapping[str, int]|None=None, # most picks per part
-           ties:str="soft", # "soft" or "index"
-           bound:str="gains", # "gains", or "dual": tighter, for coverage and facility location
-           epsilon:float=0.1, # of the stochastic and the threshold method
-           seconds:float=60, # time limit of the exact method
-           random_state:RandomState=None # of the stochastic method
-          ) -> Selection: # every prefix is the plan for a smaller budget
+
+def greedy(
+    criterion: Criterion,  # over everything that may be picked or was measured
+    budget: float,  # number of picks; with `costs`, cost units
+    *,
+    method: str = "auto",  # one of `METHODS`
+    measured: Iterable[str] = (),  # elements known before: a warm start
+    exclude: Iterable[str] = (),  # elements never to be picked
+    must: Iterable[str] = (),  # elements picked in any case, first
+    costs: Mapping[str, float] | None = None,  # element -> cost (absent = 1)
+    groups: Mapping[str, str] | None = None,  # element -> part (plate, pathway)
+    caps: int | Mapping[str, int] | None = None,  # most picks per part
+    ties: str = "soft",  # "soft" or "index"
+    bound: str = "gains",  # "gains", or "dual": tighter, for coverage and facility location
+    epsilon: float = 0.1,  # of the stochastic and the threshold method
+    seconds: float = 60,  # time limit of the exact method
+    random_state: RandomState = None,  # of the stochastic method
+) -> Selection:  # every prefix is the plan for a smaller budget
     "Maximize a criterion. `guarantee` of the result says what is promised. Raises `GraphselError` for limits that cannot be met."
     for value, what, top in ((epsilon, "epsilon", 1), (seconds, "seconds", np.inf)):
-        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < top: raise GraphselError(f"{what} is {value!r}; give a number above 0{' and below 1' if top == 1 else ''}")
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < top:
+            raise GraphselError(
+                f"{what} is {value!r}; give a number above 0{' and below 1' if top == 1 else ''}"
+            )
     method = _check_method(criterion, method, ties, bound)
     started = time.perf_counter()
-    limits = make_limits(criterion, budget, measured=measured, exclude=exclude, must=must, costs=costs, groups=groups, caps=caps)
+    limits = make_limits(
+        criterion,
+        budget,
+        measured=measured,
+        exclude=exclude,
+        must=must,
+        costs=costs,
+        groups=groups,
+        caps=caps,
+    )
     exact = exact_plan(criterion, limits, seconds) if method == "exact" else None
-    make = lambda by_ratio: Draft(criterion.start(limits.measured), limits, ties, by_ratio, epsilon, as_rng(random_state) if method == "stochastic" else None)
-    drafts = [_fill(make(r), method, limits.at, None if exact is None else exact[0]) for r in ([False] if costs is None or exact else [True, False])]
-    best = max(drafts, key=lambda d: round(d.criterion.current/criterion.scale, 9))
-    best.bound = min(d.bound for d in drafts) if exact is None else max(exact[1], best.criterion.current) # each run's bound is valid
-    if bound == "dual": best.bound = min(best.bound, dual_bound(criterion, limits, best.criterion.current))
-    return _as_selection(best, method, guarantee_of(criterion, method, limits, epsilon), time.perf_counter() - started)
+    make = lambda by_ratio: Draft(
+        criterion.start(limits.measured),
+        limits,
+        ties,
+        by_ratio,
+        epsilon,
+        as_rng(random_state) if method == "stochastic" else None,
+    )
+    drafts = [
+        _fill(make(r), method, limits.at, None if exact is None else exact[0])
+        for r in ([False] if costs is None or exact else [True, False])
+    ]
+    best = max(drafts, key=lambda d: round(d.criterion.current / criterion.scale, 9))
+    best.bound = (
+        min(d.bound for d in drafts) if exact is None else max(exact[1], best.criterion.current)
+    )  # each run's bound is valid
+    if bound == "dual":
+        best.bound = min(best.bound, dual_bound(criterion, limits, best.criterion.current))
+    return _as_selection(
+        best,
+        method,
+        guarantee_of(criterion, method, limits, epsilon),
+        time.perf_counter() - started,
+    )
 
 # %% ../../nbs/06_selection/04_greedy.ipynb #a83a0a3e
 def _check_method(criterion, method, ties, bound):
     "The method that is meant; raises for unknown names and for methods that do not apply."
-    for value, what, known in ((method, "method", METHODS), (ties, "ties", TIES), (bound, "bound", BOUNDS)):
-        if value not in known: raise GraphselError(f"{what} is {value!r}; use one of {', '.join(known)}")
+    for value, what, known in (
+        (method, "method", METHODS),
+        (ties, "ties", TIES),
+        (bound, "bound", BOUNDS),
+    ):
+        if value not in known:
+            raise GraphselError(f"{what} is {value!r}; use one of {', '.join(known)}")
     rows = isinstance(criterion, RowCriterion)
-    if method == "compiled" and not rows: raise GraphselError(f"{criterion.name} is not made of sparse rows; use method='auto'")
-    if bound == "dual" and not has_dual(criterion): raise GraphselError(f"{criterion.name} has no dual bound; it holds where each target counts its best pick (graphreach, facility)")
-    if method != "auto": return method
-    return "compiled" if rows else "lazy" if criterion.submodular and not criterion.keeps_gains else "naive"
+    if method == "compiled" and not rows:
+        raise GraphselError(f"{criterion.name} is not made of sparse rows; use method='auto'")
+    if bound == "dual" and not has_dual(criterion):
+        raise GraphselError(
+            f"{criterion.name} has no dual bound; it holds where each target counts its best pick (graphreach, facility)"
+        )
+    if method != "auto":
+        return method
+    return (
+        "compiled"
+        if rows
+        else "lazy"
+        if criterion.submodular and not criterion.keeps_gains
+        else "naive"
+    )
 
 # %% ../../nbs/06_selection/04_greedy.ipynb #6439e36b
 def _fill(draft, method, at, best=None):
     "Carry out one run; `best`, if given, is picked first."
-    draft.tell({k: [] for k in draft.criterion.extras(0)}, []) # the columns of a plan do not depend on what it holds
+    draft.tell(
+        {k: [] for k in draft.criterion.extras(0)}, []
+    )  # the columns of a plan do not depend on what it holds
     begin = copy.copy(draft.criterion)
     bounded = method != "exact" and begin.monotone and begin.submodular
-    at_hand = bounded and begin.keeps_gains # then every prefix is looked at as it comes
+    at_hand = bounded and begin.keeps_gains  # then every prefix is looked at as it comes
     if best is not None:
         run_compiled(draft, best)
-        at = np.setdiff1d(at, best) # what is left of the budget adds nothing
-    if method in ("compiled", "exact"): run_compiled(draft, at)
+        at = np.setdiff1d(at, best)  # what is left of the budget adds nothing
+    if method in ("compiled", "exact"):
+        run_compiled(draft, at)
     else:
-        if at_hand: draft.bind(draft.criterion.gains())
+        if at_hand:
+            draft.bind(draft.criterion.gains())
         must = np.isin(at, draft.limits.must)
         for draft.last, stage in ((False, at[must]), (True, at[~must])):
-            if not len(stage) or draft.full: continue
-            for j in progress(_STEPS[method](draft, stage), draft.criterion.name, len(stage) if draft.limits.costs is not None else draft.limits.budget):
+            if not len(stage) or draft.full:
+                continue
+            for j in progress(
+                _STEPS[method](draft, stage),
+                draft.criterion.name,
+                len(stage) if draft.limits.costs is not None else draft.limits.budget,
+            ):
                 draft.take(j)
-                if at_hand: draft.bind(draft.criterion.gains())
-                if draft.full: break
+                if at_hand:
+                    draft.bind(draft.criterion.gains())
+                if draft.full:
+                    break
     if bounded and not at_hand:
         values = [begin.current, *draft.values]
         draft.bound = prefix_bound(begin, draft.picks, values, draft.limits, draft.criterion)
@@ -332,10 +516,29 @@ def _fill(draft, method, at, best=None):
 # %% ../../nbs/06_selection/04_greedy.ipynb #53e99958
 def _as_selection(draft, method, guarantee, seconds):
     c, limits, names = draft.criterion, draft.limits, draft.criterion.elements
-    columns = draft.columns | ({} if not limits.capped else {"group": [limits.parts[p] if p >= 0 else "" for p in limits.part[draft.picks]]})
-    return Selection(genes=names[draft.picks].tolist(), gains=draft.gains, values=draft.values, strategy=c.name, budget=limits.budget,
-                     upper_bound=float(draft.bound) if c.monotone and c.submodular else None, measured=names[limits.measured].tolist(),
-                     measured_value=float(c.start(limits.measured).current), n_candidates=len(limits.at), n_targets=len(c.targets), seconds=seconds,
-                     evaluations=draft.evaluations, guarantee=guarantee, params={"method": method, "ties": draft.ties}, columns=columns,
-                     graph=c.graph.fingerprint, criterion=c, tie_rule="the name" if draft.ties == "index" else c.tie_rule,
-                     **share_of(c, draft.criterion.current))
+    columns = draft.columns | (
+        {}
+        if not limits.capped
+        else {"group": [limits.parts[p] if p >= 0 else "" for p in limits.part[draft.picks]]}
+    )
+    return Selection(
+        genes=names[draft.picks].tolist(),
+        gains=draft.gains,
+        values=draft.values,
+        strategy=c.name,
+        budget=limits.budget,
+        upper_bound=float(draft.bound) if c.monotone and c.submodular else None,
+        measured=names[limits.measured].tolist(),
+        measured_value=float(c.start(limits.measured).current),
+        n_candidates=len(limits.at),
+        n_targets=len(c.targets),
+        seconds=seconds,
+        evaluations=draft.evaluations,
+        guarantee=guarantee,
+        params={"method": method, "ties": draft.ties},
+        columns=columns,
+        graph=c.graph.fingerprint,
+        criterion=c,
+        tie_rule="the name" if draft.ties == "index" else c.tie_rule,
+        **share_of(c, draft.criterion.current),
+    )

@@ -19,110 +19,166 @@ from ..criteria.base import Criterion
 @dataclass(frozen=True, eq=False)
 class Limits:
     "Which sets are feasible. Positions refer to the elements of a criterion. Make one with `make_limits`."
-    budget: float # picks, or cost units where there are costs
-    at: np.ndarray # positions that may be picked, ascending; must-haves included
-    must: np.ndarray # positions that are picked in any case
-    measured: np.ndarray # positions known before
-    costs: np.ndarray|None # per element
-    part: np.ndarray # part of each element, -1: none
-    room: np.ndarray # what each part may hold
-    parts: tuple = () # their names
+
+    budget: float  # picks, or cost units where there are costs
+    at: np.ndarray  # positions that may be picked, ascending; must-haves included
+    must: np.ndarray  # positions that are picked in any case
+    measured: np.ndarray  # positions known before
+    costs: np.ndarray | None  # per element
+    part: np.ndarray  # part of each element, -1: none
+    room: np.ndarray  # what each part may hold
+    parts: tuple = ()  # their names
 
     @cached_property
-    def rest(self) -> np.ndarray: return self.at[~np.isin(self.at, self.must)] if len(self.must) else self.at # candidates beside the must-haves
+    def rest(self) -> np.ndarray:
+        return (
+            self.at[~np.isin(self.at, self.must)] if len(self.must) else self.at
+        )  # candidates beside the must-haves
+
     @cached_property
-    def cost_unit(self) -> float: # costs are compared to a billionth of it
+    def cost_unit(self) -> float:  # costs are compared to a billionth of it
         return power_of_two([] if self.costs is None else self.costs[self.at])
+
     @property
-    def capped(self) -> bool: return len(self.room) > 0
-    def spend(self, picks) -> float: # budget used by these positions
+    def capped(self) -> bool:
+        return len(self.room) > 0
+
+    def spend(self, picks) -> float:  # budget used by these positions
         return float(len(picks)) if self.costs is None else float(self.costs[picks].sum())
-    def left(self, picks) -> np.ndarray: # room left in each part
-        return self.room - np.bincount(self.part[picks][self.part[picks] >= 0], minlength=len(self.room))
+
+    def left(self, picks) -> np.ndarray:  # room left in each part
+        return self.room - np.bincount(
+            self.part[picks][self.part[picks] >= 0], minlength=len(self.room)
+        )
 
 # %% ../../nbs/06_selection/02_limits.ipynb #6549952b
-def check_budget(budget:int|float, # number of picks
-                 n_candidates:int # how many there are
-                ) -> int:
+def check_budget(
+    budget: int | float,  # number of picks
+    n_candidates: int,  # how many there are
+) -> int:
     "The budget, or a `GraphselError` when it is no whole number or more than can be picked."
     if check_positive_int(budget, "budget") > n_candidates:
-        raise GraphselError(f"budget is {budget:,} but only {n_candidates:,} candidates can be picked; lower it or give more candidates")
+        raise GraphselError(
+            f"budget is {budget:,} but only {n_candidates:,} candidates can be picked; lower it or give more candidates"
+        )
     return int(budget)
 
 # %% ../../nbs/06_selection/02_limits.ipynb #2d613d1e
-def cost_array(costs:Mapping[str, float], # element -> cost; absent = 1
-               elements:np.ndarray # names
-              ) -> np.ndarray: # one per element
+def cost_array(
+    costs: Mapping[str, float],  # element -> cost; absent = 1
+    elements: np.ndarray,  # names
+) -> np.ndarray:  # one per element
     "Costs per element. Raises `GraphselError` for costs that are not positive numbers."
-    if not isinstance(costs, Mapping): raise GraphselError(f"costs is a {type(costs).__name__}; give a mapping from name to cost")
-    try: values = {str(k): float(v) for k, v in costs.items()}
-    except (TypeError, ValueError) as e: raise GraphselError(f"costs must be positive numbers ({e}); mend them") from e
+    if not isinstance(costs, Mapping):
+        raise GraphselError(f"costs is a {type(costs).__name__}; give a mapping from name to cost")
+    try:
+        values = {str(k): float(v) for k, v in costs.items()}
+    except (TypeError, ValueError) as e:
+        raise GraphselError(f"costs must be positive numbers ({e}); mend them") from e
     bad = [k for k, v in values.items() if not (np.isfinite(v) and v > 0)]
-    if bad: raise GraphselError(f"costs must be positive numbers; mend those of {name_some(bad)}")
+    if bad:
+        raise GraphselError(f"costs must be positive numbers; mend those of {name_some(bad)}")
     return np.array([values.get(e, 1.0) for e in elements])
+
 
 def _check_spending(budget, costs, at):
     "Raise unless the budget is a number that buys at least the cheapest candidate."
-    if isinstance(budget, bool) or not isinstance(budget, (int, float, np.number)): raise GraphselError(f"budget is {budget!r}; give a number of cost units")
+    if isinstance(budget, bool) or not isinstance(budget, (int, float, np.number)):
+        raise GraphselError(f"budget is {budget!r}; give a number of cost units")
     if not np.isfinite(budget) or not len(at) or budget < costs[at].min():
-        raise GraphselError(f"budget {budget} buys nothing: the cheapest of {len(at):,} candidates costs {costs[at].min() if len(at) else float('nan'):g}")
+        raise GraphselError(
+            f"budget {budget} buys nothing: the cheapest of {len(at):,} candidates costs {costs[at].min() if len(at) else float('nan'):g}"
+        )
     return float(budget)
 
 # %% ../../nbs/06_selection/02_limits.ipynb #d11143f6
 def _parts(groups, caps, elements):
     "(part of each element, room of each part, names of the parts)."
-    if caps is None and groups: raise GraphselError("groups without caps limit nothing; say how many may come from each, caps=..., or leave the groups out")
-    if caps is None: return np.full(len(elements), -1), np.zeros(0, np.int64), ()
-    if not isinstance(groups, Mapping): raise GraphselError("caps need groups: give a mapping from name to part")
+    if caps is None and groups:
+        raise GraphselError(
+            "groups without caps limit nothing; say how many may come from each, caps=..., or leave the groups out"
+        )
+    if caps is None:
+        return np.full(len(elements), -1), np.zeros(0, np.int64), ()
+    if not isinstance(groups, Mapping):
+        raise GraphselError("caps need groups: give a mapping from name to part")
     names = sorted({str(p) for p in groups.values()})
     caps = caps if isinstance(caps, Mapping) else dict.fromkeys(names, caps)
     unknown = sorted({str(p) for p in caps} - set(names))
-    if unknown: raise GraphselError(f"caps for parts that no candidate belongs to: {name_some(unknown)}; mend the names")
+    if unknown:
+        raise GraphselError(
+            f"caps for parts that no candidate belongs to: {name_some(unknown)}; mend the names"
+        )
     limited = {str(p): check_positive_int(c, f"the cap of {p}", least=0) for p, c in caps.items()}
     number = {p: i for i, p in enumerate(sorted(limited))}
-    part = np.array([number.get(str(groups[e]), -1) if e in groups else -1 for e in elements], dtype=np.int64)
+    part = np.array(
+        [number.get(str(groups[e]), -1) if e in groups else -1 for e in elements], dtype=np.int64
+    )
     return part, np.array([limited[p] for p in number], dtype=np.int64), tuple(number)
 
 # %% ../../nbs/06_selection/02_limits.ipynb #d356a1c1
 def _check_caps(limits, names):
     "Raise when the must-haves overfill a part, or the caps leave fewer candidates than the budget asks for."
     over = np.flatnonzero(limits.left(limits.must) < 0)
-    if len(over): raise GraphselError(f"more must-have genes than the cap allows in {name_some([limits.parts[i] for i in over])}; raise the cap or drop some")
-    if limits.costs is not None: return
+    if len(over):
+        raise GraphselError(
+            f"more must-have genes than the cap allows in {name_some([limits.parts[i] for i in over])}; raise the cap or drop some"
+        )
+    if limits.costs is not None:
+        return
     part = limits.part[limits.at]
-    most = int((part < 0).sum() + np.minimum(np.bincount(part[part >= 0], minlength=len(limits.room)), limits.room).sum())
-    if most < limits.budget: raise GraphselError(f"the caps cannot be met: they allow {most:,} picks, the budget asks for {limits.budget:,}; raise the caps or lower the budget")
+    most = int(
+        (part < 0).sum()
+        + np.minimum(np.bincount(part[part >= 0], minlength=len(limits.room)), limits.room).sum()
+    )
+    if most < limits.budget:
+        raise GraphselError(
+            f"the caps cannot be met: they allow {most:,} picks, the budget asks for {limits.budget:,}; raise the caps or lower the budget"
+        )
 
 # %% ../../nbs/06_selection/02_limits.ipynb #ecbf9712
-def make_limits(criterion:Criterion, # its elements are everything that may be picked or was measured
-                budget:float, # picks; with `costs`, cost units
-                *, measured:Iterable[str]=(), # known before
-                exclude:Iterable[str]=(), # must not be picked
-                must:Iterable[str]=(), # must be picked
-                costs:Mapping[str, float]|None=None, # element -> cost; absent = 1
-                groups:Mapping[str, str]|None=None, # element -> part it belongs to
-                caps:int|Mapping[str, int]|None=None # most picks per part
-               ) -> Limits:
+def make_limits(
+    criterion: Criterion,  # its elements are everything that may be picked or was measured
+    budget: float,  # picks; with `costs`, cost units
+    *,
+    measured: Iterable[str] = (),  # known before
+    exclude: Iterable[str] = (),  # must not be picked
+    must: Iterable[str] = (),  # must be picked
+    costs: Mapping[str, float] | None = None,  # element -> cost; absent = 1
+    groups: Mapping[str, str] | None = None,  # element -> part it belongs to
+    caps: int | Mapping[str, int] | None = None,  # most picks per part
+) -> Limits:
     "Check a plan's limits. Raises `GraphselError` for those that cannot be met."
     measured, must, exclude = ([str(n) for n in names] for names in (measured, must, exclude))
     wrong = sorted(set(must) & (set(exclude) | set(measured)))
-    if wrong: raise GraphselError(f"must-have genes that are excluded or already measured: {name_some(wrong)}; take them off one list")
-    known, forced = (np.sort(criterion.positions(dict.fromkeys(names))) for names in (measured, must))
-    closed = np.isin(criterion.elements, exclude) if exclude else np.zeros(len(criterion.elements), bool)
+    if wrong:
+        raise GraphselError(
+            f"must-have genes that are excluded or already measured: {name_some(wrong)}; take them off one list"
+        )
+    known, forced = (
+        np.sort(criterion.positions(dict.fromkeys(names))) for names in (measured, must)
+    )
+    closed = (
+        np.isin(criterion.elements, exclude) if exclude else np.zeros(len(criterion.elements), bool)
+    )
     closed[known] = True
     at = np.flatnonzero(~closed)
     costs = None if costs is None else cost_array(costs, criterion.elements)
     budget = check_budget(budget, len(at)) if costs is None else _check_spending(budget, costs, at)
     limits = Limits(budget, at, forced, known, costs, *_parts(groups, caps, criterion.elements))
-    if limits.spend(forced) > budget: raise GraphselError(f"the {len(forced):,} must-have genes cost {limits.spend(forced):g}, the budget is {budget:g}; raise it or drop some")
+    if limits.spend(forced) > budget:
+        raise GraphselError(
+            f"the {len(forced):,} must-have genes cost {limits.spend(forced):g}, the budget is {budget:g}; raise it or drop some"
+        )
     _check_caps(limits, criterion.elements)
     return limits
 
 # %% ../../nbs/06_selection/02_limits.ipynb #a8a4908f
-def within_caps(gains:np.ndarray, # of the candidates
-                part:np.ndarray, # of each candidate, -1: none
-                room:np.ndarray # of each part
-               ) -> np.ndarray: # bool
+def within_caps(
+    gains: np.ndarray,  # of the candidates
+    part: np.ndarray,  # of each candidate, -1: none
+    room: np.ndarray,  # of each part
+) -> np.ndarray:  # bool
     "Of each part the `room` largest gains; candidates without a part stay."
     order = np.lexsort((-gains, part))
     first = np.searchsorted(part[order], np.arange(len(room)))

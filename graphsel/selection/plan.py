@@ -29,186 +29,336 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class Selection:
     "Ranked perturbations with their gains, a certificate and a report. Saved and loaded as JSON."
-    genes: list # perturbations, best first
-    gains: list # what each added (NaN for strategies without an objective)
-    values: list # objective after each pick, including what `measured` covers
-    strategy: str = "" # name of the criterion or baseline
-    budget: float = 0 # picks, or cost units where there are costs
-    upper_bound: float|None = None # no plan of this budget has a larger value; None where no bound is valid
-    measured: list = field(default_factory=list) # known before: count neither in the budget nor in `gains`
-    measured_value: float = 0.0 # objective of the measured ones alone
+
+    genes: list  # perturbations, best first
+    gains: list  # what each added (NaN for strategies without an objective)
+    values: list  # objective after each pick, including what `measured` covers
+    strategy: str = ""  # name of the criterion or baseline
+    budget: float = 0  # picks, or cost units where there are costs
+    upper_bound: float | None = (
+        None  # no plan of this budget has a larger value; None where no bound is valid
+    )
+    measured: list = field(
+        default_factory=list
+    )  # known before: count neither in the budget nor in `gains`
+    measured_value: float = 0.0  # objective of the measured ones alone
     n_candidates: int = 0
     n_targets: int = 0
     seconds: float = 0.0
-    evaluations: int = 0 # gains that were computed
-    guarantee: str = "" # what theory promises before anything is computed
+    evaluations: int = 0  # gains that were computed
+    guarantee: str = ""  # what theory promises before anything is computed
     params: dict = field(default_factory=dict)
-    report: dict = field(default_factory=dict) # gene -> why it was left out
-    columns: dict = field(default_factory=dict) # further columns, one value per pick
-    graph: str = "" # fingerprint of the graph
+    report: dict = field(default_factory=dict)  # gene -> why it was left out
+    columns: dict = field(default_factory=dict)  # further columns, one value per pick
+    graph: str = ""  # fingerprint of the graph
     version: str = __version__
-    share: float|None = None # of `part_of` that the value is, where the criterion tells it
-    part_of: str = "" # in words
-    tie_rule: str = "" # what decides among picks that add the same, in words
-    criterion: "Criterion|None" = field(default=None, repr=False, metadata={"saved": False}) # what was maximized, while in memory: not saved
+    share: float | None = None  # of `part_of` that the value is, where the criterion tells it
+    part_of: str = ""  # in words
+    tie_rule: str = ""  # what decides among picks that add the same, in words
+    criterion: "Criterion|None" = field(
+        default=None, repr=False, metadata={"saved": False}
+    )  # what was maximized, while in memory: not saved
 
-    def __len__(self): return len(self.genes)
+    def __len__(self):
+        return len(self.genes)
+
     @property
-    def value(self) -> float: return self.values[-1] if self.values else self.measured_value
+    def value(self) -> float:
+        return self.values[-1] if self.values else self.measured_value
+
     @property
-    def certificate(self) -> float|None: # share of the best possible value this plan surely reaches
-        return None if self.upper_bound is None else 1.0 if self.upper_bound <= 0 else min(1.0, self.value/self.upper_bound)
-    certificate_of_rest = property(lambda self: share_of_rest(self)) # the same of what `measured` left to win
-    def to_frame(self) -> "pd.DataFrame": return selection_frame(self)
-    def to_csv(self, path): return write_picks(self, path)
-    def save(self, path): return save_selection(self, path)
+    def certificate(
+        self,
+    ) -> float | None:  # share of the best possible value this plan surely reaches
+        return (
+            None
+            if self.upper_bound is None
+            else 1.0
+            if self.upper_bound <= 0
+            else min(1.0, self.value / self.upper_bound)
+        )
+
+    certificate_of_rest = property(
+        lambda self: share_of_rest(self)
+    )  # the same of what `measured` left to win
+
+    def to_frame(self) -> "pd.DataFrame":
+        return selection_frame(self)
+
+    def to_csv(self, path):
+        return write_picks(self, path)
+
+    def save(self, path):
+        return save_selection(self, path)
+
     @staticmethod
-    def load(path): return load_selection(path)
-    def __getstate__(self): return {**self.__dict__, "criterion": None} # a plan travels light between processes
-    def __repr__(self): return describe(self)
-    def _repr_html_(self): return f"<p>{escape(describe(self))}</p>" + self.to_frame().head(10).to_html(index=False, float_format="%.4g", border=0)
+    def load(path):
+        return load_selection(path)
+
+    def __getstate__(self):
+        return {**self.__dict__, "criterion": None}  # a plan travels light between processes
+
+    def __repr__(self):
+        return describe(self)
+
+    def _repr_html_(self):
+        return f"<p>{escape(describe(self))}</p>" + self.to_frame().head(10).to_html(
+            index=False, float_format="%.4g", border=0
+        )
 
 # %% ../../nbs/06_selection/01_plan.ipynb #5d4d0cc2
-def share_of(criterion:"Criterion", # says what its values are a share of, or nothing
-             value:float # of a plan
-            ) -> dict: # `share` and `part_of` of a `Selection`
+def share_of(
+    criterion: "Criterion",  # says what its values are a share of, or nothing
+    value: float,  # of a plan
+) -> dict:  # `share` and `part_of` of a `Selection`
     "What a criterion tells of a value."
     share = criterion.share(value)
-    return {"share": None, "part_of": ""} if share is None else {"share": float(share), "part_of": criterion.part_of}
+    return (
+        {"share": None, "part_of": ""}
+        if share is None
+        else {"share": float(share), "part_of": criterion.part_of}
+    )
 
-def share_in_words(s:Selection # a plan whose criterion tells a share
-                  ) -> str:
+
+def share_in_words(
+    s: Selection,  # a plan whose criterion tells a share
+) -> str:
     "How much of what the value is."
     return f"{s.share:.1%} of {s.part_of or 'the whole'}"
 
 # %% ../../nbs/06_selection/01_plan.ipynb #66c096b0
-def productive_picks(s:Selection # a plan
-                    ) -> int|None: # None where all picks add something, or nobody says what they add
+def productive_picks(
+    s: Selection,  # a plan
+) -> int | None:  # None where all picks add something, or nobody says what they add
     "After how many picks nothing is left to gain."
-    if not s.tie_rule or not len(s) or not np.isfinite(s.gains).all(): return None
-    adds = np.flatnonzero(np.abs(s.gains) > 1e-9*max(1e-300, np.abs(s.values).max()))
+    if not s.tie_rule or not len(s) or not np.isfinite(s.gains).all():
+        return None
+    adds = np.flatnonzero(np.abs(s.gains) > 1e-9 * max(1e-300, np.abs(s.values).max()))
     n = int(adds[-1]) + 1 if len(adds) else 0
     return n if n < len(s) else None
 
-def exhausted(s:Selection # a plan
-             ) -> str: # empty where all picks add something
+
+def exhausted(
+    s: Selection,  # a plan
+) -> str:  # empty where all picks add something
     "After which pick nothing is left to gain, and what decides from there."
     n = productive_picks(s)
-    if n is None: return ""
-    before = f"after pick {n:,}" if n else "beyond what is measured" if s.measured_value else "from the first pick on"
+    if n is None:
+        return ""
+    before = (
+        f"after pick {n:,}"
+        if n
+        else "beyond what is measured"
+        if s.measured_value
+        else "from the first pick on"
+    )
     limits = " within the limits" if {"cost", "group"} & s.columns.keys() else ""
     level, gains = (s.columns.get(k, [])[n:] for k in ("level", "level_gain"))
     levels = [v for v, gain in zip(level, gains) if gain > 0]
     if levels:
-        span = f"level {levels[0]}" if levels[0] == levels[-1] else f"levels {levels[0]} to {levels[-1]}"
+        span = (
+            f"level {levels[0]}"
+            if levels[0] == levels[-1]
+            else f"levels {levels[0]} to {levels[-1]}"
+        )
     again = f"the targets they reach again ({span} of coverage), then " if levels else ""
-    rest = f"the {'other ' if n else ''}{len(s) - n:,} {'pick is' if len(s) - n == 1 else 'picks are'}"
+    rest = (
+        f"the {'other ' if n else ''}{len(s) - n:,} {'pick is' if len(s) - n == 1 else 'picks are'}"
+    )
     return f"{before} nothing is left to gain{limits}: {rest} chosen by {again}{s.tie_rule}"
 
 # %% ../../nbs/06_selection/01_plan.ipynb #9573d3e8
-def describe(s:Selection, # a plan
-             see:str="see report" # where the names left out can be looked up
-            ) -> str: # one line
+def describe(
+    s: Selection,  # a plan
+    see: str = "see report",  # where the names left out can be looked up
+) -> str:  # one line
     "The plan in one sentence."
     text = f"{len(s):,} of {s.n_candidates:,} candidates by {s.strategy or 'hand'}: {name_some(s.genes)}"
-    if s.values and np.isfinite(s.value): text += f"; value {s.value:,.6g} over {s.n_targets:,} targets"
+    if s.values and np.isfinite(s.value):
+        text += f"; value {s.value:,.6g} over {s.n_targets:,} targets"
     gained = productive_picks(s) != 0
-    if s.certificate is not None and gained: text += f", at least {np.floor(s.certificate*1000)/10:g}% of the best possible" # a promise
-    if told := exhausted(s): text += f"; {told}"
-    if s.share is not None: text += f"; the value is {share_in_words(s)}"
-    if "cost" in s.columns: text += f"; cost {sum(s.columns['cost']):,.6g} of {s.budget:,.6g}"
+    if s.certificate is not None and gained:
+        text += (
+            f", at least {np.floor(s.certificate * 1000) / 10:g}% of the best possible"  # a promise
+        )
+    if told := exhausted(s):
+        text += f"; {told}"
+    if s.share is not None:
+        text += f"; the value is {share_in_words(s)}"
+    if "cost" in s.columns:
+        text += f"; cost {sum(s.columns['cost']):,.6g} of {s.budget:,.6g}"
     if s.measured:
         text += f"; {len(s.measured):,} already measured"
         rest = s.certificate_of_rest
-        if rest is not None and gained: text += f" (of what was left to win, at least {np.floor(rest*1000)/10:g}%)"
-    excluded, lost = (sum(f(why) for why in s.report.values()) for f in (lambda why: why == "excluded", lambda why: why not in ("excluded", "already measured")))
-    told = [f"{lost:,} {'name' if lost == 1 else 'names'} left out"]*(lost > 0) + [f"{excluded:,} excluded"]*(excluded > 0)
+        if rest is not None and gained:
+            text += f" (of what was left to win, at least {np.floor(rest * 1000) / 10:g}%)"
+    excluded, lost = (
+        sum(f(why) for why in s.report.values())
+        for f in (
+            lambda why: why == "excluded",
+            lambda why: why not in ("excluded", "already measured"),
+        )
+    )
+    told = [f"{lost:,} {'name' if lost == 1 else 'names'} left out"] * (lost > 0) + [
+        f"{excluded:,} excluded"
+    ] * (excluded > 0)
     return text + (f"; {', '.join(told)} ({see})" if told else "")
 
 # %% ../../nbs/06_selection/01_plan.ipynb #a7d05d6d
-def share_of_rest(s:Selection # a plan
-                 ) -> float|None: # None where no bound is valid
+def share_of_rest(
+    s: Selection,  # a plan
+) -> float | None:  # None where no bound is valid
     "Of what was still to be won beyond `measured`, the share the plan surely reaches."
-    if s.upper_bound is None: return None
+    if s.upper_bound is None:
+        return None
     left = s.upper_bound - s.measured_value
-    return 1.0 if left <= 0 else float(np.clip((s.value - s.measured_value)/left, 0, 1))
+    return 1.0 if left <= 0 else float(np.clip((s.value - s.measured_value) / left, 0, 1))
 
 # %% ../../nbs/06_selection/01_plan.ipynb #1c2ffe43
-def selection_frame(s:Selection # a plan
-                   ) -> "pd.DataFrame": # rank, gene, gain, value, further columns
+def selection_frame(
+    s: Selection,  # a plan
+) -> "pd.DataFrame":  # rank, gene, gain, value, further columns
     "The picks as a table, one row each."
     import pandas as pd
-    return pd.DataFrame({"rank": range(1, len(s) + 1), "gene": s.genes, "gain": s.gains, "value": s.values, **s.columns})
 
-def write_picks(s:Selection, # a plan
-                path:str|Path # its ending decides: .csv .tsv .xlsx .json .parquet
-               ) -> Path:
+    return pd.DataFrame(
+        {
+            "rank": range(1, len(s) + 1),
+            "gene": s.genes,
+            "gain": s.gains,
+            "value": s.values,
+            **s.columns,
+        }
+    )
+
+
+def write_picks(
+    s: Selection,  # a plan
+    path: str | Path,  # its ending decides: .csv .tsv .xlsx .json .parquet
+) -> Path:
     "Write the table of picks, whole or not at all. Raises `GraphselError` for another ending."
     return write_table(selection_frame(s), path, digits=10)
 
 # %% ../../nbs/06_selection/01_plan.ipynb #f343f34c
-def as_saved(s:Selection # a plan
-            ) -> dict: # what the file holds
+def as_saved(
+    s: Selection,  # a plan
+) -> dict:  # what the file holds
     "The fields of a plan that are saved."
     return {f.name: getattr(s, f.name) for f in fields(s) if f.metadata.get("saved", True)}
 
+
 def _plain(o):
     "Numbers, lists and names as JSON knows them; NaN becomes null."
-    if isinstance(o, Mapping): return {str(k): _plain(v) for k, v in o.items()}
-    if isinstance(o, (set, frozenset)): return sorted(map(_plain, o))
-    if isinstance(o, (list, tuple, np.ndarray)): return [_plain(v) for v in o]
-    if isinstance(o, np.generic): o = o.item()
+    if isinstance(o, Mapping):
+        return {str(k): _plain(v) for k, v in o.items()}
+    if isinstance(o, (set, frozenset)):
+        return sorted(map(_plain, o))
+    if isinstance(o, (list, tuple, np.ndarray)):
+        return [_plain(v) for v in o]
+    if isinstance(o, np.generic):
+        o = o.item()
     return None if isinstance(o, float) and not np.isfinite(o) else o
 
-def save_selection(s:Selection, # a plan
-                   path:str|Path # .json
-                  ) -> Path:
+
+def save_selection(
+    s: Selection,  # a plan
+    path: str | Path,  # .json
+) -> Path:
     "Write a selection as JSON, with a checksum as its last entry. Raises `GraphselError` for another ending."
     check_ending(path, (".json",), "a saved plan")
     body = json.dumps(_plain(as_saved(s)), indent=1, allow_nan=False).encode().removesuffix(b"\n}")
-    with atomic_path(path) as temporary: temporary.write_bytes(sealed(body, *_SEAL))
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(sealed(body, *_SEAL))
     return Path(path)
 
-_SEAL = b',\n "sha256": "', b'"\n}' # around the checksum, which is an entry of the object
+
+_SEAL = b',\n "sha256": "', b'"\n}'  # around the checksum, which is an entry of the object
 
 # %% ../../nbs/06_selection/01_plan.ipynb #a7b84870
-def _is_number(v): return isinstance(v, (int, float)) and not isinstance(v, bool)
-def _is_number_or_null(v): return v is None or _is_number(v)
-def _is_count(v): return isinstance(v, int) and not isinstance(v, bool) and v >= 0
-def _is_text(v): return isinstance(v, str)
-def _is_object(v): return isinstance(v, dict)
-def _are_names(v): return isinstance(v, list) and all(map(_is_text, v))
-def _are_numbers(v): return isinstance(v, list) and all(map(_is_number_or_null, v))
-def _are_reasons(v): return isinstance(v, dict) and all(map(_is_text, v.values()))
-def _are_cells(v): return isinstance(v, list) and not any(isinstance(o, (list, dict)) for o in v)
-def _are_columns(v): return isinstance(v, dict) and all(map(_are_cells, v.values()))
+def _is_number(v):
+    return isinstance(v, (int, float)) and not isinstance(v, bool)
 
-_ENTRIES = {"genes": _are_names, "measured": _are_names, "gains": _are_numbers, "values": _are_numbers,
-            "columns": _are_columns, "params": _is_object, "report": _are_reasons, "upper_bound": _is_number_or_null, "share": _is_number_or_null,
-            **dict.fromkeys(("budget", "measured_value", "seconds"), _is_number),
-            **dict.fromkeys(("n_candidates", "n_targets", "evaluations"), _is_count),
-            **dict.fromkeys(("strategy", "guarantee", "graph", "version", "part_of", "tie_rule"), _is_text)}
+
+def _is_number_or_null(v):
+    return v is None or _is_number(v)
+
+
+def _is_count(v):
+    return isinstance(v, int) and not isinstance(v, bool) and v >= 0
+
+
+def _is_text(v):
+    return isinstance(v, str)
+
+
+def _is_object(v):
+    return isinstance(v, dict)
+
+
+def _are_names(v):
+    return isinstance(v, list) and all(map(_is_text, v))
+
+
+def _are_numbers(v):
+    return isinstance(v, list) and all(map(_is_number_or_null, v))
+
+
+def _are_reasons(v):
+    return isinstance(v, dict) and all(map(_is_text, v.values()))
+
+
+def _are_cells(v):
+    return isinstance(v, list) and not any(isinstance(o, (list, dict)) for o in v)
+
+
+def _are_columns(v):
+    return isinstance(v, dict) and all(map(_are_cells, v.values()))
+
+
+_ENTRIES = {
+    "genes": _are_names,
+    "measured": _are_names,
+    "gains": _are_numbers,
+    "values": _are_numbers,
+    "columns": _are_columns,
+    "params": _is_object,
+    "report": _are_reasons,
+    "upper_bound": _is_number_or_null,
+    "share": _is_number_or_null,
+    **dict.fromkeys(("budget", "measured_value", "seconds"), _is_number),
+    **dict.fromkeys(("n_candidates", "n_targets", "evaluations"), _is_count),
+    **dict.fromkeys(("strategy", "guarantee", "graph", "version", "part_of", "tie_rule"), _is_text),
+}
 
 # %% ../../nbs/06_selection/01_plan.ipynb #a7b84871
-def load_selection(path:str|Path # .json
-                  ) -> Selection:
+def load_selection(
+    path: str | Path,  # .json
+) -> Selection:
     "Read a selection. Raises `GraphselError` when the file is not one, or is not as it was written."
     body = unsealed(check_file(path), "a saved plan", *_SEAL)
-    try: d = json.loads(body + b"\n}")
-    except (ValueError, RecursionError) as e: raise GraphselError(f"{path} is not a saved plan: {e}") from e
+    try:
+        d = json.loads(body + b"\n}")
+    except (ValueError, RecursionError) as e:
+        raise GraphselError(f"{path} is not a saved plan: {e}") from e
     wrong = _wrong_entry(d)
-    if wrong: raise GraphselError(f"{path} is not a saved plan: {wrong}; write it again with save")
-    for k in ("gains", "values"): d[k] = [np.nan if v is None else v for v in d[k]]
+    if wrong:
+        raise GraphselError(f"{path} is not a saved plan: {wrong}; write it again with save")
+    for k in ("gains", "values"):
+        d[k] = [np.nan if v is None else v for v in d[k]]
     return Selection(**d)
+
 
 def _wrong_entry(d):
     "What is wrong with the entries of a plan; an empty text where nothing is."
     missing = [k for k in ("genes", "gains", "values") if k not in d]
     unknown = [k for k in d if k not in _ENTRIES]
-    if missing: return f"no entry {name_some(missing)}"
-    if unknown: return f"an unknown entry, {name_some(unknown)}"
+    if missing:
+        return f"no entry {name_some(missing)}"
+    if unknown:
+        return f"an unknown entry, {name_some(unknown)}"
     wrong = [k for k, v in d.items() if not _ENTRIES[k](v)]
-    if wrong: return f"its entry '{wrong[0]}' is of the wrong kind"
+    if wrong:
+        return f"its entry '{wrong[0]}' is of the wrong kind"
     columns = {"gains": d["gains"], "values": d["values"], **d.get("columns", {})}
     odd = [k for k, v in columns.items() if len(v) != len(d["genes"])]
     return f"{len(d['genes']):,} genes and {len(columns[odd[0]]):,} {odd[0]}" if odd else ""

@@ -15,58 +15,93 @@ from ..core.errors import name_some
 from ..core.outputs import table_text
 from ..genes.symbols import resolve
 from ..graphs.graph import Graphs
-from .plan import Selection, exhausted, productive_picks, selection_frame, share_in_words
+from graphsel.selection.plan import (
+    Selection,
+    exhausted,
+    productive_picks,
+    selection_frame,
+    share_in_words,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/06_selection/12_report.ipynb #93a6ebc2
-def explanations(plan:Selection, # a plan
-                 must:Iterable[str]=() # genes that had to be picked
-                ) -> list[str]: # one sentence per pick
+def explanations(
+    plan: Selection,  # a plan
+    must: Iterable[str] = (),  # genes that had to be picked
+) -> list[str]:  # one sentence per pick
     "What each pick brings, in words."
     must, columns, told = set(must), plan.columns, []
     for i, gene in enumerate(plan.genes):
         parts = ["must-have"] if gene in must else []
-        if "new_targets" in columns: parts.append(f"new: {columns['new_targets'][i]:,} targets" + (f", most {columns['mostly'][i].replace(' ', ', ')}" if columns["mostly"][i] else ""))
-        if columns.get("level", [1]*len(plan))[i] > 1: parts.append(f"everything is within reach; reaches again, time {columns['level'][i]}")
-        if "nearest" in columns and columns["nearest"][i]: parts.append(f"like {columns['nearest'][i]} ({columns['similarity'][i]:.2f})")
+        if "new_targets" in columns:
+            parts.append(
+                f"new: {columns['new_targets'][i]:,} targets"
+                + (
+                    f", most {columns['mostly'][i].replace(' ', ', ')}"
+                    if columns["mostly"][i]
+                    else ""
+                )
+            )
+        if columns.get("level", [1] * len(plan))[i] > 1:
+            parts.append(f"everything is within reach; reaches again, time {columns['level'][i]}")
+        if "nearest" in columns and columns["nearest"][i]:
+            parts.append(f"like {columns['nearest'][i]} ({columns['similarity'][i]:.2f})")
         told.append("; ".join(parts))
     return told
 
 # %% ../../nbs/06_selection/12_report.ipynb #69f4f6f5
-def picks_csv(plan:Selection # a plan
-             ) -> str: # the text of picks.csv
+def picks_csv(
+    plan: Selection,  # a plan
+) -> str:  # the text of picks.csv
     "The table of picks as `graphsel select` writes it."
     return table_text(selection_frame(plan), digits=10)
 
 # %% ../../nbs/06_selection/12_report.ipynb #83c63ebc
-def missing_genes(plan:Selection, # a plan
-                  graph:Graphs # that it was made on
-                 ) -> "pd.DataFrame": # gene, why, known_as (empty where no other spelling is known)
+def missing_genes(
+    plan: Selection,  # a plan
+    graph: Graphs,  # that it was made on
+) -> "pd.DataFrame":  # gene, why, known_as (empty where no other spelling is known)
     "Names that were left out."
     import pandas as pd
+
     lacking = [n for n, reason in plan.report.items() if "not in the graph" in reason]
     found = resolve(lacking, graph.genes).rename(lacking) if lacking else []
     known = {n: (new if new != n else "") for n, new in zip(lacking, found)}
-    return pd.DataFrame([(n, reason, known.get(n, "")) for n, reason in plan.report.items()], columns=["gene", "why", "known_as"])
+    return pd.DataFrame(
+        [(n, reason, known.get(n, "")) for n, reason in plan.report.items()],
+        columns=["gene", "why", "known_as"],
+    )
 
 # %% ../../nbs/06_selection/12_report.ipynb #4a414737
-def in_words(plan:Selection, # a plan
-             named:int=5 # names of missing genes to spell out; 0 = say nothing of them
-            ) -> str: # one or two sentences
+def in_words(
+    plan: Selection,  # a plan
+    named: int = 5,  # names of missing genes to spell out; 0 = say nothing of them
+) -> str:  # one or two sentences
     "What a plan is and how good it surely is."
-    text = f"{len(plan):,} of {plan.n_candidates:,} candidates" + (f" for {sum(plan.columns['cost']):g} of {plan.budget:g} cost units" if "cost" in plan.columns else "")
+    text = f"{len(plan):,} of {plan.n_candidates:,} candidates" + (
+        f" for {sum(plan.columns['cost']):g} of {plan.budget:g} cost units"
+        if "cost" in plan.columns
+        else ""
+    )
     if plan.certificate is not None and productive_picks(plan) != 0:
         size = "cost" if "cost" in plan.columns else "size"
-        text += f": at least {np.floor(plan.certificate*1000)/10:g}% of what any plan of this {size} could reach"
-    if plan.share is not None: text += f"{':' if plan.certificate is None else ';'} {share_in_words(plan)}"
-    if told := exhausted(plan): text += f". {told[0].upper()}{told[1:]}"
+        text += f": at least {np.floor(plan.certificate * 1000) / 10:g}% of what any plan of this {size} could reach"
+    if plan.share is not None:
+        text += f"{':' if plan.certificate is None else ';'} {share_in_words(plan)}"
+    if told := exhausted(plan):
+        text += f". {told[0].upper()}{told[1:]}"
     lacking = [n for n, reason in plan.report.items() if "not in the graph" in reason]
-    return text + "." + (f" Not in the graph: {name_some(lacking, named)}." if lacking and named else "")
+    return (
+        text
+        + "."
+        + (f" Not in the graph: {name_some(lacking, named)}." if lacking and named else "")
+    )
 
 # %% ../../nbs/06_selection/12_report.ipynb #9cd89fd0
-def tidy(v:float # a number
-        ) -> str: # as people write it
+def tidy(
+    v: float,  # a number
+) -> str:  # as people write it
     "A number with four digits that count, never in powers of ten where it is large; nothing for NaN."
     return "" if v != v else f"{v:,.0f}" if abs(v) >= 1000 or v == int(v) else f"{v:.4g}"

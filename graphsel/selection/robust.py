@@ -31,58 +31,105 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/06_selection/11_robust.ipynb #e7de1e0a
-def scenarios(graphs:Graphs|Sequence[Graphs]|Mapping[str, Graphs], # one graph (it is disturbed), or several
-              noise:float=0.1, # of one graph: share of the edges moved in each draw
-              draws:int=5, # of one graph: how many disturbed copies
-              random_state:RandomState=0 # draws them
-             ) -> dict[str, Graphs]: # label -> graph
+def scenarios(
+    graphs: Graphs
+    | Sequence[Graphs]
+    | Mapping[str, Graphs],  # one graph (it is disturbed), or several
+    noise: float = 0.1,  # of one graph: share of the edges moved in each draw
+    draws: int = 5,  # of one graph: how many disturbed copies
+    random_state: RandomState = 0,  # draws them
+) -> dict[str, Graphs]:  # label -> graph
     "The graphs a plan should be good on. Raises `GraphselError` for none at all, or for things that are no graphs."
     if isinstance(graphs, Graphs):
         seed = _seed(random_state)
-        return {"as given": graphs} | {f"draw {i + 1}": perturb(graphs, _share(noise), child_rng(seed, "robust", i)) for i in range(check_positive_int(draws, "draws"))}
-    found = {str(k): g for k, g in graphs.items()} if isinstance(graphs, Mapping) else {f"graph {i + 1}": g for i, g in enumerate(graphs)}
+        return {"as given": graphs} | {
+            f"draw {i + 1}": perturb(graphs, _share(noise), child_rng(seed, "robust", i))
+            for i in range(check_positive_int(draws, "draws"))
+        }
+    found = (
+        {str(k): g for k, g in graphs.items()}
+        if isinstance(graphs, Mapping)
+        else {f"graph {i + 1}": g for i, g in enumerate(graphs)}
+    )
     odd = [k for k, g in found.items() if not isinstance(g, Graphs)]
-    if odd or not found: raise GraphselError(f"{'no graph is given' if not found else f'{odd[0]} is no graph but a {type(found[odd[0]]).__name__}'}; give one graph, or a list of graphs")
+    if odd or not found:
+        raise GraphselError(
+            f"{'no graph is given' if not found else f'{odd[0]} is no graph but a {type(found[odd[0]]).__name__}'}; give one graph, or a list of graphs"
+        )
     return found
 
-def _seed(random_state): return check_positive_int(random_state, "random_state", 0) if isinstance(random_state, (int, np.integer)) else as_seed(as_rng(random_state))
+
+def _seed(random_state):
+    return (
+        check_positive_int(random_state, "random_state", 0)
+        if isinstance(random_state, (int, np.integer))
+        else as_seed(as_rng(random_state))
+    )
+
 
 def _share(noise):
     "A share between 0 and 1."
-    if isinstance(noise, bool) or not isinstance(noise, (int, float, np.number)) or not 0 <= noise <= 1: raise GraphselError(f"noise is {noise!r}; give a share of the edges, between 0 and 1")
+    if (
+        isinstance(noise, bool)
+        or not isinstance(noise, (int, float, np.number))
+        or not 0 <= noise <= 1
+    ):
+        raise GraphselError(f"noise is {noise!r}; give a share of the edges, between 0 and 1")
     return float(noise)
 
 # %% ../../nbs/06_selection/11_robust.ipynb #9a774eab
 GENES = ("common", "union")
 
-def align_scenarios(found:Mapping[str, Graphs], # label -> graph
-                    genes:str="common" # "common" or "union"
-                   ) -> dict[str, Graphs]: # the same, over the union if asked for
+
+def align_scenarios(
+    found: Mapping[str, Graphs],  # label -> graph
+    genes: str = "common",  # "common" or "union"
+) -> dict[str, Graphs]:  # the same, over the union if asked for
     "Fill up the graphs, or leave them. Raises `GraphselError` for an unknown policy or graphs without a common gene."
-    if genes not in GENES: raise GraphselError(f"genes is {genes!r}; use one of {', '.join(GENES)}")
-    if genes == "union": return {k: g.subgraph(sorted(set().union(*(o.genes.tolist() for o in found.values())))) for k, g in found.items()}
-    if not set.intersection(*(set(g.genes.tolist()) for g in found.values())): raise GraphselError("the graphs have no gene in common; check the spelling, or use genes='union'")
+    if genes not in GENES:
+        raise GraphselError(f"genes is {genes!r}; use one of {', '.join(GENES)}")
+    if genes == "union":
+        return {
+            k: g.subgraph(sorted(set().union(*(o.genes.tolist() for o in found.values()))))
+            for k, g in found.items()
+        }
+    if not set.intersection(*(set(g.genes.tolist()) for g in found.values())):
+        raise GraphselError(
+            "the graphs have no gene in common; check the spelling, or use genes='union'"
+        )
     return dict(found)
 
-def known_everywhere(found:Mapping[str, Graphs], # label -> graph
-                     names:Iterable[str]|None, # perturbations; None = every gene of any graph
-                     what:str, # "candidates", "targets" ... for the report
-                     report:dict # gets an entry for each name that is left out
-                    ) -> list[str]: # names all graphs know
+
+def known_everywhere(
+    found: Mapping[str, Graphs],  # label -> graph
+    names: Iterable[str] | None,  # perturbations; None = every gene of any graph
+    what: str,  # "candidates", "targets" ... for the report
+    report: dict,  # gets an entry for each name that is left out
+) -> list[str]:  # names all graphs know
     "The perturbations that every graph knows."
     if names is not None:
-        for label, g in found.items(): names = known_to(g, names, f"{what} ({label})", "report", report)
+        for label, g in found.items():
+            names = known_to(g, names, f"{what} ({label})", "report", report)
         return list(names)
-    every = {n: [k for k, g in found.items() if n not in g] for n in sorted(set().union(*(g.genes.tolist() for g in found.values())))}
-    report.update({n: f"{what}: not in {', '.join(lacking)}" for n, lacking in every.items() if lacking})
+    every = {
+        n: [k for k, g in found.items() if n not in g]
+        for n in sorted(set().union(*(g.genes.tolist() for g in found.values())))
+    }
+    report.update(
+        {n: f"{what}: not in {', '.join(lacking)}" for n, lacking in every.items() if lacking}
+    )
     return [n for n, lacking in every.items() if not lacking]
 
 # %% ../../nbs/06_selection/11_robust.ipynb #27bb3e12
 class AcrossGraphs(Mixture):
     "Mean over graphs of the shares of a criterion, each counted up to `level`. Monotone submodular where the criterion is."
-    def __init__(self, parts:Mapping[str, Criterion], # graph -> criterion, over the same elements
-                 units:Mapping[str, float], # graph -> value that counts as 1
-                 level:float=np.inf): # counted up to here
+
+    def __init__(
+        self,
+        parts: Mapping[str, Criterion],  # graph -> criterion, over the same elements
+        units: Mapping[str, float],  # graph -> value that counts as 1
+        level: float = np.inf,
+    ):  # counted up to here
         self.level = level
         super().__init__(parts, dict.fromkeys(parts, 1.0))
         self.units = np.array([units[k] for k in parts])
@@ -93,35 +140,63 @@ class AcrossGraphs(Mixture):
     def reset(self):
         self.parts, self.full = [p.start() for p in self.fresh], self.level == np.inf
         self.current = self._mean(np.minimum(self.shares(), self.level))
-    def shares(self): return np.array([p.current for p in self.parts])/self.units
-    def _mean(self, each): return sum(np.asarray(o) for o in each)/len(self.parts)
+
+    def shares(self):
+        return np.array([p.current for p in self.parts]) / self.units
+
+    def _mean(self, each):
+        return sum(np.asarray(o) for o in each) / len(self.parts)
+
     def gains(self, at=slice(None)):
         left = np.maximum(self.level - self.shares(), 0)
-        return self._mean(np.minimum(p.gains(at)/u, room) for p, u, room in zip(self.parts, self.units, left))
-    def scores(self, at=slice(None)): return self._mean(p.scores(at)*p.scale/u for p, u in zip(self.parts, self.units)) if self.full else self.gains(at)
-    def ceiling(self): return float(self._mean(min(p.ceiling()/u, self.level) for p, u in zip(self.parts, self.units)))
+        return self._mean(
+            np.minimum(p.gains(at) / u, room) for p, u, room in zip(self.parts, self.units, left)
+        )
+
+    def scores(self, at=slice(None)):
+        return (
+            self._mean(p.scores(at) * p.scale / u for p, u in zip(self.parts, self.units))
+            if self.full
+            else self.gains(at)
+        )
+
+    def ceiling(self):
+        return float(
+            self._mean(min(p.ceiling() / u, self.level) for p, u in zip(self.parts, self.units))
+        )
+
     def contributions(self, j):
         each = [None] if self.level < np.inf else [p.contributions(j) for p in self.parts]
-        return None if any(e is None for e in each) else self._mean(e/u for e, u in zip(each, self.units))
-    def tiebreak(self, at): return nine_digits(self._mean(p.tiebreak(at)/u for p, u in zip(self.parts, self.units)))
+        return (
+            None
+            if any(e is None for e in each)
+            else self._mean(e / u for e, u in zip(each, self.units))
+        )
 
-    def advance(self): # first beyond the level, then to the parts' own next stages
-        if not self.full: self.full = True
+    def tiebreak(self, at):
+        return nine_digits(self._mean(p.tiebreak(at) / u for p, u in zip(self.parts, self.units)))
+
+    def advance(self):  # first beyond the level, then to the parts' own next stages
+        if not self.full:
+            self.full = True
         else:
-            self.parts = [copy.copy(p) for p in self.parts] # a copy of this one keeps its own
+            self.parts = [copy.copy(p) for p in self.parts]  # a copy of this one keeps its own
             return any([p.advance() for p in self.parts])
         return True
+
     def add(self, j):
         self.parts = [copy.copy(p) for p in self.parts]
-        for p in self.parts: p.add(j)
+        for p in self.parts:
+            p.add(j)
         self.current = float(self._mean(np.minimum(self.shares(), self.level)))
 
 # %% ../../nbs/06_selection/11_robust.ipynb #6d6e9e73
-def shares_along(parts:Mapping[str, Criterion], # graph -> criterion
-                 units:Mapping[str, float], # graph -> value that counts as 1
-                 picks:Sequence[str], # in order
-                 measured:Iterable[str]=() # known before
-                ) -> np.ndarray: # graphs x (picks + 1): the share after 0, 1, 2 ... picks
+def shares_along(
+    parts: Mapping[str, Criterion],  # graph -> criterion
+    units: Mapping[str, float],  # graph -> value that counts as 1
+    picks: Sequence[str],  # in order
+    measured: Iterable[str] = (),  # known before
+) -> np.ndarray:  # graphs x (picks + 1): the share after 0, 1, 2 ... picks
     "What share of its own plan each graph keeps, pick by pick."
     rows = []
     for label, c in parts.items():
@@ -130,50 +205,62 @@ def shares_along(parts:Mapping[str, Criterion], # graph -> criterion
         for j in c.positions(picks):
             state.add(int(j))
             row.append(state.current)
-        rows.append(np.array(row)/units[label])
+        rows.append(np.array(row) / units[label])
     return np.array(rows)
 
 # %% ../../nbs/06_selection/11_robust.ipynb #ef1b2c65
-def saturate(parts:Mapping[str, Criterion], # graph -> monotone criterion
-             units:Mapping[str, float], # graph -> value that counts as 1
-             budget:float, # as for `greedy`
-             low:float=0.0, # a worst case that is reached already
-             high:float=1.0, # none above it can be reached
-             steps:int=12, # bisections
-             **limits # of `greedy`: measured, must, exclude, costs, groups, caps
-            ) -> tuple[list[Selection], float]: # the plan at each level tried; an upper bound on any plan's worst case
+def saturate(
+    parts: Mapping[str, Criterion],  # graph -> monotone criterion
+    units: Mapping[str, float],  # graph -> value that counts as 1
+    budget: float,  # as for `greedy`
+    low: float = 0.0,  # a worst case that is reached already
+    high: float = 1.0,  # none above it can be reached
+    steps: int = 12,  # bisections
+    **limits,  # of `greedy`: measured, must, exclude, costs, groups, caps
+) -> tuple[
+    list[Selection], float
+]:  # the plan at each level tried; an upper bound on any plan's worst case
     "Bisection on the level of the truncated mean (Krause, McMahan, Guestrin & Gupta 2008, algorithm 2, with the budget kept)."
     tried, bound = [], np.inf
     for _ in range(steps):
-        if high - low < 1e-3*max(high, 1e-12): break
-        level = (low + high)/2
+        if high - low < 1e-3 * max(high, 1e-12):
+            break
+        level = (low + high) / 2
         s = greedy(AcrossGraphs(parts, units, level), budget, **limits)
         tried.append(s)
         worst = shares_along(parts, units, s.genes, s.measured)[:, -1].min()
         low = max(low, worst)
-        if worst < level - 1e-9: high = level
-        if s.upper_bound is not None and s.upper_bound < level - 1e-9: bound = min(bound, level)
+        if worst < level - 1e-9:
+            high = level
+        if s.upper_bound is not None and s.upper_bound < level - 1e-9:
+            bound = min(bound, level)
     return tried, bound
 
 # %% ../../nbs/06_selection/11_robust.ipynb #c1d336b7
 HOW = ("mean", "worst")
 
-def robust_select(graphs:Graphs|Sequence[Graphs]|Mapping[str, Graphs], # one graph (it is disturbed), or several
-                  budget:float, # picks; with `costs`, cost units
-                  criterion:str="graphreach", # by name; a mixture is fine
-                  *, how:str="mean", # "mean" or "worst" over the graphs
-                  noise:float=0.1, # one graph: share of the edges moved in each draw
-                  draws:int=5, # one graph: disturbed copies
-                  random_state:RandomState=0, # draws them
-                  candidates:Iterable[str]|None=None, # None = every gene
-                  targets:Iterable[str]|None=None, # None = the candidates
-                  measured:Iterable[str]=(), # a warm start
-                  genes:str="common", # or "union": what to do with genes some graphs lack
-                  **params # limits of `greedy` (must, exclude, costs, groups, caps) and parameters of the criterion
-                 ) -> Selection: # `value`: the mean or worst share of what each graph's own plan reaches
+
+def robust_select(
+    graphs: Graphs
+    | Sequence[Graphs]
+    | Mapping[str, Graphs],  # one graph (it is disturbed), or several
+    budget: float,  # picks; with `costs`, cost units
+    criterion: str = "graphreach",  # by name; a mixture is fine
+    *,
+    how: str = "mean",  # "mean" or "worst" over the graphs
+    noise: float = 0.1,  # one graph: share of the edges moved in each draw
+    draws: int = 5,  # one graph: disturbed copies
+    random_state: RandomState = 0,  # draws them
+    candidates: Iterable[str] | None = None,  # None = every gene
+    targets: Iterable[str] | None = None,  # None = the candidates
+    measured: Iterable[str] = (),  # a warm start
+    genes: str = "common",  # or "union": what to do with genes some graphs lack
+    **params,  # limits of `greedy` (must, exclude, costs, groups, caps) and parameters of the criterion
+) -> Selection:  # `value`: the mean or worst share of what each graph's own plan reaches
     "One plan for several graphs. Raises `GraphselError` for anything impossible."
     started = time.perf_counter()
-    if how not in HOW: raise GraphselError(f"how is {how!r}; use one of {', '.join(HOW)}")
+    if how not in HOW:
+        raise GraphselError(f"how is {how!r}; use one of {', '.join(HOW)}")
     seed = _seed(random_state)
     found, report = align_scenarios(scenarios(graphs, noise, draws, seed), genes), {}
     limits = _limits(params) | {"measured": known_everywhere(found, measured, "measured", report)}
@@ -181,78 +268,148 @@ def robust_select(graphs:Graphs|Sequence[Graphs]|Mapping[str, Graphs], # one gra
     own = {k: greedy(c, budget, **limits) for k, c in parts.items()}
     units = {k: s.value if s.value > 0 else 1.0 for k, s in own.items()}
     mean = greedy(AcrossGraphs(parts, units), budget, **limits)
-    chosen, bound, name = (mean, mean.upper_bound, "mean") if how == "mean" else best_worst_case(parts, units, own, mean, budget, limits)
+    chosen, bound, name = (
+        (mean, mean.upper_bound, "mean")
+        if how == "mean"
+        else best_worst_case(parts, units, own, mean, budget, limits)
+    )
     plan = _as_plan(chosen, parts, units, how, bound)
-    about = {"criterion": criterion, "how": how, "chosen": name, "own": {k: s.value for k, s in own.items()}, "share": {k: plan.columns[f"share on {k}"][-1] for k in found}}
-    if isinstance(graphs, Graphs): about |= {"noise": noise, "draws": draws, "graph_seed": seed}
-    return replace(plan, report=dict(sorted(report.items())), seconds=time.perf_counter() - started, criterion=mean.criterion,
-                   graph=sha1(*(g.fingerprint for g in found.values())), params={**plan.params, **about, **params})
+    about = {
+        "criterion": criterion,
+        "how": how,
+        "chosen": name,
+        "own": {k: s.value for k, s in own.items()},
+        "share": {k: plan.columns[f"share on {k}"][-1] for k in found},
+    }
+    if isinstance(graphs, Graphs):
+        about |= {"noise": noise, "draws": draws, "graph_seed": seed}
+    return replace(
+        plan,
+        report=dict(sorted(report.items())),
+        seconds=time.perf_counter() - started,
+        criterion=mean.criterion,
+        graph=sha1(*(g.fingerprint for g in found.values())),
+        params={**plan.params, **about, **params},
+    )
 
 # %% ../../nbs/06_selection/11_robust.ipynb #db9a83c7
 def _limits(params):
     "Take the limits of a plan out of the parameters; lists are read once, so that they can be used often."
-    given = {k: params.pop(k) for k in ("must", "exclude", "costs", "groups", "caps") if k in params}
+    given = {
+        k: params.pop(k) for k in ("must", "exclude", "costs", "groups", "caps") if k in params
+    }
     return {k: list(v) if k in ("must", "exclude") else v for k, v in given.items()}
 
-def criteria_on(found:Mapping[str, Graphs], # label -> graph
-                criterion:str, # by name
-                candidates:Iterable[str]|None, # None = every gene
-                targets:Iterable[str]|None, # None = the candidates
-                measured:Iterable[str], # known to all graphs
-                report:dict, # gets an entry for each name that is left out
-                params:Mapping # of the criterion; its noise variance as sigma2
-               ) -> dict[str, Criterion]: # label -> criterion
+
+def criteria_on(
+    found: Mapping[str, Graphs],  # label -> graph
+    criterion: str,  # by name
+    candidates: Iterable[str] | None,  # None = every gene
+    targets: Iterable[str] | None,  # None = the candidates
+    measured: Iterable[str],  # known to all graphs
+    report: dict,  # gets an entry for each name that is left out
+    params: Mapping,  # of the criterion; its noise variance as sigma2
+) -> dict[str, Criterion]:  # label -> criterion
     "The criterion on each graph, over the same candidates and targets. Raises `GraphselError` when none is left."
     candidates = known_everywhere(found, candidates, "candidates", report)
     targets = candidates if targets is None else known_everywhere(found, targets, "targets", report)
-    if not candidates or not targets: raise GraphselError(f"no {'target' if candidates else 'candidate'} is known to every graph; check the names, or use genes='union'")
+    if not candidates or not targets:
+        raise GraphselError(
+            f"no {'target' if candidates else 'candidate'} is known to every graph; check the names, or use genes='union'"
+        )
     params = {"noise" if k == "sigma2" else k: v for k, v in params.items()}
-    params = {k: {n: x for n, x in v.items() if n not in report} if isinstance(v, Mapping) else v for k, v in params.items()} # numbers for genes that were left out
-    return {k: make_criterion(criterion, g, sorted({*candidates, *measured}), targets, **params) for k, g in found.items()}
+    params = {
+        k: {n: x for n, x in v.items() if n not in report} if isinstance(v, Mapping) else v
+        for k, v in params.items()
+    }  # numbers for genes that were left out
+    return {
+        k: make_criterion(criterion, g, sorted({*candidates, *measured}), targets, **params)
+        for k, g in found.items()
+    }
 
 # %% ../../nbs/06_selection/11_robust.ipynb #8586bdbe
 def best_worst_case(parts, units, own, mean, budget, limits):
     "The plan with the best worst case, an upper bound (None where there is none), and where the plan is from."
     first = next(iter(parts.values()))
-    if not all(c.monotone for c in parts.values()): raise GraphselError(f"{first.name} is not monotone, so a level that is reached may be lost again; use how='mean'")
+    if not all(c.monotone for c in parts.values()):
+        raise GraphselError(
+            f"{first.name} is not monotone, so a level that is reached may be lost again; use how='mean'"
+        )
     ends = lambda s: shares_along(parts, units, s.genes, s.measured)[:, -1].round(9)
-    pool = {"mean": (mean, ends(mean)), **{f"own plan of {k}": (s, ends(s)) for k, s in own.items()}}
+    pool = {
+        "mean": (mean, ends(mean)),
+        **{f"own plan of {k}": (s, ends(s)) for k, s in own.items()},
+    }
     bounded = mean.upper_bound is not None
-    high = min([s.upper_bound/units[k] for k, s in own.items()] + [mean.upper_bound]) if bounded else min([c.ceiling()/units[k] for k, c in parts.items()] + [2.0])
-    tried, bound = saturate(parts, units, budget, max(end.min() for _, end in pool.values()), high, **limits)
+    high = (
+        min([s.upper_bound / units[k] for k, s in own.items()] + [mean.upper_bound])
+        if bounded
+        else min([c.ceiling() / units[k] for k, c in parts.items()] + [2.0])
+    )
+    tried, bound = saturate(
+        parts, units, budget, max(end.min() for _, end in pool.values()), high, **limits
+    )
     pool |= {f"saturate at level {s.criterion.level:.3f}": (s, ends(s)) for s in tried}
     name = max(pool, key=lambda k: (pool[k][1].min(), pool[k][1].mean()))
     pool = {k: s for k, (s, _) in pool.items()}
-    return replace(pool[name], evaluations=sum(s.evaluations for s in pool.values())), min(high, bound) if bounded else None, name
+    return (
+        replace(pool[name], evaluations=sum(s.evaluations for s in pool.values())),
+        min(high, bound) if bounded else None,
+        name,
+    )
+
 
 def _as_plan(s, parts, units, how, bound):
     "A plan whose values are the mean or the worst share."
     shares = shares_along(parts, units, s.genes, s.measured)
     path = shares.mean(axis=0) if how == "mean" else shares.min(axis=0)
-    promise = s.guarantee if how == "mean" else "none with this budget: no fast algorithm can promise a share of the best worst case (Krause et al. 2008); see the bound"
-    columns = {k: v for k, v in s.columns.items() if k in ("cost", "group")} | {f"share on {k}": row[1:].tolist() for k, row in zip(parts, shares)}
-    bound = None if bound is None else float(max(bound, path[-1])) # the two may differ by a rounding error
-    return replace(s, gains=np.diff(path).tolist(), values=path[1:].tolist(), measured_value=float(path[0]), upper_bound=bound,
-                   strategy=f"{next(iter(parts.values())).name}, {how} of {len(parts)} graphs", guarantee=promise, columns=columns,
-                   share=None, part_of="", tie_rule="")
+    promise = (
+        s.guarantee
+        if how == "mean"
+        else "none with this budget: no fast algorithm can promise a share of the best worst case (Krause et al. 2008); see the bound"
+    )
+    columns = {k: v for k, v in s.columns.items() if k in ("cost", "group")} | {
+        f"share on {k}": row[1:].tolist() for k, row in zip(parts, shares)
+    }
+    bound = (
+        None if bound is None else float(max(bound, path[-1]))
+    )  # the two may differ by a rounding error
+    return replace(
+        s,
+        gains=np.diff(path).tolist(),
+        values=path[1:].tolist(),
+        measured_value=float(path[0]),
+        upper_bound=bound,
+        strategy=f"{next(iter(parts.values())).name}, {how} of {len(parts)} graphs",
+        guarantee=promise,
+        columns=columns,
+        share=None,
+        part_of="",
+        tie_rule="",
+    )
 
 # %% ../../nbs/06_selection/11_robust.ipynb #d8a97721
-def stability(graph:Graphs, # one graph or several layers, disturbed together
-              budget:float, # picks
-              criterion:str="graphreach", # by name
-              noise:Sequence[float]=(0, .05, .1, .2, .4), # shares of the edges that are moved
-              draws:int=5, # at each share above 0
-              random_state:RandomState=0, # draws them
-              *, candidates:Iterable[str]|None=None, # None = every gene
-              targets:Iterable[str]|None=None, # None = the candidates
-              measured:Iterable[str]=(), # a warm start
-              **params # limits of `greedy` and parameters of the criterion, as in `robust_select`
-             ) -> "pd.DataFrame": # noise, draw, jaccard, value
+def stability(
+    graph: Graphs,  # one graph or several layers, disturbed together
+    budget: float,  # picks
+    criterion: str = "graphreach",  # by name
+    noise: Sequence[float] = (0, 0.05, 0.1, 0.2, 0.4),  # shares of the edges that are moved
+    draws: int = 5,  # at each share above 0
+    random_state: RandomState = 0,  # draws them
+    *,
+    candidates: Iterable[str] | None = None,  # None = every gene
+    targets: Iterable[str] | None = None,  # None = the candidates
+    measured: Iterable[str] = (),  # a warm start
+    **params,  # limits of `greedy` and parameters of the criterion, as in `robust_select`
+) -> "pd.DataFrame":  # noise, draw, jaccard, value
     "Picks on disturbed graphs against those on the graph itself: overlap, and what they are worth on the graph itself."
     import pandas as pd
+
     seed, rows, limits = _seed(random_state), [], _limits(params)
     limits["measured"] = known_everywhere({"graph": graph}, measured, "measured", {})
-    on = lambda g: criteria_on({"graph": g}, criterion, candidates, targets, limits["measured"], {}, params)["graph"]
+    on = lambda g: criteria_on(
+        {"graph": g}, criterion, candidates, targets, limits["measured"], {}, params
+    )["graph"]
     candidates, targets = (o if o is None else list(o) for o in (candidates, targets))
     truth = on(graph)
     plan = greedy(truth, budget, **limits)
@@ -260,7 +417,21 @@ def stability(graph:Graphs, # one graph or several layers, disturbed together
     own = worth(plan.genes) or 1.0
     for share in np.atleast_1d(np.asarray(noise, dtype=object)):
         for draw in range(check_positive_int(draws, "draws") if _share(share) else 1):
-            picks = greedy(on(perturb(graph, share, child_rng(seed, "stability", round(share*1e6), draw))), budget, **limits).genes if share else plan.genes
+            picks = (
+                greedy(
+                    on(
+                        perturb(
+                            graph, share, child_rng(seed, "stability", round(share * 1e6), draw)
+                        )
+                    ),
+                    budget,
+                    **limits,
+                ).genes
+                if share
+                else plan.genes
+            )
             both = len(set(picks) & set(plan.genes))
-            rows.append((float(share), draw, both/(len(picks) + len(plan) - both), worth(picks)/own))
+            rows.append(
+                (float(share), draw, both / (len(picks) + len(plan) - both), worth(picks) / own)
+            )
     return pd.DataFrame(rows, columns=["noise", "draw", "jaccard", "value"])

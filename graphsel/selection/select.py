@@ -25,148 +25,275 @@ from .plan import Selection
 from .strategies import Problem, get_strategy
 
 # %% ../../nbs/06_selection/09_select.ipynb #e64c29a7
-def known_to(graph:Graphs, # one graph or several
-             names:Iterable[str], # perturbations from the user
-             what:str, # "candidates", "targets" ... for the message
-             missing:str, # policy, see `align`
-             report:dict # gets an entry for each name that is left out
-            ) -> list[str]: # names the graph knows, in their one spelling
+def known_to(
+    graph: Graphs,  # one graph or several
+    names: Iterable[str],  # perturbations from the user
+    what: str,  # "candidates", "targets" ... for the message
+    missing: str,  # policy, see `align`
+    report: dict,  # gets an entry for each name that is left out
+) -> list[str]:  # names the graph knows, in their one spelling
     "The perturbations whose genes are all in the graph. Raises `GraphselError` under missing='error'."
-    if isinstance(names, str): raise GraphselError(f"{what} is the text {names!r}; give a list of names")
+    if isinstance(names, str):
+        raise GraphselError(f"{what} is the text {names!r}; give a list of names")
     names = [perturbation_name(n) if str(n).strip() else "" for n in names]
-    if "control" in names: report["control"] = f"{what}: the control perturbs no gene"
+    if "control" in names:
+        report["control"] = f"{what}: the control perturbs no gene"
     names = [n for n in names if n != "control"]
-    if "" in names or len(set(names)) < len(names): sorted_names(names, what) # says which is empty or stands twice
+    if "" in names or len(set(names)) < len(names):
+        sorted_names(names, what)  # says which is empty or stands twice
     lacking = [n for n in names if not all(p in graph for p in perturbed_genes(n))]
-    if lacking and missing == "error": raise GraphselError(f"{what}: {len(lacking):,} of {len(names):,} are not in the graph: {name_some(lacking)}; mend the names, or take them off the list")
-    if lacking: log.warning("%s: %s of %s are not in the graph and are left out: %s", what, f"{len(lacking):,}", f"{len(names):,}", name_some(lacking))
-    report.update({n: f"{report[n].split(':')[0]}, {what}: not in the graph" if n in report else f"{what}: not in the graph" for n in lacking})
+    if lacking and missing == "error":
+        raise GraphselError(
+            f"{what}: {len(lacking):,} of {len(names):,} are not in the graph: {name_some(lacking)}; mend the names, or take them off the list"
+        )
+    if lacking:
+        log.warning(
+            "%s: %s of %s are not in the graph and are left out: %s",
+            what,
+            f"{len(lacking):,}",
+            f"{len(names):,}",
+            name_some(lacking),
+        )
+    report.update(
+        {
+            n: f"{report[n].split(':')[0]}, {what}: not in the graph"
+            if n in report
+            else f"{what}: not in the graph"
+            for n in lacking
+        }
+    )
     lacking = set(lacking)
     return [n for n in names if n not in lacking]
 
 # %% ../../nbs/06_selection/09_select.ipynb #52fa46e6
-def in_known_names(graph:Graphs, # one graph or several
-                   lists:Mapping[str, Iterable[str]], # "candidates", "costs" ... -> names, or a dict by names
-                   aliases:AliasTable|None=None # other spellings; None = none
-                  ) -> tuple[dict, dict[str, Resolution]]: # the lists with each name once, and how their names were found
+def in_known_names(
+    graph: Graphs,  # one graph or several
+    lists: Mapping[str, Iterable[str]],  # "candidates", "costs" ... -> names, or a dict by names
+    aliases: AliasTable | None = None,  # other spellings; None = none
+) -> tuple[
+    dict, dict[str, Resolution]
+]:  # the lists with each name once, and how their names were found
     "Lists of perturbations in the names the graph knows; what it does not know stays. Raises `GraphselError` where two names of a dict are one gene."
     named, found = {}, {}
     for what, names in lists.items():
         plain = [perturbation_name(n) for n in names]
         found[what] = resolve([n for n in plain if n != "control"], graph.genes, aliases)
         new = found[what].rename(plain)
-        if isinstance(names, Mapping) and len(set(new)) < len(new): raise GraphselError(f"{what}: several names of one gene: {name_some(n for n, k in zip(names, new) if new.count(k) > 1)}; keep one line")
-        named[what] = dict(zip(new, names.values())) if isinstance(names, Mapping) else list(dict.fromkeys(new))
+        if isinstance(names, Mapping) and len(set(new)) < len(new):
+            raise GraphselError(
+                f"{what}: several names of one gene: {name_some(n for n, k in zip(names, new) if new.count(k) > 1)}; keep one line"
+            )
+        named[what] = (
+            dict(zip(new, names.values()))
+            if isinstance(names, Mapping)
+            else list(dict.fromkeys(new))
+        )
     return named, found
 
 # %% ../../nbs/06_selection/09_select.ipynb #eaefeb85
-LIMITS = ("must", "groups", "caps", "method", "ties", "bound", "epsilon", "seconds") # arguments of `greedy` beyond those every strategy has
+LIMITS = (
+    "must",
+    "groups",
+    "caps",
+    "method",
+    "ties",
+    "bound",
+    "epsilon",
+    "seconds",
+)  # arguments of `greedy` beyond those every strategy has
 
-def known_limits(graph:Graphs, # one graph or several
-                 limits:Mapping, # some of `LIMITS`
-                 wanted:Iterable[str], # the candidates
-                 report:dict # gets an entry for each name that is left out
-                ) -> dict: # with names in their one spelling
+
+def known_limits(
+    graph: Graphs,  # one graph or several
+    limits: Mapping,  # some of `LIMITS`
+    wanted: Iterable[str],  # the candidates
+    report: dict,  # gets an entry for each name that is left out
+) -> dict:  # with names in their one spelling
     "Check the names in further limits. Raises `GraphselError` for a must-have gene that is no candidate."
     limits = {k: v for k, v in limits.items() if v is not None}
     if "must" in limits:
         limits["must"] = known_to(graph, limits["must"], "must", "error", report)
         absent = sorted(set(limits["must"]) - set(wanted))
-        if absent: raise GraphselError(f"must: not among the candidates: {name_some(absent)}; add them there, or take them off")
-    if "groups" in limits: limits["groups"] = {perturbation_name(n): str(part) for n, part in limits["groups"].items()}
+        if absent:
+            raise GraphselError(
+                f"must: not among the candidates: {name_some(absent)}; add them there, or take them off"
+            )
+    if "groups" in limits:
+        limits["groups"] = {perturbation_name(n): str(part) for n, part in limits["groups"].items()}
     return limits
 
 # %% ../../nbs/06_selection/09_select.ipynb #ec285a58
-def make_problem(graph:Graphs, # one graph or several
-                 candidates:Iterable[str]|None=None, # None = every gene of the graph
-                 targets:Iterable[str]|None=None, # None = the candidates
-                 measured:Iterable[str]=(), # warm start
-                 exclude:Iterable[str]=(), # never pick these
-                 costs:Mapping[str, float]|None=None, # perturbation -> cost
-                 missing:str="report", # policy for names the graph lacks
-                 default_cost:float|None=None, # of candidates without one; None = 1, with a warning
-                 **params # of the criterion, and further limits
-                ) -> tuple[Problem, dict]: # the problem, and why names were left out
+def make_problem(
+    graph: Graphs,  # one graph or several
+    candidates: Iterable[str] | None = None,  # None = every gene of the graph
+    targets: Iterable[str] | None = None,  # None = the candidates
+    measured: Iterable[str] = (),  # warm start
+    exclude: Iterable[str] = (),  # never pick these
+    costs: Mapping[str, float] | None = None,  # perturbation -> cost
+    missing: str = "report",  # policy for names the graph lacks
+    default_cost: float | None = None,  # of candidates without one; None = 1, with a warning
+    **params,  # of the criterion, and further limits
+) -> tuple[Problem, dict]:  # the problem, and why names were left out
     "Check a user's lists against the graph. Raises `GraphselError` for lists that leave nothing to pick."
-    align(graph, [], missing) # an unknown policy is refused before anything is done
+    align(graph, [], missing)  # an unknown policy is refused before anything is done
     report = {}
-    wanted = list(graph.genes) if candidates is None else known_to(graph, candidates, "candidates", missing, report)
-    if report and not wanted: raise GraphselError(f"no candidate is in the graph: the candidates are called {name_some(report)}; the genes of the graph {name_some(graph.genes)}; give both in the same kind of names (--aliases translates)")
+    wanted = (
+        list(graph.genes)
+        if candidates is None
+        else known_to(graph, candidates, "candidates", missing, report)
+    )
+    if report and not wanted:
+        raise GraphselError(
+            f"no candidate is in the graph: the candidates are called {name_some(report)}; the genes of the graph {name_some(graph.genes)}; give both in the same kind of names (--aliases translates)"
+        )
     measured = known_to(graph, measured, "measured", missing, report)
     exclude, known = set(known_to(graph, exclude, "exclude", missing, report)), set(measured)
     limits = known_limits(graph, {k: params.pop(k) for k in LIMITS if k in params}, wanted, report)
     clash = sorted(set(limits.get("must", ())) & (exclude | known))
-    if clash: raise GraphselError(f"must: excluded or already measured: {name_some(clash)}; take them off one list")
-    report.update({n: "excluded" for n in wanted if n in exclude} | {n: "already measured" for n in wanted if n in known})
+    if clash:
+        raise GraphselError(
+            f"must: excluded or already measured: {name_some(clash)}; take them off one list"
+        )
+    report.update(
+        {n: "excluded" for n in wanted if n in exclude}
+        | {n: "already measured" for n in wanted if n in known}
+    )
     targets = wanted if targets is None else known_to(graph, targets, "targets", missing, report)
     left = [n for n in wanted if n not in exclude and n not in known]
-    if not left: raise GraphselError("no candidate is left to pick; check the candidates, the excluded and the measured genes against the graph")
-    if costs is not None: known_to(graph, costs, "costs", missing, report)
+    if not left:
+        raise GraphselError(
+            "no candidate is left to pick; check the candidates, the excluded and the measured genes against the graph"
+        )
+    if costs is not None:
+        known_to(graph, costs, "costs", missing, report)
     costs = _all_costs(costs, left, default_cost)
     return Problem(graph, left, targets, measured, costs, limits, params=params), report
 
+
 def _all_costs(costs, candidates, default):
     "A cost for each candidate; says how many had none."
-    if default is not None and (costs is None or not default > 0): raise GraphselError(f"default_cost is {default!r}; " + ("give a positive number" if costs is not None else "it stands for candidates without a cost: give costs, or leave it out"))
-    if costs is None: return None
+    if default is not None and (costs is None or not default > 0):
+        raise GraphselError(
+            f"default_cost is {default!r}; "
+            + (
+                "give a positive number"
+                if costs is not None
+                else "it stands for candidates without a cost: give costs, or leave it out"
+            )
+        )
+    if costs is None:
+        return None
     costs = {perturbation_name(n): c for n, c in costs.items()}
     without = [n for n in candidates if n not in costs]
-    if without and default is None: log.warning("%s of %s candidates have no cost and are taken at 1; give them a cost or a default (default_cost, --default-cost)", f"{len(without):,}", f"{len(candidates):,}")
+    if without and default is None:
+        log.warning(
+            "%s of %s candidates have no cost and are taken at 1; give them a cost or a default (default_cost, --default-cost)",
+            f"{len(without):,}",
+            f"{len(candidates):,}",
+        )
     return costs | dict.fromkeys(without, 1.0 if default is None else default)
+
 
 def _kept(names):
     "A list that can be read twice."
     return names if names is None or isinstance(names, str) else list(names)
 
 # %% ../../nbs/06_selection/09_select.ipynb #f4ed5f37
-def select(graph:Graphs, # one graph or several
-           budget:int|float, # picks; with `costs`, cost units
-           criterion:str="graphreach", # any one-shot strategy: see `STRATEGIES`
-           *, candidates:Iterable[str]|None=None, # what may be picked; None = every gene of the graph
-           targets:Iterable[str]|None=None, # what should become predictable; None = the candidates
-           measured:Iterable[str]=(), # a warm start
-           exclude:Iterable[str]=(), # never picked
-           costs:Mapping[str, float]|None=None, # perturbation -> cost
-           missing:str="report", # "report", "error", "drop" or "backoff"
-           default_cost:float|None=None, # of candidates without a cost; None = 1, with a warning
-           fallback:Sequence[Graphs]=(), # for "backoff": graphs that lend edges to genes the graph lacks, in this order
-           random_state:RandomState=None, # for strategies that draw
-           hops:int|Sequence[int]|None=None, # layers of the model; for kernels, the largest number that is averaged; None = the criterion's
-           must:Iterable[str]|None=None, # picked in any case, first
-           groups:Mapping[str, str]|None=None, # perturbation -> group (plate, pathway)
-           caps:int|Mapping[str, int]|None=None, # most picks from each group
-           method:str|None=None, # of `greedy`: "naive", "lazy", "compiled", "stochastic", "threshold" or "exact"; None = "auto"
-           bound:str|None=None, # of the certificate: "gains" or "dual"; None = "gains"
-           **params # of the criterion (noise, weights, kernel ...), and ties, epsilon, seconds of `greedy`
-          ) -> Selection: # ranked: every prefix is a plan where the strategy is nested
+def select(
+    graph: Graphs,  # one graph or several
+    budget: int | float,  # picks; with `costs`, cost units
+    criterion: str = "graphreach",  # any one-shot strategy: see `STRATEGIES`
+    *,
+    candidates: Iterable[str] | None = None,  # what may be picked; None = every gene of the graph
+    targets: Iterable[str] | None = None,  # what should become predictable; None = the candidates
+    measured: Iterable[str] = (),  # a warm start
+    exclude: Iterable[str] = (),  # never picked
+    costs: Mapping[str, float] | None = None,  # perturbation -> cost
+    missing: str = "report",  # "report", "error", "drop" or "backoff"
+    default_cost: float | None = None,  # of candidates without a cost; None = 1, with a warning
+    fallback: Sequence[
+        Graphs
+    ] = (),  # for "backoff": graphs that lend edges to genes the graph lacks, in this order
+    random_state: RandomState = None,  # for strategies that draw
+    hops: int
+    | Sequence[int]
+    | None = None,  # layers of the model; for kernels, the largest number that is averaged; None = the criterion's
+    must: Iterable[str] | None = None,  # picked in any case, first
+    groups: Mapping[str, str] | None = None,  # perturbation -> group (plate, pathway)
+    caps: int | Mapping[str, int] | None = None,  # most picks from each group
+    method: str
+    | None = None,  # of `greedy`: "naive", "lazy", "compiled", "stochastic", "threshold" or "exact"; None = "auto"
+    bound: str | None = None,  # of the certificate: "gains" or "dual"; None = "gains"
+    **params,  # of the criterion (noise, weights, kernel ...), and ties, epsilon, seconds of `greedy`
+) -> Selection:  # ranked: every prefix is a plan where the strategy is nested
     "Choose perturbations in one shot, from the graph alone. Raises `GraphselError` for anything impossible."
     found, started = _one_shot(criterion), time.perf_counter()
     _check_parameters(criterion, params)
-    if missing == "backoff": # lists are read twice
+    if missing == "backoff":  # lists are read twice
         candidates, targets, measured, must = map(_kept, (candidates, targets, measured, must))
         graph = attach(fill_layers(graph), [candidates, targets, measured, must], fallback)
-    elif fallback: raise GraphselError("a fallback is used with missing='backoff' only; say so, or leave it out")
-    given = {k: v for k, v in dict(hops=hops, must=must, groups=groups, caps=caps, method=method, bound=bound).items() if v is not None}
-    problem, report = make_problem(graph, candidates, targets, measured, exclude, costs, missing, default_cost, **params, **given)
+    elif fallback:
+        raise GraphselError(
+            "a fallback is used with missing='backoff' only; say so, or leave it out"
+        )
+    given = {
+        k: v
+        for k, v in dict(
+            hops=hops, must=must, groups=groups, caps=caps, method=method, bound=bound
+        ).items()
+        if v is not None
+    }
+    problem, report = make_problem(
+        graph,
+        candidates,
+        targets,
+        measured,
+        exclude,
+        costs,
+        missing,
+        default_cost,
+        **params,
+        **given,
+    )
     if found.kind == "baseline":
         odd = set(problem.params) - {"hops"} | set(problem.limits)
-        if odd: raise GraphselError(f"'{criterion}' has no parameter {name_some(sorted(odd))}; remove it, or choose a criterion")
-        if costs is not None: raise GraphselError(f"'{criterion}' has no gain to weigh against costs; choose a criterion ({', '.join(CRITERIA)})")
+        if odd:
+            raise GraphselError(
+                f"'{criterion}' has no parameter {name_some(sorted(odd))}; remove it, or choose a criterion"
+            )
+        if costs is not None:
+            raise GraphselError(
+                f"'{criterion}' has no gain to weigh against costs; choose a criterion ({', '.join(CRITERIA)})"
+            )
         check_budget(budget, len(problem.candidates))
-    with one_thread(): s = found.pick(problem, budget, as_rng(random_state))
-    s = replace(s, report=dict(sorted(report.items())), params={**s.params, **problem.params}, seconds=time.perf_counter() - started)
+    with one_thread():
+        s = found.pick(problem, budget, as_rng(random_state))
+    s = replace(
+        s,
+        report=dict(sorted(report.items())),
+        params={**s.params, **problem.params},
+        seconds=time.perf_counter() - started,
+    )
     return explain(s) if s.criterion is not None else s
 
 # %% ../../nbs/06_selection/09_select.ipynb #f57f7411
 def _one_shot(name):
     "The strategy. Raises for one that needs a trained model."
-    if "active:" not in str(name) and (found := get_strategy(name)).kind != "active": return found
-    raise GraphselError(f"'{name}' learns round by round and is for a comparison only (compare, graphsel compare); choose a one-shot strategy here, e.g. variance")
+    if "active:" not in str(name) and (found := get_strategy(name)).kind != "active":
+        return found
+    raise GraphselError(
+        f"'{name}' learns round by round and is for a comparison only (compare, graphsel compare); choose a one-shot strategy here, e.g. variance"
+    )
+
 
 def _check_parameters(criterion, params):
     "Raise for a parameter that neither `select` nor the criterion takes."
-    if criterion not in CRITERIA and not is_mixture(criterion): return
+    if criterion not in CRITERIA and not is_mixture(criterion):
+        return
     own = parameters_of(criterion)
-    here = {p.name for p in inspect.signature(select).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    here = {
+        p.name for p in inspect.signature(select).parameters.values() if p.kind is p.KEYWORD_ONLY
+    }
     for k in params if own else ():
-        if k not in own | {*LIMITS, *CRITERIA}: raise unknown_parameter(criterion, k, own | here | {*LIMITS})
+        if k not in own | {*LIMITS, *CRITERIA}:
+            raise unknown_parameter(criterion, k, own | here | {*LIMITS})

@@ -26,23 +26,33 @@ from .plan import Selection
 @dataclass(frozen=True, eq=False)
 class Problem:
     "What a strategy is asked: which of `candidates` to measure, so that `targets` become predictable."
+
     graph: Graphs
-    candidates: list # may be picked; none of them measured
-    targets: list # should become predictable
-    measured: list = field(default_factory=list) # measured before
-    costs: Mapping|None = None # perturbation -> cost
-    limits: Mapping = field(default_factory=dict) # further arguments of `greedy`: must, groups, caps, method, bound ...
-    model: object = None # for active strategies: trained on `measured`
-    fit: Callable|None = None # for active strategies: (perturbations, rng) -> a newly trained model
-    params: Mapping = field(default_factory=dict) # of the criterion, e.g. {"hops": 2}
+    candidates: list  # may be picked; none of them measured
+    targets: list  # should become predictable
+    measured: list = field(default_factory=list)  # measured before
+    costs: Mapping | None = None  # perturbation -> cost
+    limits: Mapping = field(
+        default_factory=dict
+    )  # further arguments of `greedy`: must, groups, caps, method, bound ...
+    model: object = None  # for active strategies: trained on `measured`
+    fit: Callable | None = (
+        None  # for active strategies: (perturbations, rng) -> a newly trained model
+    )
+    params: Mapping = field(default_factory=dict)  # of the criterion, e.g. {"hops": 2}
 
     @cached_property
-    def elements(self) -> list: return sorted(set(self.candidates) | set(self.measured))
+    def elements(self) -> list:
+        return sorted(set(self.candidates) | set(self.measured))
+
     @cached_property
-    def coordinates(self) -> np.ndarray: # elements x d
+    def coordinates(self) -> np.ndarray:  # elements x d
         "Points in the space of the graph kernel; a pair is the sum of its genes."
-        return incidence(self.graph, self.elements) @ spectral_features(self.graph, hops=hop_range(self.params.get("hops") or 2))
-    def points(self, names:Iterable[str]) -> np.ndarray: # len(names) x d
+        return incidence(self.graph, self.elements) @ spectral_features(
+            self.graph, hops=hop_range(self.params.get("hops") or 2)
+        )
+
+    def points(self, names: Iterable[str]) -> np.ndarray:  # len(names) x d
         "The coordinates of these perturbations."
         return self.coordinates[np.searchsorted(self.elements, np.array(list(names), dtype=str))]
 
@@ -50,54 +60,115 @@ class Problem:
 @dataclass(frozen=True)
 class Strategy:
     "A named way of choosing."
+
     name: str
-    pick: Callable # (problem, budget, rng) -> Selection
-    kind: str # "criterion", "baseline" or "active"
-    nested: bool = True # every prefix is the plan for that budget
-    seeded: bool = False # draws at random
-    about: str = "" # one line
+    pick: Callable  # (problem, budget, rng) -> Selection
+    kind: str  # "criterion", "baseline" or "active"
+    nested: bool = True  # every prefix is the plan for that budget
+    seeded: bool = False  # draws at random
+    about: str = ""  # one line
+
 
 _HOMES = {
-    "graphsel.selection.baselines": ("random", "degree", "pagerank", "kcenter", "kmeans", "typiclust"),
+    "graphsel.selection.baselines": (
+        "random",
+        "degree",
+        "pagerank",
+        "kcenter",
+        "kmeans",
+        "typiclust",
+    ),
     "graphsel.selection.strategies": tuple(CRITERIA),
-    "graphsel.active.uncertainty": ("active:bald", "active:batchbald", "active:bait", "active:acs-fw", "active:ensemble"),
-    "graphsel.active.diversity": ("active:coreset", "active:badge", "active:lcmd", "active:kmeans", "active:typiclust",
-                                  "active:iterpert", "active:prior"),
+    "graphsel.active.uncertainty": (
+        "active:bald",
+        "active:batchbald",
+        "active:bait",
+        "active:acs-fw",
+        "active:ensemble",
+    ),
+    "graphsel.active.diversity": (
+        "active:coreset",
+        "active:badge",
+        "active:lcmd",
+        "active:kmeans",
+        "active:typiclust",
+        "active:iterpert",
+        "active:prior",
+    ),
 }
-STRATEGIES = Registry({name: home for home, names in _HOMES.items() for name in names}) # name -> Strategy
+STRATEGIES = Registry(
+    {name: home for home, names in _HOMES.items() for name in names}
+)  # name -> Strategy
 
-def strategy(name:str, kind:str="baseline", nested:bool=True, seeded:bool=False) -> Callable:
+
+def strategy(
+    name: str, kind: str = "baseline", nested: bool = True, seeded: bool = False
+) -> Callable:
     "Decorator: register a function `pick(problem, budget, rng)` under a name; its docstring is what `graphsel list` shows."
+
     def register(pick):
         STRATEGIES[name] = Strategy(name, pick, kind, nested, seeded, (pick.__doc__ or "").strip())
         return pick
+
     return register
 
-def get_strategy(name:str) -> Strategy:
+
+def get_strategy(name: str) -> Strategy:
     "A strategy by name: registered, a criterion registered since, or a mixture of criteria. Raises `GraphselError` for an unknown one."
-    if name in STRATEGIES: return STRATEGIES[name] # loads its room
-    if name in CRITERIA or (is_mixture(name) and set(parse_mixture(name)) <= set(CRITERIA)): return Strategy(name, pick_by_criterion(name), "criterion", about="A weighted sum of criteria." if is_mixture(name) else CRITERIA[name].__doc__ or "")
+    if name in STRATEGIES:
+        return STRATEGIES[name]  # loads its room
+    if name in CRITERIA or (is_mixture(name) and set(parse_mixture(name)) <= set(CRITERIA)):
+        return Strategy(
+            name,
+            pick_by_criterion(name),
+            "criterion",
+            about="A weighted sum of criteria."
+            if is_mixture(name)
+            else CRITERIA[name].__doc__ or "",
+        )
     raise unknown_name("strategy", name, STRATEGIES)
 
 # %% ../../nbs/06_selection/07_strategies.ipynb #68a7e3ed
-def ranked(problem:Problem, # what was asked
-           names:Iterable[str], # the picks, best first
-           name:str # of the strategy
-          ) -> Selection:
+def ranked(
+    problem: Problem,  # what was asked
+    names: Iterable[str],  # the picks, best first
+    name: str,  # of the strategy
+) -> Selection:
     "The selection of a strategy that has no objective."
     names = [str(n) for n in names]
-    nothing = [float("nan")]*len(names)
-    return Selection(names, nothing, nothing, name, len(names), measured=sorted(problem.measured), n_candidates=len(problem.candidates),
-                     n_targets=len(problem.targets), graph=problem.graph.fingerprint)
+    nothing = [float("nan")] * len(names)
+    return Selection(
+        names,
+        nothing,
+        nothing,
+        name,
+        len(names),
+        measured=sorted(problem.measured),
+        n_candidates=len(problem.candidates),
+        n_targets=len(problem.targets),
+        graph=problem.graph.fingerprint,
+    )
 
 # %% ../../nbs/06_selection/07_strategies.ipynb #f50ea09d
-def pick_by_criterion(name:str # of a criterion
-                     ) -> Callable: # a pick function
+def pick_by_criterion(
+    name: str,  # of a criterion
+) -> Callable:  # a pick function
     "The strategy that maximizes a criterion greedily."
+
     def pick(problem, budget, rng=None):
         c = make_criterion(name, problem.graph, problem.elements, problem.targets, **problem.params)
-        return greedy(c, budget, measured=sorted(problem.measured), costs=problem.costs, random_state=rng, **problem.limits)
+        return greedy(
+            c,
+            budget,
+            measured=sorted(problem.measured),
+            costs=problem.costs,
+            random_state=rng,
+            **problem.limits,
+        )
+
     pick.__doc__ = CRITERIA[name].picks or CRITERIA[name].__doc__ if name in CRITERIA else None
     return pick
 
-for _name in CRITERIA: strategy(_name, kind="criterion")(pick_by_criterion(_name))
+
+for _name in CRITERIA:
+    strategy(_name, kind="criterion")(pick_by_criterion(_name))

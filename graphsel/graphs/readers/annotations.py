@@ -28,34 +28,48 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../../nbs/03_graphs/readers/03_annotations.ipynb #c73218a6
-def parse_gene_sets(text:str, # the file's text
-                    name:str="gene sets" # for messages
-                   ) -> dict[str, list[str]]: # term -> genes
+def parse_gene_sets(
+    text: str,  # the file's text
+    name: str = "gene sets",  # for messages
+) -> dict[str, list[str]]:  # term -> genes
     "Gene sets from GMT or Enrichr text. Raises `GraphselError` at the first line that is neither, and for repeated terms."
     sets = {}
     for n, line in enumerate(text.splitlines(), 1):
-        if not line.strip(): continue
+        if not line.strip():
+            continue
         term, members = _gene_set_line(line)
         hint = "" if "\t" in text else "; a list of genes? that is for --candidates (candidates=)"
-        if term is None: raise GraphselError(f"{name}, line {n}: not a gene set ('{line[:40]}'); expected 'name<TAB>link<TAB>genes' or 'name (GO:id),gene<TAB>genes'{hint}")
-        if term in sets: raise GraphselError(f"{name}, line {n}: the set '{term}' stands twice; rename or merge it")
+        if term is None:
+            raise GraphselError(
+                f"{name}, line {n}: not a gene set ('{line[:40]}'); expected 'name<TAB>link<TAB>genes' or 'name (GO:id),gene<TAB>genes'{hint}"
+            )
+        if term in sets:
+            raise GraphselError(
+                f"{name}, line {n}: the set '{term}' stands twice; rename or merge it"
+            )
         sets[term] = members
-    if not sets: raise GraphselError(f"{name} holds no gene set")
+    if not sets:
+        raise GraphselError(f"{name} holds no gene set")
     return sets
+
 
 def _gene_set_line(line):
     "(term, genes) of one line, or (None, ...) where it is not one."
     first, *rest = line.split("\t")
     at = first.rfind("),")
-    if at >= 0 and not (len(rest) >= 2 and first[at + 2:at + 3] == " "): term, members = first[:at + 1], [first[at + 2:], *rest]
-    elif len(rest) >= 2: term, members = first, rest[1:]
-    else: return None, []
+    if at >= 0 and not (len(rest) >= 2 and first[at + 2 : at + 3] == " "):
+        term, members = first[: at + 1], [first[at + 2 :], *rest]
+    elif len(rest) >= 2:
+        term, members = first, rest[1:]
+    else:
+        return None, []
     return term.strip(), [m for m in (m.strip().split(",")[0] for m in members) if m]
 
 # %% ../../../nbs/03_graphs/readers/03_annotations.ipynb #e36062b0
-def read_gene_sets(path:str|Path, # .gmt or .txt, also .gz
-                   **options # of `from_gene_sets`: threshold, top_k, genes, measure, max_size
-                  ) -> GeneGraph:
+def read_gene_sets(
+    path: str | Path,  # .gmt or .txt, also .gz
+    **options,  # of `from_gene_sets`: threshold, top_k, genes, measure, max_size
+) -> GeneGraph:
     "A graph from a gene set file."
     name = Path(path).name
     return from_gene_sets(parse_gene_sets(read_text(path), name), name=name, **options)
@@ -64,62 +78,102 @@ def read_gene_sets(path:str|Path, # .gmt or .txt, also .gz
 @dataclass(frozen=True)
 class Ontology:
     "Terms and the terms above them. Read one with `read_obo`."
-    names: dict # term -> name, obsolete ones left out
-    parents: dict # term -> terms directly above (is_a, part_of)
-    moved: dict = field(default_factory=dict) # merged or replaced identifier -> the term that stands for it now
-    obsolete: frozenset = frozenset() # obsolete without a single replacement
-    undefined: tuple = () # parents that the file does not define
+
+    names: dict  # term -> name, obsolete ones left out
+    parents: dict  # term -> terms directly above (is_a, part_of)
+    moved: dict = field(
+        default_factory=dict
+    )  # merged or replaced identifier -> the term that stands for it now
+    obsolete: frozenset = frozenset()  # obsolete without a single replacement
+    undefined: tuple = ()  # parents that the file does not define
     name: str = "ontology"
-    def __repr__(self): return f"Ontology({self.name}: {len(self.names):,} terms, {len(self.moved):,} moved, {len(self.obsolete):,} obsolete)"
+
+    def __repr__(self):
+        return f"Ontology({self.name}: {len(self.names):,} terms, {len(self.moved):,} moved, {len(self.obsolete):,} obsolete)"
+
     @cached_property
-    def terms(self) -> list: return sorted({*self.names, *self.undefined}) # the order of `above`
+    def terms(self) -> list:
+        return sorted({*self.names, *self.undefined})  # the order of `above`
+
     @cached_property
-    def above(self) -> sp.csr_matrix: # terms x terms, 0/1
+    def above(self) -> sp.csr_matrix:  # terms x terms, 0/1
         "Row t marks t itself and every term above it. Raises `GraphselError` for a circle."
         return _closure(self)
-    def ancestors(self, term:str) -> set: # without the term itself
+
+    def ancestors(self, term: str) -> set:  # without the term itself
         "The terms above one term. Raises `GraphselError` for an unknown one."
-        if term not in self.terms: raise GraphselError(f"{self.name} has no term '{term}'; check the identifier")
+        if term not in self.terms:
+            raise GraphselError(f"{self.name} has no term '{term}'; check the identifier")
         return {self.terms[i] for i in self.above[self.terms.index(term)].indices} - {term}
 
 # %% ../../../nbs/03_graphs/readers/03_annotations.ipynb #4a8cb7cf
 def _closure(ontology):
     "Reflexive and transitive closure of the parents."
     at = {t: i for i, t in enumerate(ontology.terms)}
-    pairs = np.array([(at[t], at[p]) for t, ps in ontology.parents.items() for p in ps], dtype=np.int64).reshape(-1, 2)
+    pairs = np.array(
+        [(at[t], at[p]) for t, ps in ontology.parents.items() for p in ps], dtype=np.int64
+    ).reshape(-1, 2)
     up = sp.csr_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(at), len(at)))
     count, part = csgraph.connected_components(up, connection="strong")
     circle = np.flatnonzero((np.bincount(part, minlength=count)[part] > 1) | (up.diagonal() > 0))
     if len(circle):
         same = [ontology.terms[i] for i in np.flatnonzero(part == part[circle[0]])]
-        raise GraphselError(f"{ontology.name}: terms above themselves: {name_some(same)}; mend is_a and part_of, or use go-basic.obo, which has no circle")
+        raise GraphselError(
+            f"{ontology.name}: terms above themselves: {name_some(same)}; mend is_a and part_of, or use go-basic.obo, which has no circle"
+        )
     above = up + sp.identity(len(at), format="csr")
     while True:
         more = above @ above
         more.data[:] = 1
-        if more.nnz == above.nnz: return more
+        if more.nnz == above.nnz:
+            return more
         above = more
 
 # %% ../../../nbs/03_graphs/readers/03_annotations.ipynb #0bd03a4f
-def read_obo(path:str|Path, # .obo, also .gz
-             relations:Iterable[str]=("part_of",) # followed besides is_a
-            ) -> Ontology:
+def read_obo(
+    path: str | Path,  # .obo, also .gz
+    relations: Iterable[str] = ("part_of",),  # followed besides is_a
+) -> Ontology:
     "Read an ontology in OBO format 1.2 or 1.4. Raises `GraphselError` for a file without terms and for a term without id."
     name, relations = Path(path).name, set(relations)
     live, moved, obsolete = {}, {}, {}
     for line, stanza in _term_stanzas(read_text(path)):
-        if not stanza.get("id"): raise GraphselError(f"{name}, line {line}: a term without an id; is the file complete?")
+        if not stanza.get("id"):
+            raise GraphselError(f"{name}, line {line}: a term without an id; is the file complete?")
         term = stanza["id"][0]
         moved.update(dict.fromkeys(stanza.get("alt_id", ()), term))
-        if stanza.get("is_obsolete") == ["true"]: obsolete[term] = stanza.get("replaced_by", [])
-        else: live[term] = stanza
-    if not live: raise GraphselError(f"{name} holds no term; is it an OBO file?")
+        if stanza.get("is_obsolete") == ["true"]:
+            obsolete[term] = stanza.get("replaced_by", [])
+        else:
+            live[term] = stanza
+    if not live:
+        raise GraphselError(f"{name} holds no term; is it an OBO file?")
     moved.update({t: by[0] for t, by in obsolete.items() if len(by) == 1 and by[0] in live})
-    related = lambda s: [r.split()[1] for r in s.get("relationship", ()) if len(r.split()) > 1 and r.split()[0] in relations]
-    parents = {t: list(dict.fromkeys([moved.get(p, p) for p in [*s.get("is_a", ()), *related(s)]])) for t, s in live.items()}
+    related = lambda s: [
+        r.split()[1]
+        for r in s.get("relationship", ())
+        if len(r.split()) > 1 and r.split()[0] in relations
+    ]
+    parents = {
+        t: list(dict.fromkeys([moved.get(p, p) for p in [*s.get("is_a", ()), *related(s)]]))
+        for t, s in live.items()
+    }
     undefined = tuple(sorted({p for ps in parents.values() for p in ps} - set(live)))
-    if undefined: log.warning("%s: %s terms are named as parents but not defined (%s); they are kept without parents of their own", name, f"{len(undefined):,}", name_some(undefined))
-    return Ontology({t: (s.get("name") or [t])[0] for t, s in live.items()}, parents, moved, frozenset(obsolete) - set(moved), undefined, name)
+    if undefined:
+        log.warning(
+            "%s: %s terms are named as parents but not defined (%s); they are kept without parents of their own",
+            name,
+            f"{len(undefined):,}",
+            name_some(undefined),
+        )
+    return Ontology(
+        {t: (s.get("name") or [t])[0] for t, s in live.items()},
+        parents,
+        moved,
+        frozenset(obsolete) - set(moved),
+        undefined,
+        name,
+    )
 
 # %% ../../../nbs/03_graphs/readers/03_annotations.ipynb #41c01543
 def _term_stanzas(text):
@@ -129,75 +183,157 @@ def _term_stanzas(text):
         line = line.strip()
         if line.startswith("["):
             current = {} if line == "[Term]" else None
-            if current is not None: found.append((n, current))
+            if current is not None:
+                found.append((n, current))
         elif current is not None and ": " in line:
             tag, value = line.split(": ", 1)
-            if tag not in ("name", "def", "comment", "synonym"): value = re.sub(r"\s*(\{.*\})?\s*(!.*)?$", "", value)
+            if tag not in ("name", "def", "comment", "synonym"):
+                value = re.sub(r"\s*(\{.*\})?\s*(!.*)?$", "", value)
             current.setdefault(tag, []).append(value.strip())
     return found
 
 # %% ../../../nbs/03_graphs/readers/03_annotations.ipynb #ad1a9540
 EXPERIMENTAL = ("EXP", "IDA", "IPI", "IMP", "IGI", "IEP", "HTP", "HDA", "HMP", "HGI", "HEP")
-GAF_COLUMNS = {"id": 1, "symbol": 2, "qualifier": 3, "term": 4, "evidence": 6, "aspect": 8, "taxon": 12}
+GAF_COLUMNS = {
+    "id": 1,
+    "symbol": 2,
+    "qualifier": 3,
+    "term": 4,
+    "evidence": 6,
+    "aspect": 8,
+    "taxon": 12,
+}
 
-def read_gaf_table(path:str|Path # .gaf, also .gz
-                  ) -> "pd.DataFrame": # id, symbol, qualifier, term, evidence, aspect, taxon
+
+def read_gaf_table(
+    path: str | Path,  # .gaf, also .gz
+) -> "pd.DataFrame":  # id, symbol, qualifier, term, evidence, aspect, taxon
     "The lines of an annotation file. Raises `GraphselError` at the first line that is none."
     import pandas as pd
+
     name, text = Path(path).name, read_text(path)
     lines = text.splitlines()
     rows = [n for n, line in enumerate(lines) if line.strip() and not line.startswith("!")]
-    if not rows: raise GraphselError(f"{name} holds no annotation; is it complete?")
-    if not any(line.startswith("!gaf-version") for line in lines[:rows[0]]): log.warning("%s: no line '!gaf-version' at its head; read as GAF 2", name)
+    if not rows:
+        raise GraphselError(f"{name} holds no annotation; is it complete?")
+    if not any(line.startswith("!gaf-version") for line in lines[: rows[0]]):
+        log.warning("%s: no line '!gaf-version' at its head; read as GAF 2", name)
     columns = {column: [] for column in GAF_COLUMNS}
     for n in rows:
         f = lines[n].split("\t")
         if len(f) < 15 or not all(f[c].strip() for c in (2, 4, 6, 8, 12)):
-            raise GraphselError(f"{name}, line {n + 1}: not an annotation ({len(f)} columns, '{lines[n][:40]}'); GAF 2 has 17, with a symbol, a term, an evidence code, an aspect and a taxon")
-        for column, at in GAF_COLUMNS.items(): columns[column].append(sys.intern(f[at].strip()))
+            raise GraphselError(
+                f"{name}, line {n + 1}: not an annotation ({len(f)} columns, '{lines[n][:40]}'); GAF 2 has 17, with a symbol, a term, an evidence code, an aspect and a taxon"
+            )
+        for column, at in GAF_COLUMNS.items():
+            columns[column].append(sys.intern(f[at].strip()))
     return pd.DataFrame({column: pd.Categorical(values) for column, values in columns.items()})
 
 # %% ../../../nbs/03_graphs/readers/03_annotations.ipynb #a1c28e0b
-def read_gaf(path:str|Path, # .gaf, also .gz
-             *, obo:"str|Path|Ontology|bool|None"=None, # the ontology; None = go-basic.obo or go.obo beside the file, if there; False = terms as annotated
-             aspect:str="P", # any of P, F, C, e.g. "PF"
-             evidence:Iterable[str]|None=None, # codes to keep, e.g. `EXPERIMENTAL`; None = all but ND
-             taxon:int|None=None, # e.g. 9606; None = all
-             key:str="symbol", # what names a gene: "symbol" or "id"
-             genes:Iterable[str]|None=None, # keep these only
-             top_k:int|None=20, threshold:float=0.1, measure:str="jaccard", max_size:int|None=None # see `from_gene_sets`
-            ) -> GeneGraph:
+def read_gaf(
+    path: str | Path,  # .gaf, also .gz
+    *,
+    obo: "str|Path|Ontology|bool|None" = None,  # the ontology; None = go-basic.obo or go.obo beside the file, if there; False = terms as annotated
+    aspect: str = "P",  # any of P, F, C, e.g. "PF"
+    evidence: Iterable[str] | None = None,  # codes to keep, e.g. `EXPERIMENTAL`; None = all but ND
+    taxon: int | None = None,  # e.g. 9606; None = all
+    key: str = "symbol",  # what names a gene: "symbol" or "id"
+    genes: Iterable[str] | None = None,  # keep these only
+    top_k: int | None = 20,
+    threshold: float = 0.1,
+    measure: str = "jaccard",
+    max_size: int | None = None,  # see `from_gene_sets`
+) -> GeneGraph:
     "A graph of genes that share annotations. Raises `GraphselError` when the filters leave nothing."
     name, table = Path(path).name, read_gaf_table(path)
-    if key not in ("symbol", "id"): raise GraphselError(f"key is {key!r}; use 'symbol' or 'id'")
-    keep, notes = _filtered(table, aspect, evidence, taxon, None if genes is None else (key, set(genes)))
-    if not keep.any(): raise GraphselError(f"{name}: the filters leave no annotation ({', '.join(f'{v:,} {k}' for k, v in notes.items())}); check aspect, evidence, taxon and genes")
+    if key not in ("symbol", "id"):
+        raise GraphselError(f"key is {key!r}; use 'symbol' or 'id'")
+    keep, notes = _filtered(
+        table, aspect, evidence, taxon, None if genes is None else (key, set(genes))
+    )
+    if not keep.any():
+        raise GraphselError(
+            f"{name}: the filters leave no annotation ({', '.join(f'{v:,} {k}' for k, v in notes.items())}); check aspect, evidence, taxon and genes"
+        )
     ontology = _ontology(obo, path)
     names, terms, membership, more = _annotated(table[keep], key, ontology)
-    log.info("%s: %s", name, ", ".join(f"{v:,} {k.replace('_', ' ')}" for k, v in {**notes, **more}.items() if isinstance(v, int)))
-    return from_membership(names, membership, threshold=threshold, top_k=top_k, measure=measure, max_size=max_size, notes={"name": name, "kind": "annotations", **notes, **more})
+    log.info(
+        "%s: %s",
+        name,
+        ", ".join(
+            f"{v:,} {k.replace('_', ' ')}"
+            for k, v in {**notes, **more}.items()
+            if isinstance(v, int)
+        ),
+    )
+    return from_membership(
+        names,
+        membership,
+        threshold=threshold,
+        top_k=top_k,
+        measure=measure,
+        max_size=max_size,
+        notes={"name": name, "kind": "annotations", **notes, **more},
+    )
 
 # %% ../../../nbs/03_graphs/readers/03_annotations.ipynb #9e2921e6
 def _ontology(obo, path):
     "The ontology that was given, or the one beside the annotation file; None for terms as annotated."
-    beside = [p for end in ("", ".gz") for n in ("go-basic.obo", "go.obo") if (p := Path(path).with_name(n + end)).is_file()] if obo is None or obo is True else []
-    if beside: log.info("%s: terms above the annotated ones from %s", Path(path).name, beside[0].name)
-    elif obo is True: raise GraphselError(f"{Path(path).name}: no go-basic.obo or go.obo beside it; give obo= the file")
-    elif not obo: log.info("%s: terms as annotated, without those above; give obo= for them", Path(path).name)
+    beside = (
+        [
+            p
+            for end in ("", ".gz")
+            for n in ("go-basic.obo", "go.obo")
+            if (p := Path(path).with_name(n + end)).is_file()
+        ]
+        if obo is None or obo is True
+        else []
+    )
+    if beside:
+        log.info("%s: terms above the annotated ones from %s", Path(path).name, beside[0].name)
+    elif obo is True:
+        raise GraphselError(
+            f"{Path(path).name}: no go-basic.obo or go.obo beside it; give obo= the file"
+        )
+    elif not obo:
+        log.info("%s: terms as annotated, without those above; give obo= for them", Path(path).name)
     found = beside[0] if beside else obo
     return read_obo(found) if isinstance(found, (str, Path)) else found or None
 
 # %% ../../../nbs/03_graphs/readers/03_annotations.ipynb #e7866328
 def _filtered(table, aspect, evidence, taxon, genes):
     "Which lines are kept, and how many were left out for what (each line is counted once)."
-    if not aspect or set(aspect) - set("PFC"): raise GraphselError(f"aspect is {aspect!r}; use letters of P (process), F (function), C (component)")
-    codes = set(table["evidence"].cat.categories) - {"ND"} if evidence is None else {evidence} if isinstance(evidence, str) else set(evidence)
-    first = {t: t.split("|")[0] for t in table["taxon"].cat.categories} # a second taxon is that of a host
+    if not aspect or set(aspect) - set("PFC"):
+        raise GraphselError(
+            f"aspect is {aspect!r}; use letters of P (process), F (function), C (component)"
+        )
+    codes = (
+        set(table["evidence"].cat.categories) - {"ND"}
+        if evidence is None
+        else {evidence}
+        if isinstance(evidence, str)
+        else set(evidence)
+    )
+    first = {
+        t: t.split("|")[0] for t in table["taxon"].cat.categories
+    }  # a second taxon is that of a host
     species = [t for t, one in first.items() if taxon is None or one == f"taxon:{taxon}"]
     nots = [q for q in table["qualifier"].cat.categories if "NOT" in q.upper().split("|")]
-    tests = {"lines_of_other_taxa": table["taxon"].isin(species), "lines_of_other_aspects": table["aspect"].isin(list(aspect)), "lines_with_NOT": ~table["qualifier"].isin(nots),
-             "lines_of_other_evidence": table["evidence"].isin(codes), "lines_of_other_genes": table[genes[0]].isin(genes[1]) if genes else np.ones(len(table), bool)}
-    if len(set(first.values())) > 1 and taxon is None: log.warning("annotations of %d species (%s) go into one graph; give taxon= to keep one", len(set(first.values())), name_some(sorted(set(first.values()))))
+    tests = {
+        "lines_of_other_taxa": table["taxon"].isin(species),
+        "lines_of_other_aspects": table["aspect"].isin(list(aspect)),
+        "lines_with_NOT": ~table["qualifier"].isin(nots),
+        "lines_of_other_evidence": table["evidence"].isin(codes),
+        "lines_of_other_genes": table[genes[0]].isin(genes[1])
+        if genes
+        else np.ones(len(table), bool),
+    }
+    if len(set(first.values())) > 1 and taxon is None:
+        log.warning(
+            "annotations of %d species (%s) go into one graph; give taxon= to keep one",
+            len(set(first.values())),
+            name_some(sorted(set(first.values()))),
+        )
     keep, notes = np.ones(len(table), dtype=bool), {"lines": len(table)}
     for what, test in tests.items():
         notes[what] = int((keep & ~np.asarray(test)).sum())
@@ -210,31 +346,71 @@ def _annotated(table, key, ontology):
     genes, row = np.unique(table[key].astype(str).to_numpy(dtype=str), return_inverse=True)
     found, column = np.unique(table["term"].astype(str).to_numpy(dtype=str), return_inverse=True)
     B = sp.csr_matrix((np.ones(len(row)), (row, column)), shape=(len(genes), len(found)))
-    if ontology is None: return genes, list(found), B, {"ancestors": False}
+    if ontology is None:
+        return genes, list(found), B, {"ancestors": False}
     now = [ontology.moved.get(t, t) for t in found]
     place = {t: i for i, t in enumerate(ontology.terms)}
     strange = [t for t in now if t not in place and t not in ontology.obsolete]
-    if strange: log.warning("%s lacks %s annotated terms (%s); they are used without terms above them", ontology.name, f"{len(strange):,}", name_some(strange))
+    if strange:
+        log.warning(
+            "%s lacks %s annotated terms (%s); they are used without terms above them",
+            ontology.name,
+            f"{len(strange):,}",
+            name_some(strange),
+        )
     place.update({t: len(place) + i for i, t in enumerate(dict.fromkeys(strange))})
     old = np.array([t in ontology.obsolete and t not in place for t in now])
-    move = sp.csr_matrix((np.ones((~old).sum()), (np.flatnonzero(~old), [place[t] for t, o in zip(now, old) if not o])), shape=(len(now), len(place)))
-    above = sp.block_diag([ontology.above, sp.identity(len(place) - len(ontology.terms))], format="csr")
-    return genes, list(place), B @ move @ above, {"ancestors": True, "terms_moved": sum(a != b for a, b in zip(found, now)), "terms_obsolete": int(old.sum()), "terms_not_in_ontology": len(set(strange))}
+    move = sp.csr_matrix(
+        (
+            np.ones((~old).sum()),
+            (np.flatnonzero(~old), [place[t] for t, o in zip(now, old) if not o]),
+        ),
+        shape=(len(now), len(place)),
+    )
+    above = sp.block_diag(
+        [ontology.above, sp.identity(len(place) - len(ontology.terms))], format="csr"
+    )
+    return (
+        genes,
+        list(place),
+        B @ move @ above,
+        {
+            "ancestors": True,
+            "terms_moved": sum(a != b for a, b in zip(found, now)),
+            "terms_obsolete": int(old.sum()),
+            "terms_not_in_ontology": len(set(strange)),
+        },
+    )
 
 # %% ../../../nbs/03_graphs/readers/03_annotations.ipynb #c246de4c
-def read_reactome(path:str|Path, # Ensembl2Reactome.txt and the like, also .gz
-                  *, species:str|None=None, # e.g. "Homo sapiens"; None = all
-                  **options # of `from_gene_sets`
-                 ) -> GeneGraph:
+def read_reactome(
+    path: str | Path,  # Ensembl2Reactome.txt and the like, also .gz
+    *,
+    species: str | None = None,  # e.g. "Homo sapiens"; None = all
+    **options,  # of `from_gene_sets`
+) -> GeneGraph:
     "A graph of genes that share pathways. Raises `GraphselError` at the first line that is none, and for a species that is not there."
     name, sets, found = Path(path).name, {}, set()
     for n, line in enumerate(read_text(path).splitlines(), 1):
-        if not line.strip(): continue
+        if not line.strip():
+            continue
         fields = [f.strip() for f in line.split("\t")]
         if len(fields) not in (6, 8) or not fields[0] or not fields[-5].startswith("R-"):
-            raise GraphselError(f"{name}, line {n}: not a line of Reactome ('{line[:40]}'); expected identifier, pathway (R-...), link, name, evidence, species")
+            raise GraphselError(
+                f"{name}, line {n}: not a line of Reactome ('{line[:40]}'); expected identifier, pathway (R-...), link, name, evidence, species"
+            )
         found.add(fields[-1])
-        if species is None or fields[-1] == species: sets.setdefault(fields[-5], []).append(fields[0])
-    if not sets: raise GraphselError(f"{name} has no pathway of '{species}'; it holds {name_some(sorted(found)) or 'nothing'}")
-    if species is None and len(found) > 1: log.warning("%s: pathways of %d species (%s) go into one graph; give species= to keep one", name, len(found), name_some(sorted(found)))
+        if species is None or fields[-1] == species:
+            sets.setdefault(fields[-5], []).append(fields[0])
+    if not sets:
+        raise GraphselError(
+            f"{name} has no pathway of '{species}'; it holds {name_some(sorted(found)) or 'nothing'}"
+        )
+    if species is None and len(found) > 1:
+        log.warning(
+            "%s: pathways of %d species (%s) go into one graph; give species= to keep one",
+            name,
+            len(found),
+            name_some(sorted(found)),
+        )
     return from_gene_sets(sets, name=name, **options)

@@ -26,49 +26,79 @@ if TYPE_CHECKING:
     import anndata as ad
 
 # %% ../../../nbs/03_graphs/readers/04_coexpression.ipynb #d9c34bcf
-def correlation_blocks(X, # cells x genes, dense or sparse
-                       block:int=1024 # genes at once
-                      ) -> Iterator[tuple[int, np.ndarray]]: # first gene, block x genes correlations (0 for constant genes)
+def correlation_blocks(
+    X,  # cells x genes, dense or sparse
+    block: int = 1024,  # genes at once
+) -> Iterator[
+    tuple[int, np.ndarray]
+]:  # first gene, block x genes correlations (0 for constant genes)
     "Pearson correlations, some genes with all others at a time. Memory: cells x block, or cells x genes where that is below 1 GB."
     X = sp.csc_matrix(X) if sp.issparse(X) else np.asarray(X)
     n, starts = X.shape[0], range(0, X.shape[1], block)
+
     def standard(start):
-        Z = X[:, start:start + block]
+        Z = X[:, start : start + block]
         Z = (Z.toarray() if sp.issparse(Z) else Z).astype(np.float64)
         largest = np.abs(Z).max(axis=0, initial=0)
         Z -= Z.mean(axis=0)
         length = np.sqrt((Z**2).sum(axis=0))
-        flat = length <= 1e-9*np.sqrt(n)*largest
-        return (Z/np.where(flat, 1, length)*~flat).astype(np.float32)
-    kept = {s: standard(s) for s in starts} if X.shape[0]*X.shape[1]*4 <= 1e9 else None
+        flat = length <= 1e-9 * np.sqrt(n) * largest
+        return (Z / np.where(flat, 1, length) * ~flat).astype(np.float32)
+
+    kept = {s: standard(s) for s in starts} if X.shape[0] * X.shape[1] * 4 <= 1e9 else None
     for s in progress(starts, "correlating genes"):
         own = kept[s] if kept else standard(s)
-        yield s, np.clip(np.hstack([own.T @ (kept[t] if kept else standard(t)) for t in starts]), -1, 1)
+        yield (
+            s,
+            np.clip(np.hstack([own.T @ (kept[t] if kept else standard(t)) for t in starts]), -1, 1),
+        )
 
 # %% ../../../nbs/03_graphs/readers/04_coexpression.ipynb #59dc7b8f
-def from_coexpression(cells:"ad.AnnData|str|Path", # cells x genes, log-normalized: AnnData or .h5ad
-                      *, threshold:float=0.4, # absolute correlation an edge must exceed
-                      top_k:int|None=20, # best sources kept per gene
-                      which:str="control", # cells to use: "control", or "all" (leaks outcomes)
-                      perturbation_key:str|None=None, control:str|None=None, # see `screen_from_cells`
-                      layer:str|None=None, # layer to read; None = X
-                      genes:Iterable[str]|None=None, # keep these only
-                      block:int=1024 # genes at once
-                     ) -> GeneGraph: # row = receiver, weight = absolute correlation
+def from_coexpression(
+    cells: "ad.AnnData|str|Path",  # cells x genes, log-normalized: AnnData or .h5ad
+    *,
+    threshold: float = 0.4,  # absolute correlation an edge must exceed
+    top_k: int | None = 20,  # best sources kept per gene
+    which: str = "control",  # cells to use: "control", or "all" (leaks outcomes)
+    perturbation_key: str | None = None,
+    control: str | None = None,  # see `screen_from_cells`
+    layer: str | None = None,  # layer to read; None = X
+    genes: Iterable[str] | None = None,  # keep these only
+    block: int = 1024,  # genes at once
+) -> GeneGraph:  # row = receiver, weight = absolute correlation
     "A co-expression graph. Raises `GraphselError` without control cells, for fewer than 10, and for values that are not numbers."
     name = Path(cells).name if isinstance(cells, (str, Path)) else "co-expression"
-    if which not in ("control", "all"): raise GraphselError(f"which is {which!r}; use 'control' or 'all'")
-    if which == "all": log.warning("%s: a graph from all cells has seen the outcomes it will be asked to predict; compare nothing on it, and take control cells for everything else", name)
+    if which not in ("control", "all"):
+        raise GraphselError(f"which is {which!r}; use 'control' or 'all'")
+    if which == "all":
+        log.warning(
+            "%s: a graph from all cells has seen the outcomes it will be asked to predict; compare nothing on it, and take control cells for everything else",
+            name,
+        )
     with _open_cells(cells, layer) as (adata, layer):
-        rows = np.arange(adata.n_obs) if which == "all" else _control_rows(adata, perturbation_key, control)
-        if len(rows) < 10: raise GraphselError(f"{name}: {len(rows)} cells are too few for correlations; give at least 10, better hundreds")
+        rows = (
+            np.arange(adata.n_obs)
+            if which == "all"
+            else _control_rows(adata, perturbation_key, control)
+        )
+        if len(rows) < 10:
+            raise GraphselError(
+                f"{name}: {len(rows)} cells are too few for correlations; give at least 10, better hundreds"
+            )
         X, names = _cell_values(adata, rows, layer, genes, name)
     A, order = [], np.argsort(names)
     for start, R in correlation_blocks(X[:, order], check_positive_int(block, "block")):
         R = np.abs(R)
         R[(R <= threshold) | (np.arange(R.shape[0])[:, None] + start == np.arange(R.shape[1]))] = 0
         A.append(keep_top(sp.csr_matrix(R), top_k))
-    notes = {"name": name, "kind": "co-expression", "cells": len(rows), "which": which, "threshold": threshold, "top_k": top_k}
+    notes = {
+        "name": name,
+        "kind": "co-expression",
+        "cells": len(rows),
+        "which": which,
+        "threshold": threshold,
+        "top_k": top_k,
+    }
     return from_matrix(names[order], sp.vstack(A, format="csr"), notes=notes)
 
 # %% ../../../nbs/03_graphs/readers/04_coexpression.ipynb #27924a50
@@ -79,8 +109,12 @@ def _open_cells(cells, layer):
         if isinstance(cells, (str, Path)):
             stack.enter_context(naming(cells))
             cells, layer = stack.enter_context(open_cells(check_file(cells), layer=layer)), None
-        if not hasattr(cells, "obs_names"): raise GraphselError(f"cells are an AnnData or a .h5ad file; got {type(cells).__name__}")
-        if "n_cells" in cells.obs and ("control_mean" in cells.var or "graphsel" in cells.uns): raise GraphselError("this is a screen, one row per perturbation; co-expression needs single cells: give the file they came from")
+        if not hasattr(cells, "obs_names"):
+            raise GraphselError(f"cells are an AnnData or a .h5ad file; got {type(cells).__name__}")
+        if "n_cells" in cells.obs and ("control_mean" in cells.var or "graphsel" in cells.uns):
+            raise GraphselError(
+                "this is a screen, one row per perturbation; co-expression needs single cells: give the file they came from"
+            )
         yield cells, layer
 
 # %% ../../../nbs/03_graphs/readers/04_coexpression.ipynb #22499f67
@@ -88,24 +122,44 @@ def _control_rows(adata, key, control):
     key, control = find_spelling(adata.obs, key, control)
     return np.flatnonzero((adata.obs[key].astype(str) == control).to_numpy())
 
+
 def _rows_of(X, rows, columns):
     "Some rows and columns of a matrix, in memory or on disk; dense where it is dense."
     if getattr(X, "format", "") not in ("csr", "csc"):
-        with reading_lines(X, "the cells"): return np.asarray(X[rows])[:, columns]
+        with reading_lines(X, "the cells"):
+            return np.asarray(X[rows])[:, columns]
     wanted = np.isin(np.arange(X.shape[X.format == "csc"]), rows if X.format == "csr" else columns)
-    parts = [part[wanted[at]][:, columns] if X.format == "csr" else part[rows][:, wanted[of]] for at, of, part in blocks(X, wanted=wanted)]
+    parts = [
+        part[wanted[at]][:, columns] if X.format == "csr" else part[rows][:, wanted[of]]
+        for at, of, part in blocks(X, wanted=wanted)
+    ]
     return sp.vstack(parts, format="csr") if X.format == "csr" else sp.hstack(parts, format="csr")
+
 
 def _cell_values(adata, rows, layer, genes, name):
     "Values of some cells (finite numbers) and the names of their genes (unique)."
-    if layer and layer not in adata.layers: raise GraphselError(f"{name} has no layer '{layer}' (it has {name_some(adata.layers) or 'none'}); choose one of them")
+    if layer and layer not in adata.layers:
+        raise GraphselError(
+            f"{name} has no layer '{layer}' (it has {name_some(adata.layers) or 'none'}); choose one of them"
+        )
     names, count = np.array(adata.var_names, dtype=str), adata.var_names.value_counts()
-    if (count > 1).any(): raise GraphselError(f"{name}: genes named twice: {name_some(count.index[count > 1])}; call adata.var_names_make_unique() first")
+    if (count > 1).any():
+        raise GraphselError(
+            f"{name}: genes named twice: {name_some(count.index[count > 1])}; call adata.var_names_make_unique() first"
+        )
     keep = np.ones(len(names), dtype=bool) if genes is None else np.isin(names, sorted(set(genes)))
-    if not keep.any(): raise GraphselError(f"{name}: none of the genes asked for; check their spelling")
+    if not keep.any():
+        raise GraphselError(f"{name}: none of the genes asked for; check their spelling")
     X = _rows_of(adata.layers[layer] if layer else adata.X, rows, np.flatnonzero(keep))
     values = X.data if sp.issparse(X) else np.asarray(X)
-    if not np.isfinite(values).all(): raise GraphselError(f"{name}: {int((~np.isfinite(values)).sum()):,} values of the chosen cells are not finite numbers; fill or remove them")
+    if not np.isfinite(values).all():
+        raise GraphselError(
+            f"{name}: {int((~np.isfinite(values)).sum()):,} values of the chosen cells are not finite numbers; fill or remove them"
+        )
     some = values.ravel()[:10_000]
-    if len(some) and (some == np.round(some)).all() and some.max() > 1: log.warning("%s: the values look like raw counts; normalize them and take logarithms first, or sequencing depth will correlate all genes", name)
+    if len(some) and (some == np.round(some)).all() and some.max() > 1:
+        log.warning(
+            "%s: the values look like raw counts; normalize them and take logarithms first, or sequencing depth will correlate all genes",
+            name,
+        )
     return X, names[keep]

@@ -22,11 +22,19 @@ from ...screens.tables import is_number, read_table
 # %% ../../../nbs/03_graphs/readers/01_edges.ipynb #8298627f
 WEIGHT_COLUMNS = ("weight", "score", "importance", "combined_score")
 
+
 def _edge_columns(columns, path):
     "The names of the two gene columns and of the weight (if any). Raises for one column, or a first line that is no header."
-    if len(columns) < 2: raise GraphselError(f"{path}: an edge list needs two columns of genes (found {name_some(columns)}); is the separator right? A list of genes is for --candidates (candidates=)")
-    if any(str(c).startswith("Unnamed:") or str(c).replace(".", "", 1).isdigit() for c in columns[:3]):
-        raise GraphselError(f"{path}: the first line holds no column names ({name_some(columns)}): a row number or an edge stands there; write a header such as source,target,weight and no row numbers")
+    if len(columns) < 2:
+        raise GraphselError(
+            f"{path}: an edge list needs two columns of genes (found {name_some(columns)}); is the separator right? A list of genes is for --candidates (candidates=)"
+        )
+    if any(
+        str(c).startswith("Unnamed:") or str(c).replace(".", "", 1).isdigit() for c in columns[:3]
+    ):
+        raise GraphselError(
+            f"{path}: the first line holds no column names ({name_some(columns)}): a row number or an edge stands there; write a header such as source,target,weight and no row numbers"
+        )
     named = [c for c in columns[2:] if str(c).lower() in WEIGHT_COLUMNS]
     return [*columns[:2], *(named or columns[2:])[:1]]
 
@@ -34,29 +42,52 @@ def _edge_columns(columns, path):
 def _edge_table(path, sep):
     "The two gene columns (as categories) and the weight of a text file."
     import pandas as pd
+
     options = {"sep": sep, "keep_default_na": False, "na_values": [""], "index_col": False}
     with reading(path, "an edge list"):
-        with open_inflated(path) as f: found = list(pd.read_csv(f, nrows=0, **options).columns)
+        with open_inflated(path) as f:
+            found = list(pd.read_csv(f, nrows=0, **options).columns)
         columns = _edge_columns(found, path)
-        warnings.simplefilter("error", pd.errors.ParserWarning) # lines longer than the header would be cut
+        warnings.simplefilter(
+            "error", pd.errors.ParserWarning
+        )  # lines longer than the header would be cut
         kinds = dict.fromkeys([c for c in found if c not in columns[2:]], "category")
         try:
-            with open_inflated(path) as f: return bare_table(pd.read_csv(f, dtype=kinds, **options)[columns])
-        except pd.errors.ParserWarning as e: raise GraphselError(f"{path}: the lines have more fields than the first line has names ({name_some(found)}); name every column") from e
+            with open_inflated(path) as f:
+                return bare_table(pd.read_csv(f, dtype=kinds, **options)[columns])
+        except pd.errors.ParserWarning as e:
+            raise GraphselError(
+                f"{path}: the lines have more fields than the first line has names ({name_some(found)}); name every column"
+            ) from e
 
 # %% ../../../nbs/03_graphs/readers/01_edges.ipynb #97fb2daf
-def read_edges(path:str|Path, # .csv, .tsv (also .gz) or .parquet
-               *, directed:bool=False, # edges go from the first to the second column only
-               top_k:int|None=None, # strongest sources per gene; None = all
-               genes:Iterable[str]|None=None # keep edges among these only
-              ) -> GeneGraph:
+def read_edges(
+    path: str | Path,  # .csv, .tsv (also .gz) or .parquet
+    *,
+    directed: bool = False,  # edges go from the first to the second column only
+    top_k: int | None = None,  # strongest sources per gene; None = all
+    genes: Iterable[str] | None = None,  # keep edges among these only
+) -> GeneGraph:
     "A graph from a file of edges. Raises `GraphselError` for a file that is missing, unreadable or has no two columns of names."
     name = Path(path).name
     kind = name.removesuffix(".gz").rsplit(".", 1)[-1].lower()
-    table = read_table(path) if kind == "parquet" else _edge_table(path, "," if kind == "csv" else "\t")
+    table = (
+        read_table(path) if kind == "parquet" else _edge_table(path, "," if kind == "csv" else "\t")
+    )
     table = table[_edge_columns(list(table.columns), path)]
     weight = None
     if table.shape[1] > 2:
-        if not is_number(table.iloc[:, 2]): raise GraphselError(f"{name}: the weight column '{table.columns[2]}' is not numeric; mend it or name the right one 'weight'")
+        if not is_number(table.iloc[:, 2]):
+            raise GraphselError(
+                f"{name}: the weight column '{table.columns[2]}' is not numeric; mend it or name the right one 'weight'"
+            )
         weight = table.iloc[:, 2].to_numpy(dtype=np.float64, na_value=np.nan)
-    return from_edges(table.iloc[:, 0], table.iloc[:, 1], weight, directed=directed, top_k=top_k, genes=genes, name=name)
+    return from_edges(
+        table.iloc[:, 0],
+        table.iloc[:, 1],
+        weight,
+        directed=directed,
+        top_k=top_k,
+        genes=genes,
+        name=name,
+    )

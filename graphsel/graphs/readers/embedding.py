@@ -22,31 +22,57 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../../nbs/03_graphs/readers/05_embedding.ipynb #56260605
-def from_embedding(table:"pd.DataFrame|str|Path", # genes x features (index = gene), or a file whose first column is `gene`
-                   *, k:int=20, # neighbors of each gene
-                   metric:str="cosine", # of scikit-learn
-                   genes:Iterable[str]|None=None, # keep these only
-                   name:str|None=None # for messages and `source`
-                  ) -> GeneGraph: # row = receiver
+def from_embedding(
+    table: "pd.DataFrame|str|Path",  # genes x features (index = gene), or a file whose first column is `gene`
+    *,
+    k: int = 20,  # neighbors of each gene
+    metric: str = "cosine",  # of scikit-learn
+    genes: Iterable[str] | None = None,  # keep these only
+    name: str | None = None,  # for messages and `source`
+) -> GeneGraph:  # row = receiver
     "The k-nearest-neighbor graph of an embedding. Raises `GraphselError` for values that are not numbers and for repeated genes."
     from sklearn.neighbors import NearestNeighbors
-    name, table = name or (Path(table).name if isinstance(table, (str, Path)) else "embedding"), _embedding_table(table)
-    if genes is not None: table = table[table.index.isin(set(genes))]
-    if len(table) < 2: raise GraphselError(f"{name}: {len(table)} genes; neighbors need at least 2")
-    try: values = table.to_numpy(dtype=np.float64)
-    except (TypeError, ValueError) as e: raise GraphselError(f"{name}: a feature is not a number ({e}); keep numeric columns only") from e
-    if not np.isfinite(values).all(): raise GraphselError(f"{name}: features of {name_some(table.index[~np.isfinite(values).all(axis=1)])} are not finite numbers; fill or remove those genes")
+
+    name, table = (
+        name or (Path(table).name if isinstance(table, (str, Path)) else "embedding"),
+        _embedding_table(table),
+    )
+    if genes is not None:
+        table = table[table.index.isin(set(genes))]
+    if len(table) < 2:
+        raise GraphselError(f"{name}: {len(table)} genes; neighbors need at least 2")
+    try:
+        values = table.to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as e:
+        raise GraphselError(
+            f"{name}: a feature is not a number ({e}); keep numeric columns only"
+        ) from e
+    if not np.isfinite(values).all():
+        raise GraphselError(
+            f"{name}: features of {name_some(table.index[~np.isfinite(values).all(axis=1)])} are not finite numbers; fill or remove those genes"
+        )
     n, k = len(table), min(check_positive_int(k, "k"), len(table) - 1)
     distance, at = NearestNeighbors(n_neighbors=k + 1, metric=metric).fit(values).kneighbors(values)
     own = at == np.arange(n)[:, None]
-    own[~own.any(axis=1), -1] = True # among equal points a gene may miss itself: then the last goes
+    own[~own.any(axis=1), -1] = (
+        True  # among equal points a gene may miss itself: then the last goes
+    )
     scale = np.median(distance[:, -1]) or 1.0
-    weight = 1 - distance if metric == "cosine" else np.exp(-(distance/scale)**2)
-    A = sp.csr_matrix((np.clip(weight[~own], 0, 1), (np.repeat(np.arange(n), k), at[~own])), shape=(n, n))
-    return from_matrix(table.index, A, name=name, notes={"kind": "neighbors", "k": k, "metric": metric})
+    weight = 1 - distance if metric == "cosine" else np.exp(-((distance / scale) ** 2))
+    A = sp.csr_matrix(
+        (np.clip(weight[~own], 0, 1), (np.repeat(np.arange(n), k), at[~own])), shape=(n, n)
+    )
+    return from_matrix(
+        table.index, A, name=name, notes={"kind": "neighbors", "k": k, "metric": metric}
+    )
+
 
 def _embedding_table(table):
-    if not isinstance(table, (str, Path)): return table
+    if not isinstance(table, (str, Path)):
+        return table
     found = read_table(table)
-    if found.columns[0] != "gene": raise GraphselError(f"{table}: an embedding has the genes in its first column, named 'gene' (found '{shorten(str(found.columns[0]))}')")
+    if found.columns[0] != "gene":
+        raise GraphselError(
+            f"{table}: an embedding has the genes in its first column, named 'gene' (found '{shorten(str(found.columns[0]))}')"
+        )
     return found.set_index("gene")

@@ -18,19 +18,32 @@ from .edges import read_edges
 from .string import STRING_LINKS, read_string
 
 # %% ../../../nbs/03_graphs/readers/06_read.ipynb #d607fe3b
-def read_graph(path:str|Path, # .csv, .tsv, .parquet: edges; .gmt, .txt: gene sets; .gaf; .h5ad: co-expression of control cells; STRING, Reactome (text also .gz)
-               *, directed:bool=False, # edges go from the first to the second column only (edge lists)
-               top_k:int|None=None, # strongest sources per gene; None = all for edges and STRING, 20 for the others
-               genes:Iterable[str]|None=None, # keep these genes only (sets are pruned before they are compared)
-               **options # of the reader for this kind, e.g. obo="go-basic.obo" for .gaf
-              ) -> GeneGraph:
+def read_graph(
+    path: str
+    | Path,  # .csv, .tsv, .parquet: edges; .gmt, .txt: gene sets; .gaf; .h5ad: co-expression of control cells; STRING, Reactome (text also .gz)
+    *,
+    directed: bool = False,  # edges go from the first to the second column only (edge lists)
+    top_k: int
+    | None = None,  # strongest sources per gene; None = all for edges and STRING, 20 for the others
+    genes: Iterable[str]
+    | None = None,  # keep these genes only (sets are pruned before they are compared)
+    **options,  # of the reader for this kind, e.g. obo="go-basic.obo" for .gaf
+) -> GeneGraph:
     "Read a graph. Raises `GraphselError` for a file that is missing, unreadable or of no known kind."
     name = check_file(path).name
     kind, best = name.removesuffix(".gz").rsplit(".", 1)[-1].lower(), 20 if top_k is None else top_k
-    if STRING_LINKS.fullmatch(name): return read_string(path, top_k=top_k, genes=genes, **options)
-    if "2reactome" in name.lower(): return read_reactome(path, top_k=best, genes=genes, **options)
-    if kind in ("gmt", "txt"): return read_gene_sets(path, top_k=best, genes=genes, **options)
-    if kind == "gaf": return read_gaf(path, top_k=best, genes=genes, **options)
-    if kind == "h5ad": return from_coexpression(path, top_k=best, genes=genes, **options)
-    if kind in ("csv", "tsv", "parquet"): return read_edges(path, directed=directed, top_k=top_k, genes=genes, **options)
-    raise GraphselError(f"{path}: no graph is read from '.{kind}'; use .csv, .tsv, .parquet (edges), .gmt, .txt (gene sets), .gaf (annotations) or .h5ad (co-expression of its control cells)")
+    if STRING_LINKS.fullmatch(name):
+        return read_string(path, top_k=top_k, genes=genes, **options)
+    if "2reactome" in name.lower():
+        return read_reactome(path, top_k=best, genes=genes, **options)
+    if kind in ("gmt", "txt"):
+        return read_gene_sets(path, top_k=best, genes=genes, **options)
+    if kind == "gaf":
+        return read_gaf(path, top_k=best, genes=genes, **options)
+    if kind == "h5ad":
+        return from_coexpression(path, top_k=best, genes=genes, **options)
+    if kind in ("csv", "tsv", "parquet"):
+        return read_edges(path, directed=directed, top_k=top_k, genes=genes, **options)
+    raise GraphselError(
+        f"{path}: no graph is read from '.{kind}'; use .csv, .tsv, .parquet (edges), .gmt, .txt (gene sets), .gaf (annotations) or .h5ad (co-expression of its control cells)"
+    )

@@ -21,19 +21,32 @@ from ..graph import GeneGraph
 # %% ../../../nbs/03_graphs/readers/02_string.ipynb #2c1de268
 def _string_table(path, sep, wanted, **types):
     "Some columns of one of STRING's files, as text unless `types` says otherwise."
-    import csv, pandas as pd
+    import csv
+    import pandas as pd
+
     options = {"sep": sep, "keep_default_na": False, "quoting": csv.QUOTE_NONE}
     with reading(path, "a file of STRING", "is it complete, and the right one?"):
-        with open_inflated(path) as f: columns = list(pd.read_csv(f, nrows=0, **options).columns)
+        with open_inflated(path) as f:
+            columns = list(pd.read_csv(f, nrows=0, **options).columns)
         found = {c.strip("# "): c for c in columns}
         missing = [c for c in wanted if c not in found]
-        if missing: raise GraphselError(f"{path}: no column {name_some(missing)} (it has {name_some(columns)}); is it the right file of STRING?")
-        with open_inflated(path) as f: table = pd.read_csv(f, usecols=[found[c] for c in wanted], dtype={found[c]: types.get(c, str) for c in wanted}, **options)
+        if missing:
+            raise GraphselError(
+                f"{path}: no column {name_some(missing)} (it has {name_some(columns)}); is it the right file of STRING?"
+            )
+        with open_inflated(path) as f:
+            table = pd.read_csv(
+                f,
+                usecols=[found[c] for c in wanted],
+                dtype={found[c]: types.get(c, str) for c in wanted},
+                **options,
+            )
     return table.rename(columns={found[c]: c for c in wanted})
 
 # %% ../../../nbs/03_graphs/readers/02_string.ipynb #37de1b6d
-def read_string_info(path:str|Path # ...protein.info.v12.0.txt, also .gz
-                    ) -> dict[str, str]: # protein -> preferred name
+def read_string_info(
+    path: str | Path,  # ...protein.info.v12.0.txt, also .gz
+) -> dict[str, str]:  # protein -> preferred name
     "The symbols of STRING's proteins. Raises `GraphselError` for another file."
     table = _string_table(path, "\t", ("string_protein_id", "preferred_name"))
     return {p: n.strip() or p for p, n in zip(table["string_protein_id"], table["preferred_name"])}
@@ -41,42 +54,107 @@ def read_string_info(path:str|Path # ...protein.info.v12.0.txt, also .gz
 # %% ../../../nbs/03_graphs/readers/02_string.ipynb #0946a3a9
 STRING_LINKS = re.compile(r"(.+\.protein)(\.physical)?\.links(\.\w+)?(\.v[\d.]+\.txt(\.gz)?)$")
 
-def read_string(links:str|Path, # ...protein.links.v12.0.txt(.gz), also links.detailed or physical.links
-                *, info:str|Path|None=None, # ...protein.info...; None = the file beside the links
-                min_score:int=400, # pairs below are left out, 0..1000
-                score:str="combined_score", # column with the score
-                top_k:int|None=None, # strongest partners per gene; None = all
-                genes:Iterable[str]|None=None # keep these only
-               ) -> GeneGraph:
+
+def read_string(
+    links: str | Path,  # ...protein.links.v12.0.txt(.gz), also links.detailed or physical.links
+    *,
+    info: str | Path | None = None,  # ...protein.info...; None = the file beside the links
+    min_score: int = 400,  # pairs below are left out, 0..1000
+    score: str = "combined_score",  # column with the score
+    top_k: int | None = None,  # strongest partners per gene; None = all
+    genes: Iterable[str] | None = None,  # keep these only
+) -> GeneGraph:
     "A graph from STRING's own files. A protein that `info` lacks keeps its identifier and is reported. Raises `GraphselError` for other files."
-    if not 0 <= min_score <= 1000: raise GraphselError(f"min_score is {min_score}; give a score between 0 and 1000")
-    table = _string_table(links, " ", ("protein1", "protein2", score), protein1="category", protein2="category", **{score: "float32"})
-    n_read, table = len(table), table[~(table[score] < max(min_score, 1))] # NaN stays, to be reported
-    ends = [table["protein1"].cat.remove_unused_categories(), table["protein2"].cat.remove_unused_categories()]
-    proteins, info = sorted({*ends[0].cat.categories, *ends[1].cat.categories}), _beside(links) if info is None else info
+    if not 0 <= min_score <= 1000:
+        raise GraphselError(f"min_score is {min_score}; give a score between 0 and 1000")
+    table = _string_table(
+        links,
+        " ",
+        ("protein1", "protein2", score),
+        protein1="category",
+        protein2="category",
+        **{score: "float32"},
+    )
+    n_read, table = (
+        len(table),
+        table[~(table[score] < max(min_score, 1))],
+    )  # NaN stays, to be reported
+    ends = [
+        table["protein1"].cat.remove_unused_categories(),
+        table["protein2"].cat.remove_unused_categories(),
+    ]
+    proteins, info = (
+        sorted({*ends[0].cat.categories, *ends[1].cat.categories}),
+        _beside(links) if info is None else info,
+    )
     names = read_string_info(info) if info is not None else {}
     lacking = [p for p in proteins if p not in names]
-    if info is None: log.warning("%s: no protein.info file beside it; genes keep STRING's identifiers", Path(links).name)
-    elif lacking: log.warning("%s: %s proteins are not in %s and keep their identifiers: %s", Path(links).name, f"{len(lacking):,}", Path(info).name, name_some(lacking))
-    s, t = (np.array([names.get(p, p) for p in e.cat.categories], dtype=object)[e.cat.codes] if len(table) else [] for e in ends)
-    graph = from_edges(s, t, table[score].to_numpy(np.float64)/1000, top_k=top_k, genes=genes, name=Path(links).name)
+    if info is None:
+        log.warning(
+            "%s: no protein.info file beside it; genes keep STRING's identifiers", Path(links).name
+        )
+    elif lacking:
+        log.warning(
+            "%s: %s proteins are not in %s and keep their identifiers: %s",
+            Path(links).name,
+            f"{len(lacking):,}",
+            Path(info).name,
+            name_some(lacking),
+        )
+    s, t = (
+        np.array([names.get(p, p) for p in e.cat.categories], dtype=object)[e.cat.codes]
+        if len(table)
+        else []
+        for e in ends
+    )
+    graph = from_edges(
+        s,
+        t,
+        table[score].to_numpy(np.float64) / 1000,
+        top_k=top_k,
+        genes=genes,
+        name=Path(links).name,
+    )
     merged = len(proteins) - len({names.get(p, p) for p in proteins})
-    graph.source.update(kind="STRING", lines=n_read, below_min_score=n_read - len(table), min_score=min_score, score=score, not_in_info=len(lacking), proteins_merged=merged)
+    graph.source.update(
+        kind="STRING",
+        lines=n_read,
+        below_min_score=n_read - len(table),
+        min_score=min_score,
+        score=score,
+        not_in_info=len(lacking),
+        proteins_merged=merged,
+    )
     return graph
 
 # %% ../../../nbs/03_graphs/readers/02_string.ipynb #da4913c7
 def _beside(links):
     "The info file that belongs to a links file, if it is there."
     found = STRING_LINKS.fullmatch(Path(links).name)
-    names = [f"{found[1]}.info{found[4].removesuffix('.gz')}{end}" for end in ("", ".gz")] if found else []
+    names = (
+        [f"{found[1]}.info{found[4].removesuffix('.gz')}{end}" for end in ("", ".gz")]
+        if found
+        else []
+    )
     return next((p for p in map(Path(links).with_name, names) if p.is_file()), None)
 
 # %% ../../../nbs/03_graphs/readers/02_string.ipynb #a4cb0418
-def read_string_aliases(path:str|Path, # ...protein.aliases.v12.0.txt, also .gz
-                        info:str|Path # ...protein.info...
-                       ) -> AliasTable: # other name -> preferred name
+def read_string_aliases(
+    path: str | Path,  # ...protein.aliases.v12.0.txt, also .gz
+    info: str | Path,  # ...protein.info...
+) -> AliasTable:  # other name -> preferred name
     "An alias table from STRING. Raises `GraphselError` for other files."
     names, table = read_string_info(info), _string_table(path, "\t", ("string_protein_id", "alias"))
     known = table["string_protein_id"].isin(set(names)) & (table["alias"].str.strip() != "")
-    if (~known).any(): log.warning("%s: %s aliases of proteins that are not in %s are not used", Path(path).name, f"{int((~known).sum()):,}", Path(info).name)
-    return make_aliases(zip(table["alias"][known], table["string_protein_id"][known].map(names)), names.values(), Path(path).name)
+    if (~known).any():
+        log.warning(
+            "%s: %s aliases of proteins that are not in %s are not used",
+            Path(path).name,
+            f"{int((~known).sum()):,}",
+            Path(info).name,
+        )
+    return make_aliases(
+        zip(table["alias"][known], table["string_protein_id"][known].map(names)),
+        names.values(),
+        Path(path).name,
+    )

@@ -18,11 +18,23 @@ from ...core.identity import fingerprint
 from ...core.randomness import RandomState, as_rng, as_seed
 from ...genes.perturbations import perturbed_genes
 from ...graphs.graph import Graphs, align
-from ..base import register_model, ResponseModel, asked_names, check_graph, picked_rows
+from graphsel.models.base import (
+    register_model,
+    ResponseModel,
+    asked_names,
+    check_graph,
+    picked_rows,
+)
 from .moments import Cells, Moments, picked_moments, read_cells
 from .network import GearsNet, place_edges, positions
 from graphsel.models.gears.training import (
-    CellBatches, MomentBatches, Task, in_blocks, pick_device, rate, train_members,
+    CellBatches,
+    MomentBatches,
+    Task,
+    in_blocks,
+    pick_device,
+    rate,
+    train_members,
 )
 from ..gnn_networks import edge_tensors
 from ...screens.from_cells import screen_from_cells
@@ -34,129 +46,288 @@ if TYPE_CHECKING:
 @register_model
 class GEARS(ResponseModel):
     "The GEARS network (Roohani 2023), trained on the moments of the cells instead of on the cells."
-    name = "gears"
-    def __init__(self, hidden:int=64, # units per layer
-                 loss:str="auto", # "quartic", "squared", "de"; "auto" = quartic where there were cells
-                 coexpression=None, # a GeneGraph over the measured genes, "picks", or None = no edges
-                 start:str="mean", # start near the mean of the picks, or "published": near zero, random embeddings
-                 hide_own:float=0.9, # chance that a step hides a gene's own embedding (moment training only), 0..1
-                 n_members:int=1, # networks in the ensemble
-                 steps:int=100, # steps at most
-                 batch_size:int=8, # perturbations (in `fit_cells`: cells) per step
-                 learning_rate:float=1.5e-3, # of Adam, at its highest
-                 weight_decay:float=5e-4, # of Adam
-                 schedule:str="cosine", # or "halving" (every epoch, as published), "constant"
-                 validation:float=0.1, # share of the picks that decides which weights are kept
-                 patience:int=5, # looks in a row that are clearly worse before stopping
-                 look:int=10, # steps from one look to the next
-                 select:str="mse", # validation error: "mse", or "mse_de" on the 20 most changed genes
-                 device:str="auto", # "auto" = CUDA where there is one, with mixed precision there
-                 checkpoint:str|Path|None=None): # file to go on from, if a fit is killed
-        self.hidden, self.loss, self.coexpression, self.start, self.n_members, self.steps = hidden, loss, coexpression, start, n_members, steps
-        self.hide_own, self.batch_size, self.learning_rate, self.weight_decay, self.schedule = hide_own, batch_size, learning_rate, weight_decay, schedule
-        self.validation, self.patience, self.look, self.select, self.device, self.checkpoint = validation, patience, look, select, device, checkpoint
 
-    def fit(self, screen:"ad.AnnData", graph:Graphs, *, perturbations:Iterable[str]|None=None, random_state:RandomState=None) -> "GEARS":
+    name = "gears"
+
+    def __init__(
+        self,
+        hidden: int = 64,  # units per layer
+        loss: str = "auto",  # "quartic", "squared", "de"; "auto" = quartic where there were cells
+        coexpression=None,  # a GeneGraph over the measured genes, "picks", or None = no edges
+        start: str = "mean",  # start near the mean of the picks, or "published": near zero, random embeddings
+        hide_own: float = 0.9,  # chance that a step hides a gene's own embedding (moment training only), 0..1
+        n_members: int = 1,  # networks in the ensemble
+        steps: int = 100,  # steps at most
+        batch_size: int = 8,  # perturbations (in `fit_cells`: cells) per step
+        learning_rate: float = 1.5e-3,  # of Adam, at its highest
+        weight_decay: float = 5e-4,  # of Adam
+        schedule: str = "cosine",  # or "halving" (every epoch, as published), "constant"
+        validation: float = 0.1,  # share of the picks that decides which weights are kept
+        patience: int = 5,  # looks in a row that are clearly worse before stopping
+        look: int = 10,  # steps from one look to the next
+        select: str = "mse",  # validation error: "mse", or "mse_de" on the 20 most changed genes
+        device: str = "auto",  # "auto" = CUDA where there is one, with mixed precision there
+        checkpoint: str | Path | None = None,
+    ):  # file to go on from, if a fit is killed
+        self.hidden, self.loss, self.coexpression, self.start, self.n_members, self.steps = (
+            hidden,
+            loss,
+            coexpression,
+            start,
+            n_members,
+            steps,
+        )
+        self.hide_own, self.batch_size, self.learning_rate, self.weight_decay, self.schedule = (
+            hide_own,
+            batch_size,
+            learning_rate,
+            weight_decay,
+            schedule,
+        )
+        self.validation, self.patience, self.look, self.select, self.device, self.checkpoint = (
+            validation,
+            patience,
+            look,
+            select,
+            device,
+            checkpoint,
+        )
+
+    def fit(
+        self,
+        screen: "ad.AnnData",
+        graph: Graphs,
+        *,
+        perturbations: Iterable[str] | None = None,
+        random_state: RandomState = None,
+    ) -> "GEARS":
         "Train on the moments of the picked rows. Raises `GraphselError` for names the screen lacks and for a loss it cannot serve."
         names, Y = picked_rows(screen, perturbations)
-        return train_gears(self, screen, names, Y, graph, random_state, picked_moments(screen, names, self.loss))
+        return train_gears(
+            self, screen, names, Y, graph, random_state, picked_moments(screen, names, self.loss)
+        )
 
-    def fit_cells(self, adata:"ad.AnnData", # cells x genes, log-normalized
-                  graph:Graphs, *, perturbations:Iterable[str]|None=None, # names to train on; None = all
-                  perturbation_key:str|None=None, control:str|None=None, # see `screen_from_cells`
-                  epochs:int=20, # passes over the cells
-                  random_state:RandomState=None) -> "GEARS":
+    def fit_cells(
+        self,
+        adata: "ad.AnnData",  # cells x genes, log-normalized
+        graph: Graphs,
+        *,
+        perturbations: Iterable[str] | None = None,  # names to train on; None = all
+        perturbation_key: str | None = None,
+        control: str | None = None,  # see `screen_from_cells`
+        epochs: int = 20,  # passes over the cells
+        random_state: RandomState = None,
+    ) -> "GEARS":
         "Train cell by cell, as published. All cells are held in memory."
-        screen, cells = screen_from_cells(adata, perturbation_key=perturbation_key, control=control), read_cells(adata, perturbation_key, control)
+        screen, cells = (
+            screen_from_cells(adata, perturbation_key=perturbation_key, control=control),
+            read_cells(adata, perturbation_key, control),
+        )
         names, Y = picked_rows(screen, perturbations)
-        return train_gears(self, screen, names, Y, graph, random_state, picked_moments(screen, names, "quartic"), cells, check_positive_int(epochs, "epochs"))
+        return train_gears(
+            self,
+            screen,
+            names,
+            Y,
+            graph,
+            random_state,
+            picked_moments(screen, names, "quartic"),
+            cells,
+            check_positive_int(epochs, "epochs"),
+        )
 
-    def _predict(self, names): return predict_gears(self, names)
-    def features(self, perturbations:Iterable[str]) -> np.ndarray: # P x members (G + H)
+    def _predict(self, names):
+        return predict_gears(self, names)
+
+    def features(self, perturbations: Iterable[str]) -> np.ndarray:  # P x members (G + H)
         "Inputs of the last layer, gene by gene and the cross-gene state; inner products as if the state were repeated for each gene."
         return gears_features(self, asked_names(self, perturbations))
 
 # %% ../../../nbs/07_models/gears/04_model.ipynb #14b37a43
-def _check_settings(model:GEARS):
+def _check_settings(model: GEARS):
     "Raise `GraphselError` for settings that cannot work."
-    for p in ("hidden", "n_members", "steps", "batch_size", "patience", "look"): check_positive_int(getattr(model, p), p)
-    if not 0 < model.validation < 1: raise GraphselError(f"validation is {model.validation}; give a share between 0 and 1")
-    if not 0 <= model.hide_own <= 1: raise GraphselError(f"hide_own is {model.hide_own}; give a chance between 0 and 1")
-    if model.start not in ("mean", "published"): raise unknown_name("start", model.start, ("mean", "published"))
-    if model.select not in ("mse", "mse_de"): raise unknown_name("select", model.select, ("mse", "mse_de"))
-    if not model.learning_rate > 0 or not model.weight_decay >= 0: raise GraphselError("learning_rate must be positive and weight_decay not negative")
+    for p in ("hidden", "n_members", "steps", "batch_size", "patience", "look"):
+        check_positive_int(getattr(model, p), p)
+    if not 0 < model.validation < 1:
+        raise GraphselError(f"validation is {model.validation}; give a share between 0 and 1")
+    if not 0 <= model.hide_own <= 1:
+        raise GraphselError(f"hide_own is {model.hide_own}; give a chance between 0 and 1")
+    if model.start not in ("mean", "published"):
+        raise unknown_name("start", model.start, ("mean", "published"))
+    if model.select not in ("mse", "mse_de"):
+        raise unknown_name("select", model.select, ("mse", "mse_de"))
+    if not model.learning_rate > 0 or not model.weight_decay >= 0:
+        raise GraphselError("learning_rate must be positive and weight_decay not negative")
     rate(model.schedule, 0, 1, 1)
 
 # %% ../../../nbs/07_models/gears/04_model.ipynb #5ed59085
-def new_task(model:GEARS, screen, moments:Moments, seeds:list, cells:Cells|None, epochs:int|None) -> Task: # model: set up, not trained
+def new_task(
+    model: GEARS, screen, moments: Moments, seeds: list, cells: Cells | None, epochs: int | None
+) -> Task:  # model: set up, not trained
     "The task of a model."
-    names, device, asked = model.perturbations_, pick_device(model.device), positions(model.perturbations_, model.nodes_.genes)
+    names, device, asked = (
+        model.perturbations_,
+        pick_device(model.device),
+        positions(model.perturbations_, model.nodes_.genes),
+    )
     centered = moments.mean - model.mean_
+
     def batches(rows, seed):
-        if cells is not None: return CellBatches(cells, [names[i] for i in rows], asked[rows], moments.weight[rows], model.mean_, model.batch_size, seed, device)
+        if cells is not None:
+            return CellBatches(
+                cells,
+                [names[i] for i in rows],
+                asked[rows],
+                moments.weight[rows],
+                model.mean_,
+                model.batch_size,
+                seed,
+                device,
+            )
         central = moments.central and tuple(c[rows] for c in moments.central)
-        return MomentBatches(asked[rows], Moments(centered[rows], central, moments.weight[rows]), -model.mean_, model.batch_size, seed, device, model.hide_own)
+        return MomentBatches(
+            asked[rows],
+            Moments(centered[rows], central, moments.weight[rows]),
+            -model.mean_,
+            model.batch_size,
+            seed,
+            device,
+            model.hide_own,
+        )
+
     mask = np.ones(centered.shape, bool)
-    if model.select == "mse_de" and "top_de" in screen.layers: mask = np.asarray(screen[names].layers["top_de"], dtype=bool)
-    settings = {k: v for k, v in model.get_params(deep=False).items() if k not in ("checkpoint", "device", "coexpression")}
-    given = [settings, seeds, epochs, names, moments.mean, moments.weight, mask, moments.central, model.graph_, model.places_]
+    if model.select == "mse_de" and "top_de" in screen.layers:
+        mask = np.asarray(screen[names].layers["top_de"], dtype=bool)
+    settings = {
+        k: v
+        for k, v in model.get_params(deep=False).items()
+        if k not in ("checkpoint", "device", "coexpression")
+    }
+    given = [
+        settings,
+        seeds,
+        epochs,
+        names,
+        moments.mean,
+        moments.weight,
+        mask,
+        moments.central,
+        model.graph_,
+        model.places_,
+    ]
     key = fingerprint([*given, *([cells.X, cells.code] if cells else [])], "the training")
-    options = settings | {"checkpoint": model.checkpoint, "epochs": epochs} | ({"steps": None} if cells is not None else {})
-    return Task(key, lambda: new_gears_net(model).to(device), batches, asked.to(device), centered, mask, options)
+    options = (
+        settings
+        | {"checkpoint": model.checkpoint, "epochs": epochs}
+        | ({"steps": None} if cells is not None else {})
+    )
+    return Task(
+        key,
+        lambda: new_gears_net(model).to(device),
+        batches,
+        asked.to(device),
+        centered,
+        mask,
+        options,
+    )
 
 # %% ../../../nbs/07_models/gears/04_model.ipynb #8d604378
-def train_gears(model:GEARS, screen, names:list, Y:np.ndarray, graph:Graphs, random_state, moments:Moments,
-                cells:Cells|None=None, epochs:int|None=None # for training cell by cell
-               ) -> GEARS:
+def train_gears(
+    model: GEARS,
+    screen,
+    names: list,
+    Y: np.ndarray,
+    graph: Graphs,
+    random_state,
+    moments: Moments,
+    cells: Cells | None = None,
+    epochs: int | None = None,  # for training cell by cell
+) -> GEARS:
     "What `fit` and `fit_cells` share."
     _check_settings(model)
     graph, rng = check_graph(graph), as_rng(random_state)
     seeds = [as_seed(rng) for _ in range(model.n_members)]
     model.perturbations_, model.graph_, model.var_ = names, graph, screen.var.copy()
-    model.picked_mean_, model.picked_variance_ = Y.mean(axis=0), np.where(np.ptp(Y, axis=0) > 0, Y.var(axis=0), 0)
+    model.picked_mean_, model.picked_variance_ = (
+        Y.mean(axis=0),
+        np.where(np.ptp(Y, axis=0) > 0, Y.var(axis=0), 0),
+    )
     model.mean_ = model.picked_mean_ if model.start == "mean" else np.zeros(Y.shape[1])
     lacking = {g for n in names for g in perturbed_genes(n) if g not in graph}
     model.nodes_ = align(graph, {*graph.genes, *lacking})[0] if lacking else graph
     model.places_ = place_edges(model.coexpression, list(screen.var_names), Y)
-    if graph.priors: log.warning("gears uses the graphs only; priors are left out: %s", name_some(p.name for p in graph.priors))
-    model.members_, model.history_ = train_members(new_task(model, screen, moments, seeds, cells, epochs), seeds)
+    if graph.priors:
+        log.warning(
+            "gears uses the graphs only; priors are left out: %s",
+            name_some(p.name for p in graph.priors),
+        )
+    model.members_, model.history_ = train_members(
+        new_task(model, screen, moments, seeds, cells, epochs), seeds
+    )
     return model
 
 # %% ../../../nbs/07_models/gears/04_model.ipynb #51546ab1
-def new_gears_net(model:GEARS, weights:dict|None=None) -> GearsNet: # on the CPU
+def new_gears_net(model: GEARS, weights: dict | None = None) -> GearsNet:  # on the CPU
     "A network of the model's shape, with a member's weights if they are given."
-    net = GearsNet(len(model.var_), len(model.nodes_), edge_tensors(model.nodes_), model.places_, model.hidden)
-    if weights: net.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
+    net = GearsNet(
+        len(model.var_), len(model.nodes_), edge_tensors(model.nodes_), model.places_, model.hidden
+    )
+    if weights:
+        net.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
     return net
+
 
 def _ask_members(model, names, what):
     "For each member the arrays that `what(net)` gives for the known perturbations; which ones are known."
     device = pick_device(model.device)
     asked = positions(names, model.nodes_.genes)
     known = (asked >= 0).any(dim=1).numpy()
-    with torch.random.fork_rng(devices=[]): nets = [new_gears_net(model, w).eval().to(device) for w in model.members_]
-    if not known.any(): return [], known
-    return [in_blocks(what(net), asked[known].to(device), len(model.var_)*2*model.hidden) for net in nets], known
+    with torch.random.fork_rng(devices=[]):
+        nets = [new_gears_net(model, w).eval().to(device) for w in model.members_]
+    if not known.any():
+        return [], known
+    return [
+        in_blocks(what(net), asked[known].to(device), len(model.var_) * 2 * model.hidden)
+        for net in nets
+    ], known
 
 # %% ../../../nbs/07_models/gears/04_model.ipynb #690e4e27
-def predict_gears(model:GEARS, names:list) -> tuple[np.ndarray, dict]: # P x G relative to `mean_`; layers
+def predict_gears(
+    model: GEARS, names: list
+) -> tuple[np.ndarray, dict]:  # P x G relative to `mean_`; layers
     "Mean of the members, and the variance between them. Perturbations of unknown genes get mean and variance of the picks."
     found, known = _ask_members(model, names, lambda net: net)
-    mean, variance = np.tile(model.picked_mean_ - model.mean_, (len(names), 1)), np.tile(model.picked_variance_, (len(names), 1))
+    mean, variance = (
+        np.tile(model.picked_mean_ - model.mean_, (len(names), 1)),
+        np.tile(model.picked_variance_, (len(names), 1)),
+    )
     if found:
-        each = np.stack([m for m, in found])
+        each = np.stack([m for (m,) in found])
         mean[known], variance[known] = each.mean(axis=0), each.var(axis=0)
     same = model.picked_variance_ == 0
     mean[:, same], variance[:, same] = (model.picked_mean_ - model.mean_)[same], 0
     return mean, {"variance": variance} if model.n_members > 1 else {}
 
 # %% ../../../nbs/07_models/gears/04_model.ipynb #bd6f808b
-def gears_features(model:GEARS, names:list) -> np.ndarray:
+def gears_features(model: GEARS, names: list) -> np.ndarray:
     "Inputs of the last layer; zero for perturbations of unknown genes."
     found, known = _ask_members(model, names, lambda net: net.inputs)
     G = len(model.var_)
-    Z = np.zeros((len(names), len(model.members_)*(G + model.hidden)))
-    if found: Z[known] = np.hstack([part for o, s in found for part in (o, np.sqrt(G)*s)])/np.sqrt(len(found))
+    Z = np.zeros((len(names), len(model.members_) * (G + model.hidden)))
+    if found:
+        Z[known] = np.hstack([part for o, s in found for part in (o, np.sqrt(G) * s)]) / np.sqrt(
+            len(found)
+        )
     return Z
 
-PUBLISHED = {"start": "published", "hide_own": 0.0, "batch_size": 32, "loss": "quartic", "learning_rate": 1e-3, "weight_decay": 5e-4, "schedule": "halving", "select": "mse_de"}
+
+PUBLISHED = {
+    "start": "published",
+    "hide_own": 0.0,
+    "batch_size": 32,
+    "loss": "quartic",
+    "learning_rate": 1e-3,
+    "weight_decay": 5e-4,
+    "schedule": "halving",
+    "select": "mse_de",
+}

@@ -22,97 +22,145 @@ if TYPE_CHECKING:
     import anndata as ad
 
 # %% ../../../nbs/07_models/gears/01_moments.ipynb #5dc9d8a4
-def expected_loss(delta, # predicted shift, any shape; float64
-                  m1, m2, m3=None, m4=None, # moments of (perturbed - control), same shape
-                  power:int=4 # 4 = GEARS' loss, 2 = squared
-                 ): # same shape
+def expected_loss(
+    delta,  # predicted shift, any shape; float64
+    m1,
+    m2,
+    m3=None,
+    m4=None,  # moments of (perturbed - control), same shape
+    power: int = 4,  # 4 = GEARS' loss, 2 = squared
+):  # same shape
     "Mean of (delta - (y - x))^power over all pairs of a perturbed cell y and a control cell x. NumPy or torch."
-    if power == 2: return delta**2 - 2*delta*m1 + m2
-    return delta**4 - 4*delta**3*m1 + 6*delta**2*m2 - 4*delta*m3 + m4
+    if power == 2:
+        return delta**2 - 2 * delta * m1 + m2
+    return delta**4 - 4 * delta**3 * m1 + 6 * delta**2 * m2 - 4 * delta * m3 + m4
 
 # %% ../../../nbs/07_models/gears/01_moments.ipynb #bd51e401
-def central_moments(m1:np.ndarray, m2:np.ndarray, m3:np.ndarray, m4:np.ndarray # raw moments, float64
-                   ) -> tuple[np.ndarray, np.ndarray, np.ndarray]: # c2, c3, c4
+def central_moments(
+    m1: np.ndarray,
+    m2: np.ndarray,
+    m3: np.ndarray,
+    m4: np.ndarray,  # raw moments, float64
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # c2, c3, c4
     "Moments about the mean, from those about zero."
     m1, m2, m3, m4 = (np.asarray(m, dtype=np.float64) for m in (m1, m2, m3, m4))
-    c4 = m4 - 4*m1*m3 + 6*m1**2*m2 - 3*m1**4
-    return np.maximum(m2 - m1**2, 0), m3 - 3*m1*m2 + 2*m1**3, np.maximum(c4, 0)
+    c4 = m4 - 4 * m1 * m3 + 6 * m1**2 * m2 - 3 * m1**4
+    return np.maximum(m2 - m1**2, 0), m3 - 3 * m1 * m2 + 2 * m1**3, np.maximum(c4, 0)
 
 # %% ../../../nbs/07_models/gears/01_moments.ipynb #1b7ad12d
-def gene_losses(d, # delta - m1: how far from the mean
-                central:Sequence|None=None # c2, c3, c4; None = squared error d^2 (what the squared loss keeps: c2 is constant)
-               ): # same shape
+def gene_losses(
+    d,  # delta - m1: how far from the mean
+    central: Sequence
+    | None = None,  # c2, c3, c4; None = squared error d^2 (what the squared loss keeps: c2 is constant)
+):  # same shape
     "The expected loss of each gene, without cancellation. NumPy or torch."
-    if central is None: return d**2
+    if central is None:
+        return d**2
     c2, c3, c4 = central
-    return d**4 + 6*d**2*c2 - 4*d*c3 + c4
+    return d**4 + 6 * d**2 * c2 - 4 * d * c3 + c4
 
 # %% ../../../nbs/07_models/gears/01_moments.ipynb #c2107a3c
-def nonzero_genes(screen:"ad.AnnData" # a screen made from cells
-                 ) -> np.ndarray: # P x G, bool
+def nonzero_genes(
+    screen: "ad.AnnData",  # a screen made from cells
+) -> np.ndarray:  # P x G, bool
     "Genes seen in at least one cell of each perturbation: from layer 'nonzero', else from the means. All genes where it cannot be told."
-    if "nonzero" in screen.layers: return np.asarray(screen.layers["nonzero"], dtype=bool)
-    if "m2" not in screen.layers or screen.uns.get("graphsel", {}).get("covariate"): return np.ones(screen.shape, dtype=bool)
+    if "nonzero" in screen.layers:
+        return np.asarray(screen.layers["nonzero"], dtype=bool)
+    if "m2" not in screen.layers or screen.uns.get("graphsel", {}).get("covariate"):
+        return np.ones(screen.shape, dtype=bool)
     control = screen.var["control_mean"].to_numpy(dtype=np.float64)
-    mean = np.asarray(screen.X.toarray() if hasattr(screen.X, "toarray") else screen.X, dtype=np.float64) + control
-    return mean > 1e-6*np.abs(control) # X is float32: what is left of a zero is below 1e-7 of the control mean
+    mean = (
+        np.asarray(
+            screen.X.toarray() if hasattr(screen.X, "toarray") else screen.X, dtype=np.float64
+        )
+        + control
+    )
+    return mean > 1e-6 * np.abs(
+        control
+    )  # X is float32: what is left of a zero is below 1e-7 of the control mean
 
 # %% ../../../nbs/07_models/gears/01_moments.ipynb #6a11439c
 @dataclass(frozen=True, eq=False)
 class Cells:
     "Cells in memory, and what was done to each."
-    X: np.ndarray # cells x genes, float32
-    code: np.ndarray # perturbation of each cell, a position in `names`
-    names: list # perturbations; "control" among them
 
-def read_cells(adata:"ad.AnnData", # cells x genes, log-normalized
-               perturbation_key:str|None=None, control:str|None=None # see `screen_from_cells`
-              ) -> Cells:
+    X: np.ndarray  # cells x genes, float32
+    code: np.ndarray  # perturbation of each cell, a position in `names`
+    names: list  # perturbations; "control" among them
+
+
+def read_cells(
+    adata: "ad.AnnData",  # cells x genes, log-normalized
+    perturbation_key: str | None = None,
+    control: str | None = None,  # see `screen_from_cells`
+) -> Cells:
     "Cells as a dense matrix, with their perturbations. Raises `GraphselError` for what cannot be told."
     X, rows, columns, genes = matrix_of(adata)
-    code, names, _ = read_labels(adata.obs, genes, perturbation_key=perturbation_key, control=control)
-    with reading_lines(X, "the cells"): block = as_csr(X[rows][:, columns])
+    code, names, _ = read_labels(
+        adata.obs, genes, perturbation_key=perturbation_key, control=control
+    )
+    with reading_lines(X, "the cells"):
+        block = as_csr(X[rows][:, columns])
     return Cells(block.toarray().astype(np.float32), code, list(names))
 
 # %% ../../../nbs/07_models/gears/01_moments.ipynb #31c06aad
-def nonzero_in_cells(cells:Cells, names:Sequence[str] # perturbations
-                    ) -> np.ndarray: # P x G, bool
+def nonzero_in_cells(
+    cells: Cells,
+    names: Sequence[str],  # perturbations
+) -> np.ndarray:  # P x G, bool
     "Genes seen in at least one cell of each perturbation, counted cell by cell."
     return np.stack([(cells.X[cells.code == cells.names.index(n)] != 0).any(axis=0) for n in names])
 
 # %% ../../../nbs/07_models/gears/01_moments.ipynb #44acf0bc
 LOSSES = ("auto", "quartic", "squared", "de")
 
+
 @dataclass(frozen=True, eq=False)
 class Moments:
     "What moment training needs of each perturbation."
-    mean: np.ndarray # P x G, float64: mean of perturbed minus control
-    central: tuple|None # c2, c3, c4, each P x G; None = squared loss
-    weight: np.ndarray # P x G, rows sum to 1
+
+    mean: np.ndarray  # P x G, float64: mean of perturbed minus control
+    central: tuple | None  # c2, c3, c4, each P x G; None = squared loss
+    weight: np.ndarray  # P x G, rows sum to 1
 
 # %% ../../../nbs/07_models/gears/01_moments.ipynb #4f9ef08b
-def de_weights(score:np.ndarray # P x G: Welch's t
-              ) -> np.ndarray: # P x G, not yet summing to 1
+def de_weights(
+    score: np.ndarray,  # P x G: Welch's t
+) -> np.ndarray:  # P x G, not yet summing to 1
     "Squared |t|, each row first brought to the range 0 to 1; equal weights where all scores are alike."
     t = np.abs(np.asarray(score, dtype=np.float64))
     top = np.where(np.isfinite(t), t, 0).max(axis=1, keepdims=True)
-    t = np.minimum(t, np.where(top > 0, top, 1)) # infinite: changed without any spread
+    t = np.minimum(t, np.where(top > 0, top, 1))  # infinite: changed without any spread
     low, high = t.min(axis=1, keepdims=True), t.max(axis=1, keepdims=True)
-    return np.where(high > low, ((t - low)/np.where(high > low, high - low, 1))**2, 1.0)
+    return np.where(high > low, ((t - low) / np.where(high > low, high - low, 1)) ** 2, 1.0)
 
 # %% ../../../nbs/07_models/gears/01_moments.ipynb #b8a83bd5
-def picked_moments(screen:"ad.AnnData", names:Sequence[str], # its rows to use
-                   loss:str="auto") -> Moments:
+def picked_moments(
+    screen: "ad.AnnData",
+    names: Sequence[str],  # its rows to use
+    loss: str = "auto",
+) -> Moments:
     "Moments and weights of the picked rows. Raises `GraphselError` where the screen lacks what the loss needs."
-    if loss not in LOSSES: raise unknown_name("loss", loss, LOSSES)
+    if loss not in LOSSES:
+        raise unknown_name("loss", loss, LOSSES)
     rows = screen[list(names)]
     have, needs = set(rows.layers), {"quartic": ("m2", "m3", "m4"), "de": ("de_score",)}
-    if loss == "auto": loss = "quartic" if have >= {"m2", "m3", "m4"} else "squared"
+    if loss == "auto":
+        loss = "quartic" if have >= {"m2", "m3", "m4"} else "squared"
     lacking = [k for k in needs.get(loss, ()) if k not in have]
-    if lacking: raise GraphselError(f"loss '{loss}' needs layers {name_some(lacking)}, which this screen lacks; make it with screen_from_cells, or take loss='squared'")
+    if lacking:
+        raise GraphselError(
+            f"loss '{loss}' needs layers {name_some(lacking)}, which this screen lacks; make it with screen_from_cells, or take loss='squared'"
+        )
     _, mean = picked_rows(screen, names)
-    central = central_moments(mean, *(np.asarray(rows.layers[k]) for k in needs["quartic"])) if loss == "quartic" else None
+    central = (
+        central_moments(mean, *(np.asarray(rows.layers[k]) for k in needs["quartic"]))
+        if loss == "quartic"
+        else None
+    )
     weight = de_weights(rows.layers["de_score"]) if loss == "de" else np.ones(mean.shape)
-    counts = weight*nonzero_genes(rows)
+    counts = weight * nonzero_genes(rows)
     total = counts.sum(axis=1, keepdims=True)
-    return Moments(mean, central, np.where(total > 0, counts, 1.0)/np.where(total > 0, total, mean.shape[1]))
+    return Moments(
+        mean, central, np.where(total > 0, counts, 1.0) / np.where(total > 0, total, mean.shape[1])
+    )

@@ -20,160 +20,270 @@ from ...graphs.readers.coexpression import correlation_blocks
 from ..gnn_networks import edge_tensors
 
 # %% ../../../nbs/07_models/gears/02_network.ipynb #ab3ba572
-def mlp(*sizes:int # widths, input first
-       ) -> torch.nn.Sequential:
+def mlp(
+    *sizes: int,  # widths, input first
+) -> torch.nn.Sequential:
     "Linear and batch norm, with ReLU between but not at the end."
-    layers = [f for a, b in zip(sizes[:-1], sizes[1:], strict=True) for f in (torch.nn.Linear(a, b), torch.nn.BatchNorm1d(b), torch.nn.ReLU())]
+    layers = [
+        f
+        for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+        for f in (torch.nn.Linear(a, b), torch.nn.BatchNorm1d(b), torch.nn.ReLU())
+    ]
     return torch.nn.Sequential(*layers[:-1])
 
 # %% ../../../nbs/07_models/gears/02_network.ipynb #8e90bdd6
-def bounded(embedding:torch.nn.Embedding) -> torch.Tensor: # all vectors
+def bounded(embedding: torch.nn.Embedding) -> torch.Tensor:  # all vectors
     "The vectors of an embedding, after those longer than 1 were cut back in place."
     with torch.no_grad():
         length = embedding.weight.norm(dim=1, keepdim=True)
-        long = length > 1 + 1e-6 # rounding leaves a cut vector this close
-        if long.any(): embedding.weight.mul_(torch.where(long, 1/(length + 1e-7), 1.0))
+        long = length > 1 + 1e-6  # rounding leaves a cut vector this close
+        if long.any():
+            embedding.weight.mul_(torch.where(long, 1 / (length + 1e-7), 1.0))
     return embedding.weight
 
 # %% ../../../nbs/07_models/gears/02_network.ipynb #17db7cbb
 class GeneSide(torch.nn.Module):
     "Step 1: a vector for each measured gene, the same for all perturbations. Output G x H."
-    def __init__(self, n_genes:int, edges:tuple, hidden:int): # edges of the co-expression graph: index 2 x E, weight E
+
+    def __init__(
+        self, n_genes: int, edges: tuple, hidden: int
+    ):  # edges of the co-expression graph: index 2 x E, weight E
         super().__init__()
         from torch_geometric.nn import SGConv
+
         self.own, self.place = (torch.nn.Embedding(n_genes, hidden) for _ in range(2))
-        self.conv, self.norm, self.mlp = SGConv(hidden, hidden), torch.nn.BatchNorm1d(hidden), mlp(hidden, hidden, hidden)
-        for k, v in {"index": edges[0], "weight": edges[1]}.items(): self.register_buffer(k, v, persistent=False)
+        self.conv, self.norm, self.mlp = (
+            SGConv(hidden, hidden),
+            torch.nn.BatchNorm1d(hidden),
+            mlp(hidden, hidden, hidden),
+        )
+        for k, v in {"index": edges[0], "weight": edges[1]}.items():
+            self.register_buffer(k, v, persistent=False)
 
     def forward(self):
         own, place = bounded(self.own), self.conv(bounded(self.place), self.index, self.weight)
-        if len(own) == 1: own, place = own.repeat(2, 1), place.repeat(2, 1) # batch norm needs two rows
-        return self.mlp(torch.relu(self.norm(own)) + 0.2*place)[:self.own.num_embeddings]
+        if len(own) == 1:
+            own, place = own.repeat(2, 1), place.repeat(2, 1)  # batch norm needs two rows
+        return self.mlp(torch.relu(self.norm(own)) + 0.2 * place)[: self.own.num_embeddings]
 
 # %% ../../../nbs/07_models/gears/02_network.ipynb #998f2f91
-def positions(names:Sequence[str], # perturbations
-              nodes:Sequence[str] # genes of the knowledge graph, in its order
-             ) -> torch.Tensor: # P x most genes of a perturbation; -1 = none, or a gene the graph lacks
+def positions(
+    names: Sequence[str],  # perturbations
+    nodes: Sequence[str],  # genes of the knowledge graph, in its order
+) -> torch.Tensor:  # P x most genes of a perturbation; -1 = none, or a gene the graph lacks
     "Where the genes of each perturbation stand in the graph."
     at = {g: i for i, g in enumerate(nodes)}
     rows = [[at[g] for g in perturbed_genes(n) if g in at] for n in names]
     width = max([1, *map(len, rows)])
-    return torch.tensor([r + [-1]*(width - len(r)) for r in rows], dtype=torch.long)
+    return torch.tensor([r + [-1] * (width - len(r)) for r in rows], dtype=torch.long)
 
 # %% ../../../nbs/07_models/gears/02_network.ipynb #7af29d46
-def own_share(n_nodes:int, index:torch.Tensor, weight:torch.Tensor # edges, as `edge_tensors` gives them
-             ) -> torch.Tensor: # N
+def own_share(
+    n_nodes: int,
+    index: torch.Tensor,
+    weight: torch.Tensor,  # edges, as `edge_tensors` gives them
+) -> torch.Tensor:  # N
     "What a node keeps of itself in one step of propagation, as SGConv normalizes."
     from torch_geometric.nn.conv.gcn_conv import gcn_norm
+
     (row, col), w = gcn_norm(index, weight, n_nodes, dtype=torch.float32)
     return torch.zeros(n_nodes).index_add_(0, row[row == col], w[row == col])
 
 # %% ../../../nbs/07_models/gears/02_network.ipynb #deb18a8e
 class PerturbationSide(torch.nn.Module):
     "Step 2: a vector for each perturbation asked; zero for a control. Output B x H."
-    def __init__(self, n_nodes:int, edges:Sequence[tuple], hidden:int): # edges: per graph, index and weight
+
+    def __init__(
+        self, n_nodes: int, edges: Sequence[tuple], hidden: int
+    ):  # edges: per graph, index and weight
         super().__init__()
         from torch_geometric.nn import SGConv
-        self.own, self.convs = torch.nn.Embedding(n_nodes, hidden), torch.nn.ModuleList([SGConv(hidden, hidden) for _ in edges])
+
+        self.own, self.convs = (
+            torch.nn.Embedding(n_nodes, hidden),
+            torch.nn.ModuleList([SGConv(hidden, hidden) for _ in edges]),
+        )
         self.fuse = mlp(hidden, hidden, hidden)
         for i, (index, weight) in enumerate(edges):
-            for k, v in {"index": index, "weight": weight, "share": own_share(n_nodes, index, weight)}.items(): self.register_buffer(f"{k}{i}", v, persistent=False)
+            for k, v in {
+                "index": index,
+                "weight": weight,
+                "share": own_share(n_nodes, index, weight),
+            }.items():
+                self.register_buffer(f"{k}{i}", v, persistent=False)
 
-    def propagate(self, asked:torch.Tensor, hide:torch.Tensor|None=None # B x m; B x m, 1 = without the gene's own term
-                 ) -> torch.Tensor: # B x m x H
+    def propagate(
+        self,
+        asked: torch.Tensor,
+        hide: torch.Tensor | None = None,  # B x m; B x m, 1 = without the gene's own term
+    ) -> torch.Tensor:  # B x m x H
         "The vector of each gene asked, averaged over the graphs."
         E, at = bounded(self.own), asked.clamp(min=0)
         z = E.new_zeros(())
         for i, conv in enumerate(self.convs):
             z = z + conv(E, getattr(self, f"index{i}"), getattr(self, f"weight{i}"))[at]
-            if hide is not None: z = z - (hide*getattr(self, f"share{i}")[at])[:, :, None]*(E[at] @ conv.get_parameter("lin.weight").T)
-        return z/len(self.convs)
+            if hide is not None:
+                z = z - (hide * getattr(self, f"share{i}")[at])[:, :, None] * (
+                    E[at] @ conv.get_parameter("lin.weight").T
+                )
+        return z / len(self.convs)
 
-    def forward(self, asked:torch.Tensor, hide:torch.Tensor|None=None):
+    def forward(self, asked: torch.Tensor, hide: torch.Tensor | None = None):
         touched = asked >= 0
         some = touched.any(dim=1)
-        z = (self.propagate(asked, hide)*touched[:, :, None]).sum(dim=1)[some]
+        z = (self.propagate(asked, hide) * touched[:, :, None]).sum(dim=1)[some]
         u = torch.zeros(len(asked), z.shape[1], dtype=z.dtype, device=z.device)
-        if len(z) == 0: return u
-        fused = self.fuse(z if len(z) > 1 else z.repeat(2, 1))[:len(z)] # batch norm needs two rows; published does the same
+        if len(z) == 0:
+            return u
+        fused = self.fuse(z if len(z) > 1 else z.repeat(2, 1))[
+            : len(z)
+        ]  # batch norm needs two rows; published does the same
         return u.to(fused.dtype).index_put((some.nonzero().ravel(),), fused)
 
 # %% ../../../nbs/07_models/gears/02_network.ipynb #5e5fa84d
 class Decoder(torch.nn.Module):
     "Steps 3 and 4: from the vectors of G genes and B perturbations to the shifts, B x G."
-    def __init__(self, n_genes:int, hidden:int):
-        super().__init__()
-        self.norm, self.recover, self.state = torch.nn.BatchNorm1d(hidden), mlp(hidden, 2*hidden, hidden), mlp(n_genes, hidden, hidden)
-        shapes = {"w1": (n_genes, hidden, 1), "b1": (n_genes, 1), "w2": (1, n_genes, hidden + 1), "b2": (1, n_genes)}
-        for k, shape in shapes.items(): self.register_parameter(k, torch.nn.Parameter(torch.nn.init.xavier_normal_(torch.empty(shape))))
 
-    def inputs(self, h, u): # inputs of the last layer: o, B x G, and the cross-gene state s, B x H
+    def __init__(self, n_genes: int, hidden: int):
+        super().__init__()
+        self.norm, self.recover, self.state = (
+            torch.nn.BatchNorm1d(hidden),
+            mlp(hidden, 2 * hidden, hidden),
+            mlp(n_genes, hidden, hidden),
+        )
+        shapes = {
+            "w1": (n_genes, hidden, 1),
+            "b1": (n_genes, 1),
+            "w2": (1, n_genes, hidden + 1),
+            "b2": (1, n_genes),
+        }
+        for k, shape in shapes.items():
+            self.register_parameter(
+                k, torch.nn.Parameter(torch.nn.init.xavier_normal_(torch.empty(shape)))
+            )
+
+    def inputs(self, h, u):  # inputs of the last layer: o, B x G, and the cross-gene state s, B x H
         x = torch.relu(self.norm((h[None] + u[:, None]).reshape(-1, h.shape[1])))
-        o = (self.recover(x).reshape(len(u), len(h), -1)*self.w1[:, :, 0]).sum(dim=2) + self.b1[:, 0]
+        o = (self.recover(x).reshape(len(u), len(h), -1) * self.w1[:, :, 0]).sum(dim=2) + self.b1[
+            :, 0
+        ]
         return o, self.state(o)
 
     def forward(self, h, u):
         o, s = self.inputs(h, u)
-        return o*self.w2[0, :, 0] + s @ self.w2[0, :, 1:].T + self.b2[0]
+        return o * self.w2[0, :, 0] + s @ self.w2[0, :, 1:].T + self.b2[0]
 
 # %% ../../../nbs/07_models/gears/02_network.ipynb #1f9fc438
 class GearsNet(torch.nn.Module):
     "The published network without its uncertainty head (Roohani, Huang & Leskovec 2023)."
-    def __init__(self, n_genes:int, n_nodes:int, edges:Sequence[tuple], places:tuple, hidden:int=64):
+
+    def __init__(
+        self, n_genes: int, n_nodes: int, edges: Sequence[tuple], places: tuple, hidden: int = 64
+    ):
         super().__init__()
-        self.genes, self.perturbations = GeneSide(n_genes, places, hidden), PerturbationSide(n_nodes, edges, hidden)
+        self.genes, self.perturbations = (
+            GeneSide(n_genes, places, hidden),
+            PerturbationSide(n_nodes, edges, hidden),
+        )
         self.decoder = Decoder(n_genes, hidden)
-    def forward(self, asked:torch.Tensor, hide=None): return self.decoder(self.genes(), self.perturbations(asked, hide)) # B x m -> B x G
-    def inputs(self, asked:torch.Tensor): return self.decoder.inputs(self.genes(), self.perturbations(asked))
+
+    def forward(self, asked: torch.Tensor, hide=None):
+        return self.decoder(self.genes(), self.perturbations(asked, hide))  # B x m -> B x G
+
+    def inputs(self, asked: torch.Tensor):
+        return self.decoder.inputs(self.genes(), self.perturbations(asked))
 
 # %% ../../../nbs/07_models/gears/02_network.ipynb #b2e58b01
-_NAMES = {"gene_emb.": "genes.own.", "emb_pos.": "genes.place.", "layers_emb_pos.0.": "genes.conv.", "bn_emb.": "genes.norm.",
-          "emb_trans_v2.network.": "genes.mlp.", "pert_emb.": "perturbations.own.", "sim_layers.0.": "perturbations.convs.0.",
-          "pert_fuse.network.": "perturbations.fuse.", "bn_pert_base.": "decoder.norm.", "recovery_w.network.": "decoder.recover.",
-          "cross_gene_state.network.": "decoder.state.", "indv_": "decoder."}
-_PER_GENE = {"genes.own.weight": 0, "genes.place.weight": 0, "decoder.w1": 0, "decoder.b1": 0, "decoder.w2": 1, "decoder.b2": 1,
-             "decoder.state.0.weight": 1} # along which axis
+_NAMES = {
+    "gene_emb.": "genes.own.",
+    "emb_pos.": "genes.place.",
+    "layers_emb_pos.0.": "genes.conv.",
+    "bn_emb.": "genes.norm.",
+    "emb_trans_v2.network.": "genes.mlp.",
+    "pert_emb.": "perturbations.own.",
+    "sim_layers.0.": "perturbations.convs.0.",
+    "pert_fuse.network.": "perturbations.fuse.",
+    "bn_pert_base.": "decoder.norm.",
+    "recovery_w.network.": "decoder.recover.",
+    "cross_gene_state.network.": "decoder.state.",
+    "indv_": "decoder.",
+}
+_PER_GENE = {
+    "genes.own.weight": 0,
+    "genes.place.weight": 0,
+    "decoder.w1": 0,
+    "decoder.b1": 0,
+    "decoder.w2": 1,
+    "decoder.b2": 1,
+    "decoder.state.0.weight": 1,
+}  # along which axis
 
-def load_gears_state(net:GearsNet, # to be filled, made for one graph
-                     state:dict, # `state_dict` of cell-gears 0.1.2
-                     genes:Sequence[int]|None=None, # for each of our measured genes, its position there; None = the same order
-                     nodes:Sequence[int]|None=None # for each gene of our graph, its position there; None = the same order
-                    ) -> GearsNet:
+
+def load_gears_state(
+    net: GearsNet,  # to be filled, made for one graph
+    state: dict,  # `state_dict` of cell-gears 0.1.2
+    genes: Sequence[int]
+    | None = None,  # for each of our measured genes, its position there; None = the same order
+    nodes: Sequence[int]
+    | None = None,  # for each gene of our graph, its position there; None = the same order
+) -> GearsNet:
     "Weights trained by the original package. Raises `GraphselError` for weights that do not fit."
     found = {}
     for k, v in state.items():
-        new = next((ours + k[len(theirs):] for theirs, ours in _NAMES.items() if k.startswith(theirs)), None)
-        if new is None: continue # pert_w, bn_pert_base_trans: made but never used there
-        if genes is not None and new in _PER_GENE: v = v.index_select(_PER_GENE[new], torch.as_tensor(list(genes)))
-        found[new] = v[list(nodes)] if nodes is not None and new == "perturbations.own.weight" else v
-    try: net.load_state_dict(found)
-    except RuntimeError as e: raise GraphselError(f"these weights do not fit: {e}; are genes, graph and hidden size the same, and was the uncertainty head off?") from e
+        new = next(
+            (ours + k[len(theirs) :] for theirs, ours in _NAMES.items() if k.startswith(theirs)),
+            None,
+        )
+        if new is None:
+            continue  # pert_w, bn_pert_base_trans: made but never used there
+        if genes is not None and new in _PER_GENE:
+            v = v.index_select(_PER_GENE[new], torch.as_tensor(list(genes)))
+        found[new] = (
+            v[list(nodes)] if nodes is not None and new == "perturbations.own.weight" else v
+        )
+    try:
+        net.load_state_dict(found)
+    except RuntimeError as e:
+        raise GraphselError(
+            f"these weights do not fit: {e}; are genes, graph and hidden size the same, and was the uncertainty head off?"
+        ) from e
     return net
 
 # %% ../../../nbs/07_models/gears/02_network.ipynb #174125ff
-def response_correlation(genes:Sequence[str], # names of the columns
-                         Y:np.ndarray, # picks x genes
-                         threshold:float=0.4, # absolute correlation an edge must exceed
-                         top_k:int=20 # best sources per gene
-                        ) -> GeneGraph:
+def response_correlation(
+    genes: Sequence[str],  # names of the columns
+    Y: np.ndarray,  # picks x genes
+    threshold: float = 0.4,  # absolute correlation an edge must exceed
+    top_k: int = 20,  # best sources per gene
+) -> GeneGraph:
     "Which genes respond together over the picked perturbations; no edges for fewer than four picks."
     import scipy.sparse as sp
+
     n, parts = len(genes), []
     for start, R in correlation_blocks(Y) if len(Y) >= 4 else ():
         R = np.abs(R)
         R[(R <= threshold) | (np.arange(len(R))[:, None] + start == np.arange(n))] = 0
         parts.append(keep_top(sp.csr_matrix(R), top_k))
-    return from_matrix(genes, sp.vstack(parts, format="csr") if parts else sp.csr_matrix((n, n)), name="response correlation")
+    return from_matrix(
+        genes,
+        sp.vstack(parts, format="csr") if parts else sp.csr_matrix((n, n)),
+        name="response correlation",
+    )
 
 # %% ../../../nbs/07_models/gears/02_network.ipynb #d445674c
-def place_edges(coexpression, # a GeneGraph, "picks" or None
-                genes:Sequence[str], Y:np.ndarray # columns of the screen; picks x genes
-               ) -> tuple[torch.Tensor, torch.Tensor]: # edge_index, weight; positions are columns of the screen
+def place_edges(
+    coexpression,  # a GeneGraph, "picks" or None
+    genes: Sequence[str],
+    Y: np.ndarray,  # columns of the screen; picks x genes
+) -> tuple[torch.Tensor, torch.Tensor]:  # edge_index, weight; positions are columns of the screen
     "Edges of the co-expression graph in the order of the screen's columns. Raises `GraphselError` for anything else."
-    if isinstance(coexpression, str) and coexpression == "picks": coexpression = response_correlation(genes, Y)
-    if coexpression is None: return torch.zeros(2, 0, dtype=torch.long), torch.zeros(0)
-    if not isinstance(coexpression, GeneGraph): raise GraphselError(f"coexpression is {coexpression!r}; give a GeneGraph, 'picks' or None")
-    whole, _ = align(coexpression, genes) # sorted by name
+    if isinstance(coexpression, str) and coexpression == "picks":
+        coexpression = response_correlation(genes, Y)
+    if coexpression is None:
+        return torch.zeros(2, 0, dtype=torch.long), torch.zeros(0)
+    if not isinstance(coexpression, GeneGraph):
+        raise GraphselError(f"coexpression is {coexpression!r}; give a GeneGraph, 'picks' or None")
+    whole, _ = align(coexpression, genes)  # sorted by name
     column = torch.tensor(np.argsort(np.asarray(genes, dtype=str), kind="stable"))
     [(index, weight)] = edge_tensors(whole)
     return column[index], weight

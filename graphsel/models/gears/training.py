@@ -24,50 +24,75 @@ from .moments import Cells, Moments, gene_losses
 from .network import GearsNet
 
 # %% ../../../nbs/07_models/gears/03_training.ipynb #4a4fc0a4
-def set_statistics(net:torch.nn.Module, batches:Iterable[tuple]): # what the network takes
+def set_statistics(net: torch.nn.Module, batches: Iterable[tuple]):  # what the network takes
     "Set the running mean and variance of all batch norms to the average over these batches."
     norms = [m for m in net.modules() if isinstance(m, torch.nn.BatchNorm1d)]
     before = [m.momentum for m in norms]
     for m in norms:
         m.reset_running_stats()
-        m.momentum = None # a plain average
+        m.momentum = None  # a plain average
     net.train()
     with torch.no_grad():
-        for batch in batches: net(*batch)
-    for m, momentum in zip(norms, before, strict=True): m.momentum = momentum
+        for batch in batches:
+            net(*batch)
+    for m, momentum in zip(norms, before, strict=True):
+        m.momentum = momentum
 
 # %% ../../../nbs/07_models/gears/03_training.ipynb #21e768da
 class MomentBatches:
     "Batches of perturbations, each with a control row."
-    def __init__(self, asked:torch.Tensor, # P x m
-                 moments:Moments, # of these P, with `mean` already centered
-                 control:np.ndarray, # G: what 'no change' is after centering
-                 batch_size:int, seed:int, device, hide_own:float=0.0): # chance to hide a gene's own embedding
+
+    def __init__(
+        self,
+        asked: torch.Tensor,  # P x m
+        moments: Moments,  # of these P, with `mean` already centered
+        control: np.ndarray,  # G: what 'no change' is after centering
+        batch_size: int,
+        seed: int,
+        device,
+        hide_own: float = 0.0,
+    ):  # chance to hide a gene's own embedding
         put = lambda M: torch.as_tensor(np.asarray(M, dtype=np.float64), device=device)
-        self.asked = torch.cat([asked, torch.full((1, asked.shape[1]), -1)]).to(device) # the last row is the control
+        self.asked = torch.cat([asked, torch.full((1, asked.shape[1]), -1)]).to(
+            device
+        )  # the last row is the control
         zero = np.zeros((1, moments.mean.shape[1]))
         self.mean = put(np.vstack([moments.mean, control[None]]))
-        self.central = None if moments.central is None else [put(np.vstack([c, zero])) for c in moments.central]
-        self.weight = put(np.vstack([moments.weight, zero + 1/zero.shape[1]]))
-        self.epoch, self.seed, self.hide_own = -(-len(asked)//batch_size), seed, hide_own
+        self.central = (
+            None
+            if moments.central is None
+            else [put(np.vstack([c, zero])) for c in moments.central]
+        )
+        self.weight = put(np.vstack([moments.weight, zero + 1 / zero.shape[1]]))
+        self.epoch, self.seed, self.hide_own = -(-len(asked) // batch_size), seed, hide_own
 
-    def rows(self, step:int) -> np.ndarray: # positions; the control last
+    def rows(self, step: int) -> np.ndarray:  # positions; the control last
         "Which perturbations a step sees: each once per epoch, batches of nearly equal size."
-        order = child_rng(self.seed, "epoch", step//self.epoch).permutation(len(self.asked) - 1)
+        order = child_rng(self.seed, "epoch", step // self.epoch).permutation(len(self.asked) - 1)
         return np.r_[np.array_split(order, self.epoch)[step % self.epoch], len(order)]
 
-    def inputs(self, step:int) -> tuple: # rows, and what the network takes of them
+    def inputs(self, step: int) -> tuple:  # rows, and what the network takes of them
         "The batch of a step: which genes, and whose own embedding is hidden."
         rows = self.rows(step)
-        hide = child_rng(self.seed, "hide", step).random((len(rows), self.asked.shape[1])) < self.hide_own
+        hide = (
+            child_rng(self.seed, "hide", step).random((len(rows), self.asked.shape[1]))
+            < self.hide_own
+        )
         at = torch.as_tensor(rows, device=self.asked.device)
-        return at, (self.asked[at], torch.as_tensor(hide, device=at.device).float() if self.hide_own else None)
+        return at, (
+            self.asked[at],
+            torch.as_tensor(hide, device=at.device).float() if self.hide_own else None,
+        )
 
-    def loss(self, net, step:int) -> torch.Tensor:
+    def loss(self, net, step: int) -> torch.Tensor:
         "Mean over the rows of the expected loss, in float64."
         at, inputs = self.inputs(step)
         d = net(*inputs).double() - self.mean[at]
-        return (self.weight[at]*gene_losses(d, self.central and [c[at] for c in self.central])).sum(dim=1).mean()
+        return (
+            (self.weight[at] * gene_losses(d, self.central and [c[at] for c in self.central]))
+            .sum(dim=1)
+            .mean()
+        )
 
     def settle(self, net):
         "Set the running statistics of all batch norms to their mean over one epoch."
@@ -76,57 +101,99 @@ class MomentBatches:
 # %% ../../../nbs/07_models/gears/03_training.ipynb #c072fa49
 SCHEDULES = ("cosine", "halving", "constant")
 
-def rate(schedule:str, step:int, steps:int, epoch:int) -> float: # at most 1
+
+def rate(schedule: str, step: int, steps: int, epoch: int) -> float:  # at most 1
     "Share of the learning rate at a step. Raises `GraphselError` for an unknown schedule."
-    if schedule not in SCHEDULES: raise unknown_name("schedule", schedule, SCHEDULES)
-    if schedule == "constant": return 1.0
-    if schedule == "halving": return 0.5**(step//epoch)
-    warm = max(1, steps//20)
-    return (step + 1)/warm if step < warm else 0.5*(1 + math.cos(math.pi*(step - warm)/max(steps - warm, 1)))
+    if schedule not in SCHEDULES:
+        raise unknown_name("schedule", schedule, SCHEDULES)
+    if schedule == "constant":
+        return 1.0
+    if schedule == "halving":
+        return 0.5 ** (step // epoch)
+    warm = max(1, steps // 20)
+    return (
+        (step + 1) / warm
+        if step < warm
+        else 0.5 * (1 + math.cos(math.pi * (step - warm) / max(steps - warm, 1)))
+    )
 
 # %% ../../../nbs/07_models/gears/03_training.ipynb #cafea0b8
 @dataclass
 class Run:
     "A training under way."
+
     net: GearsNet
     optimizer: torch.optim.Optimizer
-    best: list = field(default_factory=list) # errors of the look with the lowest mean, one per validation perturbation
-    kept: dict|None = None # its weights, or later ones that are not clearly worse
-    worse: int = 0 # looks since the weights were kept
+    best: list = field(
+        default_factory=list
+    )  # errors of the look with the lowest mean, one per validation perturbation
+    kept: dict | None = None  # its weights, or later ones that are not clearly worse
+    worse: int = 0  # looks since the weights were kept
     step: int = 0
-    looked: int = -1 # step of the last look
+    looked: int = -1  # step of the last look
     history: list = field(default_factory=list)
 
-    def state(self) -> dict: # of tensors, numbers, lists
+    def state(self) -> dict:  # of tensors, numbers, lists
         "What a checkpoint holds."
-        return {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict(), **{k: getattr(self, k) for k in _PLAIN}}
-    def restore(self, state:dict):
-        "Go on where a checkpoint was written."
-        self.net.load_state_dict(state["net"]); self.optimizer.load_state_dict(state["optimizer"])
-        for k in _PLAIN: setattr(self, k, state[k])
+        return {
+            "net": self.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            **{k: getattr(self, k) for k in _PLAIN},
+        }
 
-    def look(self, errors:Sequence[float], loss:float): # of the validation perturbations; may be empty
+    def restore(self, state: dict):
+        "Go on where a checkpoint was written."
+        self.net.load_state_dict(state["net"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for k in _PLAIN:
+            setattr(self, k, state[k])
+
+    def look(
+        self, errors: Sequence[float], loss: float
+    ):  # of the validation perturbations; may be empty
         "Note the validation errors; keep the weights unless they are clearly worse than the best."
         self.looked, errors = self.step, np.asarray(errors, dtype=np.float64)
-        self.worse = self.worse + 1 if len(self.best) and clearly_worse(errors, np.asarray(self.best)) else 0
-        if not len(self.best) or errors.mean() < np.mean(self.best): self.best = errors.tolist()
-        if not self.worse: self.kept = {k: v.detach().cpu().clone() for k, v in self.net.state_dict().items()}
-        self.history.append({"step": self.step, "loss": loss, "validation": float(errors.mean()) if len(errors) else float("nan"), "kept": not self.worse})
+        self.worse = (
+            self.worse + 1 if len(self.best) and clearly_worse(errors, np.asarray(self.best)) else 0
+        )
+        if not len(self.best) or errors.mean() < np.mean(self.best):
+            self.best = errors.tolist()
+        if not self.worse:
+            self.kept = {k: v.detach().cpu().clone() for k, v in self.net.state_dict().items()}
+        self.history.append(
+            {
+                "step": self.step,
+                "loss": loss,
+                "validation": float(errors.mean()) if len(errors) else float("nan"),
+                "kept": not self.worse,
+            }
+        )
 
-def clearly_worse(errors:np.ndarray, best:np.ndarray # of the same perturbations
-                 ) -> bool:
+
+def clearly_worse(
+    errors: np.ndarray,
+    best: np.ndarray,  # of the same perturbations
+) -> bool:
     "True when the mean difference exceeds its standard error; never for a single perturbation."
     d = errors - best
-    return len(d) > 1 and d.mean() > d.std(ddof=1)/np.sqrt(len(d))
+    return len(d) > 1 and d.mean() > d.std(ddof=1) / np.sqrt(len(d))
+
 
 _PLAIN = ("best", "kept", "worse", "step", "looked", "history")
 
 # %% ../../../nbs/07_models/gears/03_training.ipynb #55637672
-def train(run:Run, batches, # MomentBatches or CellBatches
-          validate:Callable, # () -> errors of the validation perturbations
-          *, steps:int, look:int, patience:int, learning_rate:float, schedule:str="cosine",
-          save:Callable=lambda: None # called after each look
-         ) -> Run:
+def train(
+    run: Run,
+    batches,  # MomentBatches or CellBatches
+    validate: Callable,  # () -> errors of the validation perturbations
+    *,
+    steps: int,
+    look: int,
+    patience: int,
+    learning_rate: float,
+    schedule: str = "cosine",
+    save: Callable = lambda: None,  # called after each look
+) -> Run:
     "Steps of Adam, with looks, until the steps or the patience are used up."
     device = next(run.net.parameters()).device
     loss = torch.tensor(np.nan)
@@ -135,10 +202,13 @@ def train(run:Run, batches, # MomentBatches or CellBatches
             batches.settle(run.net)
             run.look(validate(), float(loss.detach()))
             save()
-        if run.step >= steps or run.worse >= patience: break
+        if run.step >= steps or run.worse >= patience:
+            break
         run.net.train()
-        for group in run.optimizer.param_groups: group["lr"] = learning_rate*rate(schedule, run.step, steps, batches.epoch)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"): loss = batches.loss(run.net, run.step)
+        for group in run.optimizer.param_groups:
+            group["lr"] = learning_rate * rate(schedule, run.step, steps, batches.epoch)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss = batches.loss(run.net, run.step)
         run.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_value_(run.net.parameters(), 1.0)
@@ -147,89 +217,125 @@ def train(run:Run, batches, # MomentBatches or CellBatches
     return run
 
 # %% ../../../nbs/07_models/gears/03_training.ipynb #eea7c7a4
-def direction_term(predicted:torch.Tensor, measured:torch.Tensor, # cells x genes
-                   control:torch.Tensor, # genes: mean of the control
-                   weight:float=1e-3) -> torch.Tensor: # a number
+def direction_term(
+    predicted: torch.Tensor,
+    measured: torch.Tensor,  # cells x genes
+    control: torch.Tensor,  # genes: mean of the control
+    weight: float = 1e-3,
+) -> torch.Tensor:  # a number
     "The published penalty on wrong directions. Its gradient is zero everywhere."
-    return weight*((torch.sign(measured - control) - torch.sign(predicted - control))**2).mean()
+    return weight * ((torch.sign(measured - control) - torch.sign(predicted - control)) ** 2).mean()
 
 # %% ../../../nbs/07_models/gears/03_training.ipynb #b6e327e0
 class CellBatches:
     "Batches of cells, as published. Running statistics of the batch norms are left as training made them."
-    def __init__(self, cells:Cells, names:Sequence[str], # perturbations to train on
-                 asked:torch.Tensor, # P x m
-                 weight:np.ndarray, # P x G, rows sum to 1
-                 center:np.ndarray, # G: taken off every difference
-                 batch_size:int, seed:int, device):
+
+    def __init__(
+        self,
+        cells: Cells,
+        names: Sequence[str],  # perturbations to train on
+        asked: torch.Tensor,  # P x m
+        weight: np.ndarray,  # P x G, rows sum to 1
+        center: np.ndarray,  # G: taken off every difference
+        batch_size: int,
+        seed: int,
+        device,
+    ):
         control = np.flatnonzero(cells.code == cells.names.index("control"))
         groups = [np.flatnonzero(cells.code == cells.names.index(n)) for n in names]
         at = np.concatenate([*groups, control])
-        partner = np.r_[child_rng(seed, "pairs").choice(control, len(at) - len(control)), control] # a control cell is its own
+        partner = np.r_[
+            child_rng(seed, "pairs").choice(control, len(at) - len(control)), control
+        ]  # a control cell is its own
         self.group = np.repeat(np.arange(len(names) + 1), [*map(len, groups), len(control)])
-        self.difference = torch.as_tensor(cells.X[at] - cells.X[partner] - center.astype(np.float32), device=device)
+        self.difference = torch.as_tensor(
+            cells.X[at] - cells.X[partner] - center.astype(np.float32), device=device
+        )
         self.asked = torch.cat([asked, torch.full((1, asked.shape[1]), -1)]).to(device)
-        self.weight = torch.as_tensor(np.vstack([weight, np.full(weight.shape[1], 1/weight.shape[1])]), device=device)
-        self.epoch, self.seed = -(-len(at)//batch_size), seed
+        self.weight = torch.as_tensor(
+            np.vstack([weight, np.full(weight.shape[1], 1 / weight.shape[1])]), device=device
+        )
+        self.epoch, self.seed = -(-len(at) // batch_size), seed
 
-    def loss(self, net, step:int) -> torch.Tensor:
+    def loss(self, net, step: int) -> torch.Tensor:
         "Mean over the perturbations in the batch of the mean over their cells and genes."
-        order = child_rng(self.seed, "epoch", step//self.epoch).permutation(len(self.group))
+        order = child_rng(self.seed, "epoch", step // self.epoch).permutation(len(self.group))
         at = np.array_split(order, self.epoch)[step % self.epoch]
         group, back, count = np.unique(self.group[at], return_inverse=True, return_counts=True)
-        share = torch.as_tensor(1/(len(group)*count[back]), device=self.asked.device)
+        share = torch.as_tensor(1 / (len(group) * count[back]), device=self.asked.device)
         rows = torch.as_tensor(self.group[at], device=self.asked.device)
-        d = net(self.asked[rows]).double() - self.difference[torch.as_tensor(at, device=self.asked.device)]
-        return (share[:, None]*self.weight[rows]*d**4).sum()
+        d = (
+            net(self.asked[rows]).double()
+            - self.difference[torch.as_tensor(at, device=self.asked.device)]
+        )
+        return (share[:, None] * self.weight[rows] * d**4).sum()
 
-    def settle(self, net): "Published: nothing."
+    def settle(self, net):
+        "Published: nothing."
 
 # %% ../../../nbs/07_models/gears/03_training.ipynb #eaeabe18
 @torch.no_grad()
-def in_blocks(function:Callable, # asked rows -> tensor with as many rows, or a tuple of them
-              asked:torch.Tensor, width:int, # P x m; numbers per row that a pass needs
-              limit:int=2_000_000) -> list[np.ndarray]: # one array, P rows, for each tensor
+def in_blocks(
+    function: Callable,  # asked rows -> tensor with as many rows, or a tuple of them
+    asked: torch.Tensor,
+    width: int,  # P x m; numbers per row that a pass needs
+    limit: int = 2_000_000,
+) -> list[np.ndarray]:  # one array, P rows, for each tensor
     "Ask for few perturbations at a time."
-    parts = [function(a) for a in asked.split(max(1, limit//max(width, 1)))]
+    parts = [function(a) for a in asked.split(max(1, limit // max(width, 1)))]
     parts = [p if isinstance(p, tuple) else (p,) for p in parts]
     return [torch.cat(p).float().cpu().numpy().astype(np.float64) for p in zip(*parts, strict=True)]
 
 # %% ../../../nbs/07_models/gears/03_training.ipynb #ae55a2c7
-def held_out_errors(net:GearsNet, asked:torch.Tensor, # V x m
-                    truth:np.ndarray, mask:np.ndarray # V x G: what should come out; where it counts
-                   ) -> np.ndarray: # V
+def held_out_errors(
+    net: GearsNet,
+    asked: torch.Tensor,  # V x m
+    truth: np.ndarray,
+    mask: np.ndarray,  # V x G: what should come out; where it counts
+) -> np.ndarray:  # V
     "Mean squared error of each perturbation."
-    if not len(asked): return np.zeros(0)
+    if not len(asked):
+        return np.zeros(0)
     net.eval()
-    [found] = in_blocks(net, asked, truth.shape[1]*128)
-    return ((found - truth)**2*mask).sum(axis=1)/np.maximum(mask.sum(axis=1), 1)
+    [found] = in_blocks(net, asked, truth.shape[1] * 128)
+    return ((found - truth) ** 2 * mask).sum(axis=1) / np.maximum(mask.sum(axis=1), 1)
 
 # %% ../../../nbs/07_models/gears/03_training.ipynb #22fd7e50
-def pick_device(device:str # "auto", "cpu", "cuda", ...
-               ) -> torch.device:
+def pick_device(
+    device: str,  # "auto", "cpu", "cuda", ...
+) -> torch.device:
     "The device; 'auto' is CUDA where there is one. Raises `GraphselError` for one that is not there."
-    if device == "auto": device = "cuda" if torch.cuda.is_available() else "cpu"
-    try: return torch.zeros(1, device=device).device
-    except (RuntimeError, AssertionError) as e: raise GraphselError(f"no device '{device}': {str(e).splitlines()[0]}; take device='auto' or 'cpu'") from e
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.zeros(1, device=device).device
+    except (RuntimeError, AssertionError) as e:
+        raise GraphselError(
+            f"no device '{device}': {str(e).splitlines()[0]}; take device='auto' or 'cpu'"
+        ) from e
 
 # %% ../../../nbs/07_models/gears/03_training.ipynb #972b1451
 @dataclass(eq=False)
 class Task:
     "One fit: what all members share."
-    key: str # hash of everything that decides the result
-    new_net: Callable # () -> GearsNet on the device
-    new_batches: Callable # (rows to train on, seed) -> batches
-    asked: torch.Tensor # P x m, on the device
-    truth: np.ndarray # P x G, centered
-    mask: np.ndarray # P x G, bool: genes that count in the validation
-    options: dict # validation, weight_decay, checkpoint, and those of `train`
 
-    def split(self, seed:int) -> tuple[np.ndarray, np.ndarray]: # rows to train on, rows to validate on
+    key: str  # hash of everything that decides the result
+    new_net: Callable  # () -> GearsNet on the device
+    new_batches: Callable  # (rows to train on, seed) -> batches
+    asked: torch.Tensor  # P x m, on the device
+    truth: np.ndarray  # P x G, centered
+    mask: np.ndarray  # P x G, bool: genes that count in the validation
+    options: dict  # validation, weight_decay, checkpoint, and those of `train`
+
+    def split(
+        self, seed: int
+    ) -> tuple[np.ndarray, np.ndarray]:  # rows to train on, rows to validate on
         "A validation part from four picks on."
         n, order = len(self.truth), child_rng(seed, "validation").permutation(len(self.truth))
-        held = max(1, round(self.options["validation"]*n)) if n >= 4 else 0
+        held = max(1, round(self.options["validation"] * n)) if n >= 4 else 0
         return np.sort(order[held:]), np.sort(order[:held])
 
-    def begin(self, seed:int) -> Run:
+    def begin(self, seed: int) -> Run:
         "A fresh member. torch draws the first weights from its global generator: put it back afterwards."
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -237,44 +343,74 @@ class Task:
         if self.options["start"] == "mean":
             with torch.no_grad():
                 net.perturbations.own.weight *= 0.01
-                for conv in net.perturbations.convs: conv.lin.bias.zero_() # it would count once for each gene of a combination
-        return Run(net, torch.optim.Adam(net.parameters(), lr=1e-3, weight_decay=self.options["weight_decay"]))
+                for conv in net.perturbations.convs:
+                    conv.lin.bias.zero_()  # it would count once for each gene of a combination
+        return Run(
+            net,
+            torch.optim.Adam(net.parameters(), lr=1e-3, weight_decay=self.options["weight_decay"]),
+        )
 
 # %% ../../../nbs/07_models/gears/03_training.ipynb #881d7390
-def write_checkpoint(path, state:dict):
+def write_checkpoint(path, state: dict):
     "Write a training under way; nothing where no path was given."
-    if path is None: return
-    with atomic_path(path) as temporary: torch.save(state, temporary)
+    if path is None:
+        return
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)
 
-def read_checkpoint(path, key:str) -> dict|None: # None = start afresh
+
+def read_checkpoint(path, key: str) -> dict | None:  # None = start afresh
     "What was written, if it belongs to this fit. Raises `GraphselError` if it belongs to another or cannot be read."
-    if path is None or not Path(path).exists(): return None
+    if path is None or not Path(path).exists():
+        return None
     with reading(path, "a checkpoint", "delete it to start afresh"):
         state = torch.load(path, map_location="cpu", weights_only=True)
-        if not {"key", "done", "member", "run"} <= set(state): raise ValueError("it lacks a part")
-    if state["key"] != key: raise GraphselError(f"the checkpoint {path} belongs to another fit; give the same picks, graph, settings and random_state, or delete it")
-    log.info("going on from %s: member %d, step %d", path, state["member"] + 1, state["run"]["step"])
+        if not {"key", "done", "member", "run"} <= set(state):
+            raise ValueError("it lacks a part")
+    if state["key"] != key:
+        raise GraphselError(
+            f"the checkpoint {path} belongs to another fit; give the same picks, graph, settings and random_state, or delete it"
+        )
+    log.info(
+        "going on from %s: member %d, step %d", path, state["member"] + 1, state["run"]["step"]
+    )
     return state
 
 # %% ../../../nbs/07_models/gears/03_training.ipynb #a4c03c18
-def train_member(task:Task, seed:int, saved:dict|None, save:Callable) -> dict: # `saved`: state of the run to go on with
+def train_member(
+    task: Task, seed: int, saved: dict | None, save: Callable
+) -> dict:  # `saved`: state of the run to go on with
     "Train one network; the weights it keeps, and its history."
     train_rows, held = task.split(seed)
     batches, run = task.new_batches(train_rows, seed), task.begin(seed)
-    if saved: run.restore(saved)
-    options = {k: task.options[k] for k in ("steps", "look", "patience", "learning_rate", "schedule")}
-    if options["steps"] is None: options |= {"steps": task.options["epochs"]*batches.epoch, "look": batches.epoch}
+    if saved:
+        run.restore(saved)
+    options = {
+        k: task.options[k] for k in ("steps", "look", "patience", "learning_rate", "schedule")
+    }
+    if options["steps"] is None:
+        options |= {"steps": task.options["epochs"] * batches.epoch, "look": batches.epoch}
     validate = lambda: held_out_errors(run.net, task.asked[held], task.truth[held], task.mask[held])
     train(run, batches, validate, **options, save=lambda: save(run.state()))
     return {"weights": run.kept, "history": run.history}
 
-def train_members(task:Task, seeds:Sequence[int]) -> tuple[list, list]: # weights as arrays; history
+
+def train_members(
+    task: Task, seeds: Sequence[int]
+) -> tuple[list, list]:  # weights as arrays; history
     "Train one member per seed, going on from the checkpoint if there is one."
     path = task.options["checkpoint"]
     saved = read_checkpoint(path, task.key) or {"done": [], "member": 0, "run": None}
     done = saved["done"]
     for i in range(len(done), len(seeds)):
-        save = lambda state, i=i: write_checkpoint(path, {"key": task.key, "done": done, "member": i, "run": state})
-        done.append(train_member(task, seeds[i], saved["run"] if saved["member"] == i else None, save))
-    if path: Path(path).unlink(missing_ok=True)
-    return [{k: v.numpy() for k, v in d["weights"].items()} for d in done], [{"member": i, **h} for i, d in enumerate(done) for h in d["history"]]
+        save = lambda state, i=i: write_checkpoint(
+            path, {"key": task.key, "done": done, "member": i, "run": state}
+        )
+        done.append(
+            train_member(task, seeds[i], saved["run"] if saved["member"] == i else None, save)
+        )
+    if path:
+        Path(path).unlink(missing_ok=True)
+    return [{k: v.numpy() for k, v in d["weights"].items()} for d in done], [
+        {"member": i, **h} for i, d in enumerate(done) for h in d["history"]
+    ]
