@@ -21,7 +21,7 @@ setup(
     python_requires=f">={cfg['min_python']}",
     packages=find_packages(include=["graphsel", "graphsel.*"]),
     include_package_data=True,
-    package_data={"graphsel": ["py.typed"]},
+    package_data={"graphsel": ["py.typed", "*.pyi", "*/*.pyi"]},
     install_requires=cfg["requirements"].split(),
     extras_require={
         "dask": cfg["dask_requirements"].split(),

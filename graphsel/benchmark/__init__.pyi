@@ -1,0 +1,17 @@
+from . import compare, execute, metrics, protocol, setting, statistics, store, tasks
+from .metrics import budget_saved, curve_area, evaluate, row_correlation
+from .protocol import NOISE_KINDS, Plan, make_plan
+from .setting import make_bench, split_perturbations
+from .statistics import (
+    advantage,
+    holm,
+    initial_risk,
+    laboratory_time,
+    mean_interval,
+    noise_stability,
+    paired_p,
+    split_table,
+    stability_table,
+    summarize,
+)
+from .store import Comparison, read_comparison, read_results, write_results

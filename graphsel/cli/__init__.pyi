@@ -1,0 +1,1 @@
+from . import compare, fit, main, options, select

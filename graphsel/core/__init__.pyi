@@ -1,0 +1,7 @@
+from . import compiling, docs, errors, files, identity, outputs, progress, randomness, registry
+from .errors import GraphselError
+from .files import atomic_path
+from .identity import fingerprint
+from .outputs import check_outputs, write_table
+from .randomness import as_rng
+from .registry import Registry

@@ -1,0 +1,7 @@
+from . import base, coverage, design, loops, mixture, registry, similarity
+from .base import CRITERIA, Criterion, SetFunction, register
+from .coverage import GraphReach, SoftReach
+from .design import MaxSpec, SupervisionVariance, TopEigenvalue, noise_from_cells
+from .mixture import Mixture
+from .registry import check_criterion, make_criterion
+from .similarity import FacilityLocation, GraphCut

@@ -1,0 +1,24 @@
+from . import (
+    additive,
+    base,
+    channels,
+    gears,
+    gnn,
+    gnn_networks,
+    gp,
+    intervals,
+    likelihood,
+    neighbors,
+    registry,
+    ridge,
+    transfer,
+)
+from .additive import Additive
+from .base import MODELS, MeanModel, NoChange, ResponseModel, register_model, save_model
+from .gears.model import GEARS
+from .gnn import GNN
+from .gp import GaussianProcess
+from .neighbors import Neighbors
+from .registry import load_model, make_model, measured_neighbors, rank_unmeasured
+from .ridge import Ridge
+from .transfer import Transfer

@@ -1,0 +1,14 @@
+from . import curves, plans, results, screens, style
+from .curves import (
+    calibration_curve,
+    error_against_time,
+    learning_curves,
+    noise_curves,
+    paired_differences,
+    pick_map,
+    save_figures,
+)
+from .plans import budget_figure, comparison_figure, plan_map
+from .results import advantage_figure, result_figures
+from .screens import plot_cells, plot_knockdown
+from .style import PALETTE

@@ -1,0 +1,22 @@
+from . import (
+    baselines,
+    bounds,
+    budget,
+    distributed,
+    explain,
+    greedy,
+    limits,
+    plan,
+    report,
+    robust,
+    select,
+    strategies,
+)
+from .bounds import dual_bound, exact_plan
+from .budget import budget_curve, budget_for, plates
+from .distributed import greedi
+from .explain import why
+from .plan import Selection, load_selection, save_selection, write_picks
+from .report import explanations
+from .robust import robust_select, stability
+from .strategies import Problem, STRATEGIES, Strategy, get_strategy, ranked, strategy
