@@ -19,31 +19,29 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from graphsel.graphs.readers.annotations import read_obo
-from graphsel.screens.cells import open_cells
-from graphsel.benchmark.store import read_results
+from graphsel.benchmark.protocol import make_plan
 from graphsel.benchmark.statistics import summarize
+from graphsel.benchmark.store import open_folder, read_comparison, read_results, read_task
 from graphsel.core.errors import GraphselError
 from graphsel.core.identity import sha1
-from graphsel.screens.screen import make_screen
-from graphsel.screens.read import read_screen, write_screen
-from graphsel.screens.from_cells import screen_from_cells
-from graphsel.models.gears.training import read_checkpoint
+from graphsel.genes.lists import read_costs, read_gene_list, read_pairs
+from graphsel.genes.symbols import read_aliases
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.priors import read_prior
-from graphsel.benchmark.store import open_folder, read_task
-from graphsel.genes.lists import read_costs, read_gene_list, read_pairs
-from graphsel.models.registry import load_model, make_model
-from graphsel.genes.symbols import read_aliases
-from graphsel.benchmark.protocol import make_plan
-from graphsel.benchmark.store import read_comparison
-from graphsel.plotting.results import run_facts, saved_table
-from graphsel.selection.select import select
-from graphsel.selection.plan import Selection
+from graphsel.graphs.readers.annotations import read_obo
 from graphsel.graphs.readers.coexpression import from_coexpression
 from graphsel.graphs.readers.embedding import from_embedding
 from graphsel.graphs.readers.read import read_graph
 from graphsel.graphs.readers.string import read_string_aliases
+from graphsel.models.gears.training import read_checkpoint
+from graphsel.models.registry import load_model, make_model
+from graphsel.plotting.results import run_facts, saved_table
+from graphsel.screens.cells import open_cells
+from graphsel.screens.from_cells import screen_from_cells
+from graphsel.screens.read import read_screen, write_screen
+from graphsel.screens.screen import make_screen
+from graphsel.selection.plan import Selection
+from graphsel.selection.select import select
 
 SECONDS = 20  # a file that takes longer hangs
 FAST = 3  # damaged files of each format; the slow test makes one of each kind of damage

@@ -5,25 +5,26 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings, strategies as st
-from test_models import GENES, GRAPH, NAMES, REST, SCREEN, fitted
+from helpers import GENES, GRAPH, NAMES, REST, SCREEN, fitted
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from graphsel.selection.budget import plates
+from graphsel.benchmark.metrics import evaluate, row_correlation
 from graphsel.core.errors import nine_digits, power_of_two
 from graphsel.criteria.base import Criterion
 from graphsel.criteria.coverage import GraphReach, SoftReach
-from graphsel.screens.screen import make_screen
 from graphsel.criteria.design import MaxSpec, SupervisionVariance, TopEigenvalue
-from graphsel.selection.distributed import greedi
-from graphsel.selection.explain import explain, why
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.graph import neighbor_agreement
-from graphsel.benchmark.metrics import evaluate, row_correlation
+from graphsel.graphs.readers.coexpression import correlation_blocks
 from graphsel.models.gears.moments import nonzero_genes
+from graphsel.screens.screen import make_screen
+from graphsel.selection.baselines import typicality
+from graphsel.selection.budget import plates
+from graphsel.selection.distributed import greedi
+from graphsel.selection.explain import explain, why
 from graphsel.selection.greedy import METHODS, greedy
 from graphsel.selection.select import select
-from graphsel.selection.baselines import typicality
-from graphsel.graphs.readers.coexpression import correlation_blocks
 
 TIMES = st.sampled_from([1e-30, 1e-12, 3e-8, 1e-7, 1 / 3, 1e9, 7e12, 1e30])
 SEEDS = st.integers(0, 2**32 - 1)

@@ -9,15 +9,15 @@ import pytest
 import scipy.sparse as sp
 import torch_geometric.nn  # noqa: F401  (its own import warns; here, not in the middle of a test)
 
-from graphsel.core import identity as identity_room
 import graphsel.models.gears.model  # noqa: F401  (registers its model)
+from graphsel.core import identity as identity_room
 from graphsel.core.errors import GraphselError
-from graphsel.screens.screen import check_screen, make_screen
-from graphsel.graphs.graph import GeneGraph, combine
 from graphsel.graphs.build import from_edges
-from graphsel.graphs.priors import make_prior
 from graphsel.graphs.disturb import perturb
+from graphsel.graphs.graph import GeneGraph, combine
+from graphsel.graphs.priors import make_prior
 from graphsel.models.registry import MODELS, make_model
+from graphsel.screens.screen import check_screen, make_screen
 
 GENES = [f"g{i:02}" for i in range(24)]
 RNG = np.random.default_rng(0)

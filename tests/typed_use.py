@@ -5,22 +5,22 @@ from pathlib import Path
 import numpy as np
 
 from graphsel.active.loop import rounds
-from graphsel.selection.budget import budget_curve, plates
 from graphsel.benchmark.compare import compare
 from graphsel.benchmark.statistics import summarize
-from graphsel.screens.read import read_screen
+from graphsel.criteria.registry import make_criterion
 from graphsel.datasets.load import load_graph, load_screen
 from graphsel.datasets.simulate import simulated_screen
-from graphsel.selection.explain import why
-from graphsel.graphs.graph import AlignReport, GeneGraph, Graphs, align, combine
 from graphsel.graphs.build import from_edges
-from graphsel.models.registry import load_model, make_model
-from graphsel.selection.greedy import greedy
-from graphsel.criteria.registry import make_criterion
-from graphsel.models.base import ResponseModel
-from graphsel.selection.select import select
-from graphsel.selection.plan import Selection
+from graphsel.graphs.graph import AlignReport, GeneGraph, Graphs, align, combine
 from graphsel.graphs.readers.read import read_graph
+from graphsel.models.base import ResponseModel
+from graphsel.models.registry import load_model, make_model
+from graphsel.screens.read import read_screen
+from graphsel.selection.budget import budget_curve, plates
+from graphsel.selection.explain import why
+from graphsel.selection.greedy import greedy
+from graphsel.selection.plan import Selection
+from graphsel.selection.select import select
 
 
 def plan_a_screen(folder: Path) -> list[str]:
