@@ -1850,8 +1850,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                'graphsel/models/gears/training.py'),
                                                 'graphsel.models.gears.training.clearly_worse': ( '07_models/gears/training.html#clearly_worse',
                                                                                                   'graphsel/models/gears/training.py'),
-                                                'graphsel.models.gears.training.direction_term': ( '07_models/gears/training.html#direction_term',
-                                                                                                   'graphsel/models/gears/training.py'),
                                                 'graphsel.models.gears.training.held_out_errors': ( '07_models/gears/training.html#held_out_errors',
                                                                                                     'graphsel/models/gears/training.py'),
                                                 'graphsel.models.gears.training.in_blocks': ( '07_models/gears/training.html#in_blocks',
