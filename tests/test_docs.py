@@ -1,13 +1,14 @@
 """The site: what is ours beside Sphinx, a small site built whole, citations, parameters that can be injected."""
 
 import json
+import os
 import random
 import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import api
 import book_site
@@ -330,17 +331,19 @@ def test_an_overview_lists_its_chapter(tree):
 
 
 def test_front_door_by_task():
-    def select():
-        "Pick."
-
-    select.__module__, select.__qualname__ = "toy.selection.select", "select"
-    package = ModuleType("toy")
-    package.select, package.sys, package.__version__ = select, sys, "1"
-    package.__all__ = ["select", "sys", "__version__"]
-    assert api.front_door(package, {"selection": "Choose"}) == [
-        ("Choose", ["~toy.selection.select.select"])
+    names = {"select": "toy.selection.select", "read": "toy.graphs.read", "odd": "toy.extra.odd"}
+    titles = {"graphs": "Read", "selection": "Choose"}
+    assert api.front_door(names, titles) == [
+        ("Read", ["~toy.graphs.read.read"]),
+        ("Choose", ["~toy.selection.select.select"]),
+        ("Extra", ["~toy.extra.odd.odd"]),
     ]
-    assert api.front_door(ModuleType("empty"), {}) == []
+
+
+def test_what_stubs_offer_is_in_the_api():
+    assert api.offered("graphsel")["select"] == "graphsel.selection.select"
+    names = [name for name, _, _ in api.members("graphsel.selection.select")]
+    assert "select" in names and api.offered("graphsel.graphs")["read_graph"]
 
 
 def test_code_in_prose_names_the_api():
@@ -574,6 +577,21 @@ def test_works_say_where_they_are():
         ), key
         assert any(o in entry.fields for o in places), key
         assert entry.fields.get("doi", "10.").startswith("10."), key
+
+
+# ---- recipes ----
+
+
+def test_recipes_of_contributing_work(tmp_path):
+    "Typed one after the other, as they stand."
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    recipes = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert len(recipes) > 5
+    code = "\n".join(recipes)
+    command = [sys.executable, "-W", "error::UserWarning", "-c", code]
+    env = os.environ | {"MPLBACKEND": "agg", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 # ---- reruns ----

@@ -3,7 +3,6 @@
 import re
 import shutil
 from base64 import b64decode
-from importlib import import_module
 from pathlib import Path
 
 import api
@@ -36,9 +35,7 @@ def prepare(app):
         "pages": modules,
         "public": {o: api.members(o) for o in modules if o},
     }
-    write(
-        Path(app.srcdir) / "docs/api/index.rst", api.api_index(app.book, import_module(api.PACKAGE))
-    )
+    write(Path(app.srcdir) / "docs/api/index.rst", api.api_index(app.book))
     write_gallery(app)
 
 
