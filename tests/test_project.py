@@ -235,7 +235,8 @@ def outermost_imports(tree):
 
 def test_reading_imports():
     tree = ast.parse(
-        "import numpy\nif TYPE_CHECKING:\n    from .coverage import Covered\nfrom ..core.errors import x\nfrom .. import models, __version__\nfrom . import base\n"
+        "import numpy\nif TYPE_CHECKING:\n    from .coverage import Covered\n"
+        "from ..core.errors import x\nfrom .. import models, __version__\nfrom . import base\n"
         "def f():\n    from graphsel.cli.main import main\n    import graphsel.genes.lists as d\n    import torch"
     )
     found = {o for o, _ in rooms_imported(tree, "criteria.design")}

@@ -1,4 +1,4 @@
-"""README.md from nbs/index.ipynb: prose, code and text outputs; hidden cells, directive lines and images made by code are left out.
+"""README.md from nbs/index.ipynb: prose, code, text outputs; hidden cells, directives and images by code are left out.
 
 usage: python tools/render_readme.py [NOTEBOOK [README]]
 """
@@ -78,7 +78,7 @@ def repository(settings=ROOT / "settings.ini"):
 
 
 def badges(name, where):
-    "(text, image, address) of the services that open the notebook `name` of the repository `where` in a browser; none without a repository."
+    "(text, image, address) of services that open the notebook `name` of the repository `where`; none without one."
     if not where:
         return []
     return [
