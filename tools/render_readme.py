@@ -9,9 +9,9 @@ import re
 import sys
 from pathlib import Path
 
-import nbformat
-from nbconvert import MarkdownExporter
+import lazy_loader
 
+nbformat, nbconvert = lazy_loader.load("nbformat"), lazy_loader.load("nbconvert")
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = (
     "<!-- Rendered from nbs/index.ipynb by `make readme`: edit the notebook, not this file. -->\n\n"
@@ -111,7 +111,7 @@ def render(notebook=ROOT / "nbs/index.ipynb", folder="nbs"):
     nb = nbformat.read(notebook, as_version=4)
     cells = [o for o in (visible(c, folder) for c in nb.cells) if o is not None]
     page = nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
-    body, _ = MarkdownExporter().from_notebook_node(page)
+    body, _ = nbconvert.MarkdownExporter().from_notebook_node(page)
     lines = [o.rstrip() for o in body.strip().split("\n")]
     return NOTE + with_badges(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)), repository()) + "\n"
 

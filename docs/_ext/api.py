@@ -8,7 +8,6 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-import nbformat
 from citations import cite
 from contents import Node, pages
 from docstrings import with_parameters
@@ -21,13 +20,8 @@ def module_of(
     path: Path,  # a notebook
 ) -> str:  # dotted name; "" for a page that exports nothing
     "The module that a notebook writes."
-    cells = nbformat.read(path, as_version=4).cells
-    found = [
-        re.search(r"^#\|\s*default_exp\s+(\S+)", o.source, re.MULTILINE)
-        for o in cells
-        if o.cell_type == "code"
-    ]
-    return next((f"{PACKAGE}.{o[1]}" for o in found if o), "")
+    found = re.search(r'"#\|\s*default_exp\s+([\w.]+)', path.read_text(encoding="utf-8"))
+    return f"{PACKAGE}.{found[1]}" if found else ""
 
 
 def chapters(
