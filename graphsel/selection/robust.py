@@ -20,7 +20,7 @@ from ..core.randomness import RandomState, as_rng, as_seed, child_rng
 from ..criteria.base import Criterion
 from ..criteria.mixture import Mixture
 from ..criteria.registry import make_criterion
-from ..graphs.disturb import perturb
+from ..graphs.disturb import disturb
 from ..graphs.graph import Graphs
 from .greedy import greedy
 from .plan import Selection
@@ -42,7 +42,9 @@ def scenarios(
     if isinstance(graphs, Graphs):
         seed = _seed(random_state)
         return {"as given": graphs} | {
-            f"draw {i + 1}": perturb(graphs, _share(noise), child_rng(seed, "robust", i))
+            f"draw {i + 1}": disturb(
+                graphs, _share(noise), random_state=child_rng(seed, "robust", i)
+            )
             for i in range(check_positive_int(draws, "draws"))
         }
     found = (
@@ -419,8 +421,10 @@ def stability(
             picks = (
                 greedy(
                     on(
-                        perturb(
-                            graph, share, child_rng(seed, "stability", round(share * 1e6), draw)
+                        disturb(
+                            graph,
+                            share,
+                            random_state=child_rng(seed, "stability", round(share * 1e6), draw),
                         )
                     ),
                     budget,
