@@ -46,8 +46,9 @@ def sorted_names(
         raise GraphselError(f"{what}: an empty name; remove it")
     odd = [n for n in names[np.char.find(names, "+") >= 0].tolist() if perturbation_name(n) != n]
     if odd:
+        right = name_some([perturbation_name(n) for n in odd])
         raise GraphselError(
-            f"{what}: written in another order than this package does: {name_some(odd)}; write {name_some([perturbation_name(n) for n in odd])}"
+            f"{what}: written in another order than this package does: {name_some(odd)}; write {right}"
         )
     twice = names[1:][names[1:] == names[:-1]]
     if len(twice):
@@ -241,7 +242,9 @@ def by_name(
 
 # %% ../../nbs/05_criteria/01_base.ipynb #3641d548
 def target_weights(graph, weights, given, targets, name):
-    "Target weights as an array: ones, a mapping (absent names weigh 1), or one number per target. Raises `GraphselError` for negative ones."
+    """Target weights as an array: ones, a mapping (absent names weigh 1), or one number per target.
+
+    Raises `GraphselError` for negative ones."""
     if weights is None:
         return np.ones(len(targets))
     a = by_name(graph, weights, given, targets, f"{name}: target weights")
