@@ -204,12 +204,14 @@ def register(
 ) -> type:  # the same: use it as a decorator
     "Make a criterion known under its name. Raises `GraphselError` when another class has that name."
     known = CRITERIA.added.get(criterion.name, criterion)
-    anew = known.__module__ in (criterion.__module__, "__main__")  # as happens in notebooks
-    if not anew or known.__qualname__ != criterion.__qualname__:
+    modules = known.__module__, criterion.__module__
+    anew = known.__qualname__ == criterion.__qualname__  # the same class, as happens in notebooks
+    if not anew or (len(set(modules)) > 1 and "__main__" not in modules):
         raise GraphselError(
             f"a criterion named '{criterion.name}' exists already; choose another name"
         )
-    CRITERIA[criterion.name] = criterion
+    if modules[1] != "__main__" or modules[0] == "__main__":
+        CRITERIA[criterion.name] = criterion  # a notebook's copy does not replace the package's
     return criterion
 
 # %% ../../nbs/05_criteria/01_base.ipynb #085794dd
