@@ -959,7 +959,7 @@ EXCEL = {
 
 @pytest.mark.parametrize("kind", EXCEL)
 def test_every_reader_of_excel_refuses_what_inflates_beyond_measure(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr("graphsel.genes.lists.SHEET_BYTES", 2**22)
+    monkeypatch.setattr("graphsel.core.sheets.SHEET_BYTES", 2**22)
     write_bomb(tmp_path / "bomb.xlsx", 3)
     with pytest.raises(GraphselError, match=r"bomb\.xlsx.*inflate to"):
         EXCEL[kind](tmp_path / "bomb.xlsx")
@@ -980,7 +980,7 @@ def test_a_bomb_of_excel_takes_no_memory(tmp_path):
 
 @pytest.mark.parametrize("kind", EXCEL)
 def test_every_reader_of_excel_stops_at_too_many_cells(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr("graphsel.genes.lists.SHEET_CELLS", 30)
+    monkeypatch.setattr("graphsel.core.sheets.SHEET_CELLS", 30)
     pd.DataFrame({"gene": GENES, "cost": 1.0}).to_excel(tmp_path / "many.xlsx", index=False)
     with pytest.raises(GraphselError, match=r"many\.xlsx.*more than 30 cells"):
         EXCEL[kind](tmp_path / "many.xlsx")
