@@ -13,7 +13,7 @@ import graphsel.models.gears.model  # noqa: F401  (registers its model)
 from graphsel.core import identity as identity_room
 from graphsel.core.errors import GraphselError
 from graphsel.graphs.build import from_edges
-from graphsel.graphs.disturb import disturb
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import GeneGraph, combine
 from graphsel.graphs.priors import make_prior
 from graphsel.models.registry import MODELS, make_model

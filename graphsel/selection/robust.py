@@ -20,7 +20,7 @@ from ..core.randomness import RandomState, as_rng, as_seed, child_rng
 from ..criteria.base import Criterion
 from ..criteria.mixture import Mixture
 from ..criteria.registry import make_criterion
-from ..graphs.disturb import disturb
+from ..graphs.disturbance import disturb
 from ..graphs.graph import Graphs
 from .greedy import greedy
 from .plan import Selection

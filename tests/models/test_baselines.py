@@ -8,7 +8,7 @@ from sklearn.base import clone
 from graphsel.core import identity as identity_room
 from graphsel.core.errors import GraphselError
 from graphsel.graphs.build import from_edges
-from graphsel.graphs.disturb import disturb
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import combine
 from graphsel.graphs.operators import propagation
 from graphsel.graphs.priors import make_prior

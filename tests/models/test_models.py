@@ -12,7 +12,7 @@ from graphsel.core import identity as identity_room
 from graphsel.core.errors import GraphselError
 from graphsel.core.outputs import sealed
 from graphsel.genes.perturbations import perturbed_genes
-from graphsel.graphs.disturb import disturb
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import combine
 from graphsel.graphs.kernels import spectral_features
 from graphsel.graphs.operators import propagation
