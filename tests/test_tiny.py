@@ -13,7 +13,7 @@ import graphsel.models.gears.model  # noqa: F401  (registers its model)
 from graphsel.core import identity as identity_room
 from graphsel.core.errors import GraphselError
 from graphsel.graphs.build import from_edges
-from graphsel.graphs.disturb import perturb
+from graphsel.graphs.disturb import disturb
 from graphsel.graphs.graph import GeneGraph, combine
 from graphsel.graphs.priors import make_prior
 from graphsel.models.registry import MODELS, make_model
@@ -34,7 +34,7 @@ EDGES = from_edges(
     genes=GENES,
     name="edges",
 )
-GRAPH = combine([EDGES, perturb(EDGES, 0.5, 1)])
+GRAPH = combine([EDGES, disturb(EDGES, 0.5, random_state=1)])
 BARE = GeneGraph(
     np.array(GENES), sp.csr_matrix((24, 24), dtype=np.float32), {"name": "bare"}
 )  # as `align` gives for genes of which no two are linked
