@@ -660,6 +660,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'graphsel/core/compiling.py'),
                                          'graphsel.core.compiling.njit': ('00_core/compiling.html#njit', 'graphsel/core/compiling.py')},
             'graphsel.core.docs': { 'graphsel.core.docs._annotation': ('00_core/docs.html#_annotation', 'graphsel/core/docs.py'),
+                                    'graphsel.core.docs._comments': ('00_core/docs.html#_comments', 'graphsel/core/docs.py'),
                                     'graphsel.core.docs._entry': ('00_core/docs.html#_entry', 'graphsel/core/docs.py'),
                                     'graphsel.core.docs.described': ('00_core/docs.html#described', 'graphsel/core/docs.py'),
                                     'graphsel.core.docs.documented': ('00_core/docs.html#documented', 'graphsel/core/docs.py'),
