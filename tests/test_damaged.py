@@ -1,4 +1,4 @@
-"""Damaged and hostile files: each is read, or refused in one line that names it; nothing else is raised, shown or waited for."""
+"""Damaged and hostile files: read, or refused in one line that names them; nothing else is raised or waited for."""
 
 import contextlib
 import faulthandler

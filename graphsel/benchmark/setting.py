@@ -16,7 +16,7 @@ import time
 import numpy as np
 
 from ..active.diversity import priors_only
-from ..active.loop import ParsedStrategy, parse_strategy, round_sizes, rounds
+from ..active.loop import ParsedStrategy, round_sizes, rounds
 from ..active.queries import RULES, hidden, wide_hidden
 from .protocol import Protocol, Task, own_params
 from ..core.errors import GraphselError, log, name_some, shorten
@@ -24,7 +24,7 @@ from ..core.identity import fingerprint
 from ..core.randomness import RandomState, as_rng, child_rng
 from ..criteria.registry import make_criterion
 from ..genes.perturbations import perturbed_genes
-from ..graphs.disturb import disturb
+from ..graphs.disturbance import disturb
 from ..graphs.graph import Graphs
 from ..models.additive import Additive
 from ..models.base import ResponseModel, picked_rows

@@ -14,7 +14,7 @@ from graphsel.benchmark.tasks import KEY, run_task
 from graphsel.core.errors import GraphselError
 from graphsel.core.randomness import child_rng
 from graphsel.datasets.simulate import simulated_screen
-from graphsel.graphs.disturb import disturb
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import combine
 from graphsel.graphs.priors import make_prior
 from graphsel.models.base import MeanModel
