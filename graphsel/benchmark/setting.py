@@ -184,10 +184,12 @@ def make_setting(protocol: Protocol, bench: Bench, task: Task) -> Setting:
         raise GraphselError(
             f"the largest budget is {protocol.budgets[-1]:,} but the pool has {len(pool):,} perturbations; lower it"
         )
-    graph, revealed = bench.graph_of(task), bench.screen[pool].copy()
-    millionths = round(task.noise * 1e6)
-    rng = child_rng(protocol.seed, "noise", task.noise_kind, task.split, millionths)
-    seen = disturb(graph, task.noise, task.noise_kind, rng)
+    revealed = bench.screen[pool].copy()
+    seen = graph = bench.graph_of(task)
+    if task.noise:
+        millionths = round(task.noise * 1e6)
+        rng = child_rng(protocol.seed, "noise", task.noise_kind, task.split, millionths)
+        seen = disturb(graph, task.noise, task.noise_kind, rng)
     scale = None
     if protocol.standardize:
         spread = np.asarray(revealed.X, float).std(axis=0)
