@@ -207,12 +207,12 @@ def compare_command(*, screen, sources, running, strategies, budgets, **options)
           --budgets 50,100 --noise 0,0.2,0.5 --noise-kind deleted --out results
     """
     from graphsel.benchmark.compare import RESULT_FILES, compare
-    from graphsel.benchmark.protocol import make_plan
+    from graphsel.benchmark.protocol import make_protocol
 
     options = _as_arguments(options)
     names = split_list(strategies)
     sizes = split_list(budgets, int, "budgets") if budgets else None
-    make_plan(names, sizes, **options)
+    make_protocol(names, sizes, **options)
     check_installed(options["models"])
     inputs = inputs_of(screen=screen.screen, graph=sources.graphs, prior=sources.priors)
     check_folder_of(running.out, RESULT_FILES, inputs)
@@ -355,7 +355,7 @@ def _check_demo(out, seed):
     if not (out / "run.json").exists():
         return
     try:
-        before = json.loads(read_text(out / "run.json"))["plan"]["seed"]
+        before = json.loads(read_text(out / "run.json"))["protocol"]["seed"]
     except (ValueError, KeyError, TypeError) as e:
         raise GraphselError(f"{out}/run.json is of no demo; choose another folder") from e
     if before != seed:
