@@ -19,7 +19,6 @@ from graphsel.cli.options import (
     _graph_options,
     _plugin_option,
     check_folder_of,
-    check_installed,
     completing,
     in_names_of,
     inputs_of,
@@ -100,7 +99,6 @@ def fit_command(*, screen, sources, model, settings, genes, seed, out):
     from graphsel.models.registry import rank_unmeasured
     from graphsel.selection.select import known_to
 
-    check_installed([model])
     untrained = _model_with(model, settings)
     files = {"screen": screen.screen, "graph": sources.graphs, "prior": sources.priors}
     check_folder_of(out, _FIT_FILES, inputs_of(**files, genes=genes))
