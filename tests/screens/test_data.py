@@ -17,7 +17,7 @@ from graphsel.genes.perturbations import perturbation_name, perturbed_genes
 from graphsel.screens.cells import difference_moments, raw_moments
 from graphsel.screens.from_cells import screen_from_cells, top_de_genes
 from graphsel.screens.from_tables import screen_from_table
-from graphsel.screens.labels import find_spelling
+from graphsel.screens.labels import find_controls
 from graphsel.screens.read import read_screen, write_screen
 from graphsel.screens.screen import check_screen, make_screen
 from graphsel.screens.tables import read_table
@@ -208,8 +208,8 @@ def test_hostile_cells(broken):
 
 def test_spelling_of_categories():
     obs = pd.DataFrame({"perturbation": pd.Categorical(["control", "A", "A+B"])})
-    assert find_spelling(obs) == ("perturbation", "control")
-    assert find_spelling(obs, control="A") == ("perturbation", "A")
+    assert find_controls(obs) == ("perturbation", ("control",))
+    assert find_controls(obs, control="A") == ("perturbation", ("A",))
 
 
 # ---- differentially expressed genes ----
@@ -556,7 +556,10 @@ def test_split_refuses_impossible_fractions(fraction):
 
 def test_norman_mcfaline(shared_data):
     path = shared_data / "norman_mcfaline_cells.h5ad"
-    screen, adata = read_screen(path, perturbation_key="perturbation"), ad.read_h5ad(path)
+    with pytest.raises(GraphselError, match="cell_type.*pool="):
+        read_screen(path)
+    screen = read_screen(path, perturbation_key="perturbation", pool="cell_type")
+    adata = ad.read_h5ad(path)
     label = adata.obs["perturbation"].map(perturbation_name).to_numpy().astype(str)
     assert screen.shape == (33, 500) and screen.obs["n_cells"].sum() == (label != "control").sum()
     X = adata.X.toarray().astype(np.float64)
