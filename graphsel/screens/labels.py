@@ -42,7 +42,7 @@ def find_controls(
         )
     usual = dict.fromkeys(k for k, _ in SPELLINGS if k in obs)
     keys = [perturbation_key] if perturbation_key else list(usual)
-    readings = {k: _controls_among(_factorized(obs[k])[1], control) for k in keys}
+    readings = {k: controls_among(_factorized(obs[k])[1], control) for k in keys}
     readings = {k: found for k, found in readings.items() if found}
     if not readings:
         told = f"control={control!r}, " if control else ""
@@ -64,7 +64,10 @@ def _quoted(names):
     return name_some([f"'{o}'" for o in names])
 
 # %% ../../nbs/02_screens/02_labels.ipynb #cc2b47bc
-def _controls_among(labels, control):
+def controls_among(
+    labels: Iterable[str],  # of a column
+    control: str | Sequence[str] | None = None,  # names or patterns asked for
+) -> tuple[str, ...]:
     "The labels that are controls: those asked for, or those that are called so."
     if not control:
         return tuple(o for o in labels if control_stem(o))
