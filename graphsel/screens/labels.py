@@ -171,6 +171,11 @@ def split_labels(
     cut = _Cutter(list(labels), frozenset(genes), separator, n_genes or {}, controls, guides)
     parts = {o: cut.genes_of(o) for o in cut.labels}
     unclear = [o for o, p in parts.items() if p is None]
+    if len(unclear) < len(parts) / 20 and all(cut.joint(o) != "_" for o in unclear):
+        parts |= {o: (o,) for o in unclear}  # read-through genes: HSPE1-MOB4
+        if unclear:
+            log.info("taken for one gene each: %s", name_some(unclear))
+        unclear = []
     if unclear:
         raise GraphselError(
             f"one gene or a pair? {name_some(unclear)}: {cut.why(unclear[0])}; give "
@@ -184,7 +189,7 @@ def split_labels(
 
 # %% ../../nbs/02_screens/02_labels.ipynb #aee1226d
 _JOINTS = ("+", "|", "&", ";", ",")  # no symbol has one of these
-_GUIDE_NUMBER = re.compile(r"(?P<gene>.+?)(?P<joint>[-_.])g?\d{1,3}")
+_GUIDE_NUMBER = re.compile(r"(?P<gene>.+?)(?P<joint>[-_.])g?(?P<number>\d{1,3})")
 
 
 class _Cutter:
@@ -253,7 +258,8 @@ class _Cutter:
         found = [m for p in parts if p not in self.genes and (m := _GUIDE_NUMBER.fullmatch(p))]
         if self.guides:
             return frozenset(m["gene"] for m in found)
-        known = {m["gene"] for m in found if m["gene"] in self.genes | self.alone}
+        first = {m["gene"] for m in found if m["joint"] == "_" or int(m["number"]) < 2}
+        known = first & (self.genes | self.alone)  # Caf1-105 is a gene of the fly, as Caf1 is
         often = Counter(m["gene"] for m in found if m["joint"] == "_")
         shared = {g for g, n in often.items() if n > 1}
         measured = len(shared & self.genes) >= len(shared) / 2 or not self.genes
