@@ -26,7 +26,7 @@ import graphsel.datasets.download as downloads
 import graphsel.datasets.load as datasets
 from graphsel.cli.main import main
 from graphsel.core.errors import GraphselError
-from graphsel.datasets import registry as registry_room
+from graphsel.datasets import load as load_room
 from graphsel.datasets.download import (
     Remote,
     check_file,
@@ -239,10 +239,10 @@ def test_downloads_go_where_one_can_write(server, tmp_path, monkeypatch):
     monkeypatch.setenv("GRAPHSEL_DATA", str(tmp_path / "file"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(
-        registry_room, "data_folders", lambda folder=None: [tmp_path / "file", tmp_path / "cache"]
+        load_room, "data_folders", lambda folder=None: [tmp_path / "file", tmp_path / "cache"]
     )
     assert fetch(one(server))[0] == tmp_path / "cache" / "edges.tsv"
-    monkeypatch.setattr(registry_room, "data_folders", lambda folder=None: [tmp_path / "file"])
+    monkeypatch.setattr(load_room, "data_folders", lambda folder=None: [tmp_path / "file"])
     with pytest.raises(GraphselError, match="cannot write to .*set GRAPHSEL_DATA"):
         fetch(one(server))
 
