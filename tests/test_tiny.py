@@ -1,4 +1,4 @@
-"""Every model on next to nothing: few perturbations, one response, nothing but constants, genes and graphs that say nothing."""
+"""Every model on next to nothing: few perturbations, one response, constants, genes and graphs that say nothing."""
 
 import logging
 import warnings
@@ -194,7 +194,7 @@ def test_what_can_be_foretold(name, options):
 @pytest.mark.parametrize("name,options", EVERY + NETWORKS + BOTH)
 @pytest.mark.parametrize("n", [2, 4, 12])
 def test_predictions_stay_in_range(name, options, n, request):
-    """Trained on singles, asked for what was never seen in company: no larger than what could be, a few times the sum."""
+    """Trained on singles, asked for what was never seen in company: at most a few times the sum."""
     if name == "gears" and (n == 2 or options.get("start") == "published"):
         request.applymarker(
             pytest.mark.xfail(
@@ -277,7 +277,7 @@ def test_names_in_any_spelling(name, options):
 
 @pytest.mark.parametrize("name,options", EVERY + BOTH)
 def test_screens_spelled_otherwise(name, options):
-    """Tables from elsewhere that carry the columns of a screen, but other names; a row of the control is not learned from."""
+    """Tables from elsewhere, with a screen's columns but other names; a row of the control is not learned from."""
     right = make_screen(sums("g00+g09").iloc[[0, 7, 14, 21, 24]])
     wrong = right.copy()
     wrong.obs_names = [*(f"{n}+ctrl" for n in right.obs_names[:4]), "g09+g00"]

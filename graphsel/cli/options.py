@@ -14,7 +14,7 @@ import sys
 import click
 
 from ..core.errors import GraphselError, log
-from ..core.files import check_folder
+from ..core.files import check_folder, file_and_filter
 from ..core.outputs import check_ending, check_outputs
 
 # %% ../../nbs/12_cli/01_options.ipynb #02e0b112
@@ -237,7 +237,7 @@ def _alias_hint(found):
 def _paths(given):
     "The files of an option: none, one or several, each perhaps as FILE:column=value."
     files = [given] if isinstance(given, str) else given or ()
-    return [o if Path(o).exists() else o.rpartition(":")[0] or o for o in files]
+    return [str(file_and_filter(o)[0]) for o in files]
 
 
 def _inputs(**given):

@@ -75,5 +75,6 @@ def documented(
     of_class = inspect.isclass(thing)
     told = described(thing.__init__ if of_class else thing)
     head = inspect.cleandoc(thing.__doc__ or "")
-    thing.__doc__ = head + told[told.find("\n\nParameters\n") :] if of_class and "Parameters\n" in told else told or head
+    _, title, parameters = told.partition("\n\nParameters\n")
+    thing.__doc__ = head + title + parameters if of_class else told or head
     return thing

@@ -60,7 +60,8 @@ def spelled(
     controls = [repr(p) for p, n in zip(given, names, strict=True) if n == "control"]
     if controls:
         raise GraphselError(
-            f"{name_some(controls)} perturbs no gene: its response is zero by definition; leave it out"
+            f"{name_some(controls)} perturbs no gene: its response is zero by definition; leave "
+            "it out"
         )
     return names
 
