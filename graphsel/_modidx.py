@@ -875,6 +875,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'graphsel/criteria/beliefs.py'),
                                            'graphsel.criteria.beliefs.is_sets': ( '05_criteria/beliefs.html#is_sets',
                                                                                   'graphsel/criteria/beliefs.py'),
+                                           'graphsel.criteria.beliefs.kernel_moments': ( '05_criteria/beliefs.html#kernel_moments',
+                                                                                         'graphsel/criteria/beliefs.py'),
                                            'graphsel.criteria.beliefs.log_degrees': ( '05_criteria/beliefs.html#log_degrees',
                                                                                       'graphsel/criteria/beliefs.py'),
                                            'graphsel.criteria.beliefs.over_hops': ( '05_criteria/beliefs.html#over_hops',

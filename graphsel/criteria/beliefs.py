@@ -178,14 +178,14 @@ def _channels(graph, at, hops):
     return Channels(graph, np.asarray(at), hops, tuple(rows), effects)
 
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #599dcfaf
-def _walk(first, column, value, start, row, entry, own, other, scale, shares, weight, same, out):
-    """out[a, e] = sum over t of weight[t] K_a[t, e]^2, for all beliefs a.
+def _walk(first, column, value, start, row, entry, weight, same, out):
+    """out[k, l, e] = sum over t of weight[t] K_k[t, e] K_l[t, e], for kernels l <= k.
 
     Rows of the elements by (first, column, value), columns of the targets by (start, row, entry), kernel after kernel;
-    own, other: fixed effects of elements and targets; scale: of the effects, per belief; same: both are the same."""
-    n_kernels, width = shares.shape[1], (len(start) - 1) // shares.shape[1]
-    m = len(weight)
-    total, line, begin = np.zeros((n_kernels, m)), np.zeros(m), start[:-1].copy()
+    same: elements and targets are the same."""
+    n_kernels, m = len(out), len(weight)
+    width = (len(start) - 1) // n_kernels
+    total, begin = np.zeros((n_kernels, m)), start[:-1].copy()
     for e in range(len(first) - 1):
         low = e if same else 0
         for p in range(first[e], first[e + 1]):
@@ -195,24 +195,15 @@ def _walk(first, column, value, start, row, entry, own, other, scale, shares, we
                 total[k, row[i]] += f * entry[i]
             if same:
                 begin[r] += 1  # later rows meet this column from themselves on
-        for a in range(len(shares)):
-            line[low:] = 0
-            for k in range(n_kernels):
+        for k in range(n_kernels):
+            for j in range(k + 1):
+                square = 0.0
                 for t in range(low, m):
-                    line[t] += shares[a, k] * total[k, t]
-            for c in range(own.shape[1]):
-                x = scale[a, c] * own[e, c]
-                for t in range(low, m):
-                    line[t] += x * other[c, t]
-            for t in range(low, m):
-                line[t] *= line[t]
-            square = 0.0
-            for t in range(low, m):
-                square += weight[t] * line[t]
-            out[a, e] += square
-            if same:
-                for t in range(e + 1, m):
-                    out[a, t] += weight[e] * line[t]
+                    square += weight[t] * total[k, t] * total[j, t]
+                if same:
+                    for t in range(e + 1, m):
+                        out[k, j, t] += weight[e] * total[k, t] * total[j, t]
+                out[k, j, e] += square
         total[:, low:] = 0
 
 
@@ -223,6 +214,23 @@ def _compiled():
     return njit(_walk)
 
 
+def kernel_moments(
+    elements: Sequence[sp.csr_matrix],  # per kernel: elements x r
+    targets: Sequence[sp.csr_matrix],  # per kernel: targets x r; the same object where the same
+    weight: np.ndarray,  # one per target
+) -> np.ndarray:  # kernels x kernels x elements
+    "Sums over the targets of weighted products of two kernels' columns, exactly."
+    width = max(F.shape[1] for F in elements)
+    A, B = (_side_by_side(o, width) for o in (elements, targets))
+    B = sp.csr_matrix(B.T)
+    out = np.zeros((len(elements), len(elements), A.shape[0]))
+    rows, columns = (A.indptr, A.indices, A.data), (B.indptr, B.indices, B.data)
+    _compiled()(*rows, *columns, weight, elements is targets, out)
+    upper = np.triu_indices(len(out), 1)
+    out[upper] = out.transpose(1, 0, 2)[upper]
+    return out
+
+
 def squared_kernels(
     elements: Sequence[sp.csr_matrix],  # per kernel: elements x r
     targets: Sequence[sp.csr_matrix],  # per kernel: targets x r; the same object where the same
@@ -231,17 +239,17 @@ def squared_kernels(
     weight: np.ndarray,  # one per target
 ) -> np.ndarray:  # beliefs x elements
     "Weighted sums of squared kernel columns under each belief, exactly."
-    same = elements is targets
-    width = max(F.shape[1] for F in elements)
-    A, B = (_side_by_side(o, width) for o in (elements, targets))
-    B = sp.csr_matrix(B.T)
-    scale = np.array([effect_scale(s) ** 2 for s in shares])
-    out = np.zeros((len(shares), A.shape[0]))
-    others = np.ascontiguousarray(effects[1].T)
-    rows, columns = (A.indptr, A.indices, A.data), (B.indptr, B.indices, B.data)
-    own = np.ascontiguousarray(shares[:, :-2])
-    _compiled()(*rows, *columns, effects[0], others, scale, own, weight, same, out)
-    return out
+    moments = kernel_moments(elements, targets, weight)
+    own, other = effects
+    mixed = np.array([E @ (T.T @ (weight[:, None] * other)) for E, T in zip(elements, targets)])
+    fixed, found = other.T @ (weight[:, None] * other), []
+    for s in shares:
+        X, k = own * effect_scale(s) ** 2, s[:-2]
+        both = np.einsum("k,kec,ec->e", k, mixed, X)
+        found.append(
+            np.einsum("k,l,kle->e", k, k, moments) + 2 * both + ((X @ fixed) * X).sum(axis=1)
+        )
+    return np.array(found)
 
 
 def _side_by_side(factors, width):
