@@ -419,7 +419,9 @@ def test_best_weights_are_restored():
     again = np.random.default_rng(4)
     order = torch.tensor(np.stack([again.permutation(20) for _ in range(3)]))
     with torch.no_grad():
-        errors = models.validator(data, order[:, 4:], order[:, :4])(nets(data.x, data.edges))
+        errors = models.validator(data, order[:, 4:], order[:, :4])(
+            nets(data.x, data.edges, data.only)
+        )
     for m in range(3):
         mine = [h["validation"] for h in history if h["member"] == m]
         assert errors[m].item() == pytest.approx(min(mine), rel=1e-4) and mine[-1] >= min(mine)
@@ -466,7 +468,9 @@ def test_gnn_kernel_with_pairs_in_training_matches_the_one_of_prediction():
         every = torch.arange(4)[None]
         K = between_genes(models.freeze(nets, data)[0], c, names) + models.BIAS
         np.testing.assert_allclose(
-            data.kernel(nets(data.x, data.edges), *data.pairs(every, every)).detach()[0].numpy(),
+            data.kernel(nets(data.x, data.edges, data.only), *data.pairs(every, every))
+            .detach()[0]
+            .numpy(),
             K,
             atol=1e-4,
         )
