@@ -59,9 +59,11 @@ notebooks: export ## export, run every notebook saving its outputs, clean (FLAGS
 lab: $(DEV) ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=nbs
 
-lint: $(DEV) ## ruff over modules, notebooks and tests; types by mypy
+lint: $(DEV) ## ruff over modules, notebooks and tests; imports one way; types by mypy; the measures of the house
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/mypy
+	$(BIN)/python tools/house.py
 
 docs: $(DEV) ## build the site in _docs/html; any warning fails, a link that leads nowhere too
 	rm -rf _docs

@@ -4,6 +4,7 @@ import ast
 import configparser
 import filecmp
 import importlib
+import inspect
 import io
 import json
 import os
@@ -11,9 +12,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections import Counter
 from pathlib import Path
 
-import nbformat
+import heavy
+import house
 import pytest
 import render_readme
 from conftest import ROOT
@@ -21,16 +25,23 @@ from conftest import ROOT
 import graphsel
 
 NBS, LIB = ROOT / "nbs", ROOT / "graphsel"
-ROOMS = graphsel._rooms
-NOTEBOOKS = sorted(NBS.glob("*.ipynb"))
 ALL_NOTEBOOKS = [
     o
     for o in sorted(NBS.rglob("*.ipynb"))
     if not any(p.startswith((".", "_")) for p in o.relative_to(NBS).parts)
 ]
-MODULES = {o.stem: o for o in sorted(LIB.glob("*.py")) if not o.name.startswith("_")}
+
+
+def dotted_name(path):
+    "`graphsel/graphs/readers/edges.py` -> graphs.readers.edges"
+    return ".".join(path.relative_to(LIB).with_suffix("").parts)
+
+
+MODULES = {dotted_name(o): o for o in sorted(LIB.rglob("*.py")) if not o.name.startswith("_")}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
-LIGHT = [o for o in ROOMS[: ROOMS.index("select") + 1] if o in MODULES]
+WINGS = sorted(o.parent.name for o in LIB.glob("*/__init__.py"))
+# What choosing needs is loaded in a moment: none of these comes with a wing below `models`, unless it is asked for.
+PLANNING = ("core", "genes", "screens", "graphs", "datasets", "criteria", "selection")
 HEAVY = (
     "torch",
     "torch_geometric",
@@ -58,7 +69,7 @@ def read(path):
 
 
 def cells(path):
-    return nbformat.read(path, as_version=4).cells
+    return heavy.nbformat.read(path, as_version=4).cells
 
 
 def directives(cell):
@@ -77,14 +88,8 @@ def code_lines(cell):
 
 def module_of(path):
     "The module that a notebook exports, or None."
-    return next(
-        (
-            d["default_exp"]
-            for c in cells(path)
-            if c.cell_type == "code" and "default_exp" in (d := directives(c))
-        ),
-        None,
-    )
+    found = re.search(r"#\| *default_exp ([\w.]+)", read(path))
+    return found and found[1]
 
 
 def is_hidden(cell):
@@ -153,33 +158,58 @@ def test_each_module_has_its_notebook():
         "a module without a notebook, or a notebook that was not exported"
     )
     for module, path in EXPORTING.items():
-        assert re.sub(r"^\d+[a-z]?_", "", path.stem) == module, f"{name_of(path)} exports {module}"
+        parts = path.relative_to(NBS).with_suffix("").parts
+        told = ".".join(re.sub(r"^\d+[a-z]?_", "", o) for o in parts)
+        assert told == module, f"{name_of(path)} exports {module}"
         assert f"../{name_of(path)}" in read(MODULES[module]), (
-            f"{module}.py was exported from another notebook than {name_of(path)}"
+            f"{module} was exported from another notebook than {name_of(path)}"
         )
 
 
-# ---- one way ----
+def test_each_wing_opens_with_a_page_and_a_table():
+    "A chapter has an overview that exports nothing; a wing has an __init__ and a stub with its public names."
+    for wing in WINGS:
+        (chapter,) = NBS.glob(f"[0-9][0-9]_{wing}")
+        overview = chapter / "00_overview.ipynb"
+        assert overview.exists() and module_of(overview) is None, f"no overview of {wing}"
+        assert (LIB / wing / "__init__.pyi").exists()
 
 
-def rooms_imported(tree):
-    "(room, line) of each import of a room of graphsel in a module, inside functions too."
+# ---- one way: wings by import-linter (contracts in pyproject.toml), rooms by the numbers of their notebooks ----
+
+ORDER = {module: i for i, module in enumerate(EXPORTING)}  # as the chapters read
+
+
+def absolute(node, module):
+    "What `from … import` names, in full: a relative import is read from `module`."
+    package = ["graphsel", *module.split(".")]
+    base = package[: len(package) - node.level] if node.level else []
+    return ".".join([*base, *filter(None, [node.module])])
+
+
+def rooms_imported(tree, module):
+    "(room, line) of each import of a room of graphsel in a module, inside functions too, not for type checkers only."
+    for_types = {
+        id(o)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for branch in node.body
+        for o in ast.walk(branch)
+    }
     for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
         found = []
         if isinstance(node, ast.Import):
             found = [o.name for o in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join(filter(None, ["graphsel" if node.level else "", node.module]))
-            found = [f"{base}.{o.name}" for o in node.names] if base == "graphsel" else [base]
-        elif isinstance(node, ast.Call) and getattr(
-            node.func, "attr", getattr(node.func, "id", "")
-        ) in ("import_module", "__import__"):
-            if node.args and isinstance(node.args[0], ast.Constant):
-                found = [re.sub(r"^\.", "graphsel.", str(node.args[0].value))]
+            base = absolute(node, module)
+            within = [f"{base}.{o.name}" for o in node.names]
+            found = [o if o.removeprefix("graphsel.") in MODULES else base for o in within]
         for o in found:
             package, _, rest = o.partition(".")
-            if package == "graphsel":
-                yield rest.split(".")[0], node.lineno
+            if package == "graphsel" and rest:
+                yield rest, node.lineno
 
 
 def outermost_imports(tree):
@@ -199,73 +229,163 @@ def outermost_imports(tree):
 
 def test_reading_imports():
     tree = ast.parse(
-        "import numpy\nfrom .core import x\nfrom . import plot\n"
-        "def f():\n    from graphsel.cli import main\n    import graphsel.data as d\n    import_module('.models')\n    import torch"
+        "import numpy\nif TYPE_CHECKING:\n    from .coverage import Covered\n"
+        "from ..core.errors import x\nfrom .. import models, __version__\nfrom . import base\n"
+        "def f():\n    from graphsel.cli.main import main\n    import graphsel.genes.lists as d\n    import torch"
     )
-    assert {o for o, _ in rooms_imported(tree)} == {"core", "plot", "cli", "data", "models"}
+    found = {o for o, _ in rooms_imported(tree, "criteria.design")}
+    assert found == {"core.errors", "criteria.base", "cli.main", "genes.lists"}
     assert set(outermost_imports(tree)) == {"numpy"}
 
 
-def test_every_room_is_listed():
-    assert set(MODULES) <= set(ROOMS), (
-        "add the module to _rooms of graphsel/__init__.py, in import order"
-    )
-
-
 @pytest.mark.parametrize("module", MODULES)
-def test_imports_run_one_way(module):
-    allowed = set(ROOMS[: ROOMS.index(module)]) | {"__version__"}
+def test_rooms_of_a_wing_import_one_way(module):
+    wing = module.split(".")[0]
     wrong = [
-        f"line {line}: {room or 'the whole package'}"
-        for room, line in rooms_imported(TREES[module])
-        if room not in allowed
+        f"line {line}: {room}"
+        for room, line in rooms_imported(TREES[module], module)
+        if room.split(".")[0] == wing and ORDER.get(room, len(ORDER)) >= ORDER[module]
     ]
-    assert not wrong, f"graphsel/{module}.py may import only the rooms before it: {wrong}"
+    assert not wrong, f"{name_of(MODULES[module])} may import only rooms before it: {wrong}"
 
 
-def loaded_by(statement):
-    "Top-level packages in memory after `statement` in a fresh process."
-    code = f"{statement}\nimport sys, json\nprint(json.dumps(sorted({{o.split('.')[0] for o in sys.modules}})))"
+def test_wings_import_one_way():
+    "The contracts of import-linter: layers of wings, where torch and matplotlib belong."
+    program = shutil.which("lint-imports", path=Path(sys.executable).parent)
+    if program is None:
+        pytest.skip("import-linter is not installed (it comes with the dev extra)")
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        [program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
-    return set(json.loads(done.stdout))
+    assert done.returncode == 0, done.stdout[done.stdout.find("Contracts:") :] + done.stderr
+
+
+def test_every_wing_is_in_the_contract():
+    contracts = tomllib.loads(read(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers = next(o["layers"] for o in contracts if o["type"] == "layers")
+    assert sorted(o for layer in layers for o in layer.split(" | ")) == WINGS
+
+
+TELL_LOADED = """
+import importlib, json, sys
+rooms, packages = json.loads(sys.argv[1])
+brought = {}
+for room in rooms:
+    importlib.import_module(room)
+    brought.update({o: brought.get(o, room) for o in packages if o in sys.modules})
+print(json.dumps(brought))
+"""
+
+
+def brought_by(rooms, packages):
+    "package -> the first of the rooms, loaded in this order in a fresh process, with which it came."
+    told = json.dumps([list(rooms), list(packages)])
+    done = subprocess.run(
+        [sys.executable, "-c", TELL_LOADED, told], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def rooms_of(wings):
+    return [f"graphsel.{o}" for o in EXPORTING if o.split(".")[0] in wings]
 
 
 def test_package_is_light():
-    loaded = loaded_by("import graphsel")
-    assert not loaded & {"numpy", "scipy", "numba", *HEAVY}
+    assert not brought_by(["graphsel"], ["numpy", "scipy", "numba", *HEAVY])
 
 
-@pytest.mark.parametrize("module", LIGHT)
+def test_planning_is_light():
+    assert not brought_by(["graphsel.selection.select"], [*HEAVY, "numba"])
+    assert not brought_by(rooms_of(PLANNING), HEAVY)
+
+
+@pytest.mark.parametrize("module", [o for o in MODULES if o.split(".")[0] in PLANNING])
 def test_room_is_light(module):
-    loaded = loaded_by(f"import graphsel.{module}")
-    assert not loaded & set(HEAVY), (
-        f"graphsel.{module} loads {loaded & set(HEAVY)}: import them where they are used"
+    found = set(outermost_imports(TREES[module])) & set(HEAVY)
+    assert not found, f"graphsel.{module} loads {found}: import them where they are used"
+
+
+def test_command_line_is_light():
+    "Help and tab completion wait for no library."
+    assert not brought_by(["graphsel.cli.main"], ["numpy", "scipy", "numba", *HEAVY])
+
+
+# ---- the front door ----
+
+STUBS = {wing: ast.parse(read(LIB / wing / "__init__.pyi")) for wing in WINGS}
+
+
+def offered(tree):
+    "name -> the room it comes from, of a stub."
+    return {
+        o.name: node.module
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for o in node.names
+    }
+
+
+FRONT = offered(ast.parse(read(LIB / "__init__.pyi")))
+
+
+def test_front_door():
+    assert dir(graphsel) == sorted({*FRONT, *WINGS, "pl", "__version__"})
+    assert graphsel.pl is graphsel.plotting
+    with pytest.raises(AttributeError):
+        _ = graphsel.nothing
+    for name, room in FRONT.items():
+        home = importlib.import_module(f"graphsel.{room}")
+        assert getattr(graphsel, name) is getattr(home, name)
+
+
+@pytest.mark.parametrize("name", [o for o in FRONT if o[0].islower()])
+def test_help_tells_every_parameter(name):
+    thing = getattr(graphsel, name)
+    text = inspect.getdoc(thing)
+    parameters = [
+        f"{'*' * (p.kind is p.VAR_POSITIONAL)}{'**' * (p.kind is p.VAR_KEYWORD)}{p.name} : "
+        for p in inspect.signature(thing).parameters.values()
+    ]
+    assert "\nParameters\n-----" in text and not [p for p in parameters if p not in text]
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_wings_offer_what_their_stub_says(wing):
+    module = importlib.import_module(f"graphsel.{wing}")
+    rooms = {o.split(".")[1] for o in MODULES if o.startswith(f"{wing}.")}
+    names = offered(STUBS[wing])
+    assert set(dir(module)) == {*rooms, *names}
+    for name in names:
+        assert getattr(module, name) is not None
+
+
+def exported_names(tree):
+    "`__all__` of a module."
+    return next(
+        (
+            ast.literal_eval(o.value)
+            for o in tree.body
+            if isinstance(o, ast.Assign) and dotted(o.targets[0]) == "__all__"
+        ),
+        [],
     )
-    assert not set(outermost_imports(TREES[module])) & set(HEAVY)
 
 
-def test_select_is_light():
-    if "select" not in MODULES:
-        pytest.skip("graphsel/select.py does not exist yet")
-    assert "select" in LIGHT
+def test_what_is_exported_is_offered():
+    "`#| export` is for public names, `#| exporti` for what only other rooms use."
+    public = {(f"{wing}.{room}", o) for wing in WINGS for o, room in offered(STUBS[wing]).items()}
+    public |= {(room, o) for o, room in FRONT.items()}
+    found = {(module, o) for module, tree in TREES.items() for o in exported_names(tree)}
+    assert not (hidden := sorted(found - public)), (
+        f"list these in the stub of their wing, or mark their cells `#| exporti`: {hidden}"
+    )
 
 
-@pytest.mark.parametrize("module", ROOMS[: ROOMS.index("networks")])
-def test_torch_comes_with_the_models(module):
-    assert not loaded_by(f"import graphsel.{module}") & {"torch", "torch_geometric"}
-
-
-def test_rooms_load_on_first_use():
-    code = "import sys, graphsel as gs; assert 'graphsel.core' not in sys.modules; gs.core.GraphselError; assert 'graphsel.core' in sys.modules"
-    assert "numpy" in loaded_by(code)
-    assert {*ROOMS, "pl", "__version__"} <= set(dir(graphsel))
-    for module in LIGHT:
-        assert getattr(graphsel, module) is importlib.import_module(f"graphsel.{module}")
-    assert not hasattr(graphsel, "nothing")
-    if "plot" in MODULES:
-        assert graphsel.pl is graphsel.plot
+def test_a_public_name_means_one_thing():
+    homes = Counter(o for wing in WINGS for o in offered(STUBS[wing]))
+    assert not {o: n for o, n in homes.items() if n > 1}
+    assert len(homes) <= 190
 
 
 # ---- metadata and README ----
@@ -279,7 +399,8 @@ def test_one_version():
 
 
 def test_render():
-    new = nbformat.v4
+    from nbformat import v4 as new
+
     table = new.new_output("display_data", data={"text/html": "<b>1</b>", "text/plain": "one"})
     figure = new.new_output("display_data", data={"image/png": "AAAA", "text/plain": "<Figure>"})
     page = [
@@ -296,7 +417,7 @@ def test_render():
             "print(2)", outputs=[new.new_output("stream", name="stdout", text="two\n")]
         ),
     ]
-    text = render_readme.render(io.StringIO(nbformat.writes(new.new_notebook(cells=page))))
+    text = render_readme.render(io.StringIO(heavy.nbformat.writes(new.new_notebook(cells=page))))
     assert text.startswith(render_readme.NOTE + "# title\n")
     for o in (
         "[a](nbs/tutorials/a.ipynb)",
@@ -392,6 +513,21 @@ def test_rhythm():
     )
 
 
+# ---- how its code reads ----
+
+
+def test_lines():
+    every = house.lines()
+    over = [where for where, n in every if n > house.LONGEST_LINE]
+    assert not over, f"lines of more than {house.LONGEST_LINE} columns: {over}"
+    assert sum(n > house.LONG_LINE for _, n in every) < 0.05 * len(every)
+
+
+def test_functions_do_one_thing():
+    assert not house.long_functions()
+    assert not house.long_signatures()
+
+
 # ---- nothing of one machine ----
 
 ONE_MACHINE = re.compile(r"(?<![\w.:/~-])/(?:home|root|work|Users)/\w")
@@ -412,10 +548,9 @@ def test_notebook_names_no_machine(path):
         assert not ONE_MACHINE.search(c.source), f"cell {c.id} holds a path of one machine"
         for o in c.get("outputs", []):
             text = output_text(o)
-            found = ONE_MACHINE.search(text) or TEMPORARY.search(text)
-            assert not found, (
-                f"the output of cell {c.id} holds a path of one machine: …{text[max(found.start() - 30, 0) : found.end() + 30]}…"
-            )
+            if found := ONE_MACHINE.search(text) or TEMPORARY.search(text):
+                around = text[max(found.start() - 30, 0) : found.end() + 30]
+                pytest.fail(f"the output of cell {c.id} holds a path of one machine: …{around}…")
 
 
 def tracked():
@@ -519,7 +654,8 @@ def global_randomness(tree):
 
 
 def test_finding_global_randomness():
-    good = "def f():\n    with torch.random.fork_rng(devices=[]):\n        torch.manual_seed(1)\nnp.random.default_rng(1)\nrng.random()\ngen.manual_seed(2)"
+    good = "def f():\n    with torch.random.fork_rng(devices=[]):\n        torch.manual_seed(1)\n"
+    good += "np.random.default_rng(1)\nrng.random()\ngen.manual_seed(2)"
     bad = "np.random.seed(1)\nnp.random.rand(3)\nrandom.seed(1)\ndef f(): torch.manual_seed(1)"
     assert not list(global_randomness(ast.parse(good)))
     assert len(list(global_randomness(ast.parse(bad)))) == 4
@@ -530,28 +666,21 @@ def test_no_global_randomness(module):
     assert not list(global_randomness(TREES[module]))
 
 
-@pytest.mark.parametrize("module", [o for o in MODULES if o != "cli"])
+@pytest.mark.parametrize("module", [o for o in MODULES if not o.startswith("cli.")])
 def test_modules_do_not_print(module):
     lines = [line for name, line, _ in calls(TREES[module]) if name == "print"]
-    assert not lines, f"print in graphsel/{module}.py, lines {lines}: use the logger"
+    assert not lines, f"print in {name_of(MODULES[module])}, lines {lines}: use the logger"
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_public_names_are_documented(module):
     tree = TREES[module]
-    public = next(
-        (
-            ast.literal_eval(o.value)
-            for o in tree.body
-            if isinstance(o, ast.Assign) and dotted(o.targets[0]) == "__all__"
-        ),
-        [],
-    )
+    public = exported_names(tree)
     defined = [
         o for o in tree.body if isinstance(o, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
     ]
     bare = [o.name for o in defined if o.name in public and not ast.get_docstring(o)]
-    assert not bare, f"no docstring in graphsel/{module}.py: {bare}"
+    assert not bare, f"no docstring in {name_of(MODULES[module])}: {bare}"
     assert ast.get_docstring(tree), (
         f"{module} has no title: open its notebook with `# title` and a `>` line"
     )
@@ -598,7 +727,7 @@ def drawn_examples(folder, profile, *options):
 
 
 def test_property_tests_can_draw_anew(tmp_path):
-    "The same examples in every run; others in each with HYPOTHESIS_PROFILE=random, whose seed is told and brings them back."
+    "The same examples in every run; others in each with HYPOTHESIS_PROFILE=random, whose seed brings them back."
     fixed, no_seed = drawn_examples(tmp_path, "")
     assert (
         len(set(fixed)) > 50

@@ -89,7 +89,7 @@ def final_target(
 def atomic_path(
     path: str | Path,  # the file to end up with
 ) -> Iterator[Path]:  # write to this one
-    "Yield a temporary path beside `path`; rename it on success, remove it on failure. Raises `GraphselError` when it cannot write."
+    "Yield a temporary path beside `path`; rename it on success, remove it on failure. Raises `GraphselError`."
     temporary = None
     try:
         target = None if is_stream(path) else final_target(path)
@@ -101,7 +101,8 @@ def atomic_path(
             _put(temporary, target)
     except OSError as e:
         raise GraphselError(
-            f"cannot write {path}: {e.strerror or e}; check the folder, its rights and the free space"
+            f"cannot write {path}: {e.strerror or e}; check the folder, its rights and the free "
+            "space"
         ) from e
     finally:
         if temporary is not None:
@@ -194,7 +195,8 @@ def check_folder(
             return path
     except OSError as e:
         raise GraphselError(
-            f"the folder {path} could not be {'written' if there == path else 'made'}: {there}: {e.strerror or e}; choose another, or mend its rights"
+            f"the folder {path} could not be {'written' if there == path else 'made'}: {there}: "
+            f"{e.strerror or e}; choose another, or mend its rights"
         ) from e
 
 # %% ../../nbs/00_core/04_files.ipynb #067c3134
@@ -209,6 +211,19 @@ def check_file(
         raise GraphselError(f"no such file: {path}; check the path")
     return path
 
+# %% ../../nbs/00_core/04_files.ipynb #84887a63
+def file_and_filter(
+    path: str | Path,  # a file, or FILE:column=value
+) -> tuple[Path, str, str]:  # the file; column and value, empty where there is no filter
+    "The parts of FILE:column=value."
+    text = str(path)
+    file, colon, wish = text.rpartition(":")
+    column, equals, value = wish.partition("=")
+    named = colon and equals and column and not {"/", "\\"} & set(column)
+    if not named or Path(text).exists():
+        return Path(text), "", ""
+    return Path(file), column, value
+
 # %% ../../nbs/00_core/04_files.ipynb #f11e0a01
 @contextlib.contextmanager
 def reading(
@@ -216,7 +231,7 @@ def reading(
     what: str,  # what it should be, e.g. "parquet"
     mend: str = "is it complete and of the kind its name says?",  # what to do about it
 ) -> Iterator[None]:
-    "Whatever goes wrong inside becomes one `GraphselError` that names the file; warnings of the libraries that read it are not shown."
+    "Whatever goes wrong inside becomes one `GraphselError` that names the file; warnings of libraries are not shown."
     if not (Path(path).is_dir() and Path(path).suffix == ".zarr"):
         check_file(path)  # such a folder counts as a file
     try:
@@ -252,10 +267,9 @@ def naming(
         raise GraphselError(f"{path}: {e}") from e
 
 # %% ../../nbs/00_core/04_files.ipynb #f11e0a02
-INFLATED, RATIO = (
-    2**28,
-    200,
-)  # a file that inflates to more bytes than this, and to more than so many times its size, is refused
+# A file that inflates to more bytes than this, and to more than so many times its size, is refused.
+INFLATED = 2**28
+RATIO = 200
 
 
 class _Inflated(gzip.GzipFile):
@@ -276,14 +290,24 @@ class _Inflated(gzip.GzipFile):
 
 
 def open_inflated(
-    path: str | Path,  # any file; .gz is inflated
+    path: str | Path,  # any file; what is gzipped is inflated, whatever its name
 ) -> io.BufferedIOBase:
     "The file's bytes. A gzipped file that inflates beyond measure raises `OSError` while it is read."
-    if not str(path).lower().endswith(".gz"):
+    if not is_gzipped(path):
         return open(path, "rb")
     f = _Inflated(path)
     f.packed = os.path.getsize(path) or INFLATED  # a pipe has no size
     return f
+
+
+def is_gzipped(
+    path: str | Path,  # any file
+) -> bool:
+    "True for gzipped bytes; a pipe, which can be read only once, is known by its name."
+    if not os.path.isfile(path):
+        return str(path).lower().endswith(".gz")
+    with open(path, "rb") as f:
+        return f.read(2) == b"\x1f\x8b"
 
 # %% ../../nbs/00_core/04_files.ipynb #a0cab0b3
 def read_text(

@@ -29,7 +29,7 @@ from .errors import GraphselError, shorten
 def sha1(
     *parts,  # bytes, strings, arrays or numbers
 ) -> str:  # 40 hex digits
-    "SHA-1 of the parts in order; arrays count by type, shape and bytes. Raises `GraphselError` for what prints shortened, or as an address."
+    "SHA-1 of the parts in order; arrays count by type, shape and bytes. Raises `GraphselError` for other types."
     digest = hashlib.sha1(usedforsecurity=False)
     for p in parts:
         if isinstance(p, np.ndarray) and not p.dtype.hasobject:
@@ -57,7 +57,7 @@ def fingerprint(
     o,  # numbers, texts, arrays, tables, screens, graphs, models, code; and lists, dicts or dataclasses of these
     what: str = "the value",  # what it is called in a message
 ) -> str:  # 40 hex digits
-    "Hash of all that a value is made of: the same in every process. Raises `GraphselError` for a type it does not know."
+    "Hash of all that a value is made of, the same in every process. Raises `GraphselError` for an unknown type."
     return _Teller().tell(o, what)
 
 
@@ -94,7 +94,8 @@ def _own_fingerprint(o, what):
     if isinstance(found, str):
         return found
     raise GraphselError(
-        f"{what}: the fingerprint of a {type(o).__name__} is a {type(found).__name__}; make it a text"
+        f"{what}: the fingerprint of a {type(o).__name__} is a {type(found).__name__}; make it a "
+        "text"
     )
 
 # %% ../../nbs/00_core/03_identity.ipynb #ce1e658e
@@ -105,8 +106,10 @@ def _parts(o, tell, what):
     if found:
         return found
     raise GraphselError(
-        f"{what} is a {type(o).__module__}.{type(o).__qualname__}, which cannot be told from another one, so a run "
-        "could not be told from another run; give numbers, texts, an array or a table, or give its class an "
+        f"{what} is a {type(o).__module__}.{type(o).__qualname__}, which cannot be told from "
+        "another one, so a run "
+        "could not be told from another run; give numbers, texts, an array or a table, or give "
+        "its class an "
         "attribute `fingerprint`: a text that names all it depends on"
     )
 
@@ -141,7 +144,8 @@ _also(logging.Logger)(lambda o, tell, what: ("logger", o.name))
 @_also(np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
 def _refuse_generator(o, tell, what):
     raise GraphselError(
-        f"{what} is a random generator, which is another one after every draw; give an integer as a seed"
+        f"{what} is a random generator, which is another one after every draw; give an integer as "
+        "a seed"
     )
 
 # %% ../../nbs/00_core/03_identity.ipynb #aa913820

@@ -33,7 +33,8 @@ def as_rng(
         or random_state < 0
     ):
         raise GraphselError(
-            f"random_state is {random_state!r}; give a non-negative integer, a numpy Generator or None"
+            f"random_state is {random_state!r}; give a non-negative integer, a numpy Generator or "
+            "None"
         )
     return np.random.default_rng(int(random_state))
 

@@ -18,7 +18,6 @@ from ..core.identity import remember
 from ..core.progress import progress
 from ..genes.perturbations import gene_incidence
 from ..graphs.graph import Graphs
-from ..graphs.kernels import spectral_features
 from ..graphs.operators import inner_products, propagation, unit_rows
 from .base import check_counts, mean_shift
 

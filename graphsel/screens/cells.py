@@ -43,7 +43,9 @@ def open_cells(
             store = _open_store(path, stack)
             if where not in store:
                 raise GraphselError(
-                    f"{path.name} has no {where} (it has {name_some([*store, *(f'layers/{o}' for o in store.get('layers', ()))], 12)}); choose one of them"
+                    f"{path.name} has no {where} (it has "
+                    f"{name_some([*store, *(f'layers/{o}' for o in store.get('layers', ()))], 12)}); "
+                    "choose one of them"
                 )
             X = store[where]
             _check_stored(X)
@@ -79,24 +81,19 @@ def _check_codecs(path):
 
 def _asks_for_pickle(o):
     "True where a part of a JSON value is a codec of this name."
-    if isinstance(o, dict) and "pickle" in (o.get("id"), o.get("name")):
-        return True
-    return any(
-        map(
-            _asks_for_pickle,
-            o.values() if isinstance(o, dict) else o if isinstance(o, list) else (),
-        )
-    )
+    if isinstance(o, dict):
+        named = "pickle" in (o.get("id"), o.get("name"))
+        return named or any(map(_asks_for_pickle, o.values()))
+    return isinstance(o, list) and any(map(_asks_for_pickle, o))
 
 
 def _check_stored(X):
-    "Raise for a sparse matrix that does not fit together. zarr reads a missing file as zeros; stored values of a sparse matrix are never all zero, so one that is missing there was lost."
+    "Raise for a sparse matrix that does not fit together. (zarr reads a missing file as zeros.)"
     if not hasattr(X, "keys"):
         return
-    for name in ("data", "indptr"):
-        lost = getattr(X[name], "nchunks", 0) - getattr(
-            X[name], "nchunks_initialized", 0
-        )  # HDF5 has neither: a cut file does not open
+    for name in ("data", "indptr"):  # never all zero, so a block that is missing was lost
+        there = getattr(X[name], "nchunks_initialized", 0)
+        lost = getattr(X[name], "nchunks", 0) - there  # HDF5 has neither: a cut file does not open
         if lost > 0:
             raise KeyError(f"{lost} blocks of {X.name}/{name} are missing")
     if X["data"].shape != X["indices"].shape:
@@ -106,7 +103,7 @@ def _check_stored(X):
 
 # %% ../../nbs/02_screens/03_cells.ipynb #f11e0c01
 def _check_heaps(path, most=2**30):
-    "Raise for lists that HDF5 would follow without end. Of a file larger than `most` bytes, half of them are looked at from each end."
+    "Raise for lists that HDF5 would follow without end; of a large file, both ends are looked at."
     with open(path, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as m:
         start = next(
             (o for o in (0, 512, 1024, 2048) if m[o : o + 8] == b"\x89HDF\r\n\x1a\n"), None
@@ -132,12 +129,8 @@ def _found(m, word, most, step=2**24):
 
 def _check_free_list(number, heap, start, length):
     "The free places of a group's names: each says where the next one is, the last says 1."
-    size, at, data, n = (
-        min(number(heap + 8), length),
-        number(heap + 16),
-        number(heap + 24) + start,
-        0,
-    )
+    size, data = min(number(heap + 8), length), number(heap + 24) + start
+    at, n = number(heap + 16), 0
     while at != 1 and at < size:
         at, n = number(data + at), n + 1
         if n > size // 16:
@@ -161,23 +154,18 @@ def blocks(
     wanted: np.ndarray
     | None = None,  # bool, one per row (column of a CSC matrix); blocks without any are not read
 ) -> Iterator[tuple[slice, slice, sp.csr_matrix]]:  # rows, columns, their values
-    "A matrix in blocks of few rows, or of few columns when it is stored by columns. Raises `GraphselError` where it cannot be read."
+    "A matrix in blocks of few rows, or of few columns. Raises `GraphselError` where it cannot be read."
     n, n_genes = X.shape
-    by_columns = getattr(X, "format", "") == "csc"
-    chunk = (
-        _lines_of(X, n_genes if by_columns else n)
-        if chunk is None
-        else check_positive_int(chunk, "chunk")
-    )
-    for start in progress(range(0, n_genes if by_columns else n, chunk), "reading cells"):
-        cut = slice(start, min(start + chunk, n_genes if by_columns else n))
+    kind = getattr(X, "format", "")
+    n_lines, what = (n_genes, "genes") if kind == "csc" else (n, "cells")
+    chunk = _lines_of(X, n_lines) if chunk is None else check_positive_int(chunk, "chunk")
+    for start in progress(range(0, n_lines, chunk), "reading cells"):
+        cut = slice(start, min(start + chunk, n_lines))
         if wanted is not None and not wanted[cut].any():
             continue
-        with reading_lines(
-            X, f"{'genes' if by_columns else 'cells'} {cut.start:,} to {cut.stop:,}"
-        ):
-            block = as_csr(_lines(X, cut) if getattr(X, "format", "") in ("csr", "csc") else X[cut])
-        yield slice(0, n) if by_columns else cut, cut if by_columns else slice(0, n_genes), block
+        with reading_lines(X, f"{what} {cut.start:,} to {cut.stop:,}"):
+            block = as_csr(_lines(X, cut) if kind in ("csr", "csc") else X[cut])
+        yield (slice(0, n), cut, block) if kind == "csc" else (cut, slice(0, n_genes), block)
 
 
 @contextlib.contextmanager
@@ -185,11 +173,11 @@ def reading_lines(
     X,  # a matrix, in memory or on disk; None = unknown
     what: str,  # the part that is read, for the message
 ) -> Iterator[None]:
-    "What goes wrong while a part of a matrix is read becomes one line, which names the file, if the matrix lies in one."
+    "What goes wrong while a part of a matrix is read becomes one line, which names the file it lies in."
     store = getattr(X, "group", X)
-    file = getattr(getattr(store, "file", None), "filename", None) or getattr(
-        store, "store_path", None
-    )
+    hdf5 = getattr(store, "file", None)
+    file = getattr(hdf5, "filename", None) or getattr(store, "store_path", None)
+    of = f" of {file}" if file else ""
     try:
         yield
     except (GraphselError, NameError) as e:
@@ -198,48 +186,45 @@ def reading_lines(
         raise GraphselError(f"{file}: {e}") from e
     except Exception as e:
         raise GraphselError(
-            f"cannot read {what}{f' of {file}' if file else ''}: {first_line(e)}; is the file complete?"
+            f"cannot read {what}{of}: {first_line(e)}; is the file complete?"
         ) from e
 
 # %% ../../nbs/02_screens/03_cells.ipynb #55d3d2c5
 def _lines(X, cut):
-    "Some rows of a CSR (columns of a CSC) matrix, in memory without copying, or from its file: scipy's own slicing takes longer than the sums."
-    size, of = (
-        cut.stop - cut.start,
-        X.group.__getitem__ if hasattr(X, "group") else lambda name: getattr(X, name),
-    )
-    bounds = of("indptr")[cut.start : cut.stop + 1].astype(np.int64)
-    if (
-        len(bounds) != size + 1
-        or (np.diff(bounds) < 0).any()
-        or not 0 <= bounds[0] <= bounds[-1] <= of("data").shape[0]
-    ):
-        raise ValueError("the bounds of its lines contradict each other")
-    data, indices = (of(name)[bounds[0] : bounds[-1]] for name in ("data", "indices"))
-    data = (
-        data.astype(np.float32) if data.dtype == np.float16 else data
-    )  # scipy has no half precision
-    kind, width = (sp.csr_matrix, X.shape[1]) if X.format == "csr" else (sp.csc_matrix, X.shape[0])
+    "Some rows of a CSR (columns of a CSC) matrix, without copying: scipy's own slicing takes longer than the sums."
+    size, by_rows = cut.stop - cut.start, X.format == "csr"
+    stored = X.group.__getitem__ if hasattr(X, "group") else X.__getattribute__
+    bounds = stored("indptr")[cut.start : cut.stop + 1].astype(np.int64)
+    _check_bounds(bounds, size, stored("data").shape[0])
+    data, indices = (stored(name)[bounds[0] : bounds[-1]] for name in ("data", "indices"))
+    if data.dtype == np.float16:  # scipy has no half precision
+        data = data.astype(np.float32)
+    width, what = (X.shape[1], "columns") if by_rows else (X.shape[0], "rows")
     if len(indices) and not 0 <= indices.min() <= indices.max() < width:
-        raise ValueError(
-            f"a value stands outside of the {width:,} {'columns' if X.format == 'csr' else 'rows'}"
-        )
-    return kind(
-        (data, indices, (bounds - bounds[0]).astype(indices.dtype)),
-        shape=(size, width) if X.format == "csr" else (width, size),
-    )
+        raise ValueError(f"a value stands outside of the {width:,} {what}")
+    parts = (data, indices, (bounds - bounds[0]).astype(indices.dtype))
+    if by_rows:
+        return sp.csr_matrix(parts, shape=(size, width))
+    return sp.csc_matrix(parts, shape=(width, size))
+
+
+def _check_bounds(bounds, n_lines, n_values):
+    "Raise where lines do not follow each other."
+    rising = len(bounds) == n_lines + 1 and (np.diff(bounds) >= 0).all()
+    if not rising or not 0 <= bounds[0] <= bounds[-1] <= n_values:
+        raise ValueError("the bounds of its lines contradict each other")
 
 
 def _lines_of(X, n_lines, n_values=2**23):
     "How many rows (or columns) of a matrix hold about `n_values` stored values."
-    stored = (
-        X.group["data"].shape[0]
-        if hasattr(X, "group")
-        else X.nnz
-        if sp.issparse(X)
-        else X.shape[0] * X.shape[1]
-    )
-    return max(1, n_values * n_lines // max(1, stored))
+    return max(1, n_values * n_lines // max(1, _stored_values(X)))
+
+
+def _stored_values(X):
+    "How many values of a matrix are stored."
+    if hasattr(X, "group"):
+        return X.group["data"].shape[0]
+    return X.nnz if sp.issparse(X) else X.shape[0] * X.shape[1]
 
 # %% ../../nbs/02_screens/03_cells.ipynb #5fb8b962
 def as_csr(
@@ -252,23 +237,18 @@ def as_csr(
         block = np.asarray(block)
         if block.dtype == np.float16:
             block = block.astype(np.float32)
-        n, m = block.shape
-        block = (
-            sp.csr_matrix(
-                (
-                    block.ravel(),
-                    np.tile(np.arange(m, dtype=np.int32), n),
-                    np.arange(n + 1, dtype=np.int64) * m,
-                ),
-                shape=(n, m),
-            )
-            if block.dtype.kind in "fiub"
-            else _from_text(block)
-        )
+        block = _all_stored(block) if block.dtype.kind in "fiub" else _from_text(block)
     block = block.tocsr()
     if not block.has_canonical_format:
         (block := block.copy()).sum_duplicates()
     return block if block.dtype in (np.float32, np.float64) else block.astype(np.float64)
+
+
+def _all_stored(block):
+    "A dense block in compressed rows, with its zeros."
+    n, m = block.shape
+    indices = np.tile(np.arange(m, dtype=np.int32), n)
+    return sp.csr_matrix((block.ravel(), indices, np.arange(n + 1, dtype=np.int64) * m), (n, m))
 
 
 def _from_text(block):
@@ -289,11 +269,13 @@ def matrix_of(
     "The matrix behind an AnnData, unread. Raises `GraphselError` when the layer is not there."
     if layer and layer not in adata.layers:
         raise GraphselError(
-            f"there is no layer '{layer}' (there are: {name_some(adata.layers) or 'none'}); choose one of them"
+            f"there is no layer '{layer}' (there are: {name_some(adata.layers) or 'none'}); "
+            "choose one of them"
         )
     if use_raw and (layer or adata.raw is None):
         raise GraphselError(
-            "these cells have no raw values (adata.raw is empty), or a layer was asked for too; choose one"
+            "these cells have no raw values (adata.raw is empty), or a layer was asked for too; "
+            "choose one"
         )
     whole = adata._adata_ref if adata.is_view else adata  # anndata has no public name for it
     rows, columns = (adata._oidx, adata._vidx) if adata.is_view else (slice(None), slice(None))
@@ -307,8 +289,9 @@ def matrix_of(
     return whole.layers[layer] if layer else whole.X, rows, columns, adata.var_names
 
 # %% ../../nbs/02_screens/03_cells.ipynb #837ce8df
-def _add_powers(indptr, indices, data, codes, order, first, sums, positive):
+def _add_powers(csr, codes, order, first, sums, positive):
     "sums[g, j, k] += y^(k+1) for each stored value y of gene `first` + j in a cell of group g."
+    indptr, indices, data = csr
     for i in order:
         g = codes[i]
         to = sums[g]
@@ -399,29 +382,36 @@ def describe_values(
     name = lambda at: f"cell '{cells[at[0]]}', gene '{genes[at[1]]}'"
     if seen.bad:
         raise GraphselError(
-            f"{source}: not a finite number (NaN or infinite) in {name(seen.bad)}; fill or remove it"
+            f"{source}: not a finite number (NaN or infinite) in {name(seen.bad)}; fill or remove "
+            "it"
         )
     if normalize:
         if seen.low < 0:
             raise GraphselError(
-                f"{source}: counts cannot be negative: {seen.low:.4g} in {name(seen.at_low)}; give the layer with the counts"
+                f"{source}: counts cannot be negative: {seen.low:.4g} in {name(seen.at_low)}; "
+                "give the layer with the counts"
             )
         if not seen.whole:
             raise GraphselError(
-                f"{source}: normalize=True expects counts, but there are fractions (largest value {seen.high:.4g} in {name(seen.at_high)}); give the layer with the counts, or normalize=False if these are log values"
+                f"{source}: normalize=True expects counts, but there are fractions (largest value "
+                f"{seen.high:.4g} in {name(seen.at_high)}); give the layer with the counts, or "
+                "normalize=False if these are log values"
             )
         return []
     if seen.low < 0:
         return [
-            f"values below zero, the lowest {seen.low:.4g} in {name(seen.at_low)}: taken as they are, as scaled or corrected data; 'expressed' then means other than zero"
+            f"values below zero, the lowest {seen.low:.4g} in {name(seen.at_low)}: taken as they "
+            "are, as scaled or corrected data; 'expressed' then means other than zero"
         ]
     if seen.whole and seen.high > 1:
         return [
-            f"all values are whole numbers up to {seen.high:.0f} ({name(seen.at_high)}): these look like raw counts where log values are expected; give normalize=True"
+            f"all values are whole numbers up to {seen.high:.0f} ({name(seen.at_high)}): these "
+            "look like raw counts where log values are expected; give normalize=True"
         ]
     if seen.high > 30:
         return [
-            f"values up to {seen.high:.4g} ({name(seen.at_high)}) are not on a log scale; take log(1 + x) of them first"
+            f"values up to {seen.high:.4g} ({name(seen.at_high)}) are not on a log scale; take "
+            "log(1 + x) of them first"
         ]
     return []
 
@@ -438,36 +428,31 @@ class _Pass:
     x: np.ndarray | None = None  # S x wanted genes x 3: moments of the controls to be taken off
 
     def add(self, block, row, column, to, base=0):
-        "Add the block whose first entry is (`row`, `column`) to the sums `to`, whose first gene is the wanted gene number `base`."
+        "Add the block that begins at (`row`, `column`) to the sums `to`, which begin at the wanted gene number `base`."
         rows, codes = np.arange(row, row + block.shape[0]), self.codes[row : row + block.shape[0]]
         if (codes < 0).any():
             block, rows, codes = block[codes >= 0], rows[codes >= 0], codes[codes >= 0]
-        totals = (
-            None
-            if self.target_sum is None
-            else self.totals[rows]
-            if self.totals is not None
-            else np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
-        )
+        totals = self._totals(block, rows)
         start, stop = np.searchsorted(self.columns, [column, column + block.shape[1]])
         if stop - start < block.shape[1]:
             block = block[:, self.columns[start:stop] - column]
         to.seen.look(block, rows, start)
         if totals is not None:
             block = log_normalize(block, totals, self.target_sum)
-        args = (
-            block.indptr,
-            block.indices,
-            block.data,
-            codes,
-            np.argsort(codes, kind="stable"),
-            start - base,
-            to.powers,
-        )
+        csr = (block.indptr, block.indices, block.data)
+        args = (csr, codes, np.argsort(codes, kind="stable"), start - base, to.powers)
         if self.x is None:
             _compiled(_add_powers)(*args, to.positive)
         else:
-            _compiled(_add_shifted)(*args, self.stratum[rows], self.x)
+            _compiled(_add_shifted)(*args, (self.stratum[rows], self.x))
+
+    def _totals(self, block, rows):
+        "Total of each cell of a block, where counts are normalized."
+        if self.target_sum is None:
+            return None
+        if self.totals is not None:
+            return self.totals[rows]
+        return np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
 
 # %% ../../nbs/02_screens/03_cells.ipynb #4c0669e0
 @dataclass
@@ -493,27 +478,24 @@ def group_sums(
     columns: np.ndarray | None = None,  # wanted genes, by position, rising; None = all
     n_counted: int = 0,  # groups, from the first on, whose positive cells are counted
     chunk: int | None = None,  # rows at a time
-    target_sum: float
-    | None = None,  # normalize counts to this total; None = values are used as they are
-    stratum: np.ndarray | None = None,
+    target_sum: float | None = None,  # normalize counts to this total; None = as they are
+    stratum: np.ndarray | None = None,  # of each cell
     x: np.ndarray
-    | None = None,  # stratum of each cell, and S x genes x 3 moments of its controls: see below
+    | None = None,  # S x genes x 3: moments of the controls of each stratum, see below
 ) -> Sums:
     "Sums of the first four powers per group and gene, in one pass."
-    n_genes, by_columns, lazy = X.shape[1], getattr(X, "format", "") == "csc", hasattr(X, "dask")
-    columns = np.arange(n_genes) if columns is None else np.asarray(columns)
-    totals = (
-        _totals(X, chunk)
-        if target_sum is not None and (by_columns or lazy and len(X.chunks[1]) > 1)
-        else None
-    )
+    genes = np.arange(X.shape[1])
+    by_columns = getattr(X, "format", "") == "csc"
+    lazy = hasattr(X, "dask")
+    columns = genes if columns is None else np.asarray(columns)
+    cut_rows = by_columns or lazy and len(X.chunks[1]) > 1  # no block holds a whole cell
+    totals = _totals(X, chunk) if target_sum is not None and cut_rows else None
     run = _Pass(np.asarray(codes, dtype=np.int64), columns, target_sum, totals, stratum, x)
     if lazy:
         return _dask_sums(X, run, n_groups, n_counted)
     to = Sums.zeros(n_groups, len(columns), n_counted)
-    for rows, cut, block in blocks(
-        X, chunk, np.isin(np.arange(n_genes), columns) if by_columns else run.codes >= 0
-    ):
+    wanted = np.isin(genes, columns) if by_columns else run.codes >= 0
+    for rows, cut, block in blocks(X, chunk, wanted):
         run.add(block, rows.start, cut.start, to)
     return to
 
@@ -525,10 +507,8 @@ def raw_moments(
     chunk: int | None = None,  # cells read at a time
 ) -> np.ndarray:  # 4 x n_groups x genes: means of x, x^2, x^3, x^4 per group
     "Raw moments per group in one pass, summed in float64."
-    return (
-        np.moveaxis(group_sums(X, codes, n_groups, chunk=chunk).powers, 2, 0)
-        / np.bincount(codes, minlength=n_groups)[None, :, None]
-    )
+    sums = np.moveaxis(group_sums(X, codes, n_groups, chunk=chunk).powers, 2, 0)
+    return sums / np.bincount(codes, minlength=n_groups)[None, :, None]
 
 # %% ../../nbs/02_screens/03_cells.ipynb #db025cfa
 def _dask_sums(X, run, n_groups, n_counted):
@@ -536,26 +516,18 @@ def _dask_sums(X, run, n_groups, n_counted):
     import dask
 
     rows, columns = (np.cumsum([0, *c]) for c in X.chunks)
-    lines, shared, used = (
-        X.to_delayed(),
-        dask.delayed(run),
-        [i for i in range(len(rows) - 1) if (run.codes[rows[i] : rows[i + 1]] >= 0).any()],
-    )
+    lines, shared, part_of = X.to_delayed(), dask.delayed(run), dask.delayed(_part)
+    used = [i for i in range(len(rows) - 1) if (run.codes[rows[i] : rows[i + 1]] >= 0).any()]
     parts = [
-        [
-            dask.delayed(_part)(lines[i, j], rows[i], columns[j], shared, n_groups, n_counted)
-            for i in used
-        ]
+        [part_of(lines[i, j], rows[i], columns[j], shared, n_groups, n_counted) for i in used]
         for j in range(lines.shape[1])
     ]
     whole = Sums.zeros(n_groups, 0, n_counted)
     with reading_lines(None, "the cells"):
         sums = dask.compute(*[_add_up(p) for p in parts if p])
     for part in sums:
-        whole.powers, whole.positive = (
-            np.concatenate([whole.powers, part.powers], axis=1),
-            np.concatenate([whole.positive, part.positive], axis=1),
-        )
+        whole.powers = np.concatenate([whole.powers, part.powers], axis=1)
+        whole.positive = np.concatenate([whole.positive, part.positive], axis=1)
         whole.seen.add(part.seen)
     return whole
 
@@ -565,9 +537,8 @@ def _part(block, row, column, run, n_groups, n_counted):
     block = as_csr(block)
     start, stop = np.searchsorted(run.columns, [column, column + block.shape[1]])
     to = Sums.zeros(n_groups, stop - start, n_counted)
-    replace(run, x=None if run.x is None else np.ascontiguousarray(run.x[:, start:stop])).add(
-        block, row, column, to, base=start
-    )
+    x = None if run.x is None else np.ascontiguousarray(run.x[:, start:stop])
+    replace(run, x=x).add(block, row, column, to, base=start)
     return to
 
 # %% ../../nbs/02_screens/03_cells.ipynb #75db0eb5
@@ -608,8 +579,10 @@ def difference_moments(
     )
 
 # %% ../../nbs/02_screens/03_cells.ipynb #0c93a8f9
-def _add_shifted(indptr, indices, data, codes, order, first, sums, stratum, x):
-    "Like `_add_powers`, for the powers of y - x averaged over the controls x of the cell's stratum, without the terms that hold no y."
+def _add_shifted(csr, codes, order, first, sums, reference):
+    "Like `_add_powers`, for y - x averaged over the controls x of the stratum; terms without y are left out."
+    indptr, indices, data = csr
+    stratum, x = reference
     for i in order:
         to, of = sums[codes[i]], x[stratum[i]]
         for p in range(indptr[i], indptr[i + 1]):
@@ -643,65 +616,48 @@ def cell_moments(
     stratum: np.ndarray,  # stratum of each cell; every stratum in use has a control
     **options,  # of `group_sums`: columns, chunk, target_sum
 ) -> CellMoments:
-    "Moments of every unit against the controls of its strata. What is not finite in the matrix is reported in `seen.bad`."
+    "Moments of every unit against the controls of its strata. `seen.bad` says where a value is not finite."
     with np.errstate(invalid="ignore", over="ignore"):
         return _cell_moments(X, unit, stratum, options)
 
 
 def _cell_moments(X, unit, stratum, options):
-    n_units, n_strata, perturbed = unit.max() + 1, stratum.max() + 1, unit >= 0
-    counts = sp.coo_matrix(
-        (np.ones(perturbed.sum()), (unit[perturbed], stratum[perturbed])), shape=(n_units, n_strata)
-    ).toarray()
-    n_control, n = np.bincount(stratum[unit == -1], minlength=n_strata), counts.sum(axis=1)[:, None]
+    perturbed = unit >= 0
+    counts = _unit_counts(unit[perturbed], stratum[perturbed], stratum.max() + 1)
+    n_units, n_strata = counts.shape
+    n_control = np.bincount(stratum[unit == -1], minlength=n_strata)
+    n = counts.sum(axis=1)[:, None]
     one_stratum = bool(((counts > 0).sum(axis=1) == 1).all())
     codes = np.where(unit == -1, stratum, np.where(perturbed & one_stratum, n_strata + unit, -1))
     sums = group_sums(X, codes, n_strata + n_units * one_stratum, n_counted=n_strata, **options)
-    control = (
-        np.ascontiguousarray(np.moveaxis(sums.powers[:n_strata], 2, 0))
-        / np.maximum(n_control, 1)[:, None]
-    )
+    powers = np.ascontiguousarray(np.moveaxis(sums.powers[:n_strata], 2, 0))
+    control = powers / np.maximum(n_control, 1)[:, None]
     if one_stratum:  # each unit has one reference: a single pass
-        return CellMoments(
-            *_against_one(sums.powers[n_strata:], n, control, counts.argmax(axis=1)),
-            counts,
-            control,
-            sums.positive,
-            n_control,
-            sums.seen,
-        )
-    shifted = group_sums(
-        X,
-        np.where(perturbed, unit, -1),
-        n_units,
-        stratum=stratum,
-        x=np.moveaxis(control[:3], 0, 2).copy(),
-        **options,
-    )
+        found = _against_one(sums.powers[n_strata:], n, control, counts.argmax(axis=1))
+        return CellMoments(*found, counts, control, sums.positive, n_control, sums.seen)
+    x = np.moveaxis(control[:3], 0, 2).copy()
+    units = np.where(perturbed, unit, -1)
+    shifted = group_sums(X, units, n_units, stratum=stratum, x=x, **options)
     shifted.seen.add(sums.seen)
     without_y = np.stack([(-1) ** k * (counts @ control[k - 1]) for k in (1, 2, 3, 4)])
     difference = (np.moveaxis(shifted.powers, 2, 0) + without_y) / n
     spread = difference[1] - difference[0] ** 2 - counts @ (control[1] - control[0] ** 2) / n
-    return CellMoments(
-        shifted.powers[:, :, 0] / n,
-        difference,
-        np.clip(spread, 0, None),
-        counts,
-        control,
-        sums.positive,
-        n_control,
-        shifted.seen,
-    )
+    mean, variance = shifted.powers[:, :, 0] / n, np.clip(spread, 0, None)
+    about = (counts, control, sums.positive, n_control, shifted.seen)
+    return CellMoments(mean, difference, variance, *about)
+
+
+def _unit_counts(unit, stratum, n_strata):
+    "Cells of each unit in each stratum, dense."
+    shape = (unit.max() + 1, n_strata)
+    return sp.coo_matrix((np.ones(len(unit)), (unit, stratum)), shape=shape).toarray()
 
 # %% ../../nbs/02_screens/03_cells.ipynb #27e39e37
 def _against_one(sums, n, control, stratum, step=64):
-    "Mean, moments of the difference and variance of units that have one stratum each; a few rows at a time, which stay in the cache."
+    "Mean, moments of the difference and variance of units of one stratum each; a few rows at a time, for the cache."
     n_units, n_genes, _ = sums.shape
-    mean, difference, variance = (
-        np.empty((n_units, n_genes)),
-        np.empty((4, n_units, n_genes)),
-        np.empty((n_units, n_genes)),
-    )
+    mean, variance = np.empty((n_units, n_genes)), np.empty((n_units, n_genes))
+    difference = np.empty((4, n_units, n_genes))
     for start in range(0, n_units, step):
         rows = slice(start, start + step)
         raw = np.ascontiguousarray(np.moveaxis(sums[rows], 2, 0)) / n[rows]

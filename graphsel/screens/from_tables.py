@@ -6,14 +6,34 @@
 __all__ = ['screen_from_table', 'screen_from_lists']
 
 # %% ../../nbs/02_screens/06_from_tables.ipynb #651611b1
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..core.errors import GraphselError, log, name_some
-from .labels import _levels
+from ..genes.perturbations import control_stem
+from graphsel.screens.labels import (
+    _levels,
+    check_conditions,
+    controls_among,
+    kept_rows,
+    listed,
+    pooling_notes,
+    split_labels,
+    wishes,
+)
 from .screen import _check_finite, _check_names, _note, _numbers, _say, make_screen
-from .tables import as_numbers, average_replicates, ranked_responses, row_names
+from graphsel.screens.tables import (
+    as_numbers,
+    average_replicates,
+    perturbation_column,
+    ranked_responses,
+    row_names,
+    turned,
+    without_metadata,
+)
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -24,134 +44,219 @@ def screen_from_table(
     table: "pd.DataFrame",  # `perturbation`, optional `n_cells`, one column per response
     source: str = "table",  # for messages and `uns`
     *,
-    perturbation_key: str = "perturbation",  # the column that names the perturbation
+    perturbation_key: str
+    | None = None,  # the column that names the perturbation; None = recognized
+    control: str
+    | Sequence[str]
+    | None = None,  # name of control rows, several, or NT_*; None = recognized
+    separator: str | None = None,  # what joins a pair, where it is not "+"
+    guides: bool | None = None,  # numbers at the end of names are guides; None = by the evidence
+    where: str | Sequence[str] | None = None,  # keep the rows with column=value (or column!=value)
     covariate: str
-    | None = None,  # column of batches: the control rows of the same batch are subtracted
-    normalize: bool = False,  # the values are counts: bring each row to `target_sum`, then log(1 + x)
+    | None = None,  # column of batches: control rows of the same batch are subtracted
+    pool: str | Sequence[str] | None = None,  # average over these conditions (dose, time) knowingly
+    transpose: bool = False,  # the perturbations are the columns
+    normalize: bool = False,  # values are counts: bring each row to `target_sum`, then log(1 + x)
     target_sum: float = 1e6,  # total per row that counts are brought to
 ) -> "ad.AnnData":
-    "A screen from a table; a `ctrl`/`control` row is subtracted, replicates are averaged. Raises `GraphselError` for a missing or non-numeric column."
-    if perturbation_key not in table:
-        raise GraphselError(
-            f"{source} has no column '{perturbation_key}' (it has {name_some(table.columns, 12)}); name the column with the perturbations so, or say which it is (perturbation_key=, --perturbation-key)"
-        )
+    "A screen from a table: minus the control rows, replicates averaged. Raises `GraphselError` for a wrong column."
     _check_names(table.columns, "column", source)
-    names = row_names(table[perturbation_key], source)
+    if transpose:
+        table = turned(table)
+    if where:
+        table = table[kept_rows(table, where, source)].reset_index(drop=True)
+    key = perturbation_column(table, perturbation_key, source)
+    names, about, notes = _row_labels(table, key, (control, separator, guides), source)
+    decided = [key, *listed(covariate), *listed(pool)]
+    check_conditions(table, np.unique(names, return_inverse=True)[1], decided, source)
+    rows, more = _clean_rows(table, names, key, covariate, source)
+    rows.values, scaled = _table_scale(rows, normalize, target_sum, source)
+    scale = f"counts to {target_sum:,.0f} per row, then log(1 + x)"
+    about |= {"normalized": scale if normalize else None}
+    return _averaged_screen(rows, notes + more + scaled, about, source)
+
+# %% ../../nbs/02_screens/06_from_tables.ipynb #846118ce
+def _row_labels(table, key, given, source):
+    "The perturbation of each row, how it was read, and remarks."
+    control, separator, guides = given
+    text = row_names(table[key], source)
+    labels = list(dict.fromkeys(text))
+    controls = _control_rows(labels, control, source)
+    genes = [str(c) for c in table.columns if c != key]
+    parts = split_labels(labels, genes, separator, controls=controls, guides=guides)
+    spelled = {o: "+".join(sorted(set(parts[o]))) or "control" for o in labels}
+    about = {"perturbation_key": key, "control": ", ".join(controls) or None}
+    notes = pooling_notes(labels, [spelled[o] for o in labels])
+    return np.array([spelled[o] for o in text], dtype=str), about, notes
+
+
+def _control_rows(labels, control, source):
+    "The labels that are controls. Raises `GraphselError` for several kinds, and for one that is not there."
+    found = controls_among(labels, control)
+    absent = [o for o in wishes(control, labels) if not controls_among(labels, [o])]
+    if absent:
+        raise GraphselError(
+            f"{source}: no row is called {name_some(absent)} (there are {name_some(labels)}); "
+            "correct control= (--control)"
+        )
+    also = [o for o in controls_among(labels) if o not in found]
+    stems = {control_stem(o) for o in found}
+    if (
+        also
+        or not control
+        and len(stems - {"ctrl", "control", "nontargeting"}) > 0
+        and len(stems) > 1
+    ):
+        every = [*found, *also]
+        raise GraphselError(
+            f"{source}: several kinds of controls: {name_some(every)}; give control={every} "
+            f"(--control {','.join(every)}) to pool them, or leave some out by "
+            "where='column!=name' (--where)"
+        )
+    return found
+
+# %% ../../nbs/02_screens/06_from_tables.ipynb #23b5033a
+@dataclass
+class Rows:
+    "A clean table: a perturbation, a batch and numbers in each row."
+
+    names: np.ndarray  # perturbation of each row; "control" for the reference
+    values: "pd.DataFrame"  # rows x responses
+    n_cells: np.ndarray | None  # cells behind each row, where the table says so
+    batch: np.ndarray  # batch of each row, a position in `batches`
+    batches: Sequence[str]  # their names
+
+    @property
+    def control(self) -> np.ndarray:  # True for a row of the reference
+        return self.names == "control"
+
+
+def _clean_rows(table, names, key, covariate, source):
+    "The parts of a table, and remarks. Raises `GraphselError` for what is missing or no number."
     batch, batches = _levels(table, covariate, source)
-    values = table.set_axis(names).drop(
-        columns=[
-            perturbation_key,
-            *([covariate] if covariate else []),
-            *(["replicate"] if "replicate" in table else []),
-        ]
-    )
-    values, notes = as_numbers(values, source)
-    n_cells = (
-        _numbers(values.pop("n_cells"), "n_cells", len(names), source)
-        if "n_cells" in values
-        else None
-    )
-    control = names == "control"
-    if control.all():
+    kept, notes = without_metadata(table.drop(columns=listed(covariate)), key, source)
+    values, more = as_numbers(kept.drop(columns=key).set_axis(names), source)
+    n_cells = None
+    if "n_cells" in values:
+        n_cells = _numbers(values.pop("n_cells"), "n_cells", len(names), source)
+    rows = Rows(names, values.astype(np.float64), n_cells, batch, batches)
+    _check_rows(rows, source)
+    return rows, notes + more
+
+
+def _check_rows(rows, source):
+    "Raise where nothing is perturbed, or a row has no cells."
+    if rows.control.all():
+        what = "no perturbation beside the control" if len(rows.names) else "no row"
+        raise GraphselError(f"{source}: {what}; add the perturbations")
+    if rows.n_cells is None:
+        return
+    bad = ~rows.control & ~(rows.n_cells > 0)
+    if bad.any():
         raise GraphselError(
-            f"{source}: {'no perturbation beside the control' if len(control) else 'no row'}; add the perturbations"
+            f"{source}: n_cells must be positive, also that of {name_some(rows.names[bad])}; mend it"
         )
-    if n_cells is not None and not (n_cells[~control] > 0).all():
-        raise GraphselError(
-            f"{source}: n_cells must be positive, also that of {name_some(names[~control & ~(n_cells > 0)])}; mend it"
-        )
-    values, more = _table_scale(values.astype(np.float64), control, normalize, target_sum, source)
-    return _averaged_screen(
-        values,
-        names,
-        n_cells,
-        batch,
-        batches,
-        notes + more,
-        source,
-        {
-            "normalized": f"counts to {target_sum:,.0f} per row, then log(1 + x)"
-            if normalize
-            else None
-        },
-    )
 
 # %% ../../nbs/02_screens/06_from_tables.ipynb #23b5033b
-def _table_scale(values, control, normalize, target_sum, source):
+def _table_scale(rows, normalize, target_sum, source):
     "Values on a log scale, if they were counts; remarks."
-    X = values.to_numpy()
+    values, X = rows.values, rows.values.to_numpy()
     _check_finite(X, values.index, values.columns, source)
     counts = X.size > 0 and (X >= 0).all() and (X == np.floor(X)).all() and X.max() > 1
+    if normalize and not counts:
+        raise GraphselError(
+            f"{source}: normalize=True expects counts, but there are fractions or values below "
+            "zero; give the table of counts, or normalize=False"
+        )
     if normalize:
-        if not counts:
-            raise GraphselError(
-                f"{source}: normalize=True expects counts, but there are fractions or values below zero; give the table of counts, or normalize=False"
-            )
         return np.log1p(values.mul(target_sum / np.maximum(X.sum(axis=1), 1), axis=0)), []
+    if not counts or not rows.control.any():
+        return values, []
     return values, [
-        f"all values are whole numbers up to {X.max():.0f}: these look like raw counts where log values are expected; give normalize=True"
-    ] if counts and control.any() else []
+        f"all values are whole numbers up to {X.max():.0f}: these look like raw counts where log "
+        "values are expected; give normalize=True"
+    ]
 
-
+# %% ../../nbs/02_screens/06_from_tables.ipynb #23b5033c
 @np.errstate(over="ignore", invalid="ignore")  # what overflows is reported as infinite
-def _averaged_screen(values, names, n_cells, batch, batches, notes, source, about):
+def _averaged_screen(rows, notes, about, source):
     "The screen of a clean table: control of the batch subtracted, replicates averaged."
-    control, weight = names == "control", np.ones(len(names)) if n_cells is None else n_cells.copy()
-    response, reference, spread, n_reference = values[~control], 0.0, None, 0
-    if control.any():
-        weight[control] = np.where(
-            weight[control] > 0, weight[control], 1
-        )  # a control without a count of cells is one row
-        of_batch, spread, n = average_replicates(values[control], batch[control], weight[control])
-        orphan = np.setdiff1d(batch[~control], of_batch.index)
-        if len(orphan):
-            raise GraphselError(
-                f"{source}: batches without a control row: {name_some(batches[orphan])}; add one, or leave the covariate out"
-            )
-        response, n_reference = response - of_batch.loc[batch[~control]].to_numpy(), int(n.sum())
-        reference = np.average(values[control], axis=0, weights=weight[control])
-    mean, variance, n = average_replicates(response, names[~control], weight[~control])
-    repeated = n.max() > 1 or n_reference > len(np.unique(batch))
-    cells = (
-        None
-        if n_cells is None and n.max() == 1
-        else [weight[~control][names[~control] == p].sum() for p in mean.index]
-    )
+    perturbed = ~rows.control
+    weight = np.ones(len(rows.names)) if rows.n_cells is None else rows.n_cells.copy()
+    response, reference, spread, n_reference = _against_control(rows, weight, source)
+    mean, variance, n = average_replicates(response, rows.names[perturbed], weight[perturbed])
+    cells = None
+    if rows.n_cells is not None or n.max() > 1:
+        cells = [weight[perturbed][rows.names[perturbed] == p].sum() for p in mean.index]
     screen = make_screen(mean, cells, reference, source)
-    if repeated:
-        screen.obs["n_replicates"], screen.layers["variance"] = n.to_numpy(), variance.to_numpy()
+    if n.max() > 1 or n_reference > len(np.unique(rows.batch)):
+        screen.obs["n_replicates"] = n.to_numpy()
+        screen.layers["variance"] = variance.to_numpy()
         if spread is not None:
             screen.var["control_variance"] = spread.mean().to_numpy()
         notes = [
             *notes,
-            f"replicates were averaged: {int(n.sum()):,} rows of {len(n):,} perturbations, {n_reference} control rows",
+            f"replicates were averaged: {int(n.sum()):,} rows of {len(n):,} perturbations, "
+            f"{n_reference} control rows",
         ]
-    told = (
-        "control rows"
-        if control.any()
-        else "none in the table: its values are taken as differences from control (log fold changes)"
-    )
+    told, more = _reference(rows)
+    notes = [*notes, *more]
     _say(source, notes)
     log.info("%s: reference is %s", source, told)
     return _note(screen, notes, about | {"reference": told})
+
+
+def _reference(rows):
+    "What the values are differences from, in words; a remark where that is doubtful."
+    X = rows.values.to_numpy()
+    if rows.control.any():
+        zero = not X[rows.control].any()
+        return "control rows" + (
+            ", all zero: the values are differences already" if zero else ""
+        ), []
+    told = "none in the table: its values are taken as differences from control (log fold changes)"
+    if (X >= 0).all():
+        return told, [
+            "no control row, and no value below zero: if these are levels and not differences, say "
+            "which rows are the control (control=, --control)"
+        ]
+    return told, []
+
+
+def _against_control(rows, weight, source):
+    "Rows minus the control of their batch; mean and variance of the controls; how many there are."
+    control = rows.control
+    if not control.any():
+        return rows.values, 0.0, None, 0
+    weight[control] = np.where(weight[control] > 0, weight[control], 1)  # no count: one row
+    reference = rows.values[control]
+    of_batch, spread, n = average_replicates(reference, rows.batch[control], weight[control])
+    orphan = np.setdiff1d(rows.batch[~control], of_batch.index)
+    if len(orphan):
+        raise GraphselError(
+            f"{source}: batches without a control row: {name_some(rows.batches[orphan])}; "
+            "add one, or leave the covariate out"
+        )
+    response = rows.values[~control] - of_batch.loc[rows.batch[~control]].to_numpy()
+    mean = np.average(reference, axis=0, weights=weight[control])
+    return response, mean, spread, int(n.sum())
 
 # %% ../../nbs/02_screens/06_from_tables.ipynb #b793e7c5
 def screen_from_lists(
     table: "pd.DataFrame",  # perturbed_gene, gene, rank
     source: str = "lists",  # for messages and `uns`
     *,
-    decay: float
-    | None = 100.0,  # ranks after which a gene counts 1/e; None = each listed gene counts 1
+    decay: float | None = 100.0,  # ranks after which a gene counts 1/e; None = each counts 1
     significant: str | None = None,  # column of 0/1: keep only the genes marked in it
 ) -> "ad.AnnData":
     "A screen from ranked gene lists, one per perturbation. Raises `GraphselError` for repeated entries."
     response = ranked_responses(table, decay, significant, source)
     without = list(response.index[~response.to_numpy().any(axis=1)])
-    told = (
-        f"responses are exp(-rank/{decay:g}) of ranked gene lists, 0 where a gene is not listed"
-        if decay
-        else "responses are 1 for listed genes, 0 for others"
-    )
+    told = "responses are 1 for listed genes, 0 for others"
+    if decay:
+        told = (
+            f"responses are exp(-rank/{decay:g}) of ranked gene lists, 0 where a gene is not listed"
+        )
     about = {"decay": decay, "significant": significant, "responses": told}
     notes = [f"no listed gene is left for {name_some(without)}: a row of zeros"] if without else []
     _say(source, notes)

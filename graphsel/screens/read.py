@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import GraphselError, name_some
-from ..core.files import atomic_path, check_file, naming, reading
+from ..core.files import atomic_path, check_file, file_and_filter, naming, reading
 from .cells import open_cells
 from .from_cells import screen_from_cells
 from .from_tables import screen_from_lists, screen_from_table
@@ -30,29 +30,20 @@ def read_screen(
     **options,  # those of `screen_from_cells`, `screen_from_table` or `screen_from_lists`
 ) -> "ad.AnnData":  # the screen
     "Read a screen from a file. Raises `GraphselError` for what cannot be read or is not a screen."
-    file, wish = _file_and_wish(path)
+    file, column, value = file_and_filter(path)
     if file.suffix != ".zarr":
         check_file(file)  # a .zarr is a folder
     if file.suffix in (".h5ad", ".zarr"):
-        return _read_anndata(file, wish, perturbation_key, control, options)
+        return _read_anndata(file, (column, value), perturbation_key, control, options)
     table, name = read_rows(path)
     if {"perturbed_gene", "gene"} <= set(table.columns):
         return screen_from_lists(table, name, **options)
-    if perturbation_key:
-        options["perturbation_key"] = perturbation_key
-    return screen_from_table(table, name, **options)
-
-
-def _file_and_wish(path):
-    "The file of FILE:column=value, and what stands after the colon."
-    text = str(path)
-    file, _, wish = (
-        (text, "", "") if "=" not in text or Path(text).exists() else text.rpartition(":")
+    return screen_from_table(
+        table, name, perturbation_key=perturbation_key, control=control, **options
     )
-    return Path(file), wish
 
 # %% ../../nbs/02_screens/07_read.ipynb #175aff99
-def _read_anndata(file, wish, perturbation_key, control, options):
+def _read_anndata(file, keep, perturbation_key, control, options):
     "A screen as it was written, or the screen of the cells in a file."
     import anndata as ad
 
@@ -63,20 +54,24 @@ def _read_anndata(file, wish, perturbation_key, control, options):
         ) as adata,
     ):
         if "n_cells" not in adata.obs or "control_mean" not in adata.var:
-            name, chosen = f"{file.name} {wish}".strip(), adata
-            if wish:
-                column, _, value = wish.partition("=")
-                code, levels = _levels(adata.obs, column, file.name)
-                if value not in levels:
-                    raise GraphselError(
-                        f"{file.name}: no cell with {wish}; the column holds {name_some(levels)}"
-                    )
-                chosen = adata[code == list(levels).index(value)]
+            name, chosen = file.name, adata
+            if keep[0]:
+                name, chosen = f"{name} {keep[0]}={keep[1]}", _cells_with(adata, *keep, name)
             return screen_from_cells(
                 chosen, perturbation_key=perturbation_key, control=control, source=name, **options
             )
     with reading(file, file.suffix.lstrip("."), "is the file complete?"):
         return check_screen(ad.read_zarr(file) if file.suffix == ".zarr" else ad.read_h5ad(file))
+
+
+def _cells_with(adata, column, value, source):
+    "The cells with one value in a column. Raises `GraphselError` where there is none."
+    code, levels = _levels(adata.obs, column, source)
+    if value not in levels:
+        raise GraphselError(
+            f"{source}: no cell with {column}={value}; the column holds {name_some(levels)}"
+        )
+    return adata[code == list(levels).index(value)]
 
 # %% ../../nbs/02_screens/07_read.ipynb #4cbdbe31
 def write_screen(

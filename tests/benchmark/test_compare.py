@@ -6,15 +6,15 @@ import pytest
 
 from graphsel.benchmark.compare import compare
 from graphsel.benchmark.metrics import LOWER_IS_BETTER
-from graphsel.benchmark.protocol import NOISE_KINDS, PRESETS, Task, make_plan, tasks
+from graphsel.benchmark.protocol import NOISE_KINDS, PRESETS, Task, make_protocol, make_tasks
 from graphsel.benchmark.setting import check_inputs, make_bench, picks_of, set_up
-from graphsel.benchmark.statistics import summarize
+from graphsel.benchmark.statistics import overlap_of, summarize
 from graphsel.benchmark.store import read_results
 from graphsel.benchmark.tasks import KEY, run_task
 from graphsel.core.errors import GraphselError
 from graphsel.core.randomness import child_rng
 from graphsel.datasets.simulate import simulated_screen
-from graphsel.graphs.disturb import disturb
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import combine
 from graphsel.graphs.priors import make_prior
 from graphsel.models.base import MeanModel
@@ -76,7 +76,7 @@ def test_one_row_for_each_strategy_seed_and_budget(reference):
     ]
     assert list(reference.columns)[: len(wanted)] == wanted and set(
         reference.columns[len(wanted) :]
-    ) == {"noise_kind", "noise_on", "picks", "n_pool", "n_test"}
+    ) == {"noise_kind", "noise_on", "judged", "picks", "n_pool", "n_test"}
     assert set(reference.query("strategy == 'active:bald'")["round"]) == {0, 1, 2}
     assert (reference["picks"].str.split().str.len() == reference["budget"]).all()
 
@@ -144,10 +144,10 @@ def picked(bench, plan, task):
 def test_no_pick_depends_on_an_outcome_that_was_not_revealed(sim, strategy):
     "Responses of test and of never-picked perturbations become noise: every pick of every strategy stays the same, to the byte."
     plan, bench = (
-        make_plan([strategy], [6, 12, 18], models=("gp",), seeds=1, initial=6),
+        make_protocol([strategy], [6, 12, 18], models=("gp",), seeds=1, initial=6),
         make_bench(sim.screen, sim.graph),
     )
-    task = tasks(plan, bench.graphs)[0]
+    task = make_tasks(plan, bench.graphs)[0]
     try:
         names = picked(bench, plan, task)
     except GraphselError as e:
@@ -170,7 +170,7 @@ def test_learners_and_random_start_from_the_same_draw(sim):
     "What differs later is what the learner asked for. Its own draws are those of its repeat."
     bench, plan = (
         make_bench(sim.screen, sim.graph),
-        make_plan(
+        make_protocol(
             ["random", "active:bald", "active:ensemble"],
             [6, 18],
             models=("gp",),
@@ -180,7 +180,7 @@ def test_learners_and_random_start_from_the_same_draw(sim):
         ),
     )
     first = {}
-    for t in tasks(plan, bench.graphs):
+    for t in make_tasks(plan, bench.graphs):
         first.setdefault((t.split, t.repeat), []).append(tuple(picked(bench, plan, t)[6]))
     shared = [v for k, v in first.items() if k[1] < 2]
     assert all(len(v) == 3 and len(set(v)) == 1 for v in shared) and len(
@@ -245,7 +245,7 @@ def test_several_models_share_the_picks(sim, monkeypatch):
 def test_models_are_trained_on_the_picks_only(sim):
     bench, plan = (
         make_bench(sim.screen, sim.graph),
-        make_plan(["random"], [10], models=("gp", "gnn", "ridge"), seeds=1),
+        make_protocol(["random"], [10], models=("gp", "gnn", "ridge"), seeds=1),
     )
     for model in plan.models:
         problem, test, revealed = set_up(plan, bench, Task("random", model, 0.0, 0))
@@ -260,23 +260,72 @@ def test_models_are_trained_on_the_picks_only(sim):
 def test_errors_in_units_of_the_pool(sim):
     "--standardize divides by the pool's standard deviation, whatever the test set is."
     bench = make_bench(sim.screen, sim.graph)
-    plan = make_plan(["random"], [12], models=("nochange",), seeds=1, standardize=True)
-    task = tasks(plan)[0]
+    plan = make_protocol(["random"], [12], models=("nochange",), seeds=1, standardize=True)
+    task = make_tasks(plan)[0]
     problem, test, revealed = set_up(plan, bench, task)
     scale = revealed.X.astype(float).std(axis=0)
     expected = ((bench.screen[test].X / scale) ** 2).mean()
     assert run_task(plan, bench, task)[0]["mse"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_heldout_targets_are_names_only(sim):
+TOLD_OF = {
+    "pool": lambda pool, test: pool,
+    "library": lambda pool, test: pool | test,
+    "heldout": lambda pool, test: test,
+}
+
+
+@pytest.mark.parametrize("targets", TOLD_OF)
+def test_what_strategies_are_told_are_names_only(sim, targets):
+    "Names of the pool, of the library, or of what is judged; every strategy the same, learners too."
     bench = make_bench(sim.screen, sim.graph)
-    for targets in ["all", "heldout"]:
-        problem, test, _ = set_up(
-            make_plan(["variance"], [5], models=("gp",), targets=targets),
-            bench,
-            Task("variance", "gp", 0.0, 1),
-        )
-        assert set(problem.targets) == (set(test) if targets == "heldout" else set(bench.names))
+    strategies = ["variance", "active:bait", "active:iterpert"]
+    protocol = make_protocol(strategies, [5], models="gp", targets=targets)
+    for name in strategies:
+        problem, test, revealed = set_up(protocol, bench, Task(name, "gp", 0.0, 1))
+        assert set(problem.targets) == TOLD_OF[targets](set(problem.candidates), set(test))
+        assert not set(test) & {*problem.candidates, *revealed.obs_names}
+
+
+def test_told_the_pool_is_what_select_does_by_default(sim):
+    from graphsel.selection.select import select
+
+    bench = make_bench(sim.screen, sim.graph)
+    for name in ("variance", "facility", "graphreach"):
+        protocol = make_protocol([name], [6, 12], models="gp")
+        task = Task(name, "gp", 0.0, 0)
+        problem, _, _ = set_up(protocol, bench, task)
+        *_, last = picks_of(protocol, bench, task, problem)
+        assert last.names == select(sim.graph, 12, name, candidates=problem.candidates).genes
+
+
+def test_all_is_another_name_of_library():
+    assert make_protocol(["random"], [5], targets="all").targets == "library"
+    assert make_protocol(["random"], [5]).targets == "pool"
+    with pytest.raises(GraphselError, match="'pool' or 'library' or 'heldout'"):
+        make_protocol(["random"], [5], targets="everybody")
+    with pytest.raises(GraphselError, match="use targets='library'"):
+        make_protocol(["random"], [5], judged="rest", targets="heldout")
+
+
+def test_judged_by_the_rest(sim):
+    "Everything that was not picked is predicted: the hidden fifth, and what is left of the pool."
+    ask = dict(models="gp", seeds=2, random_draws=1)
+    rest = compare(sim.screen, sim.graph, ["random", "variance"], [6, 12], judged="rest", **ask)
+    held = compare(sim.screen, sim.graph, ["random", "variance"], [6, 12], **ask)
+    assert set(rest["judged"]) == {"rest"} and set(held["judged"]) == {"heldout"}
+    n = len(make_bench(sim.screen, sim.graph).names)
+    assert (rest["n_test"] == n - rest["budget"]).all()
+    assert rest["picks_sha1"].equals(held["picks_sha1"]) and not rest["mse"].equals(held["mse"])
+    assert overlap_of(rest) == pytest.approx(overlap_of(held))
+    both = summarize(pd.concat([rest, held]), ["mse"])
+    assert both.groupby("judged").size().tolist() == [len(both) // 2] * 2
+
+
+def test_the_graph_stays_whole(sim):
+    "Genes that nobody perturbed keep their place in the graph: two others may be alike through them."
+    bench = make_bench(sim.screen, sim.graph)
+    assert len(bench.graph) == len(sim.graph) > len(bench.names)
 
 
 def test_a_strategy_that_raises_and_a_model_that_diverges_are_rows(sim, monkeypatch):
@@ -353,11 +402,11 @@ def test_impossible_requests_are_refused_before_anything_runs(sim, tmp_path):
 
 def test_presets_keep_their_published_sizes():
     assert (
-        make_plan(["random"], preset="iterpert").budgets == (100, 200, 300, 400, 500, 600)
+        make_protocol(["random"], preset="iterpert").budgets == (100, 200, 300, 400, 500, 600)
         and PRESETS["iterpert"]["initial"] == 100
     )
-    assert make_plan(["random"], preset="genome-wide").budgets[-1] == 1800
-    assert make_plan(["random"], [7], preset="small").budgets == (7,)
+    assert make_protocol(["random"], preset="genome-wide").budgets[-1] == 1800
+    assert make_protocol(["random"], [7], preset="small").budgets == (7,)
 
 
 def test_graph_noise_belongs_to_the_split(sim):
@@ -565,7 +614,7 @@ def test_parameters_reach_whom_they_belong_to(sim):
 
 def test_presets_exist_and_are_small_enough_to_see_the_saving():
     assert set(PRESETS) >= {"small", "paper", "iterpert", "genome-wide"}
-    assert make_plan(["random"], preset="paper").budgets[:2] == (10, 25)
+    assert make_protocol(["random"], preset="paper").budgets[:2] == (10, 25)
 
 
 def test_results_are_read_back(sim, reference, tmp_path):
@@ -672,7 +721,7 @@ def test_every_pair_of_learner_and_model_works_or_is_refused(sim):
             )
             for s in LEARNERS:
                 try:
-                    check_inputs(make_plan([s], **plan), make_bench(sim.screen, graph))
+                    check_inputs(make_protocol([s], **plan), make_bench(sim.screen, graph))
                 except GraphselError:
                     refused.append(s)
                 else:

@@ -454,7 +454,7 @@ def test_a_device_stays_a_device(net, tmp_path):
 
 @pytest.mark.parametrize("into", ["pipe", "file"])
 def test_standard_output(net, tmp_path, into):
-    code = "from graphsel.cli import main; main()"
+    code = "from graphsel.cli.main import main; main()"
     ask = [
         sys.executable,
         "-c",
@@ -600,7 +600,7 @@ def test_folders_spare_inputs(net, tmp_path):
 
 
 def test_demo_spares_another_comparison(tmp_path):
-    (tmp_path / "run.json").write_text(json.dumps({"plan": {"seed": 3}}))
+    (tmp_path / "run.json").write_text(json.dumps({"protocol": {"seed": 3}}))
     r = run("demo", "--seed", 4, "--out", tmp_path)
     assert (
         r.exit_code == 1
