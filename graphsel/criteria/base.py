@@ -203,14 +203,12 @@ def register(
 ) -> type:  # the same: use it as a decorator
     "Make a criterion known under its name. Raises `GraphselError` when another class has that name."
     known = CRITERIA.added.get(criterion.name, criterion)
-    if (
-        f"{known.__module__}.{known.__qualname__}"
-        != f"{criterion.__module__}.{criterion.__qualname__}"
-    ):
+    anew = known.__module__ in (criterion.__module__, "__main__")  # as happens in notebooks
+    if not anew or known.__qualname__ != criterion.__qualname__:
         raise GraphselError(
             f"a criterion named '{criterion.name}' exists already; choose another name"
         )
-    CRITERIA[criterion.name] = criterion  # the same class defined anew, as happens in notebooks
+    CRITERIA[criterion.name] = criterion
     return criterion
 
 # %% ../../nbs/05_criteria/01_base.ipynb #085794dd

@@ -7,6 +7,7 @@ __all__ = ['advantage_figure', 'result_figures']
 
 # %% ../../nbs/10_plotting/05_results.ipynb #44b14c77
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,7 @@ from graphsel.benchmark.statistics import (
 from ..benchmark.store import Comparison
 from ..core.errors import GraphselError, name_some, unknown_name
 from .curves import learning_curves
-from .style import style
+from .style import in_words_only, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,34 +34,23 @@ def run_facts(
     c: Comparison,  # a comparison
 ) -> list[tuple[str, str]]:  # (what, how)
     "What was run, with what, where."
-    t, run = c.results, c.run
-    failed = t[t["status"] != "ok"]
-    counts = f"{t['strategy'].nunique()} strategies, {t['split'].nunique()} splits"
+    table, run = c.results, c.run
+    failed = table[table["status"] != "ok"]
+    counts = f"{table['strategy'].nunique()} strategies, {table['split'].nunique()} splits"
     facts = [
-        ("Rows", f"{len(t):,}: {counts}, budgets {name_some(c.budgets, 8)}"),
+        ("Rows", f"{len(table):,}: {counts}, budgets {name_some(c.budgets, 8)}"),
         ("Models", name_some(c.values("model"))),
     ]
-    if t["graph"].nunique() > 1:
+    if table["graph"].nunique() > 1:
         facts.append(("Graphs", name_some(c.values("graph"))))
     if len(failed):
-        facts.append(
-            ("Failed", f"{len(failed):,} rows, the first: {failed.iloc[0].get('error', '')}")
-        )
+        first = failed.iloc[0].get("error", "")
+        facts.append(("Failed", f"{len(failed):,} rows, the first: {first}"))
     if run.get("version"):
-        facts.append(
-            (
-                "graphsel",
-                run["version"]
-                + (
-                    f", Python {run['machine']['python']}"
-                    if run.get("machine", {}).get("python")
-                    else ""
-                ),
-            )
-        )
-    return facts + [
-        ("Input", f"{name}: {str(digest)[:12]}") for name, digest in run.get("inputs", {}).items()
-    ]
+        python = run.get("machine", {}).get("python")
+        facts.append(("graphsel", run["version"] + (f", Python {python}" if python else "")))
+    inputs = run.get("inputs", {}).items()
+    return facts + [("Input", f"{name}: {str(digest)[:12]}") for name, digest in inputs]
 
 # %% ../../nbs/10_plotting/05_results.ipynb #42b44c74
 def advantage_figure(
@@ -71,63 +61,40 @@ def advantage_figure(
     "One dot per split: how much better than random; a line through the means, with their 95 % intervals."
     better, told = advantage(table, metric), stability_table(table, metric)
     names, budgets = list(told["strategy"].unique()), sorted(told["budget"].unique())
+    dots = {"markersize": 3.5, "alpha": 0.55, "markeredgewidth": 0, "linestyle": "none"}
     for k, name in enumerate(names):
         look, rows = style(name), told[told["strategy"] == name]
-        at = np.array([budgets.index(b) for b in rows["budget"]]) + 0.6 * (
-            (k + 0.5) / len(names) - 0.5
-        )
-        dots = {
-            "color": look["color"],
-            "markersize": 3.5,
-            "alpha": 0.55,
-            "markeredgewidth": 0,
-            "linestyle": "none",
-        }
+        color, line = look["color"], look["linestyle"]
+        beside = 0.6 * ((k + 0.5) / len(names) - 0.5)
+        at = np.array([budgets.index(b) for b in rows["budget"]]) + beside
         for x, b in zip(at, rows["budget"]):
-            ax.plot(np.full(len(better), x), better[name][b], look["marker"], **dots)
-        ax.plot(
-            at, rows["advantage"], color=look["color"], linestyle=look["linestyle"], linewidth=1.3
-        )
-        _whiskers(ax, at, rows, look["color"])
+            ax.plot(np.full(len(better), x), better[name][b], look["marker"], color=color, **dots)
+        ax.plot(at, rows["advantage"], color=color, linestyle=line, linewidth=1.3)
+        _whiskers(ax, at, rows, color)
         ax.plot([], [], **look, linewidth=1.3, markersize=4, label=name)
     ax.axhline(0, color="0.5", linestyle="--", linewidth=1)
     unit = "% of its mean error" if LOWER_IS_BETTER[metric] else "difference"
-    ax.set(
-        xticks=range(len(budgets)),
-        xticklabels=budgets,
-        xlabel="perturbations measured",
-        ylabel=f"better than random ({unit})",
-    )
+    ax.set_xticks(range(len(budgets)), budgets)
+    ax.set(xlabel="perturbations measured", ylabel=f"better than random ({unit})")
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=8, handlelength=3.5)
     return ax
 
-
+# %% ../../nbs/10_plotting/05_results.ipynb #3065654b
 def _whiskers(ax, at, rows, color):
     "The interval of each mean; where splits are few, its ends may lie outside of the picture."
     seen = ax.dataLim.frozen()
     some = np.isfinite(rows[["low", "high"]]).all(axis=1).to_numpy()
-    ax.vlines(
-        at[some], rows["low"][some], rows["high"][some], color=color, linewidth=1.1, alpha=0.8
-    )
+    low, high = rows["low"][some], rows["high"][some]
+    ax.vlines(at[some], low, high, color=color, linewidth=1.1, alpha=0.8)
     if rows["splits"].min() < FEW_SPLITS:
         ax.dataLim.set(seen)
 
 # %% ../../nbs/10_plotting/05_results.ipynb #dc9501f3
 SAVED_COLUMNS = [
-    "strategy",
-    "budget",
-    "mean",
-    "ci_low",
-    "ci_high",
-    "ratio_to_random",
-    "ratio_low",
-    "ratio_high",
-    "p_holm",
-    "budget_saved",
-    "saved_at_least",
-    "saved_low",
-    "saved_high",
+    *("strategy", "budget", "mean", "ci_low", "ci_high"),
+    *("ratio_to_random", "ratio_low", "ratio_high", "p_holm"),
+    *("budget_saved", "saved_at_least", "saved_low", "saved_high"),
 ]
 
 
@@ -144,9 +111,8 @@ def saved_table(
     "The rows of the summary that belong to a choice. Raises `GraphselError` for an unknown metric or mixed curves."
     if metric not in c.metrics:
         raise unknown_name("metric", metric, c.metrics)
-    rows = one_curve(
-        c.part(model, noise, graph=graph, noise_kind=noise_kind)
-    )  # all strategies: one family of tests
+    # all strategies: one family of tests
+    rows = one_curve(c.part(model, noise, graph=graph, noise_kind=noise_kind))
     told = summarize(rows, [metric])
     told = told[(told["metric"] == metric) & told["strategy"].isin(list(strategies))]
     return told[SAVED_COLUMNS].sort_values(["strategy", "budget"], ignore_index=True)
@@ -157,48 +123,26 @@ def saved_figure(
     ax: "Axes",  # to draw on
 ) -> "Axes":
     "Share of random's budget that is saved, against random's budget."
-    for name, part in (
-        saved[saved["strategy"] != "random"].dropna(subset=["budget_saved"]).groupby("strategy")
-    ):
-        look, more = (
-            style(name),
-            (
-                part["saved_at_least"].astype(bool)
-                if "saved_at_least" in part
-                else part["budget_saved"] > np.inf
-            ).to_numpy(),
-        )
+    told = saved[saved["strategy"] != "random"].dropna(subset=["budget_saved"])
+    for name, part in told.groupby("strategy"):
+        look = style(name)
+        color = look["color"]
+        more = part["saved_at_least"].to_numpy(bool)
         x, y = part["budget"].to_numpy(), 100 * part["budget_saved"].to_numpy()
-        ax.plot(x, y, color=look["color"], linestyle=look["linestyle"], linewidth=1.3)
+        ax.plot(x, y, color=color, linestyle=look["linestyle"], linewidth=1.3)
         ax.plot([], [], **look, linewidth=1.3, markersize=4, label=name)
-        for which, face in ((~more, look["color"]), (more, "white")):
-            ax.plot(
-                x[which],
-                y[which],
-                look["marker"],
-                color=look["color"],
-                markerfacecolor=face,
-                markersize=5,
-                linestyle="none",
-            )
+        for which, face in ((~more, color), (more, "white")):
+            dots = {"color": color, "markerfacecolor": face, "markersize": 5, "linestyle": "none"}
+            ax.plot(x[which], y[which], look["marker"], **dots)
     ax.axhline(0, color="0.5", linestyle="--", linewidth=1)
-    ax.set(
-        xlabel="perturbations that random measures",
-        ylabel="budget saved (%)",
-        xticks=sorted(saved["budget"].unique()),
-    )
+    ax.set_xticks(sorted(saved["budget"].unique()))
+    ax.set(xlabel="perturbations that random measures", ylabel="budget saved (%)")
     ax.spines[["top", "right"]].set_visible(False)
-    if ax.get_legend_handles_labels()[0]:
+    if len(told):
         ax.legend(frameon=False, fontsize=8, handlelength=3.5)
     else:
-        ax.text(
-            0.5,
-            0.5,
-            "nothing reaches random's error here",
-            ha="center",
-            transform=ax.transAxes,
-            color="0.4",
-        )
+        middle = {"ha": "center", "transform": ax.transAxes, "color": "0.4"}
+        ax.text(0.5, 0.5, "nothing reaches random's error here", **middle)
     return ax
 
 # %% ../../nbs/10_plotting/05_results.ipynb #91c4b279
@@ -217,20 +161,23 @@ def result_figures(
     which = {"graph": graph, "noise_kind": noise_kind}
     rows = c.part(model, noise, strategies, **which)
     if rows.empty:
-        raise GraphselError(
+        message = (
             "no row of the comparison fits this choice; choose more strategies, or another model"
         )
-    draw = (
-        lambda ax: learning_curves(rows, metric, ax=ax),
-        lambda ax: advantage_figure(rows, metric, ax),
-        lambda ax: saved_figure(saved_table(c, model, noise, strategies, metric, **which), ax),
-    )
-    for f, ax in zip(draw, axes):
-        try:
-            f(ax)
-        except GraphselError as e:
-            from textwrap import fill
+        raise GraphselError(message)
 
+    def curves(ax):
+        learning_curves(rows, metric, ax=ax)
+
+    def reliability(ax):
+        advantage_figure(rows, metric, ax)
+
+    def savings(ax):
+        saved_figure(saved_table(c, model, noise, strategies, metric, **which), ax)
+
+    for draw, ax in zip((curves, reliability, savings), axes):
+        try:
+            draw(ax)
+        except GraphselError as e:
             ax.clear()
-            ax.text(0.5, 0.5, fill(str(e), 36), ha="center", va="center", color="0.4", fontsize=9)
-            ax.axis("off")
+            in_words_only(ax, fill(str(e), 36), fontsize=9)

@@ -5,50 +5,39 @@
 # %% auto #0
 __all__ = ['PALETTE', 'SECOND', 'GREY', 'style']
 
+# %% ../../nbs/10_plotting/01_style.ipynb #f6e6a2c5
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 # %% ../../nbs/10_plotting/01_style.ipynb #524bad82
-PALETTE = (
-    "#D55E00",
-    "#0072B2",
-    "#009E73",
-    "#B8609A",
-    "#3A93C8",
-    "#A67C00",
-    "#8F6B4E",
-)  # vermilion, blue, green, purple, sky, ochre, brown
+# vermilion, blue, green, purple, sky, ochre, brown
+PALETTE = ("#D55E00", "#0072B2", "#009E73", "#B8609A", "#3A93C8", "#A67C00", "#8F6B4E")
+# for learners: they also differ by line and marker
 SECOND = (
-    "#7B61C9",
-    "#12868C",
-    "#C8453B",
-    "#6F8B1E",
-    "#D03C8C",
-    "#A67C00",
-    "#5F7F9E",
-    "#B0622B",
-    "#2F8F5B",
-    "#8A5FA8",
-    "#5577D0",
-    "#A05A6B",
-)  # for learners: they also differ by line and marker
+    *("#7B61C9", "#12868C", "#C8453B", "#6F8B1E", "#D03C8C", "#A67C00"),
+    *("#5F7F9E", "#B0622B", "#2F8F5B", "#8A5FA8", "#5577D0", "#A05A6B"),
+)
 GREY = "#7F7F7F"
-_FAMILIES = {
-    "-": ("variance", "graphreach", "maxspec", "facility", "softreach", "graphcut", "topeig"),
-    ":": ("kcenter", "pagerank", "typiclust", "kmeans", "degree"),
-    "-.": (
-        "active:ensemble",
-        "active:bald",
-        "active:iterpert",
-        "active:batchbald",
-        "active:bait",
-        "active:acs-fw",
-        "active:coreset",
-        "active:badge",
-        "active:lcmd",
-        "active:kmeans",
-        "active:typiclust",
-        "active:prior",
-    ),
-}
+
+# %% ../../nbs/10_plotting/01_style.ipynb #9591db6f
+_CRITERIA = ("variance", "graphreach", "maxspec", "facility", "softreach", "graphcut", "topeig")
+_BASELINES = ("kcenter", "pagerank", "typiclust", "kmeans", "degree")
+_LEARNERS = tuple(
+    f"active:{name}"
+    for name in (
+        *("ensemble", "bald", "iterpert", "batchbald", "bait", "acs-fw"),
+        *("coreset", "badge", "lcmd", "kmeans", "typiclust", "prior"),
+    )
+)
 _MARKERS = "oD^vsPX*<>hpd8"
+# line, names, colors; the second family begins further on in the palette
+_FAMILIES = (
+    ("-", _CRITERIA, PALETTE),
+    (":", _BASELINES, PALETTE[2:]),
+    ("-.", _LEARNERS, SECOND),
+)
 
 # %% ../../nbs/10_plotting/01_style.ipynb #f4a59a57
 def style(
@@ -59,20 +48,18 @@ def style(
         return {"color": GREY, "linestyle": (0, (5, 2)), "marker": "o"}
     start, _, learner = name.rpartition("+active:")
     if start:
-        return {
-            **style(f"active:{learner}"),
-            "linestyle": (0, (6, 1)),
-            "marker": style(start)["marker"],
-        }
-    for family, (line, names) in enumerate(_FAMILIES.items()):
+        of_learner, of_start = style(f"active:{learner}"), style(start)
+        return of_learner | {"linestyle": (0, (6, 1)), "marker": of_start["marker"]}
+    for family, (line, names, colors) in enumerate(_FAMILIES):
         if name in names:
-            i, colors = names.index(name), (PALETTE, PALETTE[2:], SECOND)[family]
-            return {
-                "color": colors[i % len(colors)],
-                "linestyle": line,
-                "marker": _MARKERS[(1 + 4 * family + i) % len(_MARKERS)],
-            }
-    rank = sum(name.encode())  # one of your own
+            i = names.index(name)
+            marker = _MARKERS[(1 + 4 * family + i) % len(_MARKERS)]
+            return {"color": colors[i % len(colors)], "linestyle": line, "marker": marker}
+    return _style_of_your_own(name)
+
+# %% ../../nbs/10_plotting/01_style.ipynb #818049ac
+def _style_of_your_own(name):
+    rank = sum(name.encode())
     return {
         "color": PALETTE[rank % len(PALETTE)],
         "linestyle": "-." if "active:" in name else "-",
@@ -93,10 +80,26 @@ METRIC_NAMES = {
 }
 
 # %% ../../nbs/10_plotting/01_style.ipynb #6c6ef920
-def _axes(ax, width=6.4, height=4.2):
+def ready_axes(
+    ax: "Axes|None",  # None = a new figure
+    width: float = 6.4,  # inches, of a new figure
+    height: float = 4.2,
+) -> "Axes":
     "The Axes given, or those of a new figure; without upper and right frame."
-    import matplotlib.pyplot as plt
+    if ax is None:
+        from matplotlib import pyplot as plt
 
-    ax = plt.subplots(figsize=(width, height), layout="constrained")[1] if ax is None else ax
+        _, ax = plt.subplots(figsize=(width, height), layout="constrained")
     ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def in_words_only(
+    ax: "Axes",
+    words: str,  # what is said instead
+    fontsize: float = 10,  # points
+) -> "Axes":
+    "A sentence where there is nothing to draw."
+    ax.text(0.5, 0.5, words, ha="center", va="center", color="0.4", fontsize=fontsize)
+    ax.axis("off")
     return ax

@@ -292,9 +292,9 @@ def test_one_control_cell_makes_both_roads_one():
         new_net(30, len(GRAPH))[0],
     )
     by_moments = MomentBatches(asked, m, np.zeros(30), 1000, 0, "cpu").loss(net, 0)
-    by_cells = CellBatches(table, NAMES, asked, m.weight, np.zeros(30), 10**6, 0, "cpu").loss(
-        net, 0
-    )
+    by_cells = CellBatches(
+        table, NAMES, asked, m.weight, np.zeros(30), 10**6, seed=0, device="cpu"
+    ).loss(net, 0)
     assert by_cells.item() == pytest.approx(by_moments.item(), rel=1e-5)
     a, b = (
         torch.autograd.grad(o, list(net.parameters()), retain_graph=True)
@@ -307,7 +307,14 @@ def test_one_control_cell_makes_both_roads_one():
 def test_cell_batches_are_the_published_ones():
     cells, asked = read_cells(SIM.cells), positions(PICKS, GRAPH.genes)
     b = CellBatches(
-        cells, PICKS, asked, np.full((len(PICKS), 30), 1 / 30), np.zeros(30), 16, 0, "cpu"
+        cells,
+        PICKS,
+        asked,
+        np.full((len(PICKS), 30), 1 / 30),
+        np.zeros(30),
+        16,
+        seed=0,
+        device="cpu",
     )
     control = b.group == len(PICKS)
     assert (
@@ -322,7 +329,9 @@ def test_cell_batches_are_the_published_ones():
         rows = asked[[g]] if g < len(PICKS) else torch.full((1, asked.shape[1]), -1)
         total += ((net(rows).double() - b.difference[mine]) ** 4).mean().item() / len(groups)
     assert b.loss(net, 1).item() == pytest.approx(total, rel=1e-5)
-    again = CellBatches(cells, PICKS, asked, b.weight[:-1].numpy(), np.zeros(30), 16, 0, "cpu")
+    again = CellBatches(
+        cells, PICKS, asked, b.weight[:-1].numpy(), np.zeros(30), 16, seed=0, device="cpu"
+    )
     assert torch.equal(again.difference, b.difference)
 
 
@@ -664,7 +673,9 @@ def test_hiding_takes_the_own_embedding_away():
     m, b = picked_moments(SCREEN, NAMES), []
     for hide_own in (0.0, 0.5, 1.0):
         b.append(
-            MomentBatches(positions(NAMES, GRAPH.genes), m, np.zeros(30), 9, 3, "cpu", hide_own)
+            MomentBatches(
+                positions(NAMES, GRAPH.genes), m, np.zeros(30), 9, 3, "cpu", hide_own=hide_own
+            )
         )
     assert b[0].inputs(0)[1][1] is None and b[2].inputs(1)[1][1].all()
     assert (

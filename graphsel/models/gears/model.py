@@ -51,6 +51,7 @@ class GEARS(ResponseModel):
 
     def __init__(
         self,
+        *,
         hidden: int = 64,  # units per layer
         loss: str = "auto",  # "quartic", "squared", "de"; "auto" = quartic where there were cells
         coexpression=None,  # a GeneGraph over the measured genes, "picks", or None = no edges
@@ -67,8 +68,8 @@ class GEARS(ResponseModel):
         look: int = 10,  # steps from one look to the next
         select: str = "mse",  # validation error: "mse", or "mse_de" on the 20 most changed genes
         device: str = "auto",  # "auto" = CUDA where there is one, with mixed precision there
-        checkpoint: str | Path | None = None,
-    ):  # file to go on from, if a fit is killed
+        checkpoint: str | Path | None = None,  # file to go on from, if a fit is killed
+    ):
         self.hidden, self.loss, self.coexpression, self.start, self.n_members, self.steps = (
             hidden,
             loss,
@@ -101,10 +102,16 @@ class GEARS(ResponseModel):
         perturbations: Iterable[str] | None = None,
         random_state: RandomState = None,
     ) -> "GEARS":
-        "Train on the moments of the picked rows. Raises `GraphselError` for names the screen lacks and for a loss it cannot serve."
+        "Train on the moments of the picked rows. Raises `GraphselError` for unknown names or a loss not to be had."
         names, Y = picked_rows(screen, perturbations)
         return train_gears(
-            self, screen, names, Y, graph, random_state, picked_moments(screen, names, self.loss)
+            self,
+            screen,
+            names,
+            Y,
+            graph,
+            random_state=random_state,
+            moments=picked_moments(screen, names, self.loss),
         )
 
     def fit_cells(
@@ -130,17 +137,17 @@ class GEARS(ResponseModel):
             names,
             Y,
             graph,
-            random_state,
-            picked_moments(screen, names, "quartic"),
-            cells,
-            check_positive_int(epochs, "epochs"),
+            random_state=random_state,
+            moments=picked_moments(screen, names, "quartic"),
+            cells=cells,
+            epochs=check_positive_int(epochs, "epochs"),
         )
 
     def _predict(self, names):
         return predict_gears(self, names)
 
     def features(self, perturbations: Iterable[str]) -> np.ndarray:  # P x members (G + H)
-        "Inputs of the last layer, gene by gene and the cross-gene state; inner products as if the state were repeated for each gene."
+        "Inputs of the last layer: gene by gene, and the state of all genes, as if repeated for each of them."
         return gears_features(self, asked_names(self, perturbations))
 
 # %% ../../../nbs/07_models/gears/04_model.ipynb #14b37a43
@@ -181,8 +188,8 @@ def new_task(
                 moments.weight[rows],
                 model.mean_,
                 model.batch_size,
-                seed,
-                device,
+                seed=seed,
+                device=device,
             )
         central = moments.central and tuple(c[rows] for c in moments.central)
         return MomentBatches(
@@ -192,7 +199,7 @@ def new_task(
             model.batch_size,
             seed,
             device,
-            model.hide_own,
+            hide_own=model.hide_own,
         )
 
     mask = np.ones(centered.shape, bool)
@@ -238,6 +245,7 @@ def train_gears(
     names: list,
     Y: np.ndarray,
     graph: Graphs,
+    *,
     random_state,
     moments: Moments,
     cells: Cells | None = None,
@@ -295,7 +303,7 @@ def _ask_members(model, names, what):
 def predict_gears(
     model: GEARS, names: list
 ) -> tuple[np.ndarray, dict]:  # P x G relative to `mean_`; layers
-    "Mean of the members, and the variance between them. Perturbations of unknown genes get mean and variance of the picks."
+    "Mean of the members, and the variance between them; those of the picks where no gene is known."
     found, known = _ask_members(model, names, lambda net: net)
     mean, variance = (
         np.tile(model.picked_mean_ - model.mean_, (len(names), 1)),

@@ -62,7 +62,7 @@ def gene_losses(
 def nonzero_genes(
     screen: "ad.AnnData",  # a screen made from cells
 ) -> np.ndarray:  # P x G, bool
-    "Genes seen in at least one cell of each perturbation: from layer 'nonzero', else from the means. All genes where it cannot be told."
+    "Genes seen in a cell of each perturbation: from layer 'nonzero', else from the means; all where nothing tells."
     if "nonzero" in screen.layers:
         return np.asarray(screen.layers["nonzero"], dtype=bool)
     if "m2" not in screen.layers or screen.uns.get("graphsel", {}).get("covariate"):
@@ -149,7 +149,8 @@ def picked_moments(
     lacking = [k for k in needs.get(loss, ()) if k not in have]
     if lacking:
         raise GraphselError(
-            f"loss '{loss}' needs layers {name_some(lacking)}, which this screen lacks; make it with screen_from_cells, or take loss='squared'"
+            f"loss '{loss}' needs layers {name_some(lacking)}, which this screen lacks; "
+            "make it with screen_from_cells, or take loss='squared'"
         )
     _, mean = picked_rows(screen, names)
     central = (

@@ -48,8 +48,9 @@ class MomentBatches:
         batch_size: int,
         seed: int,
         device,
-        hide_own: float = 0.0,
-    ):  # chance to hide a gene's own embedding
+        *,
+        hide_own: float = 0.0,  # chance to hide a gene's own embedding
+    ):
         put = lambda M: torch.as_tensor(np.asarray(M, dtype=np.float64), device=device)
         self.asked = torch.cat([asked, torch.full((1, asked.shape[1]), -1)]).to(
             device
@@ -214,16 +215,6 @@ def train(
         run.step += 1
     return run
 
-# %% ../../../nbs/07_models/gears/03_training.ipynb #eea7c7a4
-def direction_term(
-    predicted: torch.Tensor,
-    measured: torch.Tensor,  # cells x genes
-    control: torch.Tensor,  # genes: mean of the control
-    weight: float = 1e-3,
-) -> torch.Tensor:  # a number
-    "The published penalty on wrong directions. Its gradient is zero everywhere."
-    return weight * ((torch.sign(measured - control) - torch.sign(predicted - control)) ** 2).mean()
-
 # %% ../../../nbs/07_models/gears/03_training.ipynb #b6e327e0
 class CellBatches:
     "Batches of cells, as published. Running statistics of the batch norms are left as training made them."
@@ -236,6 +227,7 @@ class CellBatches:
         weight: np.ndarray,  # P x G, rows sum to 1
         center: np.ndarray,  # G: taken off every difference
         batch_size: int,
+        *,
         seed: int,
         device,
     ):
@@ -367,7 +359,8 @@ def read_checkpoint(path, key: str) -> dict | None:  # None = start afresh
             raise ValueError("it lacks a part")
     if state["key"] != key:
         raise GraphselError(
-            f"the checkpoint {path} belongs to another fit; give the same picks, graph, settings and random_state, or delete it"
+            f"the checkpoint {path} belongs to another fit; "
+            "give the same picks, graph, settings and random_state, or delete it"
         )
     log.info(
         "going on from %s: member %d, step %d", path, state["member"] + 1, state["run"]["step"]
