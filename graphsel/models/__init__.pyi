@@ -12,6 +12,7 @@ from . import (
     registry,
     ridge,
     transfer,
+    validation,
 )
 from .additive import Additive
 from .base import MODELS, MeanModel, NoChange, ResponseModel, register_model, save_model
@@ -22,3 +23,4 @@ from .neighbors import Neighbors
 from .registry import load_model, make_model, measured_neighbors, rank_unmeasured
 from .ridge import Ridge
 from .transfer import Transfer
+from .validation import Validation, validate
