@@ -1,4 +1,4 @@
-"""Damaged and hostile files: each is read, or refused in one line that names it; nothing else is raised, shown or waited for."""
+"""Damaged and hostile files: read, or refused in one line that names them; nothing else is raised or waited for."""
 
 import contextlib
 import faulthandler
@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from graphsel.benchmark.protocol import make_plan
+from graphsel.benchmark.protocol import make_protocol
 from graphsel.benchmark.statistics import summarize
 from graphsel.benchmark.store import open_folder, read_comparison, read_results, read_task
 from graphsel.core.errors import GraphselError
@@ -316,7 +316,7 @@ def write_comparison(path):
     run = {
         "identity": "x",
         "earlier": [],
-        "plan": {"strategies": ["random"]},
+        "protocol": {"strategies": ["random"]},
         "version": "0.1.0",
         "machine": {"python": "3.12"},
         "inputs": {"screen": "abc"},
@@ -355,7 +355,7 @@ class Bench:
     identity, graphs, left_out, parts = "bench", {"": small_graph()}, (), {"screen": "bench"}
 
 
-PLAN = make_plan(["random"], [4])
+PLAN = make_protocol(["random"], [4])
 
 
 def write_run(path):
@@ -915,13 +915,13 @@ def test_notes_of_another_kind_are_refused(run, tmp_path):
 
 @pytest.mark.parametrize(
     "run",
-    ["[]", '{"plan": []}', '{"earlier": [[1]]}', '{"plan": {"strategies": 1}}', "[" * 100_000],
+    ["[]", '{"protocol": []}', '{"earlier": [[1]]}', '{"protocol": {"strategies": 1}}', "[" * 100_000],
 )
 def test_a_comparison_with_damaged_notes_goes_on(run, tmp_path):
     write_run(tmp_path)
     (tmp_path / "run.json").write_text(run)
     assert resume(tmp_path) == {}
-    assert json.loads((tmp_path / "run.json").read_text())["plan"]["strategies"] == ["random"]
+    assert json.loads((tmp_path / "run.json").read_text())["protocol"]["strategies"] == ["random"]
 
 
 # --- hostile files ---

@@ -1,25 +1,25 @@
 """The site: what is ours beside Sphinx, a small site built whole, citations, parameters that can be injected."""
 
 import json
+import os
 import random
 import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import api
 import book_site
 import citations
 import contents
-import nbformat
+import heavy
 import notebooks
 import pytest
 import render_readme
 from conftest import ROOT
 from docstrings import with_parameters
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 NBS = ROOT / "nbs"
 WORKS = citations.read_works()
@@ -35,24 +35,26 @@ def name_of(path):
 
 def prose(path):
     return "\n\n".join(
-        o.source for o in nbformat.read(path, as_version=4).cells if o.cell_type == "markdown"
+        o.source for o in heavy.nbformat.read(path, as_version=4).cells if o.cell_type == "markdown"
     )
 
 
 def code(source, *outputs):
-    return new_code_cell(source, outputs=list(outputs))
+    return heavy.nbformat.v4.new_code_cell(source, outputs=list(outputs))
 
 
 def printed(text, name="stdout"):
-    return new_output("stream", name=name, text=text)
+    return heavy.nbformat.v4.new_output("stream", name=name, text=text)
 
 
 def drawn():
-    return new_output("display_data", {"image/png": DOT, "text/plain": "<Figure>"})
+    return heavy.nbformat.v4.new_output(
+        "display_data", {"image/png": DOT, "text/plain": "<Figure>"}
+    )
 
 
 def shown(*cells):
-    return notebooks.shown_cells(new_notebook(cells=list(cells)))
+    return notebooks.shown_cells(heavy.nbformat.v4.new_notebook(cells=list(cells)))
 
 
 # ---- nbdev's directives ----
@@ -75,8 +77,11 @@ def test_cells_that_are_not_shown(line):
 
 
 def test_cells_for_the_author_are_not_shown():
-    heading, note = new_markdown_cell("## Tests -"), new_markdown_cell("#| hide\nnote")
-    assert shown(heading, note, nbformat.v4.new_raw_cell("---")) == []
+    heading, note = (
+        heavy.nbformat.v4.new_markdown_cell("## Tests -"),
+        heavy.nbformat.v4.new_markdown_cell("#| hide\nnote"),
+    )
+    assert shown(heading, note, heavy.nbformat.v4.new_raw_cell("---")) == []
 
 
 @pytest.mark.parametrize(
@@ -121,7 +126,9 @@ def test_tags_of_the_cell_stay():
 
 
 def test_outputs_without_progress_and_widgets():
-    widget = new_output("display_data", {notebooks.WIDGET: {}, "text/plain": "IntSlider()"})
+    widget = heavy.nbformat.v4.new_output(
+        "display_data", {notebooks.WIDGET: {}, "text/plain": "IntSlider()"}
+    )
     outputs = printed("3%", "stderr"), widget, printed("Warning: no\nyes\n")
     (cell,) = shown(code("#| filter_stream Warning\nrun()", *outputs))
     assert [o.text for o in cell.outputs] == ["yes\n"]
@@ -146,7 +153,7 @@ def test_no_directive_of_ours_is_unknown_to_the_page():
 
 def test_figures_have_captions():
     said = "# T\n\nNot this.\n\nSome genes, like `A`, have [many](x.md) neighbors and most have few. No more is said."
-    (cell,) = shown(new_markdown_cell(said), code("plot()", drawn()))[1:]
+    (cell,) = shown(heavy.nbformat.v4.new_markdown_cell(said), code("plot()", drawn()))[1:]
     assert (
         cell.metadata["mystnb"]["image"]["alt"]
         == "Some genes, like A, have many neighbors and most have few."
@@ -289,8 +296,11 @@ def test_every_public_function_says_what_it_does():
 
 def page_at(path, title="A page", *cells):
     path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(
-        new_notebook(cells=[new_markdown_cell(f"# {title}\n\n> About {title}."), *cells]), path
+    heavy.nbformat.write(
+        heavy.nbformat.v4.new_notebook(
+            cells=[heavy.nbformat.v4.new_markdown_cell(f"# {title}\n\n> About {title}."), *cells]
+        ),
+        path,
     )
 
 
@@ -330,17 +340,19 @@ def test_an_overview_lists_its_chapter(tree):
 
 
 def test_front_door_by_task():
-    def select():
-        "Pick."
-
-    select.__module__, select.__qualname__ = "toy.selection.select", "select"
-    package = ModuleType("toy")
-    package.select, package.sys, package.__version__ = select, sys, "1"
-    package.__all__ = ["select", "sys", "__version__"]
-    assert api.front_door(package, {"selection": "Choose"}) == [
-        ("Choose", ["~toy.selection.select.select"])
+    names = {"select": "toy.selection.select", "read": "toy.graphs.read", "odd": "toy.extra.odd"}
+    titles = {"graphs": "Read", "selection": "Choose"}
+    assert api.front_door(names, titles) == [
+        ("Read", ["~toy.graphs.read.read"]),
+        ("Choose", ["~toy.selection.select.select"]),
+        ("Extra", ["~toy.extra.odd.odd"]),
     ]
-    assert api.front_door(ModuleType("empty"), {}) == []
+
+
+def test_what_stubs_offer_is_in_the_api():
+    assert api.offered("graphsel")["select"] == "graphsel.selection.select"
+    names = [name for name, _, _ in api.members("graphsel.selection.select")]
+    assert "select" in names and api.offered("graphsel.graphs")["read_graph"]
 
 
 def test_code_in_prose_names_the_api():
@@ -383,12 +395,14 @@ def a_site(folder, link="../index.ipynb"):
     (folder / "tools").mkdir()
     for o in ("settings.ini", "tools/render_readme.py"):
         shutil.copy(ROOT / o, folder / o)
-    module = next(filter(None, map(api.module_of, PAGES)))
+    module = "graphsel.selection.budget"
     exported = code(f"#| default_exp {module.split('.', 1)[1]}")
     page_at(folder / "nbs/index.ipynb", "Start", code("plot()", drawn()))
     shutil.copy(NBS / "references.bib", folder / "nbs")
     page_at(folder / "nbs/01_chapter/00_overview.ipynb", "Chapter", code("#| hide\nsecret()"))
-    said = new_markdown_cell(f"As Ash et al. 2020 say, $x^2$. Back to the [start]({link}).")
+    said = heavy.nbformat.v4.new_markdown_cell(
+        f"As Ash et al. 2020 say, $x^2$. Back to the [start]({link})."
+    )
     page_at(
         folder / "nbs/01_chapter/01_page.ipynb",
         "Page",
@@ -552,9 +566,14 @@ def test_citing_changes_the_year_only():
 
 
 def test_a_work_named_in_full_is_meant_further_down():
-    cells = [new_markdown_cell(f"{o} 2008.") for o in ("Krause, Singh & Guestrin", "Krause et al.")]
-    text = notebooks.as_page(nbformat.writes(new_notebook(cells=cells)), "x", WORKS)
-    page = nbformat.reads(text, as_version=4)
+    cells = [
+        heavy.nbformat.v4.new_markdown_cell(f"{o} 2008.")
+        for o in ("Krause, Singh & Guestrin", "Krause et al.")
+    ]
+    text = notebooks.as_page(
+        heavy.nbformat.writes(heavy.nbformat.v4.new_notebook(cells=cells)), "x", WORKS
+    )
+    page = heavy.nbformat.reads(text, as_version=4)
     assert page.cells[1].source == "Krause et al. {cite:year}`krause2008sensor`."
 
 
@@ -576,6 +595,21 @@ def test_works_say_where_they_are():
         assert entry.fields.get("doi", "10.").startswith("10."), key
 
 
+# ---- recipes ----
+
+
+def test_recipes_of_contributing_work(tmp_path):
+    "Typed one after the other, as they stand."
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    recipes = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert len(recipes) > 5
+    code = "\n".join(recipes)
+    command = [sys.executable, "-W", "error::UserWarning", "-c", code]
+    env = os.environ | {"MPLBACKEND": "agg", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 # ---- reruns ----
 
 RERUN = [o for o in PAGES if o.relative_to(NBS).parts[0] in ("tutorials", "benchmarks")]
@@ -585,7 +619,7 @@ RERUN = [o for o in PAGES if o.relative_to(NBS).parts[0] in ("tutorials", "bench
 def test_parameters_in_one_cell(path):
     tagged = [
         c
-        for c in nbformat.read(path, as_version=4).cells
+        for c in heavy.nbformat.read(path, as_version=4).cells
         if "parameters" in c.metadata.get("tags", [])
     ]
     assert len(tagged) == 1 and tagged[0].cell_type == "code", (

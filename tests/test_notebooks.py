@@ -38,7 +38,7 @@ sys.exit(0 if done else 1)
 
 
 def copy_of_tree(folder):
-    "The project as a notebook sees it: `nbs` copied into `folder`, so that nothing is written into the tree, all else linked."
+    "The project as a notebook sees it: `nbs` copied into `folder`, all else linked, so that the tree stays as it is."
     for o in ROOT.iterdir():
         if o.name not in ("nbs", ".git"):
             (folder / o.name).symlink_to(o)
@@ -47,7 +47,7 @@ def copy_of_tree(folder):
 
 
 def environment(folder):
-    "The surroundings of a run: no reader's IPython profile, the scripts of this environment first, real data if there are any."
+    "The surroundings of a run: no IPython profile, this environment's scripts first, real data if there are any."
     env = {
         **os.environ,
         "IPYTHONDIR": str(folder / ".ipython"),

@@ -1,4 +1,4 @@
-"""Units do not matter: kernels, noise, weights and responses times a number give the same picks, correlations, and scaled predictions."""
+"""Units do not matter: kernels, noise, weights, responses times a number give the same picks, scaled predictions."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Every model on next to nothing: few perturbations, one response, nothing but constants, genes and graphs that say nothing."""
+"""Every model on next to nothing: few perturbations, one response, constants, genes and graphs that say nothing."""
 
 import logging
 import warnings
@@ -13,7 +13,7 @@ import graphsel.models.gears.model  # noqa: F401  (registers its model)
 from graphsel.core import identity as identity_room
 from graphsel.core.errors import GraphselError
 from graphsel.graphs.build import from_edges
-from graphsel.graphs.disturb import perturb
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import GeneGraph, combine
 from graphsel.graphs.priors import make_prior
 from graphsel.models.registry import MODELS, make_model
@@ -34,7 +34,7 @@ EDGES = from_edges(
     genes=GENES,
     name="edges",
 )
-GRAPH = combine([EDGES, perturb(EDGES, 0.5, 1)])
+GRAPH = combine([EDGES, disturb(EDGES, 0.5, random_state=1)])
 BARE = GeneGraph(
     np.array(GENES), sp.csr_matrix((24, 24), dtype=np.float32), {"name": "bare"}
 )  # as `align` gives for genes of which no two are linked
@@ -194,7 +194,7 @@ def test_what_can_be_foretold(name, options):
 @pytest.mark.parametrize("name,options", EVERY + NETWORKS + BOTH)
 @pytest.mark.parametrize("n", [2, 4, 12])
 def test_predictions_stay_in_range(name, options, n, request):
-    """Trained on singles, asked for what was never seen in company: no larger than what could be, a few times the sum."""
+    """Trained on singles, asked for what was never seen in company: at most a few times the sum."""
     if name == "gears" and (n == 2 or options.get("start") == "published"):
         request.applymarker(
             pytest.mark.xfail(
@@ -277,7 +277,7 @@ def test_names_in_any_spelling(name, options):
 
 @pytest.mark.parametrize("name,options", EVERY + BOTH)
 def test_screens_spelled_otherwise(name, options):
-    """Tables from elsewhere that carry the columns of a screen, but other names; a row of the control is not learned from."""
+    """Tables from elsewhere, with a screen's columns but other names; a row of the control is not learned from."""
     right = make_screen(sums("g00+g09").iloc[[0, 7, 14, 21, 24]])
     wrong = right.copy()
     wrong.obs_names = [*(f"{n}+ctrl" for n in right.obs_names[:4]), "g09+g00"]

@@ -1,4 +1,4 @@
-"""The public interface as a typed program uses it. Never run: mypy reads it (`make lint`), and says so when an annotation no longer fits."""
+"""The public interface as a typed program uses it. Never run: mypy reads it (`make lint`)."""
 
 from pathlib import Path
 

@@ -3,9 +3,10 @@
     python tools/cell_gears.py make ENV           create the environment (its pins conflict with ours)
     ENV/bin/python tools/cell_gears.py run FOLDER train it on what lies in FOLDER
 
-FOLDER holds cells.h5ad (cells, log-normalized; obs: condition, cell_type; var: gene_name), graph.npz (source, target, weight:
-edges between gene names) and task.json (seed, epochs, hidden, train, val, test; nodes of the graph; `ask`: perturbations to
-predict, the last three also before training; `coexpress`: threshold of its co-expression graph, 0.4 if left out).
+FOLDER holds cells.h5ad (cells, log-normalized; obs: condition, cell_type; var: gene_name), graph.npz (source, target,
+weight: edges between gene names) and task.json (seed, epochs, hidden, train, val, test; nodes of the graph; `ask`:
+perturbations to predict, the last three also before training; `coexpress`: threshold of its co-expression graph,
+0.4 if left out).
 It gets start.pt, weights.pt, shifts.npz and figures.json. Nothing of graphsel is imported here.
 """
 

@@ -1,4 +1,4 @@
-"""The measures of the house: long lines, long functions, long signatures, public names. `python tools/house.py` prints them."""
+"""The measures of the house: long lines, functions and signatures, public names (`python tools/house.py`)."""
 
 import ast
 import sys

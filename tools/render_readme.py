@@ -1,4 +1,4 @@
-"""README.md from nbs/index.ipynb: prose, code and text outputs; hidden cells, directive lines and images made by code are left out.
+"""README.md from nbs/index.ipynb: prose, code, text outputs; hidden cells, directives and images by code are left out.
 
 usage: python tools/render_readme.py [NOTEBOOK [README]]
 """
@@ -9,9 +9,9 @@ import re
 import sys
 from pathlib import Path
 
-import nbformat
-from nbconvert import MarkdownExporter
+import lazy_loader
 
+nbformat, nbconvert = lazy_loader.load("nbformat"), lazy_loader.load("nbconvert")
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = (
     "<!-- Rendered from nbs/index.ipynb by `make readme`: edit the notebook, not this file. -->\n\n"
@@ -78,7 +78,7 @@ def repository(settings=ROOT / "settings.ini"):
 
 
 def badges(name, where):
-    "(text, image, address) of the services that open the notebook `name` of the repository `where` in a browser; none without a repository."
+    "(text, image, address) of services that open the notebook `name` of the repository `where`; none without one."
     if not where:
         return []
     return [
@@ -111,7 +111,7 @@ def render(notebook=ROOT / "nbs/index.ipynb", folder="nbs"):
     nb = nbformat.read(notebook, as_version=4)
     cells = [o for o in (visible(c, folder) for c in nb.cells) if o is not None]
     page = nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
-    body, _ = MarkdownExporter().from_notebook_node(page)
+    body, _ = nbconvert.MarkdownExporter().from_notebook_node(page)
     lines = [o.rstrip() for o in body.strip().split("\n")]
     return NOTE + with_badges(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)), repository()) + "\n"
 

@@ -1,11 +1,13 @@
 """The pages of the API: the front door by task, then every module in the order of the notebooks; autodoc fills them."""
 
+import ast
 import inspect
 import re
+from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
-import nbformat
 from citations import cite
 from contents import Node, pages
 from docstrings import with_parameters
@@ -18,13 +20,8 @@ def module_of(
     path: Path,  # a notebook
 ) -> str:  # dotted name; "" for a page that exports nothing
     "The module that a notebook writes."
-    cells = nbformat.read(path, as_version=4).cells
-    found = [
-        re.search(r"^#\|\s*default_exp\s+(\S+)", o.source, re.MULTILINE)
-        for o in cells
-        if o.cell_type == "code"
-    ]
-    return next((f"{PACKAGE}.{o[1]}" for o in found if o), "")
+    found = re.search(r'"#\|\s*default_exp\s+([\w.]+)', path.read_text(encoding="utf-8"))
+    return f"{PACKAGE}.{found[1]}" if found else ""
 
 
 def chapters(
@@ -41,22 +38,31 @@ def chapters(
     return out
 
 
+@cache
+def offered(
+    package: str,  # of the front door, or a wing
+) -> dict:  # {name: module}
+    "What the stub of a package lists, by the module that each name comes from."
+    stub = Path(find_spec(package).origin).with_suffix(".pyi")
+    found = ast.parse(stub.read_text(encoding="utf-8")).body if stub.exists() else []
+    return {
+        o.name: f"{package}.{node.module}"
+        for node in found
+        if isinstance(node, ast.ImportFrom) and node.module
+        for o in node.names
+    }
+
+
 def front_door(
-    package,
+    names: dict,  # {name: module}
     titles: dict,  # {wing: title}
 ) -> list:  # (title, names); names as autosummary takes them
-    "What the package itself offers in `__all__`, by the wing that it comes from."
+    "What the package itself offers, by the wing that it comes from, in the order of the titles."
     tasks = {}
-    for name in getattr(package, "__all__", ()):
-        thing = getattr(package, name)
-        home = getattr(thing, "__module__", None)
-        if inspect.ismodule(thing) or not home or not home.startswith(f"{package.__name__}."):
-            continue
-        wing = home.split(".")[1]
-        tasks.setdefault(titles.get(wing, wing.capitalize()), []).append(
-            f"~{home}.{thing.__qualname__}"
-        )
-    return list(tasks.items())
+    for name, module in names.items():
+        tasks.setdefault(module.split(".")[1], []).append(f"~{module}.{name}")
+    order = [*titles, *(o for o in tasks if o not in titles)]
+    return [(titles.get(o, o.capitalize()), tasks[o]) for o in order if o in tasks]
 
 
 def table(names, *options):
@@ -69,23 +75,23 @@ def heading(text, line):
     return f"{text}\n{line * len(text)}"
 
 
-def api_index(book: list, package) -> str:  # reStructuredText
-    "The page that opens the API."
+def api_index(book: list) -> str:  # reStructuredText
+    "The page that opens the API: by task, by wing, by module."
     parts = [heading("API", "="), "Every public name, with its parameters."]
     groups = chapters(book)
-    titles = {
-        m[0].split(".")[1]: title for title, m in groups if all(len(o.split(".")) > 2 for o in m)
-    }
-    if tasks := front_door(package, titles):
-        parts += [heading("By task", "-"), f"What ``import {PACKAGE} as gs`` gives."]
-        for title, names in tasks:
-            parts += [heading(title, "~"), table(names)]
-        parts.append(heading("Modules", "-"))
+    titles = {modules[0].split(".")[1]: title for title, modules in groups}
+    parts += [heading("By task", "-"), f"What ``import {PACKAGE} as gs`` gives at once."]
+    for title, names in front_door(offered(PACKAGE), titles):
+        parts += [heading(title, "~"), table(names)]
+    parts += [heading("By wing", "-"), "What ``gs.WING.NAME`` gives."]
+    for wing, title in titles.items():
+        if names := offered(f"{PACKAGE}.{wing}"):
+            known = f"``gs.{'pl' if wing == 'plotting' else wing}``"
+            listed = table([f"~{module}.{name}" for name, module in names.items()])
+            parts += [heading(title, "~"), known, listed]
+    parts.append(heading("Modules", "-"))
     for title, modules in groups:
-        parts += [
-            heading(title, "~" if tasks else "-"),
-            table(modules, ":toctree: .", ":template: module.rst"),
-        ]
+        parts += [heading(title, "~"), table(modules, ":toctree: .", ":template: module.rst")]
     return "\n\n".join(parts) + "\n"
 
 
@@ -107,10 +113,13 @@ def options_of(thing, directive):
 def members(
     module: str,  # dotted name
 ) -> list:  # (name, directive, options)
-    "The public names of a module that are its own."
+    "The public names of a module: what it exports, and what its wing or the front door offers of it."
     found = import_module(module)
+    wing = ".".join(module.split(".")[:2])
+    lists = (offered(PACKAGE), offered(wing))
+    listed = [name for names in lists for name, home in names.items() if home == module]
     out = []
-    for name in getattr(found, "__all__", ()):
+    for name in dict.fromkeys([*getattr(found, "__all__", ()), *listed]):
         thing = getattr(found, name)
         if inspect.ismodule(thing):
             continue

@@ -3,7 +3,6 @@
 import re
 import shutil
 from base64 import b64decode
-from importlib import import_module
 from pathlib import Path
 
 import api
@@ -36,9 +35,7 @@ def prepare(app):
         "pages": modules,
         "public": {o: api.members(o) for o in modules if o},
     }
-    write(
-        Path(app.srcdir) / "docs/api/index.rst", api.api_index(app.book, import_module(api.PACKAGE))
-    )
+    write(Path(app.srcdir) / "docs/api/index.rst", api.api_index(app.book))
     write_gallery(app)
 
 
@@ -149,16 +146,19 @@ def public_names(app):
     return names
 
 
+def meant(full, prefix, name):
+    "Whether `prefix` and `name` tell the object: the end of its full name, or its wing (`pl` is plotting)."
+    wing = full.split(".")[1]
+    short = "pl." if wing == "plotting" else f"{wing}."
+    return f".{full}".endswith(f".{prefix}{name}") or prefix in (f"{wing}.", short)
+
+
 def entry_of(text, names):
     "The object that code in prose means: `as_seed`, `core.as_seed`, `select(…)`. A plain lower-case word means none."
     m = re.fullmatch(rf"(?:(?:{api.PACKAGE}|gs)\.)?((?:\w+\.)*)(\w+)(\(.*\))?", text)
     if m is None:
         return None
-    found = [
-        (full, entry)
-        for full, entry in names.get(m[2], [])
-        if f".{full}".endswith(f".{m[1]}{m[2]}")
-    ]
+    found = [(full, entry) for full, entry in names.get(m[2], []) if meant(full, m[1], m[2])]
     prefixed = bool(m[1] or m[3]) or text.startswith("gs.")
     if len(found) != 1 or (not prefixed and m[2].islower() and "_" not in m[2]):
         return None

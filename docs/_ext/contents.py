@@ -1,10 +1,9 @@
 """The order of the pages, taken from the tree of notebooks: a sub-folder is a chapter, in the order of names."""
 
+import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import nbformat
 
 FIRST = ("tutorials", "apps")  # folders that stand before the chapters, where there are such
 
@@ -34,8 +33,8 @@ def title_and_lead(
     path: Path,  # a notebook
 ) -> tuple:  # title, and the text of the `>` line without links
     "What the first cell of a notebook says."
-    cells = nbformat.read(path, as_version=4).cells
-    first = next((o.source for o in cells if o.cell_type == "markdown"), "")
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    first = next(("".join(o["source"]) for o in cells if o["cell_type"] == "markdown"), "")
     title = re.search(r"^# (.+)", first, re.MULTILINE)
     lead = re.search(r"^> (.+)", first, re.MULTILINE)
     text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", lead[1]) if lead else ""

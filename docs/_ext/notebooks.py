@@ -6,10 +6,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
+import lazy_loader
 from citations import cite
 from contents import title_and_lead
 from render_readme import split_directives
+
+nbformat = lazy_loader.load("nbformat")
 
 FIGURES = {"image/png": ".png", "image/svg+xml": ".svg", "image/jpeg": ".jpg"}
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -104,7 +106,7 @@ def caption(
     return kept.rstrip(":")
 
 
-def shown_cells(nb: nbformat.NotebookNode) -> list:
+def shown_cells(nb: "nbformat.NotebookNode") -> list:
     "The cells of a notebook as a page shows them."
     prose, out = "", []
     for cell in nb.cells:
@@ -122,7 +124,7 @@ def shown_cells(nb: nbformat.NotebookNode) -> list:
 
 def read_notebook(
     text: str,  # JSON
-) -> nbformat.NotebookNode:
+) -> "nbformat.NotebookNode":
     "A notebook, cleaned or not: what a run left in the metadata is dropped."
     nb = nbformat.from_dict(json.loads(text))
     for cell in nb.cells:

@@ -136,7 +136,7 @@ def likelihood_points(
     sigma: float = SIGMA,
     honest: bool = False,  # the covariance of the parameters with its factor sigma^2
 ) -> np.ndarray:  # candidates x n_draws
-    "How each candidate would change the log likelihood of drawn parameters (Pinsler 2019; random features of Holzmüller 2023)."
+    "How each candidate would change the log likelihood of drawn parameters (Pinsler 2019; Holzmüller 2023)."
     X, L = scaled(X, L)
     C = np.linalg.cholesky(L.T @ L + sigma**2 * np.eye(X.shape[1]))
     V = sl.solve_triangular(C, X.T, lower=True).T * (sigma if honest else 1.0)

@@ -8,6 +8,7 @@ __all__ = []
 # %% ../../nbs/09_benchmark/05_execute.ipynb #f5564077
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
+from functools import cache
 import contextlib
 import os
 import tempfile
@@ -15,33 +16,73 @@ import threading
 import time
 import warnings
 
-from .protocol import Plan, Task
+from .protocol import Protocol, Task
 from .setting import Bench, on_shelf
-from graphsel.benchmark.tasks import (
-    _end_with,
-    _registered,
-    _why,
-    failed_rows,
-    registered_elsewhere,
-    run_task,
-)
+from .tasks import failed_rows, run_task
 from ..core.errors import GraphselError, log
 from ..core.files import remove_leftovers, signature
 from ..core.progress import progress
 from ..core.randomness import one_thread
+from ..criteria.base import CRITERIA
+from ..models.registry import MODELS
+from ..selection.strategies import STRATEGIES
+
+# %% ../../nbs/09_benchmark/05_execute.ipynb #0c1ba470
+def registered_elsewhere() -> dict:  # registry -> name -> what is registered
+    "Criteria, strategies and models from outside this package: other processes have to be told of them."
+    return {"criteria": CRITERIA.own(), "models": MODELS.own(), "strategies": STRATEGIES.own()}
+
+# %% ../../nbs/09_benchmark/05_execute.ipynb #c705f73d
+@contextlib.contextmanager
+def _registered(elsewhere):
+    "With these registered; a process that serves several comparisons keeps nothing of one for the next."
+    known = {"criteria": CRITERIA, "models": MODELS, "strategies": STRATEGIES}
+    before = {
+        kind: {n: known[kind].added.get(n) for n in named} for kind, named in elsewhere.items()
+    }
+    for kind, named in elsewhere.items():
+        known[kind].update(named)
+    try:
+        yield
+    finally:
+        for kind, named in before.items():
+            known[kind].update(named)
+            for n in [n for n, o in named.items() if o is None]:
+                del known[kind][n]
+
+# %% ../../nbs/09_benchmark/05_execute.ipynb #0f6fc98d
+@cache
+def _end_with(parent, every=1.0):
+    "End this process once the one it works for is gone, even if that was killed."
+
+    def look():
+        while os.getppid() == parent:
+            time.sleep(every)
+        os._exit(1)
+
+    if os.name == "posix":
+        threading.Thread(target=look, daemon=True).start()
+
+# %% ../../nbs/09_benchmark/05_execute.ipynb #25017bed
+def _why(future, address):
+    "What a task on the cluster ended with; one that was cancelled or lost has no error of its own."
+    error = future.exception() if future.status == "error" else None
+    return error or ConnectionError(
+        f"the dask scheduler at {address} was lost before this task was done; start one, and go on with --resume"
+    )
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #1c1346dd
 _one_at_a_time = threading.Lock()
 
 
 def work(
-    plan: Plan, bench: Bench, task: Task, elsewhere: dict
+    protocol: Protocol, bench: Bench, task: Task, elsewhere: dict
 ) -> tuple[list[dict], float]:  # rows, and the seconds they took
     "Run one task, in whichever process this is; with one thread, so that figures are the same to the last bit."
     with _one_at_a_time:  # threads of one dask worker take turns
         started = time.perf_counter()
         with _registered(elsewhere), one_thread():
-            rows = run_task(plan, bench, task)
+            rows = run_task(protocol, bench, task)
         return rows, time.perf_counter() - started
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #ae888862
@@ -49,49 +90,50 @@ _loaded = OrderedDict()
 
 
 def _work_from(path, task, elsewhere):
-    "`work` with a plan and a bench that lie in a file, opened once per process."
+    "`work` with a protocol and a bench that lie in a file, opened once per process."
     import joblib
 
-    plan, bench = on_shelf(_loaded, path, lambda: joblib.load(path, mmap_mode="r"), 1)
-    return work(plan, bench, task, elsewhere)
+    protocol, bench = on_shelf(_loaded, path, lambda: joblib.load(path, mmap_mode="r"), 1)
+    return work(protocol, bench, task, elsewhere)
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #e6c83759
 def in_processes(
-    plan: Plan, bench: Bench, todo: list[Task], jobs: int
+    protocol: Protocol, bench: Bench, todo: list[Task], jobs: int
 ) -> Iterator[tuple]:  # task, rows, seconds
     "Run tasks in several processes of this machine. Raises `GraphselError` when one of them is killed."
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     remove_leftovers(tempfile.gettempdir(), "graphsel-")
-    with (
-        tempfile.TemporaryDirectory(prefix=f"graphsel-{signature()}") as folder,
-        warnings.catch_warnings(),
-    ):
-        warnings.filterwarnings(
-            "ignore", "A worker stopped while some jobs were given", UserWarning
-        )  # one whose memory grew, as when torch-geometric loads, is replaced; nothing is lost
+    with tempfile.TemporaryDirectory(prefix=f"graphsel-{signature()}") as folder, _quiet_workers():
         path = f"{folder}/bench.joblib"
-        joblib.dump((plan, bench), path)
-        calls = (
-            joblib.delayed(_numbered)(i, path, t, registered_elsewhere(), os.getpid())
-            for i, t in enumerate(todo)
-        )
+        joblib.dump((protocol, bench), path)
+        shared = path, registered_elsewhere(), os.getpid()
+        calls = (joblib.delayed(_numbered)(i, t, *shared) for i, t in enumerate(todo))
+        workers = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
         try:
-            with contextlib.closing(
-                joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls)
-            ) as results:  # closed early, it ends the processes
-                for i, found in results:
-                    yield todo[i], *found
+            with contextlib.closing(workers(calls)) as found:  # closed early, it ends the processes
+                for i, rows in found:
+                    yield todo[i], *rows
         except TerminatedWorkerError as e:
             raise GraphselError(
-                "a process was killed, most likely for want of memory; what is done is kept: go on with --resume and fewer --jobs"
+                "a process was killed, most likely for want of memory; what is done is kept: "
+                "go on with --resume and fewer --jobs"
             ) from e
 
 
-def _numbered(i, path, task, elsewhere, parent):
+def _numbered(i, task, path, elsewhere, parent):
     _end_with(parent)
     return i, _work_from(path, task, elsewhere)
+
+
+@contextlib.contextmanager
+def _quiet_workers():
+    "A worker whose memory grew, as when torch-geometric loads, is replaced; nothing is lost, so nothing is said."
+    said = "A worker stopped while some jobs were given"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", said, UserWarning)
+        yield
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #f5f4d199
 def dask_client(address: str):  # of a scheduler
@@ -107,39 +149,32 @@ def dask_client(address: str):  # of a scheduler
 
 
 def on_dask(
-    plan: Plan, bench: Bench, todo: list[Task], address: str
+    protocol: Protocol, bench: Bench, todo: list[Task], address: str
 ) -> Iterator[tuple]:  # task, rows, seconds
     "Run tasks on a dask cluster; one whose worker dies again and again becomes failed rows."
     from dask.distributed import as_completed
 
     with dask_client(address) as client, client.as_current():
         shared = client.scatter([bench], broadcast=True, hash=False)[0]
-        futures = {
-            client.submit(work, plan, shared, t, registered_elsewhere(), pure=False): t
-            for t in todo
-        }
+        elsewhere = registered_elsewhere()
+        futures = {client.submit(work, protocol, shared, t, elsewhere, pure=False): t for t in todo}
         for future, found in as_completed(futures, with_results=True, raise_errors=False):
             task = futures.pop(future)
-            yield (
-                (task, *found)
-                if future.status == "finished"
-                else (
-                    task,
-                    failed_rows(plan, bench, task, plan.budgets, _why(future, address)),
-                    0.0,
-                )
-            )
+            if future.status != "finished":
+                why = _why(future, address)
+                found = failed_rows(protocol, bench, task, protocol.budgets, why), 0.0
+            yield task, *found
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #220c22de
 def run_all(
-    plan: Plan, bench: Bench, todo: list[Task], jobs: int = 1, dask: str | None = None
+    protocol: Protocol, bench: Bench, todo: list[Task], jobs: int = 1, dask: str | None = None
 ) -> Iterator[tuple]:  # task, rows, seconds
     "Run tasks and yield each as it ends: in this process, in several, or on a dask cluster."
     if dask is not None:
-        return on_dask(plan, bench, todo, dask)
+        return on_dask(protocol, bench, todo, dask)
     if jobs > 1:
-        return in_processes(plan, bench, todo, jobs)
-    return ((t, *work(plan, bench, t, {})) for t in todo)
+        return in_processes(protocol, bench, todo, jobs)
+    return ((t, *work(protocol, bench, t, {})) for t in todo)
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #f75a90b7
 class Remaining:
@@ -147,26 +182,30 @@ class Remaining:
 
     def __init__(self, todo: Iterable[Task], jobs: int = 1):
         self.left, self.jobs = Counter((t.strategy, t.model) for t in todo), jobs
-        self.total, self.seen, self.started, self.late = (
-            sum(self.left.values()),
-            {},
-            time.perf_counter(),
-            0.0,
-        )
+        self.total = sum(self.left.values())
+        self.seen, self.late = {}, 0.0
+        self.started = time.perf_counter()
 
     def finish(self, task: Task, seconds: float) -> None:
         "One is done."
         kind = (task.strategy, task.model)
-        if not self.seen:
-            self.late = max(
-                0.0, time.perf_counter() - self.started - seconds
-            )  # processes start once
+        if not self.seen:  # processes start once
+            self.late = max(0.0, time.perf_counter() - self.started - seconds)
         self.left[kind] -= 1
         self.seen.setdefault(kind, []).append(seconds)
 
     @property
     def done(self) -> int:
         return sum(map(len, self.seen.values()))
+
+    def pace(self, elapsed: float | None = None) -> float:  # seconds of work per second
+        "As fast as it went; at first, as fast as all processes could."
+        if self.done < 4 * self.jobs:
+            return self.jobs
+        if elapsed is None:
+            elapsed = time.perf_counter() - self.started
+        busy = sum(map(sum, self.seen.values()))
+        return min(self.jobs, busy / max(elapsed - self.late, 1e-9))
 
     def seconds(
         self, elapsed: float | None = None
@@ -176,28 +215,22 @@ class Remaining:
             return float("nan"), False
         mean = {k: sum(v) / len(v) for k, v in self.seen.items()}
         work = sum(n * mean.get(k, max(mean.values())) for k, n in self.left.items())
-        elapsed, busy = (
-            time.perf_counter() - self.started if elapsed is None else elapsed,
-            sum(map(sum, self.seen.values())),
-        )
-        pace = (
-            self.jobs
-            if self.done < 4 * self.jobs
-            else min(self.jobs, busy / max(elapsed - self.late, 1e-9))
-        )  # seconds of work per second
-        return work / max(pace, 1e-3), all(k in mean for k, n in self.left.items() if n)
+        known = all(k in mean for k, n in self.left.items() if n)
+        return work / max(self.pace(elapsed), 1e-3), known
 
     def __str__(self) -> str:
         left, sure = self.seconds()
-        return f"{self.done} of {self.total} tasks" + (
-            ""
-            if left != left
-            else f", about {_duration(left)} left{'' if sure else ' (a guess: not every kind has been run)'}"
-        )
+        told = f"{self.done} of {self.total} tasks"
+        if left == left:
+            told += f", about {_duration(left)} left"
+        return told if sure or left != left else f"{told} (a guess: not every kind has been run)"
 
 
 def _duration(s):
-    return f"{s:.0f} s" if s < 90 else f"{s / 60:.0f} min" if s < 5400 else f"{s / 3600:.1f} h"
+    "Seconds in words."
+    if s < 90:
+        return f"{s:.0f} s"
+    return f"{s / 60:.0f} min" if s < 5400 else f"{s / 3600:.1f} h"
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #53da7717
 def watch(

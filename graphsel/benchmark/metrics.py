@@ -111,7 +111,8 @@ def truth_for(
     for o in (prediction, truth):
         if not hasattr(o, "obs_names"):
             raise GraphselError(
-                f"a {type(o).__name__} is no screen; give the prediction and the truth as screens (make_screen turns a table into one)"
+                f"a {type(o).__name__} is no screen; give the prediction and the truth as screens "
+                "(make_screen turns a table into one)"
             )
         if not (o.obs_names.is_unique and o.var_names.is_unique):
             raise GraphselError(
@@ -131,7 +132,8 @@ def truth_for(
     lacking = prediction.var_names[columns < 0]
     if len(lacking):
         raise GraphselError(
-            f"the truth lacks {len(lacking):,} predicted responses: {name_some(lacking)}; give a truth that has them, or predict fewer"
+            f"the truth lacks {len(lacking):,} predicted responses: {name_some(lacking)}; "
+            "give a truth that has them, or predict fewer"
         )
     return truth[rows, columns]
 
@@ -148,12 +150,13 @@ def evaluate(
     | None = None,  # one positive number per predicted response: the unit of its errors
     reference: np.ndarray | None = None,  # mean training response, per predicted response
 ) -> dict[str, float]:  # metric -> mean over the perturbations
-    "All metrics, averaged over the predicted perturbations. Raises `GraphselError` for names that do not match or a prediction that is not finite."
+    "All metrics, averaged over perturbations. Raises `GraphselError` for what does not match or is not finite."
     truth = truth_for(prediction, truth)
     for what, v in (("scale", scale), ("reference", reference)):
         if v is not None and np.shape(v) not in ((), (prediction.n_vars,)):
             raise GraphselError(
-                f"{what} has shape {np.shape(v)}; give one number for each of the {prediction.n_vars:,} predicted responses"
+                f"{what} has shape {np.shape(v)}; "
+                f"give one number for each of the {prediction.n_vars:,} predicted responses"
             )
     scale = 1.0 if scale is None else np.asarray(scale, float)
     predicted, true = _dense(prediction.X) / scale, _dense(truth.X) / scale
@@ -174,13 +177,14 @@ def predicted_sd(
     layer: str
     | None = None,  # which variance; None = of a measurement where there is one, else of the response
 ) -> np.ndarray:  # P x G
-    "Predicted standard deviation, NaN where the model cannot say. Raises `GraphselError` where it gave none, or a negative variance."
+    "Predicted standard deviation, NaN where the model cannot say. Raises `GraphselError` where it gave none."
     layer = layer or (
         "predictive_variance" if "predictive_variance" in prediction.layers else "variance"
     )
     if layer not in prediction.layers:
         raise GraphselError(
-            f"the prediction has no layer '{layer}' (it has {name_some(prediction.layers) or 'none'}); use a model that knows how sure it is, e.g. gp"
+            f"the prediction has no layer '{layer}' (it has {name_some(prediction.layers) or 'none'}); "
+            "use a model that knows how sure it is, e.g. gp"
         )
     variance = np.asarray(prediction.layers[layer], float)
     if (variance < 0).any():
@@ -196,7 +200,7 @@ def coverage(
     levels: Sequence[float] = LEVELS,  # nominal, between 0 and 1
     layer: str | None = None,  # as for `predicted_sd`
 ) -> "pd.DataFrame":  # level, covered, standard_error, width (mean, in units of the response)
-    "Share of truths inside central intervals of nominal level. Raises `GraphselError` for missing variances, unknown names, levels out of range."
+    "Share of truths inside central intervals of nominal level. Raises `GraphselError` for variances that are missing."
     import pandas as pd
     from scipy.stats import norm
 
@@ -209,7 +213,8 @@ def coverage(
     sd, error = predicted_sd(prediction, layer), np.abs(_dense(prediction.X) - true)
     if np.isnan(sd).any():
         raise GraphselError(
-            f"the predicted variance is not a number in {np.isnan(sd).sum():,} places: the model cannot say how sure it is, as after a single perturbation; train on two or more"
+            f"the predicted variance is not a number in {np.isnan(sd).sum():,} places: "
+            "the model cannot say how sure it is, as after a single perturbation; train on two or more"
         )
     rows = []
     for level in levels:

@@ -6,18 +6,25 @@
 __all__ = ['write_results', 'read_results', 'Comparison', 'read_comparison']
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #f3001093
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+import contextlib
 import json
 import os
 import platform
+import re
+import sys
+import time
+
+import numpy as np
 
 from .. import __version__
+from .execute import registered_elsewhere
 from .metrics import LOWER_IS_BETTER
-from .protocol import Plan, Task
+from .protocol import Protocol, Task, make_tasks
 from .setting import Bench
 from graphsel.benchmark.statistics import (
     check_values,
@@ -27,19 +34,12 @@ from graphsel.benchmark.statistics import (
     noise_stability,
     summarize,
 )
-from graphsel.benchmark.tasks import (
-    KEY,
-    _HALF,
-    _plain,
-    _read_run,
-    _what_differs,
-    codes,
-    identity_parts,
-)
-from ..core.errors import GraphselError, log, name_some
-from ..core.files import atomic_path, read_text, reading
+from .tasks import KEY
+from ..core.errors import GraphselError, log, name_some, shorten
+from ..core.files import atomic_path, check_folder, read_text, reading
 from ..core.identity import fingerprint, sha1
 from ..core.outputs import bare_table, write_table
+from ..criteria.mixture import is_mixture, parse_mixture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,16 +100,179 @@ def read_results(
             found = found.fillna({"error": "", "picks": "", "picks_sha1": ""})
     if not set(KEY) <= set(found):
         raise GraphselError(
-            f"{path} is no result table (no {', '.join(sorted(set(KEY) - set(found)))}); give the folder of a comparison"
+            f"{path} is no result table (no {', '.join(sorted(set(KEY) - set(found)))}); "
+            "give the folder of a comparison"
         )
     return check_values(found, path)
 
+# %% ../../nbs/09_benchmark/07_store.ipynb #802d61b5
+def identity_parts(protocol: Protocol, bench: Bench) -> dict[str, str]:  # what -> its fingerprint
+    "What `identity` is made of. Raises `GraphselError` for a parameter that cannot be told from another."
+    own = {f.name: fingerprint(getattr(protocol, f.name), f.name) for f in fields(protocol)}
+    return own | bench.parts
+
+
+def identity(protocol: Protocol, bench: Bench) -> str:  # 40 hex digits
+    "What makes two comparisons the same: protocol, screen and graphs."
+    return fingerprint(identity_parts(protocol, bench))
+
+# %% ../../nbs/09_benchmark/07_store.ipynb #c6f80002
+def own_code(
+    parts: Collection[str],  # names of strategies, and of a model
+) -> str:  # 40 hex digits; "" where all of it is this package's
+    "Fingerprint of the code of your own that a task runs: of criteria, strategies and models registered elsewhere."
+    names = {*parts, *(c for p in parts if is_mixture(p) for c in parse_mixture(p))}
+    found = {
+        f"{kind} {n}": fingerprint([o, _version(o)], f"'{n}'")
+        for kind, named in registered_elsewhere().items()
+        for n, o in named.items()
+        if n in names
+    }
+    return fingerprint(found) if found else ""
+
+
+def _version(thing):
+    "The version of the package that a registered thing comes from; empty where it has none."
+    module = getattr(getattr(thing, "pick", thing), "__module__", None) or ""
+    return str(getattr(sys.modules.get(module.partition(".")[0]), "__version__", ""))
+
+
+def codes(protocol: Protocol, bench: Bench) -> dict[str, str]:  # key of a task -> `own_code`
+    "The code of your own that each task runs."
+    code = cache(own_code)
+    parsed = protocol.parsed
+    return {
+        t.key: code((*parsed[t.strategy].parts, t.model))
+        for t in make_tasks(protocol, bench.graphs)
+    }
+
+# %% ../../nbs/09_benchmark/07_store.ipynb #b2330fe7
+def _what_differs(before, protocol, bench):
+    "In words: what is not as it was when the folder was begun."
+    here, there = identity_parts(protocol, bench), before.get("parts")
+    if there is None:
+        version = before.get("version", "unknown")
+        return f"it was begun by version {version}, which told comparisons apart in another way"
+    changed = [k for k in here | there if here.get(k) != there.get(k)]
+    old = before.get("protocol", {})
+    told = [_difference(k, old, getattr(protocol, k, None), there) for k in changed]
+    return "; ".join(o for o in told if o) or "other strategies"
+
+
+def _difference(what, old, here, there):
+    "One of the differences, in words; empty where there is nothing to say."
+    new = _plain(here)
+    if what in old and old[what] != new:
+        before, now = (shorten(str(v), 200) for v in (old[what], new))
+        return f"{what} is {before} there and {now} here"
+    if what in there or what in old:
+        named = {"screen": "another screen", "graphs": "another graph"}
+        return named.get(what, f"{what} is another")
+    return ""
+
+
+def _plain(o):
+    "A value as JSON has it; of what JSON has not, the kind and the fingerprint."
+    if isinstance(o, Mapping):
+        return {str(k): _plain(v) for k, v in o.items()}
+    if isinstance(o, (list, tuple)):
+        return [_plain(v) for v in o]
+    if isinstance(o, np.generic):
+        return _plain(o.item())
+    if o is None or isinstance(o, (bool, int, float, str)):
+        return o
+    return f"{type(o).__name__} {fingerprint(o)[:12]}"
+
+# %% ../../nbs/09_benchmark/07_store.ipynb #4324294e
+@contextlib.contextmanager
+def claimed(
+    out: str | Path | None,  # folder of a comparison; None: there is nothing to claim
+) -> Iterator[None]:
+    "The folder for this process alone. Raises `GraphselError` while another process works there."
+    if out is None:
+        yield
+        return
+    out, new = check_folder(out), not Path(out).exists()
+    lock = _claim(out)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            (out / ".running.json").unlink()
+        with contextlib.suppress(OSError):
+            (out / ".lock").unlink()  # while it is held, so that nobody else's is taken away
+        lock.release()
+        with contextlib.suppress(OSError):
+            if new:
+                out.rmdir()  # only where nothing came of it
+
+
+def _claim(out):
+    "The lock of a folder, with a note that says who holds it."
+    note, since = out / ".running.json", time.strftime("%Y-%m-%d %H:%M:%S")
+    about = {"process": os.getpid(), "host": platform.node(), "since": since}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = _lock_of(out)
+        if note.exists():
+            log.warning("%s: %s ended before it was done", out, _who(note))
+        note.write_bytes(json.dumps(about).encode())
+    except OSError as e:
+        raise GraphselError(
+            f"cannot write {out}: {e.strerror or e}; check the folder, its rights and the free space"
+        ) from e
+    return lock
+
+
+def _lock_of(out):
+    "The lock of a folder, held. Its end is the end of the process, however that comes."
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(out / ".lock", timeout=0)
+    try:
+        return lock.acquire() and lock
+    except Timeout:
+        raise GraphselError(
+            f"{out} is in use by {_who(out / '.running.json')}; wait until it is done, end it, or choose another folder"
+        ) from None
+
+
+def _who(note):
+    "The process that a note names."
+    for _ in range(10):  # it is written just after the folder is claimed
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            found = json.loads(note.read_text(encoding="utf-8"))
+            return f"process {found['process']} on {found['host']} (since {found['since']})"
+        time.sleep(0.1)
+    return "another process"
+
+# %% ../../nbs/09_benchmark/07_store.ipynb #b617bb80
+_RUN = {
+    "identity": str,
+    "earlier": list,
+    "protocol": dict,
+    "parts": dict,
+    "version": str,
+    "graph": dict,
+}  # what run.json says, and of which kind
+
+
+def _read_run(run):
+    "What run.json says; nothing where it is damaged: the task files tell which comparison they belong to."
+    try:
+        with reading(run, "the notes of a comparison"):
+            before = json.loads(run.read_text(encoding="utf-8"))
+        names = [*before.get("earlier", ()), *before.get("protocol", {}).get("strategies", ())]
+        whole = all(isinstance(before[k], kind) for k, kind in _RUN.items() if k in before)
+        whole = whole and all(isinstance(n, str) for n in names)
+    except (ValueError, AttributeError, TypeError):
+        whole = False
+    if whole:
+        return before
+    log.warning("%s is damaged; it is written anew", run)
+    return {}
+
 # %% ../../nbs/09_benchmark/07_store.ipynb #b7c8ec27
-def identity(plan: Plan, bench: Bench) -> str:  # 40 hex digits
-    "What makes two comparisons the same: plan, screen and graphs."
-    return fingerprint(identity_parts(plan, bench))
-
-
 def _write_json(path, value):
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1))
@@ -117,39 +280,34 @@ def _write_json(path, value):
 
 def write_task(folder: Path, name: str, task: Task, rows: list[dict], code: str = "") -> None:
     "Write the rows of a task, whole or not at all; `name` is that of the comparison, `code` from `own_code`."
-    _write_json(
-        Path(folder) / f"{task.key}.json",
-        {
-            "comparison": name,
-            "code": code,
-            "task": asdict(task),
-            "rows": rows,
-            "sha1": sha1(json.dumps(rows)),
-        },
-    )
+    about = {"comparison": name, "code": code, "task": asdict(task)}
+    _write_json(Path(folder) / f"{task.key}.json", about | {"rows": rows, "sha1": _mark(rows)})
+
+
+def _mark(rows):
+    "Tells whether rows were edited."
+    return sha1(json.dumps(rows))
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #ba402a28
 def names_of(
     before: dict,  # what run.json says
-    plan: Plan,
+    protocol: Protocol,
     bench: Bench,
     out: str | Path,
 ) -> set[str]:  # names that task files may carry
-    "The comparison's name, and those it had with fewer strategies. Raises `GraphselError` for another comparison, and says what differs."
-    name, old = identity(plan, bench), before.get("plan", {})
-    had, names = (
-        tuple(old.get("strategies", ())),
-        {name, before.get("identity", name), *before.get("earlier", ())},
-    )
-    if before.get("identity", name) == name:
+    "The comparison's name, and those it had with fewer strategies. Raises `GraphselError` for another comparison."
+    name = identity(protocol, bench)
+    begun = before.get("identity", name)
+    names = {name, begun, *before.get("earlier", ())}
+    if begun == name:
         return names
-    if (
-        set(had) <= set(plan.strategies)
-        and identity(replace(plan, strategies=had), bench) == before["identity"]
-    ):
+    had = tuple(before.get("protocol", {}).get("strategies", ()))
+    more = set(had) <= set(protocol.strategies)
+    if more and identity(replace(protocol, strategies=had), bench) == begun:
         return names
     raise GraphselError(
-        f"{out} holds another comparison: {_what_differs(before, plan, bench)}; ask as it was begun (strategies may be added), or choose another folder"
+        f"{out} holds another comparison: {_what_differs(before, protocol, bench)}; "
+        "ask as it was begun (strategies may be added), or choose another folder"
     )
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #5b07223f
@@ -159,17 +317,8 @@ def read_task(
     codes: Mapping[str, str] | None = None,  # key -> code that the task would run now
 ) -> list[dict] | None:  # rows; None: damaged, and set aside
     "The rows of a task file. Raises `GraphselError` for one of another comparison, or measured with other code."
-    try:
-        with reading(file, "a task"):
-            found = json.loads(file.read_text(encoding="utf-8"))
-        whole = (
-            found["sha1"] == sha1(json.dumps(found["rows"]))
-            and isinstance(found["comparison"], str)
-            and isinstance(found["task"], dict)
-        )
-    except (ValueError, KeyError, TypeError):
-        whole = False
-    if not whole:
+    found = _whole_task(file)
+    if found is None:
         log.warning(
             "%s is damaged (half-written or edited); it is set aside as %s.damaged, and its task is run again",
             file,
@@ -179,41 +328,52 @@ def read_task(
         return None
     if found["comparison"] not in names:
         raise GraphselError(
-            f"{file.parent.parent} holds another comparison (other arguments or inputs: see {file.name}); choose another folder"
+            f"{file.parent.parent} holds another comparison (other arguments or inputs: see {file.name}); "
+            "choose another folder"
         )
-    task, code = found["task"], found.get("code", "")
-    if (codes or {}).get(file.stem, code) != code and all(
-        r["status"] == "ok" for r in found["rows"]
-    ):
+    task, rows, code = found["task"], found["rows"], found.get("code", "")
+    if (codes or {}).get(file.stem, code) != code and all(r["status"] == "ok" for r in rows):
         raise GraphselError(
-            f"{file.parent.parent}: the code of '{task['strategy']}' or '{task['model']}', or of what they use, is not what it was when "
-            f"the results there were measured; give it another name, choose another folder, or delete {file} and its like"
+            f"{file.parent.parent}: the code of '{task['strategy']}' or '{task['model']}', or of what they use, "
+            "is not what it was when the results there were measured; give it another name, choose another folder, "
+            f"or delete {file} and its like"
         )
-    return found["rows"]
+    return rows
+
+
+def _whole_task(file):
+    "What a task file says; None where it is damaged."
+    try:
+        with reading(file, "a task"):
+            found = json.loads(file.read_text(encoding="utf-8"))
+        marked = found["sha1"] == _mark(found["rows"])
+        named = isinstance(found["comparison"], str) and isinstance(found["task"], dict)
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found if marked and named else None
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #4d7699d3
+_HALF = re.compile(
+    r"\.(run|results|summary|risk|stability|learning_curves|differences|laboratory_time|overlap|noise"
+    r"|[0-9a-f]{16})-(\d+\.[0-9a-f]{8}-)?\w{8}\.(json|csv|parquet|png)"
+)
+
+
 def open_folder(
-    out: str | Path, plan: Plan, bench: Bench, resume: bool, notes: dict
+    out: str | Path, protocol: Protocol, bench: Bench, resume: bool, notes: dict
 ) -> tuple[Path, dict]:  # where task files go; key -> rows of those that are done
     "Prepare the folder of a comparison. Raises `GraphselError` rather than mix two."
-    out, parts = Path(out), identity_parts(plan, bench)
-    name = fingerprint(parts)
+    out = Path(out)
     run, folder = out / "run.json", out / "tasks"
-    there = run.exists() or any(folder.glob("*.json"))
-    if there and not resume:
+    if not resume and (run.exists() or any(folder.glob("*.json"))):
         raise GraphselError(
             f"{out} holds a comparison already; add --resume to go on with it, or choose another folder"
         )
     before = _read_run(run) if run.exists() else {}
-    names = names_of(before, plan, bench, out)
-    code = codes(plan, bench)
+    names = names_of(before, protocol, bench, out)
+    code = codes(protocol, bench)
     done = {f.stem: read_task(f, names, code) for f in sorted(folder.glob("[0-9a-f]*.json"))}
-    for half in [
-        *out.glob(".*-*"),
-        *folder.glob(".*.json"),
-    ]:  # what a killed run was writing, nothing else
-        if _HALF.fullmatch(half.name):
-            half.unlink(missing_ok=True)
+    _tidy(out, folder)
     if before.get("version", __version__) != __version__:
         log.warning(
             "%s was begun by version %s, and this is %s; figures may differ",
@@ -221,25 +381,34 @@ def open_folder(
             before["version"],
             __version__,
         )
-    shown = {f.name: _plain(getattr(plan, f.name)) for f in fields(plan)}
-    _write_json(
-        run,
-        {
-            "identity": name,
-            "parts": parts,
-            "earlier": sorted(names - {name}),
-            "plan": shown,
-            "version": __version__,
-            "graph": {k: g.fingerprint for k, g in bench.graphs.items()},
-            "left_out": list(bench.left_out),
-            "machine": machine(),
-            **notes,
-        },
-    )
+    _write_json(run, _about(protocol, bench, names) | notes)
     folder.mkdir(exist_ok=True)
-    return folder, {
-        k: rows for k, rows in done.items() if rows and all(r["status"] == "ok" for r in rows)
-    }  # what failed is tried again
+    # what failed is tried again
+    good = {k: rows for k, rows in done.items() if rows and all(r["status"] == "ok" for r in rows)}
+    return folder, good
+
+
+def _tidy(out, folder):
+    "Remove what a killed run was writing, and nothing else."
+    for half in [*out.glob(".*-*"), *folder.glob(".*.json")]:
+        if _HALF.fullmatch(half.name):
+            half.unlink(missing_ok=True)
+
+
+def _about(protocol, bench, names):
+    "What run.json says."
+    parts = identity_parts(protocol, bench)
+    name = fingerprint(parts)
+    return {
+        "identity": name,
+        "parts": parts,
+        "earlier": sorted(names - {name}),
+        "protocol": {f.name: _plain(getattr(protocol, f.name)) for f in fields(protocol)},
+        "version": __version__,
+        "graph": {k: g.fingerprint for k, g in bench.graphs.items()},
+        "left_out": list(bench.left_out),
+        "machine": machine(),
+    }
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #6e0c71e4
 def machine() -> dict:
@@ -309,7 +478,7 @@ class Comparison:
 def read_comparison(
     folder: str | Path,  # the --out of a comparison
 ) -> Comparison:
-    "Read results.parquet (or .csv) and run.json. Raises `GraphselError` for a folder that holds no finished comparison."
+    "Read results.parquet (or .csv) and run.json. Raises `GraphselError` where there is no finished comparison."
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise GraphselError(f"no such folder: {folder}; give the --out of a comparison")
@@ -332,12 +501,13 @@ def read_comparison(
             f"{table}: no column {name_some(sorted(lacking))}; is it the table of a comparison?"
         )
     results = check_values(results, table)
-    kinds = {"plan": dict, "machine": dict, "inputs": dict, "version": str}
+    kinds = {"protocol": dict, "machine": dict, "inputs": dict, "version": str}
     if not isinstance(run, dict) or not all(
         isinstance(run[k], kind) for k, kind in kinds.items() if k in run
     ):
         raise GraphselError(
-            f"{folder / 'run.json'} does not describe a comparison; delete it, or resume the comparison to write it anew"
+            f"{folder / 'run.json'} does not describe a comparison; "
+            "delete it, or resume the comparison to write it anew"
         )
     return Comparison(filled(results).fillna({"graph": "", "picks": ""}), run, folder.name)
 

@@ -204,7 +204,7 @@ def compare_command(
       graphsel compare --screen screen.h5ad --graph string.tsv.gz --strategies random,variance --budgets 50,100 --noise 0,0.2,0.5 --noise-kind deleted --out results
     """
     from graphsel.benchmark.compare import RESULT_FILES, compare
-    from graphsel.benchmark.protocol import make_plan
+    from graphsel.benchmark.protocol import make_protocol
 
     models = tuple(split_list(model))
     params, of_models = read_settings(settings, models)
@@ -216,7 +216,7 @@ def compare_command(
         noise_kinds=tuple(split_list(noise_kinds)),
     )
     names, sizes = split_list(strategies), split_list(budgets, int, "budgets") if budgets else None
-    make_plan(names, sizes, **options)  # refuse nonsense before any file is read
+    make_protocol(names, sizes, **options)  # refuse nonsense before any file is read
     _check_folder(out, RESULT_FILES, _inputs(screen=screen, graph=graphs, prior=priors))
     cells = dict(
         perturbation_key=perturbation_key,
@@ -280,7 +280,7 @@ def _check_demo(out, seed):
     if not (out / "run.json").exists():
         return
     try:
-        before = json.loads(read_text(out / "run.json"))["plan"]["seed"]
+        before = json.loads(read_text(out / "run.json"))["protocol"]["seed"]
     except (ValueError, KeyError, TypeError) as e:
         raise GraphselError(f"{out}/run.json is of no demo; choose another folder") from e
     if before == seed:

@@ -100,7 +100,8 @@ def check_criterion(
             )
         if not np.allclose(before.gains(), gains[1], atol=scale):
             raise GraphselError(
-                f"{criterion.name}: adding to a copy changed the original; replace arrays in `add`, do not write into them"
+                f"{criterion.name}: adding to a copy changed the original; "
+                "replace arrays in `add`, do not write into them"
             )
         outside = ~np.isin(np.arange(n), order[:-1])
         seen["checks"] += 1
@@ -109,6 +110,7 @@ def check_criterion(
     for claim in ("monotone", "submodular"):
         if getattr(criterion, claim) and seen[f"not {claim}"]:
             raise GraphselError(
-                f"{criterion.name}: it claims to be {claim}, but {seen[f'not {claim}']} of {rounds} random sets say otherwise; set {claim} = False"
+                f"{criterion.name}: it claims to be {claim}, but {seen[f'not {claim}']} of {rounds} "
+                f"random sets say otherwise; set {claim} = False"
             )
     return seen

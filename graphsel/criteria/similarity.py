@@ -30,8 +30,7 @@ def similarity_rows(
     hops: int,  # of the kernel
     genes: np.ndarray,  # positions of the genes that get a row
     targets: sp.csr_matrix,  # targets x N: the genes of each target
-    neighbors: int
-    | None = None,  # candidates kept per target; None: all, and `NEIGHBORS` for large graphs
+    neighbors: int | None = None,  # kept per target; None: all, `NEIGHBORS` for large graphs
 ) -> sp.csr_matrix:  # genes x targets
     "Similarity of genes and targets. Raises `GraphselError` for a matrix of the wrong shape or with NaN."
     if neighbors is not None:
@@ -66,8 +65,9 @@ def _similarity_factors(graph, kernel, hops):
         n = len(graph)
         values = kernel.data if sp.issparse(kernel) else kernel
         if kernel.shape != (n, n):
+            shape = " x ".join(map(str, kernel.shape))
             raise GraphselError(
-                f"similarity: a matrix of {' x '.join(map(str, kernel.shape))} for {n:,} genes; rows and columns must follow graph.genes"
+                f"similarity: a matrix of {shape} for {n:,} genes; rows and columns must follow graph.genes"
             )
         if not np.issubdtype(values.dtype, np.number) or not np.isfinite(values).all():
             raise GraphselError("similarity: NaN, infinite or not a number; mend those entries")
@@ -99,6 +99,7 @@ class FacilityLocation(SoftCriterion):
         graph: Graphs,
         elements=None,
         targets=None,
+        *,
         hops: int = 2,
         kernel="cosine",
         neighbors: int | None = None,
@@ -116,7 +117,9 @@ class FacilityLocation(SoftCriterion):
 # %% ../../nbs/05_criteria/05_similarity.ipynb #4492fc24
 @register
 class GraphCut(Criterion):
-    "Similarity to the targets minus similarity among the picks. Submodular for non-negative kernels; monotone for lam >= 2."
+    """Similarity to the targets minus similarity among the picks.
+
+    Submodular for non-negative kernels; monotone for lam >= 2."""
 
     name = "graphcut"
     picks = "Genes that are close to many targets and not to each other."
@@ -127,6 +130,7 @@ class GraphCut(Criterion):
         graph: Graphs,
         elements=None,
         targets=None,
+        *,
         hops: int = 2,
         kernel="cosine",
         lam: float = 2.0,

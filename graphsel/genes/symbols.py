@@ -45,7 +45,13 @@ def unversioned(
     return found[1] if found else name
 
 # %% ../../nbs/01_genes/01_symbols.ipynb #445eb933
-_DATE = re.compile(r"\d{1,2}-[A-Z][a-z]{2}|[A-Z][a-z]{2}-\d{1,2}")
+_MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+_DATE = re.compile(
+    rf"\d{{1,2}}[-. /](?i:{_MONTHS}|Sept)\.?([-. /]\d{{2,4}})?"  # 2-Sep, 01.Sep.2024
+    rf"|({_MONTHS}|{_MONTHS.upper()})-\d{{1,4}}"  # Sep-02; sep-1 is a gene of the worm
+    r"|\d{4}-\d{1,2}-\d{1,2}([ T][\d:.]+)?"  # 2024-09-02
+    r"|\d{1,2}[./]\d{1,2}[./]\d{2,4}"  # 02.09.2024, 9/2/2024
+)
 _POWER = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]\d+")
 
 

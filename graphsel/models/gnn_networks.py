@@ -105,6 +105,7 @@ class GateNet(torch.nn.Module):
         conv: str | None = "sgc",
         layers: int = 1,
         hidden: int = 16,  # kind, number and width of the layers
+        noise: float = 0.5,  # sigma^2 to start from, in units of the hidden kernel
         learned: bool = False,  # the last layer is a channel of its own
     ):
         super().__init__()
@@ -112,7 +113,7 @@ class GateNet(torch.nn.Module):
         start = np.append(start * (1 - SHARE), SHARE) if self.learned else start
         self.register_buffer("start", torch.tensor(np.log(start), dtype=torch.float32))
         self.theta = torch.nn.Parameter(self.start.clone())
-        self.log_noise = torch.nn.Parameter(torch.tensor(0.5).log())
+        self.log_noise = torch.nn.Parameter(torch.tensor(float(noise)).log())
         self.sharpness = torch.nn.Parameter(torch.tensor(LINEAR), requires_grad=not fixed)
         if conv is None:
             return

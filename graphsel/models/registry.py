@@ -18,7 +18,7 @@ from ..core.files import check_file, reading
 from ..core.outputs import unsealed
 from ..genes.perturbations import gene_incidence
 from ..graphs.graph import Graphs
-from .base import MODELS, ResponseModel
+from .base import FORM, MODELS, ResponseModel
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -50,6 +50,8 @@ def load_model(
         model = joblib.load(io.BytesIO(body))
     if not isinstance(model, ResponseModel):
         raise GraphselError(f"{path} holds a {type(model).__name__}, not a model")
+    if hasattr(model, "perturbations_") and model.form_ < FORM:
+        raise GraphselError(f"{path} was written by an older version of graphsel; fit it again")
     return model
 
 # %% ../../nbs/07_models/14_registry.ipynb #74fa23fe

@@ -93,7 +93,9 @@ def clusters(
 
 @strategy("kmeans", nested=False, seeded=True)
 def pick_kmeans(problem: Problem, budget: int, rng: np.random.Generator) -> Selection:
-    "The candidates cut into as many groups of similar genes as picks (k-means); the middle one of each, larger groups first."
+    """The candidates cut into as many groups of similar genes as picks (k-means).
+
+    The middle one of each, larger groups first."""
     names = sorted(problem.candidates)
     X = problem.points(names)
     label, centers = clusters(X, budget, rng)

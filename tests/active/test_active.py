@@ -23,7 +23,7 @@ from graphsel.active.diversity import (
     sketch,
     sources,
 )
-from graphsel.active.loop import learner, learner_parts, round_sizes, rounds
+from graphsel.active.loop import learner, read_name, round_sizes, rounds
 from graphsel.active.queries import RULES, SIGMA, leading, narrow, posterior, query, scaled, top
 from graphsel.active.uncertainty import (
     forward_bait,
@@ -94,7 +94,7 @@ def ask(model="gp", measured=MEASURED, candidates=None, graph=GRAPH, screen=SCRE
 
 
 def pick(name, problem, n, seed=0):
-    return learner(name)[1].pick(problem, n, as_rng(seed)).genes
+    return learner(name).ask.pick(problem, n, as_rng(seed)).genes
 
 
 def points(rng, kind):
@@ -152,8 +152,9 @@ def test_the_names_that_others_script_against():
     ],
 )
 def test_names_of_learners(name, parts):
-    assert tuple(s.name for s in learner(name)) == parts
-    start, rule, cut, m = learner_parts(name)
+    found = learner(name)
+    assert (found.start.name, found.ask.name) == parts
+    start, rule, cut, m = read_name(name)
     assert (f"{start}+" if start else "") + rule + (f"@{cut}:{m}" if cut else "") == name
 
 
@@ -823,7 +824,7 @@ def test_batches_of_the_prior_are_one_ordering(start):
 def test_shortlists(name):
     problem = ask("gp")
     allowed = get_strategy("variance").pick(problem, 9, None).genes
-    s = learner(f"{name}@variance:9")[1].pick(problem, 6, as_rng(0))
+    s = learner(f"{name}@variance:9").ask.pick(problem, 6, as_rng(0))
     assert (
         set(s.genes) <= set(allowed)
         and s.strategy == f"{name}@variance:9"

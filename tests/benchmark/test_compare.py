@@ -6,7 +6,7 @@ import pytest
 
 from graphsel.benchmark.compare import compare
 from graphsel.benchmark.metrics import LOWER_IS_BETTER
-from graphsel.benchmark.protocol import NOISE_KINDS, PRESETS, Task, make_plan, tasks
+from graphsel.benchmark.protocol import NOISE_KINDS, PRESETS, Task, make_protocol, make_tasks
 from graphsel.benchmark.setting import check_inputs, make_bench, picks_of, set_up
 from graphsel.benchmark.statistics import summarize
 from graphsel.benchmark.store import read_results
@@ -14,7 +14,7 @@ from graphsel.benchmark.tasks import KEY, run_task
 from graphsel.core.errors import GraphselError
 from graphsel.core.randomness import child_rng
 from graphsel.datasets.simulate import simulated_screen
-from graphsel.graphs.disturb import disturb
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import combine
 from graphsel.graphs.priors import make_prior
 from graphsel.models.base import MeanModel
@@ -144,10 +144,10 @@ def picked(bench, plan, task):
 def test_no_pick_depends_on_an_outcome_that_was_not_revealed(sim, strategy):
     "Responses of test and of never-picked perturbations become noise: every pick of every strategy stays the same, to the byte."
     plan, bench = (
-        make_plan([strategy], [6, 12, 18], models=("gp",), seeds=1, initial=6),
+        make_protocol([strategy], [6, 12, 18], models=("gp",), seeds=1, initial=6),
         make_bench(sim.screen, sim.graph),
     )
-    task = tasks(plan, bench.graphs)[0]
+    task = make_tasks(plan, bench.graphs)[0]
     try:
         names = picked(bench, plan, task)
     except GraphselError as e:
@@ -170,7 +170,7 @@ def test_learners_and_random_start_from_the_same_draw(sim):
     "What differs later is what the learner asked for. Its own draws are those of its repeat."
     bench, plan = (
         make_bench(sim.screen, sim.graph),
-        make_plan(
+        make_protocol(
             ["random", "active:bald", "active:ensemble"],
             [6, 18],
             models=("gp",),
@@ -180,7 +180,7 @@ def test_learners_and_random_start_from_the_same_draw(sim):
         ),
     )
     first = {}
-    for t in tasks(plan, bench.graphs):
+    for t in make_tasks(plan, bench.graphs):
         first.setdefault((t.split, t.repeat), []).append(tuple(picked(bench, plan, t)[6]))
     shared = [v for k, v in first.items() if k[1] < 2]
     assert all(len(v) == 3 and len(set(v)) == 1 for v in shared) and len(
@@ -245,7 +245,7 @@ def test_several_models_share_the_picks(sim, monkeypatch):
 def test_models_are_trained_on_the_picks_only(sim):
     bench, plan = (
         make_bench(sim.screen, sim.graph),
-        make_plan(["random"], [10], models=("gp", "gnn", "ridge"), seeds=1),
+        make_protocol(["random"], [10], models=("gp", "gnn", "ridge"), seeds=1),
     )
     for model in plan.models:
         problem, test, revealed = set_up(plan, bench, Task("random", model, 0.0, 0))
@@ -260,8 +260,8 @@ def test_models_are_trained_on_the_picks_only(sim):
 def test_errors_in_units_of_the_pool(sim):
     "--standardize divides by the pool's standard deviation, whatever the test set is."
     bench = make_bench(sim.screen, sim.graph)
-    plan = make_plan(["random"], [12], models=("nochange",), seeds=1, standardize=True)
-    task = tasks(plan)[0]
+    plan = make_protocol(["random"], [12], models=("nochange",), seeds=1, standardize=True)
+    task = make_tasks(plan)[0]
     problem, test, revealed = set_up(plan, bench, task)
     scale = revealed.X.astype(float).std(axis=0)
     expected = ((bench.screen[test].X / scale) ** 2).mean()
@@ -272,7 +272,7 @@ def test_heldout_targets_are_names_only(sim):
     bench = make_bench(sim.screen, sim.graph)
     for targets in ["all", "heldout"]:
         problem, test, _ = set_up(
-            make_plan(["variance"], [5], models=("gp",), targets=targets),
+            make_protocol(["variance"], [5], models=("gp",), targets=targets),
             bench,
             Task("variance", "gp", 0.0, 1),
         )
@@ -353,11 +353,11 @@ def test_impossible_requests_are_refused_before_anything_runs(sim, tmp_path):
 
 def test_presets_keep_their_published_sizes():
     assert (
-        make_plan(["random"], preset="iterpert").budgets == (100, 200, 300, 400, 500, 600)
+        make_protocol(["random"], preset="iterpert").budgets == (100, 200, 300, 400, 500, 600)
         and PRESETS["iterpert"]["initial"] == 100
     )
-    assert make_plan(["random"], preset="genome-wide").budgets[-1] == 1800
-    assert make_plan(["random"], [7], preset="small").budgets == (7,)
+    assert make_protocol(["random"], preset="genome-wide").budgets[-1] == 1800
+    assert make_protocol(["random"], [7], preset="small").budgets == (7,)
 
 
 def test_graph_noise_belongs_to_the_split(sim):
@@ -565,7 +565,7 @@ def test_parameters_reach_whom_they_belong_to(sim):
 
 def test_presets_exist_and_are_small_enough_to_see_the_saving():
     assert set(PRESETS) >= {"small", "paper", "iterpert", "genome-wide"}
-    assert make_plan(["random"], preset="paper").budgets[:2] == (10, 25)
+    assert make_protocol(["random"], preset="paper").budgets[:2] == (10, 25)
 
 
 def test_results_are_read_back(sim, reference, tmp_path):
@@ -672,7 +672,7 @@ def test_every_pair_of_learner_and_model_works_or_is_refused(sim):
             )
             for s in LEARNERS:
                 try:
-                    check_inputs(make_plan([s], **plan), make_bench(sim.screen, graph))
+                    check_inputs(make_protocol([s], **plan), make_bench(sim.screen, graph))
                 except GraphselError:
                     refused.append(s)
                 else:

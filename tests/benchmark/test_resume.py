@@ -22,10 +22,10 @@ import scipy.sparse as sp
 
 from graphsel.benchmark.compare import compare
 from graphsel.benchmark.execute import Remaining, run_all, watch
-from graphsel.benchmark.protocol import Task, make_plan, tasks
+from graphsel.benchmark.protocol import Task, make_protocol, make_tasks
 from graphsel.benchmark.setting import make_bench
 from graphsel.benchmark.store import identity, open_folder, read_results
-from graphsel.benchmark.tasks import claimed
+from graphsel.benchmark.store import claimed
 from graphsel.core.errors import GraphselError
 from graphsel.core.files import atomic_path, signature
 from graphsel.datasets.simulate import simulated_screen
@@ -77,7 +77,7 @@ def done(sim, tmp_path):
 def test_a_finished_comparison_runs_nothing_again(sim, reference, done, monkeypatch):
     before = {f.name: f.stat().st_mtime_ns for f in task_files(done)}
     monkeypatch.setattr(
-        "graphsel.benchmark.tasks.run_task", lambda *a: pytest.fail("was run again")
+        "graphsel.benchmark.execute.run_task", lambda *a: pytest.fail("was run again")
     )
     same(compare(sim.screen, sim.graph, out=done, resume=True, **ASK), reference)
     assert {f.name: f.stat().st_mtime_ns for f in task_files(done)} == before
@@ -121,7 +121,7 @@ def test_a_damaged_run_file_is_written_anew(sim, reference, done, caplog):
     same(compare(sim.screen, sim.graph, out=done, resume=True, **ASK), reference)
     assert (
         "run.json is damaged" in caplog.text
-        and json.loads((done / "run.json").read_text())["plan"]["seeds"] == 3
+        and json.loads((done / "run.json").read_text())["protocol"]["seeds"] == 3
     )
 
 
@@ -428,19 +428,19 @@ def test_the_bench_is_sent_once_not_with_every_task(sim):
     import pickle
 
     from graphsel.benchmark.execute import _numbered
-    from graphsel.benchmark.tasks import registered_elsewhere
+    from graphsel.benchmark.execute import registered_elsewhere
 
     bench, plan = (
         make_bench(sim.screen, sim.graph),
-        make_plan(**{**ASK, "strategies": ASK["strategies"]}),
+        make_protocol(**{**ASK, "strategies": ASK["strategies"]}),
     )
-    list(run_all(plan, bench, tasks(plan, bench.graphs)[:2]))
+    list(run_all(plan, bench, make_tasks(plan, bench.graphs)[:2]))
     assert (
         bench.shelves and not pickle.loads(pickle.dumps(bench)).shelves
     )  # what was computed stays behind
     assert (
         len(
-            pickle.dumps((_numbered, 0, "/x", tasks(plan, bench.graphs)[0], registered_elsewhere()))
+            pickle.dumps((_numbered, 0, "/x", make_tasks(plan, bench.graphs)[0], registered_elsewhere()))
         )
         < 1000
     )
@@ -483,14 +483,14 @@ def test_a_log_gets_a_line_now_and_then(caplog):
 
 
 def test_folders_know_their_comparison(sim, tmp_path):
-    bench, plan = make_bench(sim.screen, sim.graph), make_plan(**ASK)
+    bench, plan = make_bench(sim.screen, sim.graph), make_protocol(**ASK)
     assert identity(plan, bench) == identity(
-        make_plan(**ASK), make_bench(sim.screen.copy(), sim.graph)
+        make_protocol(**ASK), make_bench(sim.screen.copy(), sim.graph)
     )
     assert (
         len(
             {
-                identity(make_plan(**{**ASK, **o}), bench)
+                identity(make_protocol(**{**ASK, **o}), bench)
                 for o in (
                     {},
                     {"repeats": 2},
@@ -597,9 +597,9 @@ def test_parameters_of_any_kind_are_told_apart(sim, tmp_path, kind):
     )
     bench = make_bench(sim.screen, sim.graph)
     assert (
-        identity(make_plan(**ask(0)), bench)
-        == identity(make_plan(**ask(0)), bench)
-        != identity(make_plan(**ask(1)), bench)
+        identity(make_protocol(**ask(0)), bench)
+        == identity(make_protocol(**ask(0)), bench)
+        != identity(make_protocol(**ask(1)), bench)
     )
     compare(sim.screen, sim.graph, **ask(0), out=tmp_path)
     compare(sim.screen, sim.graph, **ask(0), out=tmp_path, resume=True)
@@ -733,7 +733,7 @@ def test_a_folder_of_an_older_version_says_so(sim, done, caplog):
 
 HOLDER = """
 import sys, time
-from graphsel.grid import claimed
+from graphsel.benchmark.store import claimed
 with claimed(sys.argv[1]):
     open(sys.argv[1] + "/.run-abcd1234.json", "w").write("half") # what it is writing
     print("held", flush=True)

@@ -492,7 +492,7 @@ def test_compare_with_noise_parameters_and_repeats(files, tmp_path):
     assert r.exit_code == 0, r.stderr
     results, plan = (
         pd.read_csv(tmp_path / "out" / "results.csv"),
-        json.loads((tmp_path / "out" / "run.json").read_text())["plan"],
+        json.loads((tmp_path / "out" / "run.json").read_text())["protocol"],
     )
     assert (
         len(results) == 2 * 2 * (3 + 2 + 2) * (1 + 2 * 2)

@@ -600,7 +600,7 @@ def test_folders_spare_inputs(net, tmp_path):
 
 
 def test_demo_spares_another_comparison(tmp_path):
-    (tmp_path / "run.json").write_text(json.dumps({"plan": {"seed": 3}}))
+    (tmp_path / "run.json").write_text(json.dumps({"protocol": {"seed": 3}}))
     r = run("demo", "--seed", 4, "--out", tmp_path)
     assert (
         r.exit_code == 1

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from graphsel.core import identity as identity_room
 from graphsel.core.errors import GraphselError
 from graphsel.graphs.build import from_edges
-from graphsel.graphs.disturb import perturb
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import combine
 from graphsel.graphs.operators import propagation
 from graphsel.graphs.priors import make_prior
@@ -45,7 +45,7 @@ def toy(seed=0, columns=3):
     )
     return make_screen(
         pd.DataFrame(Y, index=GENES, columns=[f"r{i}" for i in range(columns)])
-    ), combine([a, perturb(a, 1.0, 1)])
+    ), combine([a, disturb(a, 1.0, random_state=1)])
 
 
 SCREEN, GRAPH = toy()

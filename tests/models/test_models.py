@@ -12,7 +12,7 @@ from graphsel.core import identity as identity_room
 from graphsel.core.errors import GraphselError
 from graphsel.core.outputs import sealed
 from graphsel.genes.perturbations import perturbed_genes
-from graphsel.graphs.disturb import perturb
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import combine
 from graphsel.graphs.kernels import spectral_features
 from graphsel.graphs.operators import propagation
@@ -569,7 +569,7 @@ def test_what_a_low_rank_leaves_out_is_uncertain():
 def test_gnn_finds_the_useful_graph_and_beats_the_mean():
     rng = np.random.default_rng(2)
     a = GRAPH.layers[0]
-    graph = combine([a, perturb(a, 1.0, 3)])
+    graph = combine([a, disturb(a, 1.0, random_state=3)])
     Y = propagation(a.adjacency, 3) @ rng.normal(size=(40, 6))
     s = make_screen(pd.DataFrame(Y, index=GENES, columns=list("uvwxyz")))
     m = GNN().fit(s, graph, perturbations=PICKS, random_state=0)
@@ -640,7 +640,7 @@ def test_gnn_features_and_variances():
 
 def test_memory_is_bounded():
     for seed in range(9):
-        channels(perturb(GRAPH, 0.3, seed), 1)
+        channels(disturb(GRAPH, 0.3, random_state=seed), 1)
     assert len(identity_room._kept) <= 8
 
 
