@@ -12,6 +12,7 @@ from . import (
     registry,
     ridge,
     transfer,
+    predictions,
     validation,
 )
 from .additive import Additive
@@ -21,6 +22,7 @@ from .gnn import GNN
 from .gp import GaussianProcess
 from .neighbors import Neighbors
 from .registry import load_model, make_model, measured_neighbors, rank_unmeasured
+from .predictions import nearest_measured, write_predictions
 from .ridge import Ridge
 from .transfer import Transfer
 from .validation import Validation, validate

@@ -6,14 +6,15 @@
 __all__ = ['FEWEST', 'Validation', 'validate']
 
 # %% ../../nbs/07_models/15_validation.ipynb #285187b7
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sklearn.base import clone
 import numpy as np
 
-from ..core.errors import GraphselError, check_positive_int, unknown_name
+from ..core.errors import GraphselError, check_positive_int, log, unknown_name
 from ..core.progress import progress
 from ..core.randomness import RandomState, as_rng
 from ..core.splits import ratio_interval
@@ -73,7 +74,7 @@ def rivals(
     names: Iterable[str],  # perturbations
 ) -> dict[str, ResponseModel]:  # what it is called -> an untrained model
     "What a model has to be better than, the mean aside."
-    found = {"nearest neighbor": Neighbors(ks=(1,), votes=(0.0,))}
+    found = {"nearest neighbor": Neighbors(ks=(1,), votes=(0.0,), stacking=False)}
     if any(len(perturbed_genes(n)) > 1 for n in names):
         found["additive"] = Additive()
     return found
@@ -81,8 +82,20 @@ def rivals(
 
 def _prediction(model, screen, graph, train, hidden, rng):
     "What a newly trained copy says about the hidden perturbations, dense."
-    fitted = clone(model).fit(screen, graph, perturbations=train, random_state=rng)
-    return np.asarray(fitted._answer(asked_names(fitted, hidden)).X, float)
+    with hushed():
+        fitted = clone(model).fit(screen, graph, perturbations=train, random_state=rng)
+        return np.asarray(fitted._answer(asked_names(fitted, hidden)).X, float)
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    "What a model tells while it is trained again and again is not worth repeating; errors are."
+    before = log.level
+    log.setLevel("ERROR")
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 # %% ../../nbs/07_models/15_validation.ipynb #76201937
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,10 +105,9 @@ class Validation:
     model: str  # its name
     perturbations: list  # P names
     fold: np.ndarray  # P: in which part each was hidden
+    predicted: np.ndarray | None  # P x R: each as a model saw it that was trained without it
     errors: dict  # "model", "mean", "nearest neighbor" ... -> P x 2: all responses, changed ones
-    curve: "pd.DataFrame | None" = (
-        None  # n_measured, ratio: of the model's error to the mean's with fewer perturbations
-    )
+    curve: "pd.DataFrame | None" = None  # n_measured, ratio (of the model's error to the mean's)
 
     @property
     def folds(self) -> int:
@@ -268,8 +280,8 @@ def validate(
     *,
     perturbations: Iterable[str] | None = None,  # names to use; None = all rows
     folds: int = 10,  # parts, each hidden once
-    curve: bool
-    | None = None,  # also with fewer perturbations; None = where the model is no better than the mean
+    keep: bool = False,  # also what was predicted, as `predicted`
+    curve: bool | None = None,  # also with fewer perturbations; None = where it is no better
     random_state: RandomState = None,  # seed or generator
 ) -> Validation:
     "Cross-validated errors beside those of simpler rules. Raises `GraphselError` for fewer than four perturbations."
@@ -285,13 +297,16 @@ def validate(
     rng = as_rng(random_state)
     parts = draw_folds(len(names), folds, rng)
     fold, errors = np.zeros(len(names), int), {}
+    predicted = np.zeros(Y.shape, np.float32) if keep else None
     changed = _changed(screen, names, Y)
     for i, hidden in enumerate(progress(parts, "cross-validation")):
         fold[hidden] = i
         for key, P in _answers(model, screen, graph, names, hidden, rng).items():
             table = errors.setdefault(key, np.full((len(names), 2), np.nan))
             table[hidden] = row_errors(P, Y[hidden], changed[hidden])
-    found = Validation(model.name, names, fold, errors)
+            if keep and key == "model":
+                predicted[hidden] = P
+    found = Validation(model.name, names, fold, predicted, errors)
     wanted = found.answer == "no better" if curve is None else curve
     if wanted and np.isfinite(found.ratio()[0]):
         found = replace(found, curve=learning_curve(model, screen, graph, found, rng))

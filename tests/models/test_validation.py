@@ -29,7 +29,7 @@ def errors(model, mean, folds=5):
     "A `Validation` with these errors over all responses."
     fold = np.arange(len(model)) % folds
     table = {k: np.stack([v, v], axis=1) for k, v in {"model": model, "mean": mean}.items()}
-    return Validation("gp", [f"g{i}" for i in range(len(model))], fold, table)
+    return Validation("gp", [f"g{i}" for i in range(len(model))], fold, None, table)
 
 
 def test_every_perturbation_is_hidden_once():
