@@ -219,7 +219,6 @@ def compare_command(*, screen, sources, running, strategies, budgets, **options)
     names = split_list(strategies)
     sizes = split_list(budgets, int, "budgets") if budgets else None
     make_protocol(names, sizes, **options)
-    check_installed(options["models"])
     inputs = inputs_of(screen=screen.screen, graph=sources.graphs, prior=sources.priors)
     check_folder_of(running.out, RESULT_FILES, inputs)
     found = screen.open()
