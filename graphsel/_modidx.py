@@ -633,6 +633,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'graphsel.cli.options._alias_table': ('12_cli/options.html#_alias_table', 'graphsel/cli/options.py'),
                                       'graphsel.cli.options._all_strategies': ( '12_cli/options.html#_all_strategies',
                                                                                 'graphsel/cli/options.py'),
+                                      'graphsel.cli.options._file_of': ('12_cli/options.html#_file_of', 'graphsel/cli/options.py'),
                                       'graphsel.cli.options._input_sha1': ('12_cli/options.html#_input_sha1', 'graphsel/cli/options.py'),
                                       'graphsel.cli.options._load_plugins': ( '12_cli/options.html#_load_plugins',
                                                                               'graphsel/cli/options.py'),

@@ -373,17 +373,21 @@ def load_plugin(
     name = file.stem
     if file.suffix != ".py" or not name.isidentifier():
         raise GraphselError(f"{path}: a plugin is a file of Python with a plain name, e.g. mine.py")
-    known = sys.modules.get(name)
-    if known is not None and getattr(known, "__file__", None) == str(file):
-        return
-    if known is not None or find_spec(name) is not None:
+    known = sys.modules.get(name) or find_spec(name)
+    if known is not None and _file_of(known) != str(file):
         raise GraphselError(f"{path}: another module is called {name}; rename the file")
-    sys.path.insert(0, str(file.parent))  # where other processes look, too
+    sys.path.append(str(file.parent))  # where other processes look, too
     try:
         importlib.import_module(name)
     except Exception as e:
         sys.path.remove(str(file.parent))
         raise GraphselError(f"{path}: {type(e).__name__}: {e}; mend the file") from e
+
+
+def _file_of(module):
+    "Where a module, or what would be imported in its name, was written."
+    origin = getattr(module, "__file__", None) or getattr(module, "origin", None)
+    return str(Path(origin).resolve()) if origin else ""
 
 
 def _load_plugins(ctx, param, paths):
