@@ -596,6 +596,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'graphsel.cli.compare.show_results': ('12_cli/compare.html#show_results', 'graphsel/cli/compare.py')},
             'graphsel.cli.explore': { 'graphsel.cli.explore.explore_command': ( '12_cli/explore.html#explore_command',
                                                                                 'graphsel/cli/explore.py'),
+                                      'graphsel.cli.explore.free_port': ('12_cli/explore.html#free_port', 'graphsel/cli/explore.py'),
+                                      'graphsel.cli.explore.serve': ('12_cli/explore.html#serve', 'graphsel/cli/explore.py'),
                                       'graphsel.cli.explore.voila_call': ('12_cli/explore.html#voila_call', 'graphsel/cli/explore.py'),
                                       'graphsel.cli.explore.write_page': ('12_cli/explore.html#write_page', 'graphsel/cli/explore.py')},
             'graphsel.cli.fit': { 'graphsel.cli.fit._asked_for': ('12_cli/fit.html#_asked_for', 'graphsel/cli/fit.py'),
