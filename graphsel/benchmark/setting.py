@@ -42,7 +42,7 @@ class Bench:
     "What every task of a comparison shares."
 
     screen: "ad.AnnData"  # rows: the perturbations that can be compared
-    graphs: dict  # name -> graph over their genes
+    graphs: dict  # name -> graph, whole
     left_out: tuple = ()  # perturbations of the screen whose genes a graph lacks
     shelves: dict = field(default_factory=dict, repr=False)
 
@@ -139,8 +139,7 @@ def make_bench(
             name_some(lost),
         )
     picked_rows(screen, known)  # refuses values that are not finite, or no responses at all
-    genes = {p for n in known for p in perturbed_genes(n)}
-    return Bench(screen[known].copy(), {k: g.align(genes)[0] for k, g in graphs.items()}, lost)
+    return Bench(screen[known].copy(), graphs, lost)
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #150f4ee7
 def split_perturbations(
@@ -183,10 +182,12 @@ def make_setting(protocol: Protocol, bench: Bench, task: Task) -> Setting:
         raise GraphselError(
             f"the largest budget is {protocol.budgets[-1]:,} but the pool has {len(pool):,} perturbations; lower it"
         )
-    graph, revealed = bench.graph_of(task), bench.screen[pool].copy()
-    millionths = round(task.noise * 1e6)
-    rng = child_rng(protocol.seed, "noise", task.noise_kind, task.split, millionths)
-    seen = disturb(graph, task.noise, task.noise_kind, rng) if task.noise else graph
+    revealed = bench.screen[pool].copy()
+    seen = graph = bench.graph_of(task)
+    if task.noise:
+        millionths = round(task.noise * 1e6)
+        rng = child_rng(protocol.seed, "noise", task.noise_kind, task.split, millionths)
+        seen = disturb(graph, task.noise, task.noise_kind, rng)
     scale = None
     if protocol.standardize:
         spread = np.asarray(revealed.X, float).std(axis=0)
@@ -254,9 +255,10 @@ def set_up(
     s = setting_of(protocol, bench, task)
     seeds = (protocol.seed, task.split, task.repeat)
     fit = Fitter(task.model, protocol.model_params.get(task.model, {}), s, seeds)
-    targets = s.test if protocol.targets == "heldout" else sorted(s.pool + s.test)
+    told = {"pool": s.pool, "library": sorted(s.pool + s.test), "heldout": s.test}
     params = own_params(protocol, task.strategy)
-    return Problem(s.graph, s.pool, targets, fit=fit, params=params), s.test, s.revealed
+    problem = Problem(s.graph, s.pool, told[protocol.targets], fit=fit, params=params)
+    return problem, s.test, s.revealed
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #b3cee16e
 def check_inputs(protocol: Protocol, bench: Bench) -> None:

@@ -95,10 +95,17 @@ _plan_options = [
 _setting_options = [
     click.option(
         "--targets",
-        default="all",
+        default="pool",
         show_default=True,
-        type=click.Choice(["all", "heldout"]),
-        help="Which names target-aware criteria are told.",
+        type=click.Choice(["pool", "library", "heldout", "all"]),
+        help="Which names strategies are told: those they may pick; all of the library; or those that are judged.",
+    ),
+    click.option(
+        "--judged",
+        default="heldout",
+        show_default=True,
+        type=click.Choice(["heldout", "rest"]),
+        help="What is predicted: a hidden fifth of the library, or everything that was not picked.",
     ),
     click.option(
         "--noise",

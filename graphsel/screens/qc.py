@@ -120,7 +120,7 @@ def de_genes(
 
     adata = adata.to_memory() if adata.isbacked else adata
     matrix_of(adata, layer)  # raises for a layer that is not there
-    code, names, _ = read_labels(
+    code, names, *_ = read_labels(
         adata.obs,
         adata.var_names,
         perturbation_key=perturbation_key,

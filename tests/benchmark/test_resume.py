@@ -440,7 +440,9 @@ def test_the_bench_is_sent_once_not_with_every_task(sim):
     )  # what was computed stays behind
     assert (
         len(
-            pickle.dumps((_numbered, 0, "/x", make_tasks(plan, bench.graphs)[0], registered_elsewhere()))
+            pickle.dumps(
+                (_numbered, 0, "/x", make_tasks(plan, bench.graphs)[0], registered_elsewhere())
+            )
         )
         < 1000
     )
