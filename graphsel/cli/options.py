@@ -69,33 +69,30 @@ def read_settings(
 
 # %% ../../nbs/12_cli/01_options.ipynb #82061642
 _MODELS = ("additive", "gears", "gnn", "gp", "knn", "mean", "nochange", "ridge", "transfer")
+_ONE_SHOT = (
+    *("random", "degree", "pagerank", "kcenter", "kmeans", "typiclust"),
+    *("graphreach", "softreach", "maxspec", "topeig", "variance", "facility"),
+    *("graphcut",),
+)
+_LEARNERS = (
+    *("bald", "batchbald", "bait", "acs-fw", "ensemble", "coreset"),
+    *("badge", "lcmd", "kmeans", "typiclust", "iterpert", "prior"),
+)
+_STRATEGIES = (*_ONE_SHOT, *(f"active:{name}" for name in _LEARNERS))
 _PRESETS = ("small", "paper", "iterpert", "genome-wide")
 _NOISE_KINDS = ("rewired", "deleted", "added", "permuted")
 _METHODS = ("auto", "naive", "lazy", "compiled", "stochastic", "threshold", "exact")
 
 
-def _all_strategies():
-    "Every strategy; its room is loaded when somebody asks."
-    from graphsel.selection.strategies import STRATEGIES
-
-    return list(STRATEGIES)
-
-
-def _one_shot_names():
-    "Strategies that choose without any measurement."
-    return [name for name in _all_strategies() if not name.startswith("active:")]
-
-
 def completing(
-    names: Iterable[str] | Callable,  # what may be chosen, or a function that returns it
+    names: Iterable[str],  # what may be chosen
 ) -> Callable:  # for the option's `shell_complete`
     "Completes the last name of a list that is separated by commas, without those that stand in it."
 
     def complete(ctx, param, incomplete):
         before, comma, last = incomplete.rpartition(",")
-        known = names() if callable(names) else names
         taken = before.split(",")
-        return [before + comma + n for n in known if n.startswith(last) and n not in taken]
+        return [before + comma + n for n in names if n.startswith(last) and n not in taken]
 
     return complete
 

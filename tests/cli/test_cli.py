@@ -1565,6 +1565,7 @@ def test_values_are_completed():
         == set(complete("fit", "--model", ""))
         == set(MODELS)
     )
+    assert complete("compare", "--strategies", "") == list(STRATEGIES)
     assert complete("compare", "--preset", "") == list(PRESETS) and complete(
         "compare", "--noise-kind", ""
     ) == list(NOISE_KINDS)
