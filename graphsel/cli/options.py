@@ -69,33 +69,30 @@ def read_settings(
 
 # %% ../../nbs/12_cli/01_options.ipynb #82061642
 _MODELS = ("additive", "gears", "gnn", "gp", "knn", "mean", "nochange", "ridge", "transfer")
+_ONE_SHOT = (
+    *("random", "degree", "pagerank", "kcenter", "kmeans", "typiclust"),
+    *("graphreach", "softreach", "maxspec", "topeig", "variance", "facility"),
+    *("graphcut",),
+)
+_LEARNERS = (
+    *("bald", "batchbald", "bait", "acs-fw", "ensemble", "coreset"),
+    *("badge", "lcmd", "kmeans", "typiclust", "iterpert", "prior"),
+)
+_STRATEGIES = (*_ONE_SHOT, *(f"active:{name}" for name in _LEARNERS))
 _PRESETS = ("small", "paper", "iterpert", "genome-wide")
 _NOISE_KINDS = ("rewired", "deleted", "added", "permuted")
 _METHODS = ("auto", "naive", "lazy", "compiled", "stochastic", "threshold", "exact")
 
 
-def _all_strategies():
-    "Every strategy; its room is loaded when somebody asks."
-    from graphsel.selection.strategies import STRATEGIES
-
-    return list(STRATEGIES)
-
-
-def _one_shot_names():
-    "Strategies that choose without any measurement."
-    return [name for name in _all_strategies() if not name.startswith("active:")]
-
-
 def completing(
-    names: Iterable[str] | Callable,  # what may be chosen, or a function that returns it
+    names: Iterable[str],  # what may be chosen
 ) -> Callable:  # for the option's `shell_complete`
     "Completes the last name of a list that is separated by commas, without those that stand in it."
 
     def complete(ctx, param, incomplete):
         before, comma, last = incomplete.rpartition(",")
-        known = names() if callable(names) else names
         taken = before.split(",")
-        return [before + comma + n for n in known if n.startswith(last) and n not in taken]
+        return [before + comma + n for n in names if n.startswith(last) and n not in taken]
 
     return complete
 
@@ -373,17 +370,21 @@ def load_plugin(
     name = file.stem
     if file.suffix != ".py" or not name.isidentifier():
         raise GraphselError(f"{path}: a plugin is a file of Python with a plain name, e.g. mine.py")
-    known = sys.modules.get(name)
-    if known is not None and getattr(known, "__file__", None) == str(file):
-        return
-    if known is not None or find_spec(name) is not None:
+    known = sys.modules.get(name) or find_spec(name)
+    if known is not None and _file_of(known) != str(file):
         raise GraphselError(f"{path}: another module is called {name}; rename the file")
-    sys.path.insert(0, str(file.parent))  # where other processes look, too
+    sys.path.append(str(file.parent))  # where other processes look, too
     try:
         importlib.import_module(name)
     except Exception as e:
         sys.path.remove(str(file.parent))
         raise GraphselError(f"{path}: {type(e).__name__}: {e}; mend the file") from e
+
+
+def _file_of(module):
+    "Where a module, or what would be imported in its name, was written."
+    origin = getattr(module, "__file__", None) or getattr(module, "origin", None)
+    return str(Path(origin).resolve()) if origin else ""
 
 
 def _load_plugins(ctx, param, paths):
