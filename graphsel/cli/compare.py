@@ -15,6 +15,7 @@ import click
 from graphsel.cli.options import (
     _MODELS,
     _all_strategies,
+    CELL_NAMES,
     _cell_options,
     _check_folder,
     _cores,
@@ -183,11 +184,6 @@ def compare_command(
     priors,
     top_k,
     directed,
-    perturbation_key,
-    control,
-    covariate,
-    min_cells,
-    normalize,
     strategies,
     budgets,
     model,
@@ -213,6 +209,7 @@ def compare_command(
     from graphsel.benchmark.compare import RESULT_FILES, compare
     from graphsel.benchmark.protocol import make_protocol
 
+    cells = {k: options.pop(k) for k in CELL_NAMES}
     models = tuple(split_list(model))
     params, of_models = read_settings(settings, models)
     options |= dict(
@@ -225,13 +222,6 @@ def compare_command(
     names, sizes = split_list(strategies), split_list(budgets, int, "budgets") if budgets else None
     make_protocol(names, sizes, **options)  # refuse nonsense before any file is read
     _check_folder(out, RESULT_FILES, _inputs(screen=screen, graph=graphs, prior=priors))
-    cells = dict(
-        perturbation_key=perturbation_key,
-        control=control,
-        covariate=covariate,
-        min_cells=min_cells,
-        normalize=normalize,
-    )
     found = _read_screen_and_graph(load_screen(screen, cells), graphs, priors, directed, top_k)
     results = compare(
         *found,

@@ -130,11 +130,42 @@ _cell_options = [
         help="The column that names the perturbation [found by its usual names].",
     ),
     click.option(
-        "--control", help="For single cells: the name of the control [found by its usual names]."
+        "--control",
+        metavar="NAME[,NAME]",
+        help="The name of the control, several, or NegCtrl* [found by its usual names].",
+    ),
+    click.option(
+        "--separator", help="What joins the genes of a pair; + = never split at _ [by evidence]."
+    ),
+    click.option(
+        "--guides/--no-guides",
+        default=None,
+        help="Numbers at the end of labels (TP53_1) are guides of one gene [by evidence].",
+    ),
+    click.option(
+        "--where",
+        multiple=True,
+        metavar="COLUMN=VALUE",
+        help="Keep the cells or rows with this value; COLUMN!=VALUE leaves them out. Repeat for several.",
     ),
     click.option(
         "--covariate",
         help="Compare with the controls of the same value in this column (batch, cell type).",
+    ),
+    click.option(
+        "--pool",
+        metavar="COLUMN[,COLUMN]",
+        help="Pool cells of several lines, doses or times, which is refused otherwise.",
+    ),
+    click.option("--layer", help="For single cells: the layer to read [X]."),
+    click.option("--raw", "use_raw", is_flag=True, help="For single cells: read the raw values."),
+    click.option(
+        "--labels",
+        type=click.Path(path_type=str),
+        help="For cells without labels (Cell Ranger): a table of barcodes and perturbations.",
+    ),
+    click.option(
+        "--transpose", is_flag=True, help="For tables: the perturbations are the columns."
     ),
     click.option(
         "--min-cells",
@@ -145,6 +176,21 @@ _cell_options = [
         "--normalize", is_flag=True, help="The values are counts: normalize and take logarithms."
     ),
 ]
+CELL_NAMES = (
+    "perturbation_key",
+    "control",
+    "separator",
+    "guides",
+    "where",
+    "covariate",
+    "pool",
+    "layer",
+    "use_raw",
+    "labels",
+    "transpose",
+    "min_cells",
+    "normalize",
+)
 
 
 def load_screen(
@@ -154,13 +200,9 @@ def load_screen(
     "The screen of a file. Raises `GraphselError` for options that the kind of file has no use for."
     from graphsel.screens.read import read_screen
 
-    given = {k: v for k, v in options.items() if v}
-    try:
-        return read_screen(path, **given)
-    except TypeError as e:
-        raise GraphselError(
-            f"{path}: it takes no option {', '.join('--' + k.replace('_', '-') for k in given)}; they are for files of single cells"
-        ) from e
+    return read_screen(
+        path, **{k: v for k, v in options.items() if v not in (None, False, ()) or k == "guides"}
+    )
 
 
 def _with(options):
