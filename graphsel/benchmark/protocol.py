@@ -15,6 +15,7 @@ from ..core.errors import GraphselError, check_positive_int, unknown_name, unkno
 from ..core.identity import fingerprint, sha1
 from ..core.registry import module_of
 from ..criteria.base import CRITERIA
+from ..core.extras import require_model
 from ..models.registry import MODELS, make_model
 from ..selection.strategies import get_strategy
 
@@ -112,6 +113,8 @@ def _check_protocol(protocol):
         raise GraphselError("no strategy given; name at least one")
     protocol.parsed  # raises for an unknown one
     _check_known("model", protocol.models, MODELS)
+    for name in protocol.models:
+        require_model(name)
     for what in ("seeds", "repeats", "random_draws"):
         check_positive_int(getattr(protocol, what), what)
     for what in ("rounds", "initial"):

@@ -28,8 +28,6 @@ from ..graphs.disturbance import disturb
 from ..graphs.graph import Graphs
 from ..models.additive import Additive
 from ..models.base import ResponseModel, picked_rows
-from ..models.gears.model import GEARS, _check_settings
-from ..models.gnn import GNN, check_network
 from ..models.registry import MODELS, make_model
 from ..models.transfer import sources_of
 from ..screens.screen import check_screen
@@ -325,9 +323,13 @@ def _check_model(name, params, bench):
     if not params or not MODELS[name].__module__.startswith("graphsel."):
         return  # what is not ours may take long
     model = make_model(name, **params)
-    if isinstance(model, GEARS):
+    if name == "gears":
+        from graphsel.models.gears.model import _check_settings
+
         return _check_settings(model)
-    if isinstance(model, GNN):
+    if name == "gnn":
+        from graphsel.models.gnn import check_network
+
         return check_network(model)
     if name == "transfer":
         return  # `sources_of` is asked for each graph

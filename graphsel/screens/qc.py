@@ -21,6 +21,7 @@ from .screen import check_screen
 if TYPE_CHECKING:
     import anndata as ad
     import pandas as pd
+from ..core.extras import import_extra
 
 # %% ../../nbs/02_screens/09_qc.ipynb #e099e50c
 def knockdown(
@@ -171,7 +172,8 @@ def de_genes(
 def _ranked_by_scanpy(cells, method):
     "scanpy's ranking of each group against the control, as one table."
     import pandas as pd
-    import scanpy as sc
+
+    sc = import_extra("scanpy", "this ranking")
 
     groups = [g for g in cells.obs["perturbation"].cat.categories if g != "control"]
     sc.tl.rank_genes_groups(
@@ -233,7 +235,8 @@ def variable_genes(
 ) -> list[str]:  # names, in the file's order
     "The most variable genes, by scanpy. Raises `GraphselError` when fewer genes were measured."
     import anndata as ad
-    import scanpy as sc
+
+    sc = import_extra("scanpy", "this ranking")
 
     if check_positive_int(n_top, "n_top") > adata.n_vars:
         raise GraphselError(
