@@ -223,28 +223,77 @@ def maxspec_instance(rng, graph):
     )
 
 
+def removed(K_EE, K_TE, noise, a, S):
+    "Variance of the targets that measuring S removes, by the formula."
+    if not len(S):
+        return 0.0
+    A = np.linalg.solve(K_EE[np.ix_(S, S)] + np.diag(noise[S]), K_TE[:, S].T)
+    return float(a @ np.einsum("ts,st->t", K_TE[:, S], A))
+
+
+def dense_effects(graph, at):
+    "Constant, and log degrees among the genes at hand and in the whole graph, standardized; by the formula."
+    edges = [g for g in graph.graphs if g.source.get("kind") not in ("gene sets", "annotations")]
+    A = sum(g.adjacency.toarray() for g in edges or graph.graphs)
+    linked = (A + A.T) != 0
+    X = np.log1p(np.column_stack([linked[np.ix_(at, at)].sum(axis=1), linked[at].sum(axis=1)]))
+    known = linked[at].any(axis=1)
+    X[~known] = X[known].mean(axis=0) if known.any() else 0
+    X = X - X.mean(axis=0)
+    return np.column_stack([np.ones(len(at)), X / np.maximum(X.std(axis=0), 1e-9)])
+
+
+def dense_beliefs(graph, at, hops):
+    "The four kernels of `variance` among the genes at these positions, N x N, by the formula."
+    from graphsel.criteria.beliefs import BELIEFS
+
+    def cosine(M):
+        U = M / np.linalg.norm(M, axis=1, keepdims=True)
+        return U @ U.T
+
+    kinds = [g.source.get("kind") in ("gene sets", "annotations") for g in graph.graphs]
+    X = np.zeros((len(graph), 3))
+    X[at] = dense_effects(graph, at)
+    found = []
+    for e1, e2, s1, s2, constant, degree in BELIEFS / BELIEFS.sum(axis=1, keepdims=True):
+        if not any(kinds):
+            e1, e2 = e1 + s1, e2 + s2
+        if all(kinds):
+            s1, s2 = e1 + s1, e2 + s2
+        K = constant * np.outer(X[:, 0], X[:, 0]) + degree * X[:, 1:] @ X[:, 1:].T / 2
+        share = 1 / (1 + len(graph.priors))
+        for layer, is_sets in zip(graph.graphs, kinds):
+            near, far = (s1, s2) if is_sets else (e1, e2)
+            by_hop = [near + far] if hops == 1 else [near] + [far / (hops - 1)] * (hops - 1)
+            for h, w in enumerate(by_hop, 1):
+                K += share * w / kinds.count(is_sets) * cosine(dense_operator(layer, h))
+        for prior in graph.priors:
+            F = prior.factor.toarray()
+            K += share * (1 - constant - degree) * F @ F.T
+        found.append(K)
+    return found
+
+
 def variance_instance(rng, graph):
     elements, targets, names, weights = random_lists(rng, graph)
     hops, (given_noise, noise) = int(rng.integers(1, 4)), random_noise(rng, elements)
-    c = SupervisionVariance(graph, elements, targets, hops=hops, noise=given_noise, weights=weights)
-    K = dense_kernel(graph, range(1, hops + 1))
+    kernel = str(rng.choice(["beliefs", "cosine"]))
+    given = dict(hops=hops, noise=given_noise, weights=weights, kernel=kernel)
+    c = SupervisionVariance(graph, elements, targets, **given)
     E, T = touched(graph, elements), touched(graph, names)
-    K_EE, K_TE, a = E @ K @ E.T, T @ K @ E.T, weigh(weights, names)
-    return (
-        c,
-        lambda S: (
-            float(
-                a
-                @ np.einsum(
-                    "ts,ts->t",
-                    K_TE[:, S],
-                    np.linalg.solve(K_EE[np.ix_(S, S)] + np.diag(noise[S]), K_TE[:, S].T).T,
-                )
-            )
-            if len(S)
-            else 0.0
-        ),
-    )
+    if kernel == "cosine":
+        kernels = [dense_kernel(graph, range(1, hops + 1))]
+    else:
+        kernels = dense_beliefs(graph, np.flatnonzero(E.any(axis=0) | T.any(axis=0)), hops)
+    a = weigh(weights, names)
+    totals = [float(a @ np.diag(T @ K @ T.T)) for K in kernels]
+
+    def value(S):
+        parts = [removed(E @ K @ E.T, T @ K @ E.T, noise, a, S) for K in kernels]
+        shares = [p / t if t else 0.0 for p, t in zip(parts, totals)]
+        return float(np.mean(totals) * np.mean(shares))
+
+    return c, value
 
 
 def spectrum_instance(rng, graph):

@@ -530,7 +530,7 @@ def _as_selection(draft, method, guarantee, seconds):
         measured=names[limits.measured].tolist(),
         measured_value=float(c.start(limits.measured).current),
         n_candidates=len(limits.at),
-        n_targets=len(c.targets),
+        n_targets=c.n_targets,
         seconds=seconds,
         evaluations=draft.evaluations,
         guarantee=guarantee,

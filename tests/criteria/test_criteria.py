@@ -190,9 +190,9 @@ def test_variance_dense_factored_and_downdated_agree(seed):
     rng, drawn, _ = instance("variance", seed)
     g, names, noise, a = drawn.graph, drawn.elements, drawn.noise, drawn.weights
     hops, targets = int(rng.integers(1, 4)), drawn.targets
+    given = dict(hops=hops, noise=noise, weights=a, kernel="cosine")
     dense, factored = (
-        SupervisionVariance(g, names, targets, hops=hops, noise=noise, weights=a, form=form)
-        for form in ("dense", "factored")
+        SupervisionVariance(g, names, targets, form=form, **given) for form in ("dense", "factored")
     )
     M = np.vstack([touched(g, names), touched(g, targets)])
     C, n = M @ dense_kernel(g, range(1, hops + 1)) @ M.T, len(names)

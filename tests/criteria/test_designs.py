@@ -341,7 +341,7 @@ def test_many_picks_stay_exact():
     K, S = g.kernel((1, 2)), rng.permutation(len(g))[:150]
     C = K - K[:, S] @ np.linalg.solve(K[np.ix_(S, S)] + np.eye(150), K[S])
     for form in ("dense", "factored"):
-        c = SupervisionVariance(g, form=form)
+        c = SupervisionVariance(g, kernel="cosine", form=form)
         for j in S:
             c.add(int(j))
         np.testing.assert_allclose(c.gains(), (C**2).sum(axis=0) / (np.diag(C) + 1), rtol=1e-9)
@@ -365,7 +365,7 @@ def test_dense_and_factored_agree(seed):
 
 def test_small_noise():
     for form in ("dense", "factored"):
-        c = SupervisionVariance(PATH10, noise=1e-9, form=form)
+        c = SupervisionVariance(PATH10, kernel="cosine", noise=1e-9, form=form)
         assert c.value(PATH10.genes) == pytest.approx(10, abs=1e-6), (
             "all measured without noise: all variance is gone"
         )
@@ -521,8 +521,8 @@ def test_noise_from_cells():
         "C": 0.5,
     }
     assert noise_from_cells({}, noise=2.0, names=["A"]) == {"A": 2.0}
-    few = SupervisionVariance(PATH10, noise=noise_from_cells({"0": 10, "5": 90}))
-    even = SupervisionVariance(PATH10)
+    cells = noise_from_cells({"0": 10, "5": 90})
+    few, even = SupervisionVariance(PATH10, noise=cells), SupervisionVariance(PATH10)
     assert (
         few.gains()[0] < even.gains()[0]
         and few.gains()[5] > even.gains()[5]
