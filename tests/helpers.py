@@ -1,5 +1,6 @@
 """What several tests share: small random graphs, dense formulas to compare with, instances of every criterion."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,7 +12,7 @@ from graphsel.criteria.coverage import GraphReach, SoftReach
 from graphsel.criteria.design import MaxSpec, SupervisionVariance, TopEigenvalue
 from graphsel.criteria.similarity import FacilityLocation, GraphCut
 from graphsel.genes.perturbations import perturbed_genes
-from graphsel.graphs.build import from_edges
+from graphsel.graphs.build import from_edges, keep_top
 from graphsel.graphs.disturb import perturb
 from graphsel.graphs.graph import combine
 from graphsel.graphs.operators import propagation
@@ -133,18 +134,43 @@ def weigh(weights, names):
     return np.array([1.0 if weights is None else weights.get(n, 1.0) for n in names])
 
 
+def target_reach(*args, **params):
+    "GraphReach that covers the targets: its values are plain numbers of genes."
+    return GraphReach(*args, covers="targets", **params)
+
+
+def turned(P, direction):
+    "What a pick reaches: rows of P, of its transpose, of both, or of P P^T."
+    return {"receptive": P, "influence": P.T, "both": P + P.T, "prediction": P @ P.T}[direction]
+
+
 def reach_instance(rng, graph):
     elements, targets, names, weights = random_lists(rng, graph)
-    hops, direction = (
-        int(rng.integers(1, 4)),
-        rng.choice(["receptive", "influence", "both", "prediction"]),
-    )
-    c = GraphReach(graph, elements, targets, hops=hops, direction=direction, weights=weights)
-    P = dense_operator(graph, hops)
-    Q = {"receptive": P, "influence": P.T, "both": P + P.T, "prediction": P @ P.T}[direction]
-    genes = covered(names)
-    hit = (touched(graph, elements) @ Q)[:, graph.index(genes)] > 0
-    return c, lambda S: float(weigh(weights, genes) @ hit[S].any(axis=0)) if len(S) else 0.0
+    hops = int(rng.integers(1, 4))
+    direction = str(rng.choice(["receptive", "influence", "both", "prediction"]))
+    given = dict(hops=hops, direction=direction, weights=weights)
+    E, genes = touched(graph, elements), covered(names)
+    a, at = weigh(weights, genes), graph.index(genes)
+    if rng.integers(2):
+        hit = [(E @ turned(dense_operator(graph, hops), direction))[:, at] > 0]
+        worth = [a]
+        c = target_reach(graph, elements, targets, **given)
+    else:
+        sources = int(rng.integers(1, 5))
+        hit, worth = [], []
+        for layer in graph.graphs:
+            best = replace(layer, adjacency=keep_top(layer.adjacency, sources))
+            P = dense_operator(best, hops, "row")
+            lean = a @ (P[at] > 0)
+            lean[at] -= a
+            hit.append(E @ turned(P, direction) > 0)
+            worth.append(lean)
+        c = GraphReach(graph, elements, targets, sources=sources, **given)
+
+    def value(S):
+        return float(sum(w @ h[S].any(axis=0) for w, h in zip(worth, hit))) if len(S) else 0.0
+
+    return c, value
 
 
 def soft_instance(rng, graph):

@@ -354,7 +354,8 @@ def test_dense_and_factored_agree(seed):
     g = random_graphs(rng)
     again = copy.deepcopy(state)
     (dense, _), (factored, _) = variance(state, g, "dense"), variance(again, g, "factored")
-    assert dense.kernel.dense and not factored.kernel.dense and factored.kernel.K is None
+    kernel, products = (c.posteriors[0].kernel for c in (dense, factored))
+    assert kernel.dense and not products.dense and products.K is None
     scale = max(1, dense.total)
     for j in rng.permutation(len(dense.elements))[:5]:
         np.testing.assert_allclose(dense.gains(), factored.gains(), atol=1e-8 * scale)
