@@ -13,7 +13,7 @@ from graphsel.criteria.design import MaxSpec, SupervisionVariance, TopEigenvalue
 from graphsel.criteria.similarity import FacilityLocation, GraphCut
 from graphsel.genes.perturbations import perturbed_genes
 from graphsel.graphs.build import from_edges, keep_top
-from graphsel.graphs.disturb import perturb
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import combine
 from graphsel.graphs.operators import propagation
 from graphsel.graphs.priors import make_prior
@@ -460,7 +460,7 @@ def toy(seed=0, columns=3, directed=False):
         directed=directed,
         name="a",
     )
-    graph = combine([a, perturb(a, 0.5, 1)])
+    graph = combine([a, disturb(a, 0.5, random_state=1)])
     Y = propagation(a.adjacency, 2) @ rng.normal(size=(40, columns)) + 0.1 * rng.normal(
         size=(40, columns)
     )

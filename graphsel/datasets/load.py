@@ -52,9 +52,13 @@ def fetch(
 # %% ../../nbs/04_datasets/04_load.ipynb #dd2a90ad
 def _not_here(dataset, missing, folders):
     "What is missing, where it was looked for, and how to get it here."
+    wanted = name_some((r.wanted for r in missing), width=200)
+    address = name_some((r.url for r in missing), width=200)
+    file = name_some((r.file for r in missing), width=200)
+    where = " or ".join(map(str, folders))
     return (
-        f"data set '{dataset.name}' is not on this machine: {name_some((r.wanted for r in missing), width=200)} not in {' or '.join(map(str, folders))}; "
-        f"use offline=False, or fetch {name_some((r.url for r in missing), width=200)} elsewhere and put it there as {name_some((r.file for r in missing), width=200)}"
+        f"data set '{dataset.name}' is not on this machine: {wanted} not in {where}; "
+        f"use offline=False, or fetch {address} elsewhere and put it there as {file}"
     )
 
 
@@ -125,7 +129,8 @@ def _bulk_targets(bulk, name):
     odd = next((n for n, p in zip(bulk.obs_names, parts) if len(p) < 4), None)
     if odd is not None:
         raise GraphselError(
-            f"{name}: the row '{odd}' is not called like 10005_ZBTB4_P1_ENSG00000174282; is this a pseudobulk of Replogle et al.?"
+            f"{name}: the row '{odd}' is not called like 10005_ZBTB4_P1_ENSG00000174282; "
+            "is this a pseudobulk of Replogle et al.?"
         )
     target = np.array([p[1] for p in parts])
     if _CONTROL not in target:
@@ -200,8 +205,8 @@ READERS = {
 def load_screen(
     name: str | Dataset,  # "simulated", "norman", …
     *,
-    folder: str | Path | None = None,
-    offline: bool = False,
+    folder: str | Path | None = None,  # searched first; None = see `data_folders`
+    offline: bool = False,  # never download
     update: bool = False,  # see `fetch`
     **options,  # of the reader: perturbation_key, control, …; for "simulated", of `simulated_screen`
 ) -> "ad.AnnData":  # the screen
@@ -212,8 +217,8 @@ def load_screen(
 def load_graph(
     name: str | Dataset,  # "simulated", "string-human", "go-human", …
     *,
-    folder: str | Path | None = None,
-    offline: bool = False,
+    folder: str | Path | None = None,  # searched first; None = see `data_folders`
+    offline: bool = False,  # never download
     update: bool = False,  # see `fetch`
     **options,  # of the reader
 ) -> "Graphs":  # a graph
@@ -224,8 +229,8 @@ def load_graph(
 def load_names(
     name: str | Dataset = "hgnc",  # "hgnc", "string-names"
     *,
-    folder: str | Path | None = None,
-    offline: bool = False,
+    folder: str | Path | None = None,  # searched first; None = see `data_folders`
+    offline: bool = False,  # never download
     update: bool = False,  # see `fetch`
 ) -> "AliasTable":  # for `resolve`
     "A table of gene names and aliases. Raises `GraphselError` when it cannot be had or read."

@@ -38,14 +38,12 @@ class Dataset:
         return None if None in sizes else sum(s or 0 for s in sizes)
 
 # %% ../../nbs/04_datasets/02_registry.ipynb #ace07c87
-_DATAVERSE, _FIGSHARE = (
-    "https://dataverse.harvard.edu/api/access/datafile",
-    "https://ndownloader.figshare.com/files",
-)
+_DATAVERSE = "https://dataverse.harvard.edu/api/access/datafile"
+_FIGSHARE = "https://ndownloader.figshare.com/files"
 
 
-def _gears(name, about, file_id, doi, size=None, md5=None, folder=None):
-    "A screen in the archive of GEARS (Roohani et al. 2023, doi 10.1038/s41587-023-01905-6; files: doi 10.7910/DVN/Q2ZV3E)."
+def _gears(name, about, file_id, doi, *, size=None, md5=None, folder=None):
+    "A screen of GEARS (Roohani et al. 2023, doi 10.1038/s41587-023-01905-6; files: doi 10.7910/DVN/Q2ZV3E)."
     folder = folder or name
     remote = Remote(
         f"{_DATAVERSE}/{file_id}",
@@ -86,8 +84,8 @@ SCREENS = (
         "Adamson 2016, K562, CRISPRi: the unfolded protein response",
         6154417,
         "10.1016/j.cell.2016.11.048",
-        140_744_228,
-        "0bde631bae60ee8c105991ff0e0d4a20",
+        size=140_744_228,
+        md5="0bde631bae60ee8c105991ff0e0d4a20",
     ),
     _gears(
         "dixit",
@@ -100,26 +98,26 @@ SCREENS = (
         "Norman 2019, K562, CRISPRa: single genes and pairs",
         6154020,
         "10.1126/science.aax4438",
-        168_758_985,
-        "cdc41d6050e619c37fd9dd44d440e2b4",
+        size=168_758_985,
+        md5="cdc41d6050e619c37fd9dd44d440e2b4",
     ),
     _gears(
         "replogle-k562",
         "Replogle 2022, K562, CRISPRi: essential genes, cells (filtered by GEARS)",
         7458695,
         _REPLOGLE,
-        1_000_000_000,
-        "84eed779531de88f83d3eb16a773a261",
-        "replogle_k562_essential",
+        size=1_000_000_000,
+        md5="84eed779531de88f83d3eb16a773a261",
+        folder="replogle_k562_essential",
     ),
     _gears(
         "replogle-rpe1",
         "Replogle 2022, RPE1, CRISPRi: essential genes, cells (filtered by GEARS)",
         7458694,
         _REPLOGLE,
-        665_914_266,
-        "169370a8da6093470f122172ab30f7c5",
-        "replogle_rpe1_essential",
+        size=665_914_266,
+        md5="169370a8da6093470f122172ab30f7c5",
+        folder="replogle_rpe1_essential",
     ),
     _bulk(
         "replogle-k562-bulk",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..core.extras import import_extra
 from ..core.errors import GraphselError, name_some
 from .build import _largest_of_repeated, from_edges, from_matrix
 from .graph import AlignReport, GeneGraph, align
@@ -28,7 +29,7 @@ def from_networkx(
     top_k: int | None = None,  # strongest sources kept per gene
     name: str | None = None,  # for messages and `source`
 ) -> GeneGraph:
-    "A graph from networkx; of parallel edges the largest weight counts. Raises `GraphselError` for bad weights or no edge."
+    "A graph from networkx; of parallel edges the largest counts. Raises `GraphselError` for bad weights or no edge."
     edges = list(graph.edges(data=weight, default=1.0))
     s, t, w = zip(*edges) if edges else ([], [], [])
     found = from_edges(
@@ -76,27 +77,20 @@ def from_pyg(
     n = max(int(data.num_nodes or 0), int(max(source.max(initial=-1), target.max(initial=-1))) + 1)
     if len(genes) != n:
         raise GraphselError(f"{name}: {len(genes):,} names for {n:,} nodes; give one for each")
-    weight = getattr(data, "edge_weight", None)
-    values = (
-        np.ones(len(source))
-        if weight is None
-        else weight.detach().cpu().numpy().astype(np.float64).ravel()
-    )
-    return from_matrix(
-        genes,
-        _largest_of_repeated(target, source, values, n),
-        name=name,
-        notes={"kind": "torch-geometric"},
-    )
+    values = np.ones(len(source))
+    if getattr(data, "edge_weight", None) is not None:
+        values = data.edge_weight.detach().cpu().numpy().astype(np.float64).ravel()
+    A = _largest_of_repeated(target, source, values, n)
+    return from_matrix(genes, A, name=name, notes={"kind": "torch-geometric"})
 
 # %% ../../nbs/03_graphs/07_convert.ipynb #e32a3e85
 def to_pyg(graph: GeneGraph) -> "Data":  # edge_index 2 x E, edge_weight E, genes
     "The graph for torch-geometric."
-    import torch
-    from torch_geometric.data import Data
+    torch = import_extra("torch", "a graph of torch-geometric")
+    data = import_extra("torch_geometric.data", "a graph of torch-geometric")
 
     C = _one_layer(graph).adjacency.tocoo()
-    return Data(
+    return data.Data(
         edge_index=torch.from_numpy(np.stack([C.col, C.row]).astype(np.int64)),
         edge_weight=torch.from_numpy(C.data.copy()),
         num_nodes=len(graph),

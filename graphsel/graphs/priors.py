@@ -34,7 +34,8 @@ class GenePrior:
     missing: tuple = ()  # genes without a row
 
     def __repr__(self):
-        return f"GenePrior({self.name}: {len(self.genes) - len(self.missing):,} genes known, {len(self.missing):,} at the mean)"
+        known = len(self.genes) - len(self.missing)
+        return f"GenePrior({self.name}: {known:,} genes known, {len(self.missing):,} at the mean)"
 
     @cached_property
     def factor(self) -> sp.csr_matrix:  # N x r, r at most N
@@ -47,42 +48,33 @@ class GenePrior:
 
     @cached_property
     def fingerprint(self) -> str:
-        return sha1(
-            "\n".join(self.genes),
-            self.features,
-            *(["\n".join(self.missing)] if self.missing else []),
-        )
+        missing = ["\n".join(self.missing)] if self.missing else []
+        return sha1("\n".join(self.genes), self.features, *missing)
 
     def subgraph(self, genes: Iterable[str]) -> "GenePrior":
         "The prior over exactly `genes` (sorted); those it lacks are at the mean."
         genes = np.array(sorted(set(genes)), dtype=str)
         gone = set(self.missing)
         at = {g: i for i, g in enumerate(self.genes) if g not in gone}
-        rows = [
-            self.features[at[g]] if g in at else np.zeros(self.features.shape[1]) for g in genes
-        ]
-        return replace(
-            self,
-            genes=genes,
-            features=np.reshape(rows, (len(genes), self.features.shape[1])),
-            missing=tuple(g for g in genes if g not in at),
-        )
+        known = np.array([g in at for g in genes], dtype=bool)
+        features = np.zeros((len(genes), self.features.shape[1]))
+        features[known] = self.features[[at[g] for g in genes[known]]]
+        return replace(self, genes=genes, features=features, missing=tuple(genes[~known]))
 
 # %% ../../nbs/03_graphs/04_priors.ipynb #4e7250fd
 def make_prior(
     table: "pd.DataFrame",  # genes x features, numeric
     name: str = "prior",  # for messages
 ) -> GenePrior:
-    "A prior from a table with one row per gene. Raises `GraphselError` for repeated genes or values that are not numbers."
+    "A prior from a table, a row per gene. Raises `GraphselError` for repeated genes and values that are no numbers."
     if table.index.isna().any():
         raise GraphselError(
             f"{name}: {int(table.index.isna().sum()):,} rows without a gene; name or remove them"
         )
     table = table.sort_index()
     if table.index.has_duplicates:
-        raise GraphselError(
-            f"{name}: genes named twice: {name_some(table.index[table.index.duplicated()].unique())}; keep one row each"
-        )
+        twice = table.index[table.index.duplicated()].unique()
+        raise GraphselError(f"{name}: genes named twice: {name_some(twice)}; keep one row each")
     try:
         values = table.to_numpy(dtype=np.float64)
     except (TypeError, ValueError) as e:
@@ -106,5 +98,6 @@ def read_prior(
     if table.columns[0] == "gene":
         return make_prior(table.set_index("gene"), name)
     raise GraphselError(
-        f"{name}: not a prior; expected a column 'perturbation', a first column 'gene', or perturbed_gene, gene and rank"
+        f"{name}: not a prior; expected a column 'perturbation', a first column 'gene', "
+        "or perturbed_gene, gene and rank"
     )

@@ -20,7 +20,7 @@ from ..core.randomness import RandomState, as_rng, as_seed, child_rng
 from ..criteria.base import Criterion
 from ..criteria.mixture import Mixture
 from ..criteria.registry import make_criterion
-from ..graphs.disturb import perturb
+from ..graphs.disturbance import disturb
 from ..graphs.graph import Graphs
 from .greedy import greedy
 from .plan import Selection
@@ -42,7 +42,9 @@ def scenarios(
     if isinstance(graphs, Graphs):
         seed = _seed(random_state)
         return {"as given": graphs} | {
-            f"draw {i + 1}": perturb(graphs, _share(noise), child_rng(seed, "robust", i))
+            f"draw {i + 1}": disturb(
+                graphs, _share(noise), random_state=child_rng(seed, "robust", i)
+            )
             for i in range(check_positive_int(draws, "draws"))
         }
     found = (
@@ -432,7 +434,7 @@ def stability(
             picks = plan.genes
             if share:
                 rng = child_rng(seed, "stability", round(share * 1e6), draw)
-                picks = plan_on(perturb(graph, share, rng)).genes
+                picks = plan_on(disturb(graph, share, random_state=rng)).genes
             both = len(set(picks) & set(plan.genes))
             worth = truth.value([*plan.measured, *picks]) / own
             rows.append((float(share), draw, both / (len(picks) + len(plan) - both), worth))

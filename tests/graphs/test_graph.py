@@ -25,7 +25,7 @@ from graphsel.graphs.build import (
     keep_top,
     set_similarity,
 )
-from graphsel.graphs.disturb import perturb, rewire
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import align, combine, is_undirected, neighbor_agreement
 from graphsel.graphs.kernels import spectral_features
 from graphsel.graphs.priors import make_prior, read_prior
@@ -558,7 +558,7 @@ def test_graphs_are_not_changed_by_their_methods():
     g.align(gene_names(5))
     g.operator(2)
     g.kernel()
-    perturb(g, 0.5, 0)
+    disturb(g, 0.5, random_state=0)
     g.subgraph(gene_names(3))
     spectral_features(g)
     fresh = combine([a for a in g.graphs], g.priors) if len(g.graphs) > 1 or g.priors else g
@@ -578,31 +578,31 @@ def test_rewired_graphs(seed, fraction, directed):
     g = from_edges(
         [f"g{i:02}" for i in s], [f"g{i:02}" for i in t], rng.integers(1, 5, 200), directed=directed
     )
-    noisy = rewire(g, fraction, seed)
+    noisy = disturb(g, fraction, random_state=seed)
     assert list(noisy.genes) == list(g.genes) and noisy.adjacency.diagonal().sum() == 0
     assert 0.8 * g.n_edges <= noisy.n_edges <= g.n_edges, "moved edges may fall together, no more"
     if not directed:
         assert abs(noisy.adjacency - noisy.adjacency.T).nnz == 0
-    assert noisy.fingerprint == rewire(g, fraction, seed).fingerprint
+    assert noisy.fingerprint == disturb(g, fraction, random_state=seed).fingerprint
     if fraction == 0:
         assert noisy.fingerprint == g.fingerprint
     if fraction == 1:
         assert noisy.adjacency.multiply(g.adjacency).nnz < 0.5 * g.n_edges
     assert set(np.unique(noisy.adjacency.data)) <= set(np.unique(g.adjacency.data))
     if fraction:
-        assert noisy.fingerprint != rewire(g, fraction, seed + 1).fingerprint
+        assert noisy.fingerprint != disturb(g, fraction, random_state=seed + 1).fingerprint
 
 
 def test_noise_outside_its_range():
     g = from_edges(["A"], ["B"])
     for fraction in (-0.1, 1.1, float("nan")):
         with pytest.raises(GraphselError, match="fraction"):
-            rewire(g, fraction, 0)
+            disturb(g, fraction, random_state=0)
 
 
 def test_layers_get_noise_of_their_own():
     g = from_edges(*np.random.default_rng(0).choice(gene_names(30), (2, 100)))
-    noisy = perturb(combine([g, g]), 0.5, 0)
+    noisy = disturb(combine([g, g]), 0.5, random_state=0)
     assert noisy.layers[0].fingerprint != noisy.layers[1].fingerprint
 
 

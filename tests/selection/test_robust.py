@@ -14,7 +14,7 @@ from graphsel.core.errors import GraphselError
 from graphsel.criteria.base import CRITERIA
 from graphsel.criteria.registry import check_criterion, make_criterion
 from graphsel.graphs.build import from_edges
-from graphsel.graphs.disturb import perturb
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import combine
 from graphsel.selection.greedy import greedy
 from graphsel.selection.robust import (
@@ -351,7 +351,7 @@ def test_stability_by_definition():
     noisy = greedy(
         make_criterion(
             "graphreach",
-            perturb(g, 0.4, child_rng(9, "stability", 400000, 0)),
+            disturb(g, 0.4, random_state=child_rng(9, "stability", 400000, 0)),
             g.genes[:20],
             g.genes[5:],
             hops=2,

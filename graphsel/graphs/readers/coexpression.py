@@ -20,7 +20,7 @@ from ...core.progress import progress
 from ..build import from_matrix, keep_top
 from ..graph import GeneGraph
 from ...screens.cells import blocks, open_cells, reading_lines
-from ...screens.labels import find_spelling
+from ...screens.labels import find_controls
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -32,9 +32,11 @@ def correlation_blocks(
 ) -> Iterator[
     tuple[int, np.ndarray]
 ]:  # first gene, block x genes correlations (0 for constant genes)
-    "Pearson correlations, some genes with all others at a time. Memory: cells x block, or cells x genes where that is below 1 GB."
+    """Pearson correlations, some genes with all others at a time. Memory: cells x block, or cells x genes where
+    that is below 1 GB."""
     X = sp.csc_matrix(X) if sp.issparse(X) else np.asarray(X)
-    n, starts = X.shape[0], range(0, X.shape[1], block)
+    n = X.shape[0]
+    starts = range(0, X.shape[1], block)
 
     def standard(start):
         Z = X[:, start : start + block]
@@ -48,10 +50,8 @@ def correlation_blocks(
     kept = {s: standard(s) for s in starts} if X.shape[0] * X.shape[1] * 4 <= 1e9 else None
     for s in progress(starts, "correlating genes"):
         own = kept[s] if kept else standard(s)
-        yield (
-            s,
-            np.clip(np.hstack([own.T @ (kept[t] if kept else standard(t)) for t in starts]), -1, 1),
-        )
+        row = [own.T @ (kept[t] if kept else standard(t)) for t in starts]
+        yield s, np.clip(np.hstack(row), -1, 1)
 
 # %% ../../../nbs/03_graphs/readers/04_coexpression.ipynb #59dc7b8f
 def from_coexpression(
@@ -60,36 +60,39 @@ def from_coexpression(
     threshold: float = 0.4,  # absolute correlation an edge must exceed
     top_k: int | None = 20,  # best sources kept per gene
     which: str = "control",  # cells to use: "control", or "all" (leaks outcomes)
-    perturbation_key: str | None = None,
-    control: str | None = None,  # see `screen_from_cells`
+    perturbation_key: str | None = None,  # column of obs: see `screen_from_cells`
+    control: str | None = None,  # its value for control cells
     layer: str | None = None,  # layer to read; None = X
     genes: Iterable[str] | None = None,  # keep these only
     block: int = 1024,  # genes at once
 ) -> GeneGraph:  # row = receiver, weight = absolute correlation
-    "A co-expression graph. Raises `GraphselError` without control cells, for fewer than 10, and for values that are not numbers."
+    "A co-expression graph. Raises `GraphselError` for fewer than 10 control cells and for values that are no numbers."
     name = Path(cells).name if isinstance(cells, (str, Path)) else "co-expression"
     if which not in ("control", "all"):
         raise GraphselError(f"which is {which!r}; use 'control' or 'all'")
     if which == "all":
         log.warning(
-            "%s: a graph from all cells has seen the outcomes it will be asked to predict; compare nothing on it, and take control cells for everything else",
+            "%s: a graph from all cells has seen the outcomes it will be asked to predict; "
+            "compare nothing on it, and take control cells for everything else",
             name,
         )
     with _open_cells(cells, layer) as (adata, layer):
-        rows = (
-            np.arange(adata.n_obs)
-            if which == "all"
-            else _control_rows(adata, perturbation_key, control)
-        )
+        if which == "all":
+            rows = np.arange(adata.n_obs)
+        else:
+            rows = _control_rows(adata, perturbation_key, control)
         if len(rows) < 10:
             raise GraphselError(
-                f"{name}: {len(rows)} cells are too few for correlations; give at least 10, better hundreds"
+                f"{name}: {len(rows)} cells are too few for correlations; "
+                "give at least 10, better hundreds"
             )
         X, names = _cell_values(adata, rows, layer, genes, name)
-    A, order = [], np.argsort(names)
+    A = []
+    order = np.argsort(names)
     for start, R in correlation_blocks(X[:, order], check_positive_int(block, "block")):
         R = np.abs(R)
-        R[(R <= threshold) | (np.arange(R.shape[0])[:, None] + start == np.arange(R.shape[1]))] = 0
+        own = np.arange(R.shape[0])[:, None] + start == np.arange(R.shape[1])
+        R[(R <= threshold) | own] = 0
         A.append(keep_top(sp.csr_matrix(R), top_k))
     notes = {
         "name": name,
@@ -104,7 +107,7 @@ def from_coexpression(
 # %% ../../../nbs/03_graphs/readers/04_coexpression.ipynb #27924a50
 @contextlib.contextmanager
 def _open_cells(cells, layer):
-    "An AnnData and the layer to read of it; from a file without loading the matrix, and closed afterwards. Raises for what is no AnnData, and for a screen."
+    "An AnnData, from a file without its matrix, and the layer to read. Raises for what is none, and for a screen."
     with contextlib.ExitStack() as stack:
         if isinstance(cells, (str, Path)):
             stack.enter_context(naming(cells))
@@ -113,14 +116,15 @@ def _open_cells(cells, layer):
             raise GraphselError(f"cells are an AnnData or a .h5ad file; got {type(cells).__name__}")
         if "n_cells" in cells.obs and ("control_mean" in cells.var or "graphsel" in cells.uns):
             raise GraphselError(
-                "this is a screen, one row per perturbation; co-expression needs single cells: give the file they came from"
+                "this is a screen, one row per perturbation; co-expression needs single cells: "
+                "give the file they came from"
             )
         yield cells, layer
 
 # %% ../../../nbs/03_graphs/readers/04_coexpression.ipynb #22499f67
 def _control_rows(adata, key, control):
-    key, control = find_spelling(adata.obs, key, control)
-    return np.flatnonzero((adata.obs[key].astype(str) == control).to_numpy())
+    key, controls = find_controls(adata.obs, key, control)
+    return np.flatnonzero(adata.obs[key].astype(str).isin(controls).to_numpy())
 
 
 def _rows_of(X, rows, columns):
@@ -128,24 +132,28 @@ def _rows_of(X, rows, columns):
     if getattr(X, "format", "") not in ("csr", "csc"):
         with reading_lines(X, "the cells"):
             return np.asarray(X[rows])[:, columns]
-    wanted = np.isin(np.arange(X.shape[X.format == "csc"]), rows if X.format == "csr" else columns)
-    parts = [
-        part[wanted[at]][:, columns] if X.format == "csr" else part[rows][:, wanted[of]]
-        for at, of, part in blocks(X, wanted=wanted)
-    ]
-    return sp.vstack(parts, format="csr") if X.format == "csr" else sp.hstack(parts, format="csr")
+    if X.format == "csr":
+        wanted = np.isin(np.arange(X.shape[0]), rows)
+        parts = [part[wanted[at]][:, columns] for at, _, part in blocks(X, wanted=wanted)]
+        return sp.vstack(parts, format="csr")
+    wanted = np.isin(np.arange(X.shape[1]), columns)
+    parts = [part[rows][:, wanted[of]] for _, of, part in blocks(X, wanted=wanted)]
+    return sp.hstack(parts, format="csr")
 
 
 def _cell_values(adata, rows, layer, genes, name):
     "Values of some cells (finite numbers) and the names of their genes (unique)."
     if layer and layer not in adata.layers:
         raise GraphselError(
-            f"{name} has no layer '{layer}' (it has {name_some(adata.layers) or 'none'}); choose one of them"
+            f"{name} has no layer '{layer}' (it has {name_some(adata.layers) or 'none'}); "
+            "choose one of them"
         )
-    names, count = np.array(adata.var_names, dtype=str), adata.var_names.value_counts()
+    names = np.array(adata.var_names, dtype=str)
+    count = adata.var_names.value_counts()
     if (count > 1).any():
         raise GraphselError(
-            f"{name}: genes named twice: {name_some(count.index[count > 1])}; call adata.var_names_make_unique() first"
+            f"{name}: genes named twice: {name_some(count.index[count > 1])}; "
+            "call adata.var_names_make_unique() first"
         )
     keep = np.ones(len(names), dtype=bool) if genes is None else np.isin(names, sorted(set(genes)))
     if not keep.any():
@@ -153,13 +161,15 @@ def _cell_values(adata, rows, layer, genes, name):
     X = _rows_of(adata.layers[layer] if layer else adata.X, rows, np.flatnonzero(keep))
     values = X.data if sp.issparse(X) else np.asarray(X)
     if not np.isfinite(values).all():
+        bad = int((~np.isfinite(values)).sum())
         raise GraphselError(
-            f"{name}: {int((~np.isfinite(values)).sum()):,} values of the chosen cells are not finite numbers; fill or remove them"
+            f"{name}: {bad:,} values of the chosen cells are not finite numbers; fill or remove them"
         )
     some = values.ravel()[:10_000]
     if len(some) and (some == np.round(some)).all() and some.max() > 1:
         log.warning(
-            "%s: the values look like raw counts; normalize them and take logarithms first, or sequencing depth will correlate all genes",
+            "%s: the values look like raw counts; normalize them and take logarithms first, "
+            "or sequencing depth will correlate all genes",
             name,
         )
     return X, names[keep]

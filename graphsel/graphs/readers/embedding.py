@@ -23,20 +23,18 @@ if TYPE_CHECKING:
 
 # %% ../../../nbs/03_graphs/readers/05_embedding.ipynb #56260605
 def from_embedding(
-    table: "pd.DataFrame|str|Path",  # genes x features (index = gene), or a file whose first column is `gene`
+    table: "pd.DataFrame|str|Path",  # genes x features (index = gene), or a file, first column `gene`
     *,
     k: int = 20,  # neighbors of each gene
     metric: str = "cosine",  # of scikit-learn
     genes: Iterable[str] | None = None,  # keep these only
     name: str | None = None,  # for messages and `source`
 ) -> GeneGraph:  # row = receiver
-    "The k-nearest-neighbor graph of an embedding. Raises `GraphselError` for values that are not numbers and for repeated genes."
+    "The k-nearest-neighbor graph of an embedding. Raises `GraphselError` for values not numbers and repeated genes."
     from sklearn.neighbors import NearestNeighbors
 
-    name, table = (
-        name or (Path(table).name if isinstance(table, (str, Path)) else "embedding"),
-        _embedding_table(table),
-    )
+    name = name or (Path(table).name if isinstance(table, (str, Path)) else "embedding")
+    table = _embedding_table(table)
     if genes is not None:
         table = table[table.index.isin(set(genes))]
     if len(table) < 2:
@@ -47,32 +45,33 @@ def from_embedding(
         raise GraphselError(
             f"{name}: a feature is not a number ({e}); keep numeric columns only"
         ) from e
-    if not np.isfinite(values).all():
+    fine = np.isfinite(values).all(axis=1)
+    if not fine.all():
         raise GraphselError(
-            f"{name}: features of {name_some(table.index[~np.isfinite(values).all(axis=1)])} are not finite numbers; fill or remove those genes"
+            f"{name}: features of {name_some(table.index[~fine])} are not finite numbers; "
+            "fill or remove those genes"
         )
-    n, k = len(table), min(check_positive_int(k, "k"), len(table) - 1)
+    n = len(table)
+    k = min(check_positive_int(k, "k"), n - 1)
     distance, at = NearestNeighbors(n_neighbors=k + 1, metric=metric).fit(values).kneighbors(values)
     own = at == np.arange(n)[:, None]
-    own[~own.any(axis=1), -1] = (
-        True  # among equal points a gene may miss itself: then the last goes
-    )
+    own[~own.any(axis=1), -1] = True  # among equal points a gene may miss itself: the last goes
     scale = np.median(distance[:, -1]) or 1.0
     weight = 1 - distance if metric == "cosine" else np.exp(-((distance / scale) ** 2))
-    A = sp.csr_matrix(
-        (np.clip(weight[~own], 0, 1), (np.repeat(np.arange(n), k), at[~own])), shape=(n, n)
-    )
-    return from_matrix(
-        table.index, A, name=name, notes={"kind": "neighbors", "k": k, "metric": metric}
-    )
+    edges = (np.clip(weight[~own], 0, 1), (np.repeat(np.arange(n), k), at[~own]))
+    A = sp.csr_matrix(edges, shape=(n, n))
+    notes = {"kind": "neighbors", "k": k, "metric": metric}
+    return from_matrix(table.index, A, name=name, notes=notes)
 
 
 def _embedding_table(table):
+    "The features of the genes; from a file where a path is given."
     if not isinstance(table, (str, Path)):
         return table
     found = read_table(table)
     if found.columns[0] != "gene":
+        first = shorten(str(found.columns[0]))
         raise GraphselError(
-            f"{table}: an embedding has the genes in its first column, named 'gene' (found '{shorten(str(found.columns[0]))}')"
+            f"{table}: an embedding has the genes in its first column, named 'gene' (found '{first}')"
         )
     return found.set_index("gene")

@@ -64,7 +64,8 @@ def read_string(
     top_k: int | None = None,  # strongest partners per gene; None = all
     genes: Iterable[str] | None = None,  # keep these only
 ) -> GeneGraph:
-    "A graph from STRING's own files. A protein that `info` lacks keeps its identifier and is reported. Raises `GraphselError` for other files."
+    """A graph from STRING's own files. A protein that `info` lacks keeps its identifier and is reported. Raises
+    `GraphselError` for other files."""
     if not 0 <= min_score <= 1000:
         raise GraphselError(f"min_score is {min_score}; give a score between 0 and 1000")
     table = _string_table(
