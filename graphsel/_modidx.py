@@ -2155,6 +2155,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'graphsel/models/gears/model.py'),
                                              'graphsel.models.gears.model.predict_gears': ( '07_models/gears/model.html#predict_gears',
                                                                                             'graphsel/models/gears/model.py'),
+                                             'graphsel.models.gears.model.settle_gears': ( '07_models/gears/model.html#settle_gears',
+                                                                                           'graphsel/models/gears/model.py'),
                                              'graphsel.models.gears.model.train_gears': ( '07_models/gears/model.html#train_gears',
                                                                                           'graphsel/models/gears/model.py')},
             'graphsel.models.gears.moments': { 'graphsel.models.gears.moments.Cells': ( '07_models/gears/moments.html#cells',
