@@ -181,9 +181,9 @@ class Validation:
     def answer(self) -> str:  # "better", "unsure" or "no better"
         "Is the model better than the mean of the perturbations it was trained on?"
         ratio, _, high = self.ratio()
-        if high < 1:
-            return "better"
-        return "unsure" if ratio < WORTHWHILE else "no better"
+        if not ratio < WORTHWHILE:
+            return "no better"
+        return "better" if high < 1 else "unsure"
 
     @property
     def needed(self) -> int | None:
