@@ -14,8 +14,6 @@ from pathlib import Path
 from types import SimpleNamespace
 import re
 
-import ipywidgets as w
-
 from .page import Lab, html_table, plan_page, plan_table
 from graphsel.apps.planner import (
     PlanState,
@@ -60,6 +58,8 @@ from ..selection.plan import Selection
 from ..selection.report import in_words, missing_genes, picks_csv
 from ..selection.select import in_known_names
 from ..selection.strategies import STRATEGIES
+
+import ipywidgets as w
 
 # %% ../../nbs/11_apps/05_plan.ipynb #beb50dd6
 def explore(

@@ -10,8 +10,6 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import ipywidgets as w
-
 from .page import html_table
 from .widgets import _Page, _STYLE, _named, _picture, _show_picture, heard
 from ..benchmark.statistics import stability_table
@@ -20,6 +18,8 @@ from ..core.errors import GraphselError
 from ..plotting.plans import picture_of
 from ..plotting.results import result_figures, run_facts, saved_table
 from ..selection.report import tidy
+
+import ipywidgets as w
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,11 +14,16 @@ from types import SimpleNamespace
 import base64
 import logging
 import tempfile
-
-import ipywidgets as w
+from typing import TYPE_CHECKING
 
 from ..core.errors import GraphselError, log
+from ..core.extras import import_extra
 from ..core.progress import without_bars
+
+if TYPE_CHECKING:
+    import ipywidgets as w
+else:
+    w = import_extra("ipywidgets", "the explorer")
 
 # %% ../../nbs/11_apps/03_widgets.ipynb #c9f813f6
 @contextmanager

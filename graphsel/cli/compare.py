@@ -24,7 +24,6 @@ from graphsel.cli.options import (
     _plugin_option,
     available_cores,
     check_folder_of,
-    check_installed,
     completing,
     inputs_of,
     origin_of,
@@ -96,10 +95,17 @@ _plan_options = [
 _setting_options = [
     click.option(
         "--targets",
-        default="all",
+        default="pool",
         show_default=True,
-        type=click.Choice(["all", "heldout"]),
-        help="Which names target-aware criteria are told.",
+        type=click.Choice(["pool", "library", "heldout", "all"]),
+        help="Which names strategies are told: those they may pick; all of the library; or those that are judged.",
+    ),
+    click.option(
+        "--judged",
+        default="heldout",
+        show_default=True,
+        type=click.Choice(["heldout", "rest"]),
+        help="What is predicted: a hidden fifth of the library, or everything that was not picked.",
     ),
     click.option(
         "--noise",
@@ -213,7 +219,6 @@ def compare_command(*, screen, sources, running, strategies, budgets, **options)
     names = split_list(strategies)
     sizes = split_list(budgets, int, "budgets") if budgets else None
     make_protocol(names, sizes, **options)
-    check_installed(options["models"])
     inputs = inputs_of(screen=screen.screen, graph=sources.graphs, prior=sources.priors)
     check_folder_of(running.out, RESULT_FILES, inputs)
     found = screen.open()
@@ -355,7 +360,7 @@ def _check_demo(out, seed):
     if not (out / "run.json").exists():
         return
     try:
-        before = json.loads(read_text(out / "run.json"))["plan"]["seed"]
+        before = json.loads(read_text(out / "run.json"))["protocol"]["seed"]
     except (ValueError, KeyError, TypeError) as e:
         raise GraphselError(f"{out}/run.json is of no demo; choose another folder") from e
     if before != seed:

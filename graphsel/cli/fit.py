@@ -19,7 +19,6 @@ from graphsel.cli.options import (
     _graph_options,
     _plugin_option,
     check_folder_of,
-    check_installed,
     completing,
     in_names_of,
     inputs_of,
@@ -118,7 +117,6 @@ def fit_command(*, screen, sources, model, settings, genes, form, folds, seed, o
       validation.csv   errors on perturbations that were hidden, beside those of simpler rules
       validation.h5ad  what was predicted for each while it was hidden (X; measured: a layer)
     """
-    check_installed([model])
     untrained = _model_with(model, settings)
     files = {"screen": screen.screen, "graph": sources.graphs, "prior": sources.priors}
     check_folder_of(out, _FIT_FILES, inputs_of(**files, genes=None if genes == "all" else genes))

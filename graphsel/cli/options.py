@@ -19,7 +19,6 @@ import sys
 import click
 
 from ..core.errors import GraphselError, log
-from ..core.extras import NEEDS, require
 from ..core.files import check_file, check_folder, file_and_filter
 from ..core.outputs import check_ending, check_outputs
 
@@ -364,13 +363,6 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-# %% ../../nbs/12_cli/01_options.ipynb #9f986931
-def check_installed(models: Iterable[str]) -> None:
-    "Raise `GraphselError` for a model whose packages are not here, before anything is read."
-    for name in models:
-        if name in NEEDS:
-            require(NEEDS[name], f"the model {name}", "or choose another: --model gp")
 
 # %% ../../nbs/12_cli/01_options.ipynb #1b3010c1
 def load_plugin(

@@ -1,4 +1,17 @@
-from . import compiling, docs, errors, files, identity, outputs, progress, randomness, registry, sheets, splits
+from . import (
+    compiling,
+    docs,
+    errors,
+    files,
+    identity,
+    outputs,
+    progress,
+    randomness,
+    registry,
+    sheets,
+    sniff,
+    splits,
+)
 from .errors import GraphselError
 from .files import atomic_path
 from .identity import fingerprint

@@ -51,6 +51,15 @@ def require(
         raise GraphselError(f"{text}, {otherwise}" if otherwise else text)
 
 
+def require_model(
+    name: str,  # of a model
+) -> None:
+    "Raise `GraphselError` for a model whose packages are not installed."
+    if name in NEEDS:
+        otherwise = "or take another model, such as gp (--model gp in the shell)"
+        require(NEEDS[name], f"the model {name}", otherwise)
+
+
 def import_extra(
     module: str,  # its name
     what: str,  # that needs it

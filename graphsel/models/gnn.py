@@ -119,6 +119,7 @@ class Training:
     at: torch.Tensor  # perturbations x most genes of one: positions in C, -1 = none
     Y: torch.Tensor  # perturbations x columns, centered, scaled
     rows: torch.Tensor  # gene -> row of the gates; the last for unknown genes
+    only: torch.Tensor  # genes of the picks, by position in the graph: the rows of the gates
     x: torch.Tensor  # inputs of message passing, N x inputs
     edges: list  # per graph
     fixed: torch.Tensor  # perturbations x perturbations, the part of the kernel that stays
@@ -165,12 +166,14 @@ def training_data(
     "Everything the members train on; columns scaled to unit variance on average."
     some = np.sort(rng.permutation(len(Z))[:limit])
     picks, graph = terms.ask([names[i] for i in some]), terms.graph
+    known = picks.rows.at >= 0
     f32 = lambda M: torch.tensor(M, dtype=torch.float32)
     return Training(
         f32(terms.library.between(picks.rows, picks.rows)),
         torch.tensor(gene_positions(picks)),
         f32(Z[some, :TRAINED]),
-        torch.tensor(np.where(picks.rows.at < 0, len(graph), picks.rows.at)),
+        torch.tensor(np.where(picks.rows.at < 0, known.sum(), np.cumsum(known) - 1)),
+        torch.tensor(picks.rows.at[known]),
         node_inputs(graph, coordinates),
         edge_tensors(graph),
         f32(effects_between(terms, start, picks, picks)),
@@ -178,6 +181,7 @@ def training_data(
 
 # %% ../../nbs/07_models/13_gnn.ipynb #da4457eb
 LOOK_EVERY, LOOK_PICKS = 5, 400
+FEWEST = 15  # with fewer picks nothing is trained: a validation part of two is a lottery
 
 
 def validator(
@@ -242,10 +246,10 @@ def train_ensemble(
         validator(data, train, held),
         torch.full((M,), torch.nan),
     )
-    for step in progress(range(steps + 1 if train.shape[1] else 0), "training"):
+    for step in progress(range(steps + 1 if n >= FEWEST else 0), "training"):
         if step % LOOK_EVERY == 0 or step == steps:
             with torch.no_grad():
-                stop = keeper.look(step, loss.tolist(), errors(nets(data.x, data.edges)))
+                stop = keeper.look(step, loss.tolist(), errors(nets(data.x, data.edges, data.only)))
             if stop or step == steps:
                 break
         some = train.gather(
@@ -254,7 +258,7 @@ def train_ensemble(
                 np.stack([rng.permutation(train.shape[1])[:batch_size] for _ in range(M)])
             ),
         )
-        hidden = nets(data.x, data.edges)
+        hidden = nets(data.x, data.edges, data.only)
         loss = (
             loo_residuals(data.kernel(hidden, *data.pairs(some, some)), data.Y[some], hidden.noise)
             ** 2

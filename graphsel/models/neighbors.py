@@ -106,7 +106,7 @@ def weighting_variance(
 class Neighbors(ResponseModel):
     "Weighted mean of the nearest measured neighbors; kernel, number and votes of the mean by leave-one-out error."
 
-    name, centers = "knn", False
+    name, centers, pull = "knn", False, -5.0
 
     def __init__(
         self,

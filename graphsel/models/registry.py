@@ -14,6 +14,7 @@ import io
 import numpy as np
 
 from ..core.errors import GraphselError, unknown_name, unknown_parameter
+from ..core.extras import require_model
 from ..core.files import check_file, reading
 from ..core.outputs import unsealed
 from ..genes.perturbations import gene_incidence
@@ -32,6 +33,7 @@ def make_model(
     "A model by name. Raises `GraphselError` for an unknown name or parameter."
     if name not in MODELS:
         raise unknown_name("model", name, MODELS)
+    require_model(name)
     known = MODELS[name]().get_params()
     wrong = [p for p in params if p not in known]
     if wrong:

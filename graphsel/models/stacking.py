@@ -42,15 +42,16 @@ def stacked_trust(
     error: np.ndarray,  # n x R, of the model, each pick told from the others
     reference: np.ndarray,  # n x R, of the mean, likewise
     unit: np.ndarray,  # R
+    pull: float = PULL,  # picks' worth of belief in the model; below 0, of doubt
 ) -> float:  # 1: the model as it is; 0: the mean
     "The share of the model in the mixture that predicts the picks best."
     e = reference / unit
     d = e - error / unit
     size = (d**2).sum()
-    believed = PULL * size / len(e)
     if not size > 0:
         return 0.0
-    return float(np.clip(((d * e).sum() + believed) / (size + believed), 0, 1))
+    seen, beforehand = (d * e).sum() / size, abs(pull) / len(e)
+    return float(np.clip((seen + beforehand * (pull > 0)) / (1 + beforehand), 0, 1))
 
 # %% ../../nbs/07_models/02_stacking.ipynb #b84191d1
 POOLED = 4.0  # picks' worth of common error in the variance of each column
@@ -60,6 +61,7 @@ class Stacked(Calibrated):
     "Mixes a model with the mean of its picks as far as leaving one out asks for it."
 
     stacking, trust_ = False, 1.0
+    pull = PULL
 
     def _settle(self, Y):
         self.trust_ = 1.0
@@ -71,8 +73,8 @@ class Stacked(Calibrated):
         error, variance = left_out
         unit = response_units(Y)
         self.fallback_, reference = shrunken_mean(Y, unit)
-        self.same_ = np.ptp(Y, axis=0) == 0
-        self.trust_ = stacked_trust(error, reference, unit) if len(Y) > 1 else 0.0
+        self.same_, self.mean_of_picks_ = np.ptp(Y, axis=0) == 0, Y.mean(axis=0)
+        self.trust_ = stacked_trust(error, reference, unit, self.pull) if len(Y) > 1 else 0.0
         if self.trust_ == 0 and len(Y) > 1:
             log.warning("%s: the picks tell no more than their mean, and so does it", self.name)
         self.claimed_ = np.broadcast_to(variance, Y.shape).mean(axis=0)
@@ -86,7 +88,7 @@ class Stacked(Calibrated):
         if not self.stacking:
             return mean, layers
         mean = self.fallback_ + self.trust_ * (mean - self.fallback_)
-        mean[:, self.same_] = self.fallback_[self.same_]
+        mean[:, self.same_] = self.mean_of_picks_[self.same_]
         known = {k: self._blended_variance(k, layers) for k in CALIBRATED if k in layers}
         others = {k: self.trust_**2 * v for k, v in layers.items() if k not in known}
         for v in known.values():

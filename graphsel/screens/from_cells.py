@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.errors import GraphselError, check_positive_int, name_some
 from .cells import cell_moments, describe_values, matrix_of
-from .labels import _levels, read_labels
+from .labels import _levels, check_conditions, kept_rows, listed, read_labels
 from .screen import _check_finite, _check_names, _note, _say, make_screen
 
 if TYPE_CHECKING:
@@ -147,10 +147,13 @@ class CellOptions:
     perturbation_key: str | None = None
     control: str | Sequence[str] | None = None
     separator: str | None = None
+    guides: bool | None = None
+    where: str | Sequence[str] | None = None
     layer: str | None = None
     use_raw: bool = False
     genes: Sequence[str] | None = None
     covariate: str | Sequence[str] | None = None
+    pool: str | Sequence[str] | None = None
     unmatched: str = "error"
     min_cells: int = 1
     normalize: bool = False
@@ -169,14 +172,16 @@ class CellOptions:
         return {
             "layer": "raw" if self.use_raw else self.layer,
             "normalized": scale if self.normalize else None,
-            "covariate": name_some(_listed(self.covariate), 9, 200) or None,
+            "covariate": name_some(listed(self.covariate), 9, 200) or None,
+            "pool": name_some(listed(self.pool), 9, 200) or None,
+            "where": name_some(_texts(self.where), 9, 200) or None,
             "min_cells": int(self.min_cells),
         }
 
 
-def _listed(columns):
-    "One name, several or none, as a list."
-    return [columns] if isinstance(columns, str) else list(columns or ())
+def _texts(given):
+    "One text, several or none, as a list."
+    return [given] if isinstance(given, str) else list(given or ())
 
 # %% ../../nbs/02_screens/05_from_cells.ipynb #135d65c5
 @dataclass(frozen=True)
@@ -189,21 +194,25 @@ class Groups:
     gone: "pd.DataFrame"  # the same of what is left out, with the reason
     levels: Sequence[str]  # names of the screens
     about: dict  # how the labels were read
+    notes: list  # remarks on them
 
 
 def _group_cells(obs, measured, by, options):
     "Read the labels and sort the cells. Raises `GraphselError` where nothing is left to compare."
     source = options.source
-    code, names, about = read_labels(
+    code, names, about, notes = read_labels(
         obs,
         measured,
         perturbation_key=options.perturbation_key,
         control=options.control,
         separator=options.separator,
+        guides=options.guides,
         source=source,
     )
+    decided = [about["perturbation_key"], *listed(by), *listed(options.covariate)]
+    check_conditions(obs, code, [*decided, *listed(options.pool)], source)
     level, levels = _levels(obs, by, source)
-    stratum, strata = _levels(obs, [*_listed(by), *_listed(options.covariate)], source)
+    stratum, strata = _levels(obs, [*listed(by), *listed(options.covariate)], source)
     if len(names) < 2:
         raise GraphselError(f"{source}: every cell is a control cell; nothing was perturbed")
     unit, units, gone = assign_cells(
@@ -219,16 +228,17 @@ def _group_cells(obs, measured, by, options):
     if not len(units):
         why = name_some(gone["perturbation"] + ": " + gone["reason"], width=120)
         raise GraphselError(f"{source}: no perturbation is left ({why}); lower min_cells")
-    return Groups(unit, stratum, units, gone, levels, about)
+    return Groups(unit, stratum, units, gone, levels, about, notes)
 
 # %% ../../nbs/02_screens/05_from_cells.ipynb #135d65c6
 def _screens(adata, by, options):
     "One screen per level of `by`, all from one pass."
+    if options.where:
+        adata = adata[kept_rows(adata.obs, options.where, options.source)]
     X, rows, columns, measured = matrix_of(adata, options.layer, options.use_raw)
     obs, notes = _check_cells(adata.obs, measured, options.source)
     groups = _group_cells(obs, measured, by, options)
-    if by is None and options.covariate is None:
-        notes += _pooled_cell_types(obs)
+    notes += groups.notes
     pick, genes = _pick_genes(columns, measured, options.genes, options.source)
     moments = cell_moments(
         X,
@@ -293,20 +303,6 @@ def _seen_here(seen, rows):
     here = lambda at: at and (int(np.flatnonzero(rows == at[0])[0]) if at[0] in rows else 0, at[1])
     return replace(seen, at_low=here(seen.at_low), at_high=here(seen.at_high), bad=here(seen.bad))
 
-
-def _pooled_cell_types(obs):
-    "A remark when cells of several types are compared with one common control."
-    types = obs["cell_type"].astype(str).unique() if "cell_type" in obs else []
-    return (
-        [
-            f"cells of {len(types)} cell types ({name_some(sorted(types))}) are pooled against "
-            "one control; compare within a type by covariate='cell_type', or make one screen "
-            "each by screens_from_cells"
-        ]
-        if len(types) > 1
-        else []
-    )
-
 # %% ../../nbs/02_screens/05_from_cells.ipynb #415c18e3
 def _level_screen(m, groups, level, order, genes, source):
     "The screen of one level, from the moments of all of them."
@@ -341,12 +337,17 @@ def screen_from_cells(
     adata: "ad.AnnData",  # cells x genes, log-normalized; in memory, a view, backed or lazy
     *,
     perturbation_key: str | None = None,  # obs column with the perturbation
-    control: str | Sequence[str] | None = None,  # name of the control in that column
+    control: str | Sequence[str] | None = None,  # its name in that column, several, or NegCtrl*
     separator: str | None = None,  # what joins a pair, where it is not "+"
+    guides: bool | None = None,  # numbers at the end of labels are guides; None = by the evidence
+    where: str | Sequence[str] | None = None,  # keep the cells with column=value (or column!=value)
     layer: str | None = None,  # layer to read; None = X
     use_raw: bool = False,  # read `adata.raw`
     genes: Sequence[str] | None = None,  # genes to keep; None = all
     covariate: str | Sequence[str] | None = None,  # compare within the values of these obs columns
+    pool: str
+    | Sequence[str]
+    | None = None,  # pool cells over these conditions (cell_line, dose) knowingly
     unmatched: str = "error",  # cells without control in their covariate: "error" or "drop"
     min_cells: int = 1,  # perturbations with fewer cells are left out
     normalize: bool = False,  # the values are counts
@@ -359,10 +360,13 @@ def screen_from_cells(
         perturbation_key=perturbation_key,
         control=control,
         separator=separator,
+        guides=guides,
+        where=where,
         layer=layer,
         use_raw=use_raw,
         genes=genes,
         covariate=covariate,
+        pool=pool,
         unmatched=unmatched,
         min_cells=min_cells,
         normalize=normalize,

@@ -26,7 +26,6 @@ import graphsel.datasets.download as downloads
 import graphsel.datasets.load as datasets
 from graphsel.cli.main import main
 from graphsel.core.errors import GraphselError
-from graphsel.datasets import registry as registry_room
 from graphsel.datasets.download import (
     Remote,
     check_file,
@@ -239,10 +238,10 @@ def test_downloads_go_where_one_can_write(server, tmp_path, monkeypatch):
     monkeypatch.setenv("GRAPHSEL_DATA", str(tmp_path / "file"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(
-        registry_room, "data_folders", lambda folder=None: [tmp_path / "file", tmp_path / "cache"]
+        datasets, "data_folders", lambda folder=None: [tmp_path / "file", tmp_path / "cache"]
     )
     assert fetch(one(server))[0] == tmp_path / "cache" / "edges.tsv"
-    monkeypatch.setattr(registry_room, "data_folders", lambda folder=None: [tmp_path / "file"])
+    monkeypatch.setattr(datasets, "data_folders", lambda folder=None: [tmp_path / "file"])
     with pytest.raises(GraphselError, match="cannot write to .*set GRAPHSEL_DATA"):
         fetch(one(server))
 
@@ -441,7 +440,10 @@ def test_killed_in_the_middle(server, tmp_path):
     server.body = np.random.default_rng(0).bytes(3 << 20)
     server.stop_at, hang = (5 << 20) // 2, Event()
     server.then = lambda s: hang.wait(60)
-    code = "import sys; from graphsel.datasets import Remote, download; download(Remote(sys.argv[1], 'x.bin'), sys.argv[2])"
+    code = (
+        "import sys; from graphsel.datasets.download import Remote, download\n"
+        "download(Remote(sys.argv[1], 'x.bin'), sys.argv[2])"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code, server.remote("x.bin").url, str(tmp_path)]
     )
@@ -667,7 +669,7 @@ def test_archive_put_there_by_hand(server, tmp_path):
 
 def test_two_processes(server, tmp_path):
     code = (
-        "import sys; from graphsel.datasets import Remote, download\n"
+        "import sys; from graphsel.datasets.download import Remote, download\n"
         "print(download(Remote(sys.argv[1], 'edges.tsv'), sys.argv[2]).stat().st_size)"
     )
     run = [sys.executable, "-c", code, server.remote().url, str(tmp_path)]

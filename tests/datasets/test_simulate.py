@@ -25,7 +25,7 @@ from graphsel.screens.read import read_screen
 
 FINGERPRINT = """
 import hashlib, numpy as np
-from graphsel.simulate import simulated_screen
+from graphsel.datasets.simulate import simulated_screen
 s = simulated_screen(60, 80, pairs=5, random_state=3)
 parts = [s.cells.X.data, s.cells.X.indices, s.screen.X, s.screen.layers["m4"], s.truth.to_numpy()]
 text = [s.graph.fingerprint, list(s.gene_sets.items()), s.edges.to_csv(), list(s.screen.obs_names), list(s.pathways.items())]
