@@ -17,11 +17,11 @@ from .. import __version__
 from graphsel.cli.options import (
     _LISTS,
     _METHODS,
+    _ONE_SHOT,
     _TABLES,
     GraphFiles,
     _file,
     _graph_options,
-    _one_shot_names,
     _plugin_option,
     beside,
     completing,
@@ -218,7 +218,7 @@ def parse_lab(
     "--criterion",
     default="graphreach",
     show_default=True,
-    shell_complete=completing(_one_shot_names),
+    shell_complete=completing(_ONE_SHOT),
     help="Any one-shot strategy: see 'graphsel list strategies'. graphreach is the paper's, and "
     "the default; variance was best in measurements (README).",
 )

@@ -16,6 +16,7 @@ from ..core.randomness import RandomState, as_rng, one_thread
 from ..criteria.base import CRITERIA, sorted_names
 from ..criteria.mixture import is_mixture
 from ..criteria.registry import parameters_of
+from ..genes.lists import expand_patterns
 from ..genes.perturbations import perturbation_name, perturbed_genes
 from ..genes.symbols import AliasTable, Resolution, resolve
 from ..graphs.graph import Graphs, align, attach, fill_layers
@@ -106,7 +107,8 @@ def known_limits(
     "Check the names in further limits. Raises `GraphselError` for a must-have gene that is no candidate."
     limits = {k: v for k, v in limits.items() if v is not None}
     if "must" in limits:
-        limits["must"] = known_to(graph, limits["must"], "must", "error", report)
+        must = expand_patterns(limits["must"], wanted, "must")
+        limits["must"] = known_to(graph, must, "must", "error", report)
         absent = sorted(set(limits["must"]) - set(wanted))
         if absent:
             raise GraphselError(
@@ -144,6 +146,7 @@ def make_problem(
             "give both in the same kind of names (--aliases translates)"
         )
     measured = known_to(graph, measured, "measured", missing, report)
+    exclude = expand_patterns(exclude, wanted, "exclude")
     exclude, known = set(known_to(graph, exclude, "exclude", missing, report)), set(measured)
     limits = known_limits(graph, {k: params.pop(k) for k in LIMITS if k in params}, wanted, report)
     clash = sorted(set(limits.get("must", ())) & (exclude | known))
