@@ -141,7 +141,7 @@ def test_genes_called_na_and_numbers(tmp_path):
     "name,content,says",
     [
         ("one.csv", "gene\nA\nB\n", "two columns"),
-        ("tabs.csv", "a\tb\nA\tB\n", "separator"),
+        ("tabs.csv", "a\nA\tB\tC\n", "tabs.csv"),
         ("empty.csv", "", "empty.csv"),
         ("head.csv", "a,b\n", "no edge"),
         ("hole.csv", "a,b\nA,B\n,C\n", "edge 2"),
