@@ -5,9 +5,14 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 here = Path(__file__).parent
+EXTRAS = ("models", "cells", "notebook", "dask")
 parser = ConfigParser(delimiters=["="])
 parser.read(here / "settings.ini", encoding="utf-8")
 cfg = parser["DEFAULT"]
+
+extras = {name: cfg[f"{name}_requirements"].split() for name in EXTRAS}
+extras["all"] = [package for name in EXTRAS for package in extras[name]]
+extras["dev"] = cfg["dev_requirements"].split() + extras["all"]
 
 setup(
     name=cfg["lib_name"],
@@ -23,10 +28,7 @@ setup(
     include_package_data=True,
     package_data={"graphsel": ["py.typed", "*.pyi", "*/*.pyi"]},
     install_requires=cfg["requirements"].split(),
-    extras_require={
-        "dask": cfg["dask_requirements"].split(),
-        "dev": cfg["dev_requirements"].split() + cfg["dask_requirements"].split(),
-    },
+    extras_require=extras,
     entry_points={
         "console_scripts": cfg["console_scripts"].split(),
         "nbdev": [f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"],

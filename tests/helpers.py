@@ -12,7 +12,7 @@ from graphsel.criteria.design import MaxSpec, SupervisionVariance, TopEigenvalue
 from graphsel.criteria.similarity import FacilityLocation, GraphCut
 from graphsel.genes.perturbations import perturbed_genes
 from graphsel.graphs.build import from_edges
-from graphsel.graphs.disturb import disturb
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import combine
 from graphsel.graphs.operators import propagation
 from graphsel.graphs.priors import make_prior

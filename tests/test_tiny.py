@@ -7,13 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-import torch_geometric.nn  # noqa: F401  (its own import warns; here, not in the middle of a test)
 
-import graphsel.models.gears.model  # noqa: F401  (registers its model)
 from graphsel.core import identity as identity_room
 from graphsel.core.errors import GraphselError
 from graphsel.graphs.build import from_edges
-from graphsel.graphs.disturb import disturb
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import GeneGraph, combine
 from graphsel.graphs.priors import make_prior
 from graphsel.models.registry import MODELS, make_model
@@ -120,8 +118,31 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("name,options", EVERY + NETWORKS + BOTH)
+# Every model meets every case; variants of a model meet those in which they could differ from it.
+APART = (
+    "one perturbation",
+    "constant responses",
+    "all genes outside",
+    "graph without edges",
+    "pairs only",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def networks_are_loaded():
+    "The import of torch-geometric warns: here, and not in the middle of a test."
+    import torch_geometric.nn  # noqa: F401
+
+
+@pytest.mark.parametrize(
+    "name,options,case",
+    [
+        pytest.param(*o.values, case, id=f"{o.id}, {case}")
+        for some, cases in ((EVERY, CASES), (NETWORKS + BOTH, APART))
+        for o in some
+        for case in cases
+    ],
+)
 def test_next_to_nothing(name, options, case):
     table, graph = CASES[case]
     screen = make_screen(table)

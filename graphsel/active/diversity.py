@@ -35,6 +35,11 @@ def squares(X) -> np.ndarray:
     "Squared length of each row, dense or sparse."
     return np.asarray(X.multiply(X).sum(axis=1)).ravel() if sp.issparse(X) else (X**2).sum(axis=1)
 
+
+def row(X, i: int) -> np.ndarray:
+    "One row, dense."
+    return X[[i]].toarray().ravel() if sp.issparse(X) else X[i]
+
 # %% ../../nbs/08_active/03_diversity.ipynb #b38b6e40
 class Nearest:
     "Squared distance of each candidate to its nearest center (`near`), and which that is (`owner`)."
@@ -67,13 +72,19 @@ class Nearest:
         "Squared distance of each candidate to `x`."
         return self._tidy(self.length - 2 * (self.X @ x) + x @ x)
 
-    def add(self, p: int) -> int:
-        "Make candidate p a center."
-        d = self.to(self.X[[p]].toarray().ravel() if sp.issparse(self.X) else self.X[p])
-        d[p] = 0
+    def include(self, x: np.ndarray, p: int | None = None) -> None:
+        "Make a point a center; `p` says which candidate it is."
+        d = self.to(x)
+        if p is not None:
+            d[p] = 0
         closer = d < self.near
         self.near[closer], self.owner[closer] = d[closer], self.centers
-        self.centers, self.left[p] = self.centers + 1, False
+        self.centers += 1
+
+    def add(self, p: int) -> int:
+        "Make candidate p a center."
+        self.include(row(self.X, p), p)
+        self.left[p] = False
         return p
 
 # %% ../../nbs/08_active/03_diversity.ipynb #b1244d00
@@ -101,6 +112,29 @@ def farthest_first(
 def coreset(X, L, n, rng=None):
     "The farthest from all that is measured or picked, in the model's hidden features (Sener & Savarese 2018)."
     return farthest_first(X, L, n)
+
+# %% ../../nbs/08_active/03_diversity.ipynb #ba170001
+def nearest_to_the_farthest(
+    X,  # candidates x d, dense or sparse
+    L,  # measured x d
+    n: int,  # picks
+    T=None,  # targets x d; None: candidates and measured
+) -> list[int]:
+    "Again and again the candidate nearest to the target that is farthest from all that is measured or picked."
+    if T is None:
+        return farthest_first(X, L, n)
+    targets, candidates, picks = Nearest(T, L), Nearest(X, L), []
+    every = np.ones(T.shape[0], dtype=bool)
+    for _ in range(n):
+        if targets.centers:
+            goal = row(T, leading(targets.near, every, targets.near.max()))
+        else:
+            goal = np.asarray(T.mean(axis=0)).ravel()
+        p = leading(-candidates.to(goal), candidates.left, candidates.scale)
+        candidates.left[p] = False
+        targets.include(row(X, p))
+        picks.append(p)
+    return picks
 
 # %% ../../nbs/08_active/03_diversity.ipynb #14a370c3
 def plus_plus(
@@ -242,29 +276,29 @@ def averaged(parts: list):  # matrices n x d_m, dense or sparse -> n x sum of d_
     )
 
 # %% ../../nbs/08_active/03_diversity.ipynb #e2f88707
-def with_priors(problem: Problem, name: str) -> View:
+def with_priors(problem: Problem, name: str, aims: bool = False) -> View:
     "Predicted shift and all sources, averaged."
     model = trained(problem, name)
-    return view(
-        problem,
-        lambda names: averaged(
-            [np.asarray(model.predict(names).X, dtype=np.float64), *sources(problem, names)]
-        ),
-    )
+
+    def points(names):
+        predicted = np.asarray(model.predict(names).X, dtype=np.float64)
+        return averaged([predicted, *sources(problem, names)])
+
+    return view(problem, points, aims)
 
 
-def priors_only(problem: Problem, name: str) -> View:
+def priors_only(problem: Problem, name: str, aims: bool = False) -> View:
     "All sources, averaged."
-    return view(problem, lambda names: averaged(sources(problem, names)))
+    return view(problem, lambda names: averaged(sources(problem, names)), aims)
 
 # %% ../../nbs/08_active/03_diversity.ipynb #ec903e30
-@query("active:iterpert", with_priors)
-def iterpert(X, L, n, rng=None):
+@query("active:iterpert", with_priors, aims=True)
+def iterpert(X, L, n, rng=None, T=None):
     "Farthest first, predicted responses and priors averaged (Huang 2023)."
-    return farthest_first(X, L, n)
+    return nearest_to_the_farthest(X, L, n, T)
 
 
-@query("active:prior", priors_only)
-def prior(X, L, n, rng=None):
+@query("active:prior", priors_only, aims=True)
+def prior(X, L, n, rng=None, T=None):
     "Farthest first on the priors alone (the graphs, where there is none): never asks the model."
-    return farthest_first(X, L, n)
+    return nearest_to_the_farthest(X, L, n, T)

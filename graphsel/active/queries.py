@@ -25,26 +25,41 @@ class View:
     names: list  # candidates, sorted
     X: np.ndarray  # or sparse
     L: np.ndarray
+    T: np.ndarray | None = None  # targets x d; None: candidates and measured are the targets
 
 
 def view(
     problem: Problem,  # what was asked
     points: Callable,  # names -> len(names) x d, dense or sparse
+    aims: bool = False,  # with the points of the targets
 ) -> View:
     "Points of candidates and measured. Raises `GraphselError` where they are not finite numbers."
     names, known = sorted(problem.candidates), sorted(problem.measured)
-    P = points([*names, *known])
+    told = sorted(set(problem.targets)) if aims else []
+    plain = set(told) == {*names, *known}
+    more = [] if plain else sorted(set(told) - {*names, *known})
+    every = [*names, *known, *more]
+    P = _checked(points(every), every)
+    X, L = P[: len(names)], P[len(names) : len(names) + len(known)]
+    if not told or plain:
+        return View(names, X, L)
+    at = {n: i for i, n in enumerate(every)}
+    return View(names, X, L, P[[at[t] for t in told]])
+
+
+def _checked(P, names):
+    "Points as floats, at least one column. Raises for what is not a finite number."
     if not sp.issparse(P):
         P = np.asarray(P, dtype=np.float64)
     if P.shape[1] == 0:
-        P = np.zeros((len(names) + len(known), 1))  # a model that knows nothing: all points are one
+        return np.zeros((len(names), 1))  # a model that knows nothing: all points are one
     bad = np.flatnonzero(~np.isfinite(P.sum(axis=1)))
     if len(bad):
         raise GraphselError(
-            f"the model's answer for {name_some([*names, *known][i] for i in bad)} is not a finite number; "
+            f"the model's answer for {name_some(names[i] for i in bad)} is not a finite number; "
             "did its training diverge?"
         )
-    return View(names, P[: len(names)], P[len(names) :])
+    return P
 
 
 def trained(problem: Problem, name: str):
@@ -81,19 +96,20 @@ def narrow(
     ).fit_transform(P)
 
 # %% ../../nbs/08_active/01_queries.ipynb #fd27d05a
-def hidden(problem: Problem, name: str) -> View:
+def hidden(problem: Problem, name: str, aims: bool = False) -> View:
     "Hidden features of the model, at most 100 wide."
-    return view(problem, lambda names: narrow(trained(problem, name).features(names)))
+    return view(problem, lambda names: narrow(trained(problem, name).features(names)), aims)
 
 
-def wide_hidden(problem: Problem, name: str) -> View:
+def wide_hidden(problem: Problem, name: str, aims: bool = False) -> View:
     "Hidden features of the model, all of them."
-    return view(problem, trained(problem, name).features)
+    return view(problem, trained(problem, name).features, aims)
 
 
-def shift(problem: Problem, name: str) -> View:
+def shift(problem: Problem, name: str, aims: bool = False) -> View:
     "Predicted responses, at most 100 wide."
-    return view(problem, lambda names: narrow(np.asarray(trained(problem, name).predict(names).X)))
+    model = trained(problem, name)
+    return view(problem, lambda names: narrow(np.asarray(model.predict(names).X)), aims)
 
 # %% ../../nbs/08_active/01_queries.ipynb #b1c4f93c
 SIGMA = 0.1  # noise, relative to the scaled points
@@ -151,6 +167,15 @@ class Rule:
 
     points: Callable  # (problem, name) -> View
     choose: Callable  # (X, L, n, rng) -> positions in X, best first
+    aims: bool = False  # it looks at the targets, too: points(problem, name, True), choose(..., T)
+
+    def pick(self, problem: Problem, name: str, budget: int, rng) -> list[str]:
+        "Names, best first."
+        if not self.aims:
+            v = self.points(problem, name)
+            return chosen(v.names, self.choose(v.X, v.L, budget, rng), budget, name)
+        v = self.points(problem, name, True)
+        return chosen(v.names, self.choose(v.X, v.L, budget, rng, v.T), budget, name)
 
 
 RULES: dict[str, Rule] = {}
@@ -159,25 +184,22 @@ RULES: dict[str, Rule] = {}
 def query(
     name: str,  # "active:NAME"
     points: Callable,  # `hidden`, `shift`, or a function of your own
+    *,
     nested: bool = True,  # every prefix of a batch is the smaller batch
     seeded: bool = False,  # draws at random
+    aims: bool = False,  # looks at the targets
 ) -> Callable:
     "Decorator: register a rule as a learner; its docstring is what `graphsel list` shows."
 
     def register(choose):
-        RULES[name] = Rule(points, choose)
+        rule = RULES[name] = Rule(points, choose, aims)
 
         def pick(problem, budget, rng):
             check_query(problem, budget, name)
-            v = points(problem, name)
-            return ranked(
-                problem, chosen(v.names, choose(v.X, v.L, budget, rng), budget, name), name
-            )
+            return ranked(problem, rule.pick(problem, name, budget, rng), name)
 
-        pick.__doc__, pick.__module__ = (
-            choose.__doc__,
-            choose.__module__,
-        )  # other processes are told of rules that are not the package's own
+        # other processes are told of rules that are not the package's own
+        pick.__doc__, pick.__module__ = choose.__doc__, choose.__module__
         strategy(name, kind="active", nested=nested, seeded=seeded)(pick)
         return choose
 

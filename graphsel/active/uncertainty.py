@@ -100,29 +100,36 @@ def removed(R: np.ndarray, F: np.ndarray, noise: float, tiny: float) -> np.ndarr
 # %% ../../nbs/08_active/02_uncertainty.ipynb #ac55d021
 def forward_bait(
     X: np.ndarray,  # candidates x d
-    L: np.ndarray,  # measured x d
+    T: np.ndarray,  # targets x d: whose variance counts
     n: int,  # picks
     noise: float = 0.0,  # standard deviation; 0 = the picks will be known exactly
 ) -> list[int]:
-    "Greedy choice of the points that remove most variance from all; in layers, where the dimensions run out."
+    "Greedy choice of the points that remove most variance from the targets; in layers, where the dimensions run out."
     left, picks, tiny = np.ones(len(X), dtype=bool), [], 1e-9 * (X**2).sum(axis=1).max()
-    R, F = X, X.T @ X + L.T @ L
+    F = T.T @ T
+    R, G = X, F
     for _ in range(n):
-        score = removed(R, F, noise, tiny)
+        score = removed(R, G, noise, tiny)
         if not score[left].max() > 0:
-            R, F = X, X.T @ X + L.T @ L
-            score = removed(R, F, noise, tiny)
+            R, G = X, F
+            score = removed(R, G, noise, tiny)
         p = leading(score, left, score[left].max())
         left[p] = False
         picks.append(p)
-        R, F = project_out(R, F, R[p], noise)
+        R, G = project_out(R, G, R[p], noise)
     return picks
 
 
-@query("active:bait", hidden)
-def bait(X, L, n, rng=None):
-    "Largest reduction of the posterior variance of everything, forward (Ash 2021)."
-    return forward_bait(posterior(X, L), posterior(L, L), n)
+@query("active:bait", hidden, aims=True)
+def bait(X, L, n, rng=None, T=None):
+    "Largest reduction of the posterior variance of all targets, forward (Ash 2021)."
+    P = posterior(X, L)
+    if T is None:  # candidates and measured
+        return forward_bait(P, np.vstack([P, posterior(L, L)]), n)
+    if not len(L):  # nothing to scale by: one scale for both
+        both = posterior(np.vstack([X, T]), L)
+        return forward_bait(both[: len(X)], both[len(X) :], n)
+    return forward_bait(P, posterior(T, L), n)
 
 # %% ../../nbs/08_active/02_uncertainty.ipynb #da9152f5
 N_DRAWS = 512  # parameters drawn

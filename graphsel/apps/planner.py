@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/11_apps/01_planner.ipynb #da06096e
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -40,33 +40,24 @@ class Wishes:
     must: tuple = ()
     exclude: tuple = ()
     costs: Mapping | None = None  # absent = 1
+    groups: Mapping | None = None  # gene -> its group
+    cap: int | None = None  # most picks of each group
     seed: int = 0
     renamed: str = ""  # what was taken in another spelling than it was given; for the page
 
     @property
     def key(self) -> tuple:  # what decides about the picks
-        costs = None if self.costs is None else tuple(self.costs.items())
-        return (
-            self.graph.fingerprint,
-            self.criterion,
-            self.hops,
-            self.candidates,
-            self.targets,
-            self.measured,
-            self.must,
-            self.exclude,
-            costs,
-            self.seed,
-        )
+        lists = self.candidates, self.targets, self.measured, self.must, self.exclude
+        tables = (None if o is None else tuple(o.items()) for o in (self.costs, self.groups))
+        how = self.graph.fingerprint, self.criterion, self.hops, self.cap, self.seed
+        return (*how, *lists, *tables)
 
     @property
     def nested(self) -> bool:  # the plan for 50 is the start of the plan for 100
         return self.costs is None and get_strategy(self.criterion).nested
 
     def plan(self, budget):  # as `graphsel select` makes it
-        limits = {"hops": self.hops} if self.hops else {}
-        if self.must:
-            limits["must"] = self.must
+        given = {"hops": self.hops, "must": self.must, "groups": self.groups, "caps": self.cap}
         return select(
             self.graph,
             budget,
@@ -78,28 +69,34 @@ class Wishes:
             costs=self.costs,
             default_cost=None if self.costs is None else 1.0,
             random_state=self.seed,
-            **limits,
+            **{name: value for name, value in given.items() if value},
         )
 
 # %% ../../nbs/11_apps/01_planner.ipynb #c7b38cdc
 def most_affordable(
     wishes: Wishes,  # what is asked
-    largest: int = 500,  # never more than this
 ) -> int:  # picks, or cost units
     "The largest budget that makes sense. Raises `GraphselError` where nothing is left to pick."
-    g, out = wishes.graph, {*wishes.exclude, *wishes.measured}
-    names = [
-        n
-        for n in (g.genes if wishes.candidates is None else wishes.candidates)
-        if n not in out and all(p in g for p in genes_in(n))
-    ]
+    graph, out = wishes.graph, {*wishes.exclude, *wishes.measured}
+    asked = graph.genes if wishes.candidates is None else wishes.candidates
+    names = [n for n in asked if n not in out and all(gene in graph for gene in genes_in(n))]
     if not names:
         raise GraphselError(
-            "no candidate is left to pick; check the candidates, the excluded and the measured genes against the graph"
+            "no candidate is left to pick; "
+            "check the candidates, the excluded and the measured genes against the graph"
         )
     if wishes.costs is None:
-        return min(largest, len(names))
-    return int(min(largest, np.ceil(sum(float(wishes.costs.get(n, 1.0)) for n in names))))
+        return _within_caps(names, wishes)
+    return int(np.ceil(sum(float(wishes.costs.get(n, 1.0)) for n in names)))
+
+
+def _within_caps(names, wishes):
+    "How many of these the caps allow; what is in no group is limited by none."
+    if not wishes.groups:
+        return len(names)
+    sizes = Counter(wishes.groups.get(name, "") for name in names)
+    free = sizes.pop("", 0)
+    return free + sum(min(n, wishes.cap) for n in sizes.values())
 
 # %% ../../nbs/11_apps/01_planner.ipynb #0864741c
 def first_picks(
@@ -110,16 +107,9 @@ def first_picks(
     "The start of a plan, as a plan. Raises `GraphselError` for more picks than there are."
     if check_positive_int(n, "budget") > len(plan):
         raise GraphselError(
-            f"budget is {n:,} but the plan has only {len(plan):,} picks; lower it or give more candidates"
+            f"budget is {n:,} but the plan has only {len(plan):,} picks; "
+            "lower it or give more candidates"
         )
-    unknown = {"share": None, "part_of": ""}
-    told = (
-        {}
-        if n == len(plan)
-        else unknown
-        if plan.criterion is None
-        else share_of(plan.criterion, plan.values[n - 1])
-    )
     return replace(
         plan,
         genes=plan.genes[:n],
@@ -128,41 +118,47 @@ def first_picks(
         budget=n,
         columns={k: v[:n] for k, v in plan.columns.items()},
         upper_bound=None if bounds is None else float(bounds[n - 1]),
-        **told,
+        **_share_of_first(plan, n),
     )
+
+
+def _share_of_first(plan, n):
+    "What the criterion tells of the value of the first picks."
+    if n == len(plan):
+        return {}
+    if plan.criterion is None:
+        return {"share": None, "part_of": ""}
+    return share_of(plan.criterion, plan.values[n - 1])
 
 # %% ../../nbs/11_apps/01_planner.ipynb #b64d90f6
 class PlanState:
-    "A plan in the making: `ask` for something, then read `plan`, `whole`, `bounds`, `missing`, `csv`."
+    "A plan in the making: `ask` for something, then read `plan`, `whole`, `bounds`."
 
     def __init__(
         self,
-        largest: int = 500,  # no larger budget is offered
+        ahead: int = 500,  # picks that are planned in any case, where there are so many
         keep: int = 6,  # plans kept
     ):
-        self.largest, self.keep, self.made = largest, keep, OrderedDict()
+        self.ahead, self.keep, self.made = ahead, keep, OrderedDict()
         self.wishes: Wishes | None = None  # of the last `ask`, as is what follows
         self.plan: Selection | None = None
         self.whole: Selection | None = None
         self.bounds: np.ndarray | None = None
 
-    def ask(self, wishes: Wishes, budget: int) -> Selection:
+    def ask(self, wishes: Wishes, budget: float) -> Selection:
         "The plan for these wishes. Raises `GraphselError` when there is none; the last one stays."
         whole, bounds = self.whole_plan(wishes, budget)
-        plan = (
-            first_picks(whole, budget, bounds) if wishes.nested and budget <= len(whole) else whole
-        )
+        plan = whole
+        if wishes.nested and budget <= len(whole):
+            plan = first_picks(whole, budget, bounds)
         self.wishes, self.plan, self.whole, self.bounds = wishes, plan, whole, bounds
         return plan
 
-    def whole_plan(
-        self, wishes, budget
-    ):  # (plan to the largest budget, its bounds), or for this budget where plans are not nested
-        size = (
-            max(budget, most_affordable(wishes, self.largest))
-            if wishes.nested and budget >= max(1, len(wishes.must))
-            else budget
-        )
+    def whole_plan(self, wishes: Wishes, budget: float) -> tuple:
+        "The plan as far as it was made, and its bounds; for this budget alone where plans are not nested."
+        size = budget
+        if wishes.nested and budget >= max(1, len(wishes.must)):
+            size = max(budget, stretch(budget, most_affordable(wishes), self.ahead))
         key = (*wishes.key, size)
         if key not in self.made:
             plan = wishes.plan(size)
@@ -172,20 +168,33 @@ class PlanState:
             self.made.popitem(last=False)
         return self.made[key]
 
+
+def stretch(
+    budget: float,  # asked for
+    most: int,  # candidates
+    ahead: int = 500,  # at the least
+) -> int:  # picks
+    "How far a nested plan is made: `ahead`, doubled until the budget is inside."
+    while ahead < budget:
+        ahead *= 2
+    return min(ahead, most)
+
 # %% ../../nbs/11_apps/01_planner.ipynb #e80d9da3
 def compare_plans(
     plan: Selection,  # the plan at hand, as long as it goes
     other: Selection,  # another, of the same candidates
-) -> "pd.DataFrame":  # budget, shared, value, other_value (NaN where the first has no objective)
-    "Genes in common, and both plans judged by the first one's criterion, at every budget."
+) -> "pd.DataFrame":  # budget, shared, value, other_value
+    """Genes in common, and both plans judged by the first one's criterion, at every budget.
+
+    The values are NaN where that criterion has no objective.
+    """
     import pandas as pd
 
     n = min(len(plan), len(other))
-    at = {g: i for i, g in enumerate(other.genes[:n])}
-    later = np.array(
-        [max(i, at.get(g, n)) for i, g in enumerate(plan.genes[:n])], int
-    )  # from when on both have it
-    shared = np.cumsum(np.bincount(later[later < n], minlength=n))
+    at = {gene: i for i, gene in enumerate(other.genes[:n])}
+    # from which budget on both have a gene
+    both = np.array([max(i, at.get(gene, n)) for i, gene in enumerate(plan.genes[:n])], int)
+    shared = np.cumsum(np.bincount(both[both < n], minlength=n))
     return pd.DataFrame(
         {
             "budget": np.arange(1, n + 1),
@@ -201,12 +210,12 @@ def values_of(
     genes: Iterable[str],  # in order
 ) -> np.ndarray:  # one per gene
     "What the first genes of a list are worth to a plan's criterion; NaN where it has none."
-    c, genes = plan.criterion, list(genes)
-    if c is None:
+    criterion, genes, values = plan.criterion, list(genes), []
+    if criterion is None:
         return np.full(len(genes), np.nan)
-    state, values = c.start(c.positions(plan.measured)), []
-    for j in c.positions(genes):
-        state.add(int(j))
+    state = criterion.start(criterion.positions(plan.measured))
+    for at in criterion.positions(genes):
+        state.add(int(at))
         values.append(state.current)
     return np.array(values)
 
@@ -216,17 +225,22 @@ def why_gene(
     graph: Graphs,  # that it was made on
     text: str,  # one name, as typed
 ) -> str:  # a sentence or two
-    "Why a gene is on the list or not; also for a name the graph spells otherwise. Raises `GraphselError` for an empty name."
+    """Why a gene is on the list or not; also for a name the graph spells otherwise.
+
+    Raises `GraphselError` for an empty name.
+    """
     names = parse_genes(text)
     if len(names) != 1:
         raise GraphselError(f"{len(names)} names; give one gene")
-    name = names[0] if names[0] in plan.report else resolve(names, graph.genes).rename(names)[0]
+    name = names[0]
+    if name not in plan.report:
+        name = resolve(names, graph.genes).rename(names)[0]
     if plan.criterion is not None:
         return why(plan, name)
+    nothing = "which has no objective that would say"
     if name in plan.genes:
-        return f"{name} is pick {plan.genes.index(name) + 1} of {plan.strategy}, which has no objective that would say what it adds."
-    return (
-        f"{name} was left out: {plan.report[name]}."
-        if name in plan.report
-        else f"{name} is not among the picks of {plan.strategy}, which has no objective that would say why."
-    )
+        rank = plan.genes.index(name) + 1
+        return f"{name} is pick {rank} of {plan.strategy}, {nothing} what it adds."
+    if name in plan.report:
+        return f"{name} was left out: {plan.report[name]}."
+    return f"{name} is not among the picks of {plan.strategy}, {nothing} why."

@@ -15,8 +15,13 @@ from ..core.errors import GraphselError, check_positive_int, unknown_name, unkno
 from ..core.identity import fingerprint, sha1
 from ..core.registry import module_of
 from ..criteria.base import CRITERIA
+from ..core.extras import require_model
 from ..models.registry import MODELS, make_model
 from ..selection.strategies import get_strategy
+
+# %% ../../nbs/09_benchmark/02_protocol.ipynb #aa110002
+TOLD = ("pool", "library", "heldout")
+JUDGED = ("heldout", "rest")
 
 # %% ../../nbs/09_benchmark/02_protocol.ipynb #6e5ec521
 @dataclass(frozen=True)
@@ -30,7 +35,8 @@ class Protocol:
     rounds: int | None = None  # of a learner; None: one for each budget above the initial draw
     initial: int | None = None  # size of a learner's initial draw; None: a fifth of the last budget
     preset: str = "ladder"  # name of the protocol
-    targets: str = "all"  # names that strategies are told: see `TOLD`
+    targets: str = "pool"  # names that strategies are told: see `TOLD`
+    judged: str = "heldout"  # what is predicted: see `JUDGED`
     noise: tuple = (0.0,)  # shares of the graph that are disturbed
     noise_kinds: tuple = ("rewired",)  # how: see `NOISE_KINDS`
     noise_on: str = (
@@ -87,6 +93,8 @@ def make_protocol(
     for k in ("models", "noise", "noise_kinds"):
         if k in found:
             found[k] = _tuple(found[k])
+    if found.get("targets") == "all":  # another name of it
+        found["targets"] = "library"
     protocol = Protocol(strategies=_tuple(strategies), **found)
     _check_protocol(protocol)
     return protocol
@@ -105,16 +113,14 @@ def _check_protocol(protocol):
         raise GraphselError("no strategy given; name at least one")
     protocol.parsed  # raises for an unknown one
     _check_known("model", protocol.models, MODELS)
+    for name in protocol.models:
+        require_model(name)
     for what in ("seeds", "repeats", "random_draws"):
         check_positive_int(getattr(protocol, what), what)
     for what in ("rounds", "initial"):
         if getattr(protocol, what) is not None:
             check_positive_int(getattr(protocol, what), what)
-    for what, known in (("targets", ("all", "heldout")), ("noise_on", ("all", "selector"))):
-        if getattr(protocol, what) not in known:
-            raise GraphselError(
-                f"{what} is '{getattr(protocol, what)}'; use '{known[0]}' or '{known[1]}'"
-            )
+    _check_choices(protocol)
     if not protocol.noise:
         raise GraphselError("noise: no share given; 0 means the graph as it is")
     bad = [n for n in protocol.noise if not 0 <= n <= 1]
@@ -123,6 +129,19 @@ def _check_protocol(protocol):
     _check_known("kind of noise", protocol.noise_kinds, NOISE_KINDS)
     round_sizes(protocol.budgets, protocol.rounds, protocol.initial)
     _check_params(protocol)
+
+
+def _check_choices(protocol):
+    "Raise for a word that is none of those there are."
+    choices = {"targets": TOLD, "judged": JUDGED, "noise_on": ("all", "selector")}
+    for what, known in choices.items():
+        if getattr(protocol, what) not in known:
+            words = " or ".join(f"'{k}'" for k in known)
+            raise GraphselError(f"{what} is '{getattr(protocol, what)}'; use {words}")
+    if protocol.judged == "rest" and protocol.targets == "heldout":
+        raise GraphselError(
+            "judged='rest' hides nothing that could be told before the picks; use targets='library'"
+        )
 
 
 def _check_known(what: str, names: Iterable[str], known: Collection[str]) -> None:

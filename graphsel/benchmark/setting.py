@@ -16,7 +16,7 @@ import time
 import numpy as np
 
 from ..active.diversity import priors_only
-from ..active.loop import ParsedStrategy, parse_strategy, round_sizes, rounds
+from ..active.loop import ParsedStrategy, round_sizes, rounds
 from ..active.queries import RULES, hidden, wide_hidden
 from .protocol import Protocol, Task, own_params
 from ..core.errors import GraphselError, log, name_some, shorten
@@ -24,12 +24,10 @@ from ..core.identity import fingerprint
 from ..core.randomness import RandomState, as_rng, child_rng
 from ..criteria.registry import make_criterion
 from ..genes.perturbations import perturbed_genes
-from ..graphs.disturb import disturb
+from ..graphs.disturbance import disturb
 from ..graphs.graph import Graphs
 from ..models.additive import Additive
 from ..models.base import ResponseModel, picked_rows
-from ..models.gears.model import GEARS, _check_settings
-from ..models.gnn import GNN, check_network
 from ..models.registry import MODELS, make_model
 from ..models.transfer import sources_of
 from ..screens.screen import check_screen
@@ -44,7 +42,7 @@ class Bench:
     "What every task of a comparison shares."
 
     screen: "ad.AnnData"  # rows: the perturbations that can be compared
-    graphs: dict  # name -> graph over their genes
+    graphs: dict  # name -> graph, whole
     left_out: tuple = ()  # perturbations of the screen whose genes a graph lacks
     shelves: dict = field(default_factory=dict, repr=False)
 
@@ -141,8 +139,7 @@ def make_bench(
             name_some(lost),
         )
     picked_rows(screen, known)  # refuses values that are not finite, or no responses at all
-    genes = {p for n in known for p in perturbed_genes(n)}
-    return Bench(screen[known].copy(), {k: g.align(genes)[0] for k, g in graphs.items()}, lost)
+    return Bench(screen[known].copy(), graphs, lost)
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #150f4ee7
 def split_perturbations(
@@ -185,10 +182,12 @@ def make_setting(protocol: Protocol, bench: Bench, task: Task) -> Setting:
         raise GraphselError(
             f"the largest budget is {protocol.budgets[-1]:,} but the pool has {len(pool):,} perturbations; lower it"
         )
-    graph, revealed = bench.graph_of(task), bench.screen[pool].copy()
-    millionths = round(task.noise * 1e6)
-    rng = child_rng(protocol.seed, "noise", task.noise_kind, task.split, millionths)
-    seen = disturb(graph, task.noise, task.noise_kind, rng)
+    revealed = bench.screen[pool].copy()
+    seen = graph = bench.graph_of(task)
+    if task.noise:
+        millionths = round(task.noise * 1e6)
+        rng = child_rng(protocol.seed, "noise", task.noise_kind, task.split, millionths)
+        seen = disturb(graph, task.noise, task.noise_kind, rng)
     scale = None
     if protocol.standardize:
         spread = np.asarray(revealed.X, float).std(axis=0)
@@ -256,9 +255,10 @@ def set_up(
     s = setting_of(protocol, bench, task)
     seeds = (protocol.seed, task.split, task.repeat)
     fit = Fitter(task.model, protocol.model_params.get(task.model, {}), s, seeds)
-    targets = s.test if protocol.targets == "heldout" else sorted(s.pool + s.test)
+    told = {"pool": s.pool, "library": sorted(s.pool + s.test), "heldout": s.test}
     params = own_params(protocol, task.strategy)
-    return Problem(s.graph, s.pool, targets, fit=fit, params=params), s.test, s.revealed
+    problem = Problem(s.graph, s.pool, told[protocol.targets], fit=fit, params=params)
+    return problem, s.test, s.revealed
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #b3cee16e
 def check_inputs(protocol: Protocol, bench: Bench) -> None:
@@ -323,9 +323,13 @@ def _check_model(name, params, bench):
     if not params or not MODELS[name].__module__.startswith("graphsel."):
         return  # what is not ours may take long
     model = make_model(name, **params)
-    if isinstance(model, GEARS):
+    if name == "gears":
+        from graphsel.models.gears.model import _check_settings
+
         return _check_settings(model)
-    if isinstance(model, GNN):
+    if name == "gnn":
+        from graphsel.models.gnn import check_network
+
         return check_network(model)
     if name == "transfer":
         return  # `sources_of` is asked for each graph

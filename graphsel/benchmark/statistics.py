@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #bf746a87
-CURVE = ["model", "graph", "noise_kind", "noise", "targets"]  # what belongs to one set of curves
+CURVE = [
+    "model",
+    "graph",
+    "noise_kind",
+    "noise",
+    "targets",
+    "judged",
+]  # what belongs to one set of curves
 
 
 def completed(
@@ -49,7 +56,8 @@ def filled(
         "graph": "",
         "noise_kind": "none",
         "noise": 0.0,
-        "targets": "all",
+        "targets": "library",
+        "judged": "heldout",
         "split": results["seed"],
         "round": 0,
         "picks": "",
@@ -77,6 +85,7 @@ _TEXTS = (
     "graph",
     "noise_kind",
     "targets",
+    "judged",
     "status",
     "error",
     "picks",
@@ -161,6 +170,10 @@ def overlap_of(
     if not {"n_test", "n_pool"} <= set(found):
         return OVERLAP
     test, pool = (found[c].to_numpy(float) for c in ("n_test", "n_pool"))
+    rest = found["judged"].to_numpy() == "rest"
+    if rest.any():  # the hidden part is what makes splits differ, then too
+        measured = found["n_measured"].to_numpy(float)
+        test = np.where(rest, test + measured - pool, test)
     known = np.isfinite(test) & (pool > 0)
     return float((test[known] / pool[known]).max()) if known.any() else OVERLAP
 
@@ -374,6 +387,7 @@ SUMMARY_COLUMNS = [
     "saved_high_naive",
     "p_value_naive",
     "mean_p_value_naive",
+    "judged",
 ]
 
 
@@ -700,7 +714,7 @@ def noise_stability(
     found, overlap, rows = at_budget(results, budget), overlap_of(results), []
     if not (found["noise"] == 0).any():
         raise GraphselError("no result on the undisturbed graph; put 0 among the noise levels")
-    same = ["model", "graph", "targets", "strategy", "budget"]
+    same = ["model", "graph", "targets", "judged", "strategy", "budget"]
     for key, block in found.groupby(same):
         clean = block[block["noise"] == 0]
         before, picks = (

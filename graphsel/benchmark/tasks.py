@@ -12,7 +12,15 @@ import numpy as np
 
 from .metrics import LOWER_IS_BETTER, evaluate
 from .protocol import Protocol, Task
-from .setting import Bench, Picks, on_shelf, picks_of, set_up, setting_of
+from graphsel.benchmark.setting import (
+    Bench,
+    Picks,
+    Setting,
+    on_shelf,
+    picks_of,
+    set_up,
+    setting_of,
+)
 from ..core.errors import log
 from ..core.identity import sha1
 from ..selection.strategies import Problem
@@ -79,6 +87,7 @@ def _row(protocol, bench, task, budget):
         "error": "",
         "noise_kind": task.noise_kind,
         "noise_on": protocol.noise_on,
+        "judged": protocol.judged,
         "picks": "",
         "n_pool": 0,
         "n_test": 0,
@@ -86,21 +95,21 @@ def _row(protocol, bench, task, budget):
 
 # %% ../../nbs/09_benchmark/04_tasks.ipynb #c6f3c258
 def _judge(protocol, bench, task, problem: Problem, p: Picks):
-    "Train on the picks, predict the test perturbations, measure the error; equal picks are judged once."
+    "Train on the picks, predict what is judged, measure the error; equal picks are judged once."
     s = setting_of(protocol, bench, task)
+    judged = judged_names(protocol, s, p.names)
 
     def make():
         model, seconds, _ = problem.fit.fitted(p.names)
         reference = np.asarray(s.revealed[sorted(p.names)].X, float).mean(axis=0)
-        return {
-            **evaluate(model.predict(s.test), bench.screen, scale=s.scale, reference=reference),
-            "fit_seconds": seconds,
-        }
+        predicted = model.predict(judged)
+        found = evaluate(predicted, bench.screen, scale=s.scale, reference=reference)
+        return {**found, "fit_seconds": seconds}
 
     scores = on_shelf(s.scores, (task.model, task.repeat, tuple(sorted(p.names))), make, 512)
     return {
         "n_pool": len(s.pool),
-        "n_test": len(s.test),
+        "n_test": len(judged),
         "round": p.round,
         "n_measured": len(p.names),
         **scores,
@@ -108,3 +117,11 @@ def _judge(protocol, bench, task, problem: Problem, p: Picks):
         "picks_sha1": sha1("\n".join(p.names)),
         "picks": " ".join(p.names),
     }
+
+
+def judged_names(protocol: Protocol, s: Setting, picks: Iterable[str]) -> list[str]:
+    "What is predicted after these picks."
+    if protocol.judged == "heldout":
+        return s.test
+    known = set(picks)
+    return sorted(n for n in s.pool + s.test if n not in known)

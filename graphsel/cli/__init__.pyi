@@ -1,1 +1,1 @@
-from . import compare, fit, main, options, select
+from . import compare, explore, fit, main, options, select

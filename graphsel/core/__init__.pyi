@@ -1,4 +1,16 @@
-from . import compiling, docs, errors, files, identity, outputs, progress, randomness, registry, sheets
+from . import (
+    compiling,
+    docs,
+    errors,
+    files,
+    identity,
+    outputs,
+    progress,
+    randomness,
+    registry,
+    sheets,
+    sniff,
+)
 from .errors import GraphselError
 from .files import atomic_path
 from .identity import fingerprint

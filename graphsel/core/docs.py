@@ -9,6 +9,7 @@ __all__ = []
 import ast
 import inspect
 import io
+import re
 import textwrap
 import tokenize
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from collections.abc import Callable
 def parameter_comments(
     function: Callable,  # written in Python
 ) -> dict[str, str]:  # parameter -> the comment beside it; "return" -> that of the result
-    "What stands beside the parameters in the source. Empty where the source is not at hand."
+    "What stands beside or above the parameters in the source. Empty where the source is not at hand."
     try:
         source = textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError):
@@ -26,46 +27,59 @@ def parameter_comments(
     starts = {p.lineno: p.arg for p in ast.walk(head.args) if isinstance(p, ast.arg)}
     if head.returns is not None:
         starts[head.returns.lineno] = "return"
-    found = {}
+    beside, above = {}, {}
+    for line, text, alone in _comments(source, head.body[0].lineno):
+        where = above if alone else beside
+        near = [o for o in starts if (o > line if alone else o <= line)]
+        if near:
+            name = starts[min(near) if alone else max(near)]
+            where[name] = f"{where.get(name, '')} {text}".strip()
+    return above | beside
+
+
+def _comments(source, end):
+    "(line, text, whether it has the line for itself) of each comment before a line."
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.start[0] >= head.body[0].lineno:
-            break
-        before = [line for line in starts if line <= token.start[0]]
-        if token.type == tokenize.COMMENT and before:
-            name = starts[max(before)]
-            found[name] = f"{found.get(name, '')} {token.string.lstrip('# ')}".strip()
-    return found
+        if token.start[0] >= end:
+            return
+        if token.type == tokenize.COMMENT:
+            text = token.string.lstrip("# ")
+            yield token.start[0], text, token.line.lstrip().startswith("#")
 
 # %% ../../nbs/00_core/09_docs.ipynb #72bc2110
 def described(
     function: Callable,  # with comments beside its parameters
 ) -> str:  # the docstring with sections Parameters and Returns, as numpydoc has them
-    "The docstring, with what stands beside the parameters."
+    "The docstring, with what stands beside the parameters. Where one has a comment, all are listed."
     comments = parameter_comments(function)
     text = inspect.cleandoc(function.__doc__ or "")
     if not comments or "\nParameters\n" in text:
         return text
     signature = inspect.signature(function)
-    rows = [_entry(p, comments) for p in signature.parameters.values() if p.name in comments]
+    listed = [p for name, p in signature.parameters.items() if name not in ("self", "cls")]
+    rows = [_entry(p, comments.get(p.name)) for p in listed]
     text += "\n\nParameters\n----------\n" + "\n".join(rows)
     if "return" in comments:
-        text += f"\n\nReturns\n-------\n{_annotation(signature.return_annotation)}\n    {comments['return']}"
+        kind = _annotation(signature.return_annotation)
+        text += f"\n\nReturns\n-------\n{kind}\n    {comments['return']}"
     return text
 
 
-def _entry(parameter, comments):
+def _entry(parameter, comment):
     "One parameter: its name, type and default, and below it what it is."
     stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
     kind = _annotation(parameter.annotation)
     default = "" if parameter.default is parameter.empty else f", default {parameter.default!r}"
-    return f"{stars}{parameter.name} : {kind}{default}\n    {comments[parameter.name]}"
+    head = f"{stars}{parameter.name} : {kind}{default}"
+    return f"{head}\n    {comment}" if comment else head
 
 
 def _annotation(annotation):
-    "A type as one writes it."
+    "A type as one reads it aloud: names without the modules that they come from."
     if annotation is inspect.Parameter.empty:
         return "object"
-    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    return re.sub(r"\b(?:\w+\.)+(?=\w)", "", text)
 
 # %% ../../nbs/00_core/09_docs.ipynb #707e54e8
 def documented(

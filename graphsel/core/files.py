@@ -290,14 +290,24 @@ class _Inflated(gzip.GzipFile):
 
 
 def open_inflated(
-    path: str | Path,  # any file; .gz is inflated
+    path: str | Path,  # any file; what is gzipped is inflated, whatever its name
 ) -> io.BufferedIOBase:
     "The file's bytes. A gzipped file that inflates beyond measure raises `OSError` while it is read."
-    if not str(path).lower().endswith(".gz"):
+    if not is_gzipped(path):
         return open(path, "rb")
     f = _Inflated(path)
     f.packed = os.path.getsize(path) or INFLATED  # a pipe has no size
     return f
+
+
+def is_gzipped(
+    path: str | Path,  # any file
+) -> bool:
+    "True for gzipped bytes; a pipe, which can be read only once, is known by its name."
+    if not os.path.isfile(path):
+        return str(path).lower().endswith(".gz")
+    with open(path, "rb") as f:
+        return f.read(2) == b"\x1f\x8b"
 
 # %% ../../nbs/00_core/04_files.ipynb #a0cab0b3
 def read_text(

@@ -6,9 +6,24 @@
 __all__ = ['progress']
 
 # %% ../../nbs/00_core/05_progress.ipynb #e9660816
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 import os
 import sys
+
+# %% ../../nbs/00_core/05_progress.ipynb #1b1aaa36
+_bars = ContextVar("bars of progress", default=True)
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    "Inside, nothing shows a bar."
+    before = _bars.set(False)
+    try:
+        yield
+    finally:
+        _bars.reset(before)
 
 # %% ../../nbs/00_core/05_progress.ipynb #47d54586
 def progress(
@@ -17,7 +32,7 @@ def progress(
     total: int | None = None,  # length, where `items` has none
 ) -> Iterable:
     "Iterate with a bar and the remaining time, from the second second on; silent when nobody is watching."
-    if not _watched():
+    if not (_bars.get() and _watched()):
         return items
     from tqdm.auto import tqdm
 

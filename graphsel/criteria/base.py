@@ -46,8 +46,9 @@ def sorted_names(
         raise GraphselError(f"{what}: an empty name; remove it")
     odd = [n for n in names[np.char.find(names, "+") >= 0].tolist() if perturbation_name(n) != n]
     if odd:
+        right = name_some([perturbation_name(n) for n in odd])
         raise GraphselError(
-            f"{what}: written in another order than this package does: {name_some(odd)}; write {name_some([perturbation_name(n) for n in odd])}"
+            f"{what}: written in another order than this package does: {name_some(odd)}; write {right}"
         )
     twice = names[1:][names[1:] == names[:-1]]
     if len(twice):
@@ -203,12 +204,14 @@ def register(
 ) -> type:  # the same: use it as a decorator
     "Make a criterion known under its name. Raises `GraphselError` when another class has that name."
     known = CRITERIA.added.get(criterion.name, criterion)
-    anew = known.__module__ in (criterion.__module__, "__main__")  # as happens in notebooks
-    if not anew or known.__qualname__ != criterion.__qualname__:
+    modules = known.__module__, criterion.__module__
+    anew = known.__qualname__ == criterion.__qualname__  # the same class, as happens in notebooks
+    if not anew or (len(set(modules)) > 1 and "__main__" not in modules):
         raise GraphselError(
             f"a criterion named '{criterion.name}' exists already; choose another name"
         )
-    CRITERIA[criterion.name] = criterion
+    if modules[1] != "__main__" or modules[0] == "__main__":
+        CRITERIA[criterion.name] = criterion  # a notebook's copy does not replace the package's
     return criterion
 
 # %% ../../nbs/05_criteria/01_base.ipynb #085794dd
@@ -241,7 +244,9 @@ def by_name(
 
 # %% ../../nbs/05_criteria/01_base.ipynb #3641d548
 def target_weights(graph, weights, given, targets, name):
-    "Target weights as an array: ones, a mapping (absent names weigh 1), or one number per target. Raises `GraphselError` for negative ones."
+    """Target weights as an array: ones, a mapping (absent names weigh 1), or one number per target.
+
+    Raises `GraphselError` for negative ones."""
     if weights is None:
         return np.ones(len(targets))
     a = by_name(graph, weights, given, targets, f"{name}: target weights")

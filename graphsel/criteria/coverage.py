@@ -155,10 +155,15 @@ class RowCriterion(Criterion):
 # %% ../../nbs/05_criteria/03_coverage.ipynb #c4983252
 @register
 class GraphReach(RowCriterion):
-    "Weighted coverage of the targets by the K-hop reach of the picks (reconstructed from Panagopoulos et al. 2025). Monotone submodular."
+    """Weighted coverage of the targets by the K-hop reach of the picks. Monotone submodular.
+
+    Reconstructed from Panagopoulos et al. 2025."""
 
     name = "graphreach"
-    picks = "Genes that bring most targets within reach of a graph network with K layers; the paper's criterion, reconstructed."
+    picks = (
+        "Genes that bring most targets within reach of a graph network with K layers; "
+        "the paper's criterion, reconstructed."
+    )
     hard = True
     tie_rule = "soft reach, then the degree in the graph, then the name"
 
@@ -167,6 +172,7 @@ class GraphReach(RowCriterion):
         graph: Graphs,
         elements=None,
         targets=None,
+        *,
         hops: int = 1,
         direction: str = "receptive",
         weights=None,
@@ -202,7 +208,9 @@ class GraphReach(RowCriterion):
         return np.column_stack([self.soft_gains(at).round(9), super().tiebreak(at)])
 
     def advance(self):
-        "Go on to the next level of coverage; False at a level that nothing can have filled yet: then the rest reaches no target at all."
+        """Go on to the next level of coverage.
+
+        False at a level that nothing can have filled yet: then the rest reaches no target at all."""
         if self.level > self.count.max():
             return False
         self.level += 1
@@ -288,6 +296,7 @@ class SoftReach(SoftCriterion):
         graph: Graphs,
         elements=None,
         targets=None,
+        *,
         hops: int = 1,
         form: str = "saturated",
         tau: float = 0.5,

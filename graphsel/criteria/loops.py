@@ -13,9 +13,8 @@ import numpy as np
 from ..core.compiling import njit
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #8fa8a2be
-Rows = namedtuple(
-    "Rows", "first genes start targets strength"
-)  # element -> genes (first, genes), gene -> targets (start, targets, strength): two CSR matrices
+# element -> genes (first, genes), gene -> targets (start, targets, strength): two CSR matrices
+Rows = namedtuple("Rows", "first genes start targets strength")
 Buffer = namedtuple("Buffer", "targets strength place")  # room for one summed row
 
 
@@ -24,13 +23,12 @@ def make_rows(
     reach,  # genes x targets, scipy CSR, float64
 ) -> Rows:
     "The arrays of the two matrices, as the loops below want them."
-    narrow = lambda a: a.astype(np.int32, copy=False)
     return Rows(
-        narrow(members.indptr),
-        narrow(members.indices),
-        reach.indptr.astype(np.int64, copy=False),
-        narrow(reach.indices),
-        reach.data,
+        first=members.indptr.astype(np.int32, copy=False),
+        genes=members.indices.astype(np.int32, copy=False),
+        start=reach.indptr.astype(np.int64, copy=False),
+        targets=reach.indices.astype(np.int32, copy=False),
+        strength=reach.data,
     )
 
 
@@ -150,9 +148,12 @@ Run = namedtuple(
     "Run",
     "rows back_start back weight units order ranked cost part room bound soft stamp gain count state buffer number",
 )
-# rows: Rows; back: for each target the genes that reach it (hard gains only); weight (largest 1) and units (the same in billionths): per target
-# order: rank among equals, and its inverse ranked; cost, part (-1: none): per element; room: picks each part can still take
-# bound, soft: upper bounds of score and soft gain in billionths, per element (bound < 0: closed); stamp: step of the last soft gain
+# rows: Rows; back: for each target the genes that reach it (hard gains only)
+# weight (largest 1) and units (the same in billionths): per target
+# order: rank among equals, and its inverse ranked; cost, part (-1: none): per element
+# room: picks each part can still take
+# bound, soft: upper bounds of score and soft gain in billionths, per element (bound < 0: closed)
+# stamp: step of the last soft gain
 # gain: hard gain in billionths, per gene; count, state: per target; number: [level of coverage, step]
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #a101d280
@@ -172,6 +173,15 @@ def refresh(run, j, hard, form, by_ratio):
     return run.bound[j]
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #ff52d4a1
+@njit(cache=True)
+def soften(run, j):
+    "The soft gain of element j now, in billionths."
+    targets, strength = row_of(run.rows, j, run.buffer)
+    run.soft[j] = np.rint(soft_gain(0, targets, strength, run.weight, run.state) * 1e9)
+    run.stamp[j] = run.number[1]
+    return run.soft[j]
+
+
 @njit(cache=True)
 def ahead(b, s, o, bound, soft, order):
     "Does (b, s, o) come before (bound, soft, order)?"
@@ -276,12 +286,7 @@ def next_one(run, queue, n, top, hard, form, by_ratio, soft_ties, left):
         elif score < b:
             sink(heap, n, 0, score, s, o)
         elif soft_ties and run.stamp[j] < run.number[1]:
-            targets, strength = row_of(run.rows, j, run.buffer)
-            run.soft[j], run.stamp[j] = (
-                np.rint(soft_gain(0, targets, strength, run.weight, run.state) * 1e9),
-                run.number[1],
-            )
-            if run.soft[j] == s:
+            if soften(run, j) == s:
                 return j, n, top, computed
             sink(heap, n, 0, b, run.soft[j], o)
         else:
@@ -333,11 +338,7 @@ def scan_one(run, tied, by_ratio, soft_ties, left):
     for step in range(n + 1):  # first the one whose old soft gain is largest
         j = tied[np.argmax(run.soft[tied[:n]])] if step == 0 else tied[step - 1]
         if soft_ties and run.stamp[j] < run.number[1] and run.soft[j] >= best:
-            targets, strength = row_of(run.rows, j, run.buffer)
-            run.soft[j], run.stamp[j] = (
-                np.rint(soft_gain(0, targets, strength, run.weight, run.state) * 1e9),
-                run.number[1],
-            )
+            soften(run, j)
         soft = run.soft[j] if soft_ties else 0.0
         if soft > best or (soft == best and run.order[j] < run.order[winner]):
             winner, best = j, soft
@@ -384,6 +385,26 @@ def loosen(run, by_ratio):
             total += run.gain[run.rows.genes[i]]
         run.bound[j] = np.rint(total / run.cost[j]) if by_ratio else total
 
+
+@njit(cache=True)
+def rise(run, by_ratio):
+    "Go on to the next level of coverage."
+    run.number[0] += 1
+    run.gain[:] = gene_gains(run.rows, run.units, run.count, run.number[0])
+    loosen(run, by_ratio)
+
+
+@njit(cache=True)
+def tell(run, j, hard, form, out):
+    "Write down what element j adds: gain, level, gain at this level."
+    targets, strength = row_of(run.rows, j, run.buffer)
+    if hard:
+        out[0] = hard_gain(targets, run.weight, run.count, 1)
+    else:
+        out[0] = soft_gain(form, targets, strength, run.weight, run.state)
+    out[1] = run.number[0]
+    out[2] = hard_gain(targets, run.weight, run.count, run.number[0])
+
 # %% ../../nbs/05_criteria/02_loops.ipynb #53285f7b
 @njit(cache=True)
 def cover(rows, back_start, back, weight, picks, count, gain):
@@ -402,7 +423,9 @@ def cover(rows, back_start, back, weight, picks, count, gain):
 # %% ../../nbs/05_criteria/02_loops.ipynb #242f9882
 @njit(cache=True)
 def pick_some(run, n, left, hard, form, by_ratio, soft_ties, advance):
-    "Up to n picks for at most `left` cost units. soft_ties: the soft gain decides before the order; advance: go on to the next level. -> picks, (gain, level, gain at level), scores computed."
+    """Up to n picks for at most `left` cost units. -> picks, (gain, level, gain at level), scores computed.
+
+    soft_ties: the soft gain decides before the order; advance: go on to the next level."""
     picks, told, done, computed = np.zeros(n, np.int64), np.zeros((n, 3)), 0, 0
     scan = hard and len(run.rows.genes) > len(run.bound)  # some elements have several genes
     tied = np.zeros(len(run.bound) if scan else 0, np.int64)
@@ -419,22 +442,11 @@ def pick_some(run, n, left, hard, form, by_ratio, soft_ties, advance):
         if j < 0:
             break
         if hard and advance and run.bound[j] <= 0 and run.number[0] <= run.count.max():
-            run.number[0] += 1
-            run.gain[:] = gene_gains(run.rows, run.units, run.count, run.number[0])
-            loosen(run, by_ratio)
+            rise(run, by_ratio)
             queue, size = fresh_queue(run, hard, form, by_ratio), 0
             top = len(queue.head) - 1
             continue
-        targets, strength = row_of(run.rows, j, run.buffer)
-        told[done, 0] = (
-            hard_gain(targets, run.weight, run.count, 1)
-            if hard
-            else soft_gain(form, targets, strength, run.weight, run.state)
-        )
-        told[done, 1], told[done, 2] = (
-            run.number[0],
-            hard_gain(targets, run.weight, run.count, run.number[0]),
-        )
+        tell(run, j, hard, form, told[done])
         take(run, j, hard, form)
         left -= run.cost[j]
         run.number[1] += 1

@@ -205,8 +205,8 @@ READERS = {
 def load_screen(
     name: str | Dataset,  # "simulated", "norman", …
     *,
-    folder: str | Path | None = None,
-    offline: bool = False,
+    folder: str | Path | None = None,  # searched first; None = see `data_folders`
+    offline: bool = False,  # never download
     update: bool = False,  # see `fetch`
     **options,  # of the reader: perturbation_key, control, …; for "simulated", of `simulated_screen`
 ) -> "ad.AnnData":  # the screen
@@ -217,8 +217,8 @@ def load_screen(
 def load_graph(
     name: str | Dataset,  # "simulated", "string-human", "go-human", …
     *,
-    folder: str | Path | None = None,
-    offline: bool = False,
+    folder: str | Path | None = None,  # searched first; None = see `data_folders`
+    offline: bool = False,  # never download
     update: bool = False,  # see `fetch`
     **options,  # of the reader
 ) -> "Graphs":  # a graph
@@ -229,8 +229,8 @@ def load_graph(
 def load_names(
     name: str | Dataset = "hgnc",  # "hgnc", "string-names"
     *,
-    folder: str | Path | None = None,
-    offline: bool = False,
+    folder: str | Path | None = None,  # searched first; None = see `data_folders`
+    offline: bool = False,  # never download
     update: bool = False,  # see `fetch`
 ) -> "AliasTable":  # for `resolve`
     "A table of gene names and aliases. Raises `GraphselError` when it cannot be had or read."

@@ -63,7 +63,22 @@ def _split_unquoted(text, separator):
             yield number, fields
 
 # %% ../../nbs/01_genes/02_lists.ipynb #1912b31e
-GENE_COLUMNS = ("gene", "genes", "symbol", "genesymbol", "genename", "target", "perturbation")
+GENE_COLUMNS = (
+    "gene",
+    "genes",
+    "symbol",
+    "genesymbol",
+    "genename",
+    "approvedsymbol",
+    "target",
+    "targetgene",
+    "perturbation",
+)
+_GENE_END = re.compile(r"(?!prev|old|alias|synonym).*(symbols?|genenames?|targetgenes?)")
+VALUE_COLUMNS = {
+    "cost": re.compile(r"(costs?|prices?)(per\w+|eur|usd|gbp|chf)?"),
+    "group": re.compile(r"(groups?|plates?)(id|no|number|name)?"),
+}
 _SEPARATORS = {"": "", "\t": "tabs", ";": "semicolons", ",": "commas", " ": "blanks"}
 
 
@@ -75,11 +90,16 @@ class Rows:
     rows: list  # (number of the line, fields)
     separator: str  # "" where rows are whole lines
 
-    def position(
-        self, names: Iterable[str]
-    ) -> int | None:  # of the column with the first of these names that occurs
+    def gene(self) -> int | None:  # position of the column of genes
         keys = [_key(o) for o in self.head]
-        return next((keys.index(n) for n in names if n in keys), None)
+        exact = next((keys.index(n) for n in GENE_COLUMNS if n in keys), None)
+        return exact if exact is not None else _first(keys, _GENE_END)
+
+    def value(
+        self,
+        column: str,  # "cost" or "group"
+    ) -> int | None:  # its position
+        return _first([_key(o) for o in self.head], VALUE_COLUMNS[column])
 
     def __str__(self):
         return (f"the columns {name_some(self.head)}" if self.head else "no header") + (
@@ -87,28 +107,39 @@ class Rows:
         )
 
 
+def _first(keys, form):
+    "The position of the first name of such a form."
+    return next((i for i, k in enumerate(keys) if form.fullmatch(k)), None)
+
+
 def _key(column):
-    return re.sub(r"[\s._-]+", "", column).casefold()
+    "The name of a column without capitals, blanks, signs and what stands in parentheses."
+    bare = re.sub(r"\(.*?\)|\[.*?\]", "", column) or column
+    return re.sub(r"[\s._-]+", "", bare).casefold()
 
 # %% ../../nbs/01_genes/02_lists.ipynb #20d08856
 def find_rows(
     text: str,  # of a list
-    columns: Iterable[
-        str
-    ] = GENE_COLUMNS,  # names that make the first row a header, as small letters without blanks
+    column: str | None = None,  # "cost" or "group": its names make a header too
 ) -> Rows:
     "The rows of a text under their header; whole lines where there is none."
-    columns = set(columns)
-    for separator in _SEPARATORS:
+    for separator in _separators_of(text):
         _, first = next(split_rows(text, separator), (0, []))
-        if not any(_key(f) in columns for f in first):
+        head = Rows(first, [], separator)
+        if head.gene() is None and (column is None or head.value(column) is None):
             continue
         rows = list(split_rows(text, separator))[1:]
-        unnamed = (
-            separator in ("\t", " ") and rows and all(len(f) == len(first) + 1 for _, f in rows)
-        )
+        longer = rows and all(len(f) == len(first) + 1 for _, f in rows)
+        unnamed = longer and separator in ("\t", " ")
         return Rows([""] + first if unnamed else first, rows, separator)
     return Rows([], list(split_rows(text, "")), "")
+
+
+def _separators_of(text):
+    "What may part the first line: a delimiter that is there beats blanks, and the line as a whole."
+    _, first = next(split_rows(text, ""), (0, [""]))
+    there = [o for o in "\t;," if o in re.sub('"[^"]*"', "", first[0])]
+    return there or ["", " "]
 
 # %% ../../nbs/01_genes/02_lists.ipynb #c1af9f3e
 def parse_genes(
@@ -117,23 +148,27 @@ def parse_genes(
 ) -> list[str]:  # each once, in their order
     "The names in a text. Raises `GraphselError` for a table without a column of genes."
     found = find_rows(re.sub(" *\\+ *", "+", _clean(text)))
-    at = found.position(GENE_COLUMNS)
-    names = (
-        _loose_names(found, where)
-        if at is None or len(found.head) == 1
-        else [f[at] for _, f in found.rows if len(f) > at]
-    )
+    at = found.gene()
+    if at is None or len(found.head) == 1:
+        names = _loose_names(found, where)
+    else:
+        names = [f[at] if at < len(f) else "" for _, f in found.rows]
+        _tell_nameless(found.rows, names, where)
     count = Counter(bare_cell(n) for n in names if n)
     _tell_damaged(count, where)
     twice = [n for n, c in count.items() if c > 1]
     if twice:
-        log.info(
-            "%s: %s twice; taken once: %s",
-            where,
-            "1 name stands" if len(twice) == 1 else f"{len(twice):,} names stand",
-            name_some(twice),
-        )
+        stand = "1 name stands" if len(twice) == 1 else f"{len(twice):,} names stand"
+        log.info("%s: %s twice; taken once: %s", where, stand, name_some(twice))
     return list(count)
+
+
+def _tell_nameless(rows, names, where):
+    "Say which rows have no gene: they are short, or the cell is empty."
+    lines = [line for (line, _), name in zip(rows, names) if not name]
+    if lines:
+        told = "1 row holds" if len(lines) == 1 else f"{len(lines):,} rows hold"
+        log.warning("%s: %s no gene, the first is line %d; passed over", where, told, lines[0])
 
 
 _LINE_END = re.compile('("[^"]*")|\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]')
@@ -176,10 +211,10 @@ def _is_table(rows, tabs):
     "True where rows look like columns, not like a paragraph of names."
     names = [n for fields in rows for n in fields if n]
     numbers = sum(_NUMBER.fullmatch(n) is not None for n in names)
-    even = len({len(f) for f in rows}) == 1 < len(rows[0]) and all(
-        f[-1] for f in rows
-    )  # a comma at the end of a line goes on
-    return tabs or even or any(" " in n for n in names) or (0 < numbers < len(names) > len(rows))
+    equal = len({len(f) for f in rows}) == 1 < len(rows[0])
+    even = equal and all(f[-1] for f in rows)  # a comma at the end of a line goes on
+    wordy = any(" " in n for n in names)
+    return tabs or even or wordy or (0 < numbers < len(names) > len(rows))
 
 # %% ../../nbs/01_genes/02_lists.ipynb #c80dcf05
 def parse_pairs(
@@ -189,18 +224,22 @@ def parse_pairs(
 ) -> dict[str, str]:  # gene -> text of the column
     "One value per gene. Raises `GraphselError` for other columns, an empty name, or one that stands twice."
     pairs = {name: bare_cell(value) for _, name, value, _ in _pairs(text, column, where)}
+    _tell_empty([o for o, value in pairs.items() if not value], column, where)
     _tell_damaged(pairs, where)
-    return pairs
+    return {name: value for name, value in pairs.items() if value}
+
+
+def _tell_empty(names, column, where):
+    "Say whose cell is empty, and what that means."
+    means = {"cost": "they cost 1, as genes that are not listed", "group": "they are in no group"}
+    if names:
+        log.warning("%s: no %s for %s; %s", where, column, name_some(names), means[column])
 
 
 def _pairs(text, column, where):
     "(line, gene, value, separator) of each pair."
-    found = find_rows(re.sub(" *\\+ *", "+", _clean(text)), (*GENE_COLUMNS, column, f"{column}s"))
-    gene, value = (
-        (found.position(o) for o in (GENE_COLUMNS, (column, f"{column}s")))
-        if found.head
-        else (0, 1)
-    )
+    found = find_rows(re.sub(" *\\+ *", "+", _clean(text)), column)
+    gene, value = (found.gene(), found.value(column)) if found.head else (0, 1)
     if gene is None or value is None:
         raise GraphselError(f"{where} has {found}; {column}s need the columns gene,{column}")
     rows, separator = (found.rows, found.separator) if found.head else _headless_pairs(found.rows)
@@ -210,18 +249,31 @@ def _pairs(text, column, where):
             fields = re.split(r"[\s,;]+", fields[0])  # a line in another style than the header
         name, text = (fields[i] if i < len(fields) else "" for i in (gene, value))
         name = bare_cell(name)
-        if not name or name in seen:
+        what = _wrong_pair(name, fields, width, (separator, seen))
+        if what:
+            raise GraphselError(f"{where}, line {line}: {what}")
+        if not text and not found.head:
             raise GraphselError(
-                f"{where}, line {line}: "
-                f"{f'{shorten(name)} stands twice; keep one line' if name else 'no gene; fill or remove the line'}"
-            )
-        if separator == "," and any(fields[width:]):
-            raise GraphselError(
-                f"{where}, line {line}: {len(fields)} fields for {width} columns; with decimal "
-                "commas separate by semicolons, or write 1.5"
+                f"{where}, line {line}: the {column} '' of {shorten(name)} is missing; write for "
+                f"example {shorten(name)},{'2.5' if column == 'cost' else 'plate 1'}"
             )
         seen.add(name)
         yield line, name, text, separator
+
+
+def _wrong_pair(name, fields, width, known):
+    "What is wrong with a line; empty where nothing is."
+    separator, seen = known
+    if not name:
+        return "no gene; fill or remove the line"
+    if name in seen:
+        return f"{shorten(name)} stands twice; keep one line"
+    if separator == "," and any(fields[width:]):
+        return (
+            f"{len(fields)} fields for {width} columns; with decimal commas separate by "
+            "semicolons, or write 1.5"
+        )
+    return ""
 
 # %% ../../nbs/01_genes/02_lists.ipynb #607b5dbe
 def _headless_pairs(rows):
@@ -239,11 +291,13 @@ def parse_costs(
     where: str = "costs",  # for messages
 ) -> dict[str, float] | None:  # None where there is no line
     "Costs of genes. Raises `GraphselError` at the first that is not a number."
-    costs = {}
+    costs, empty = {}, []
     for line, name, value, separator in _pairs(text, "cost", where):
-        decimal = (
-            value.replace(",", ".") if separator != "," and _NUMBER.fullmatch(value) else value
-        )
+        if not value:
+            empty.append(name)
+            continue
+        comma = separator != "," and _NUMBER.fullmatch(value)
+        decimal = value.replace(",", ".") if comma else value
         try:
             costs[name] = float(decimal)
         except ValueError as e:
@@ -251,7 +305,8 @@ def parse_costs(
                 f"{where}, line {line}: the cost '{shorten(value)}' of {shorten(name)} is not a "
                 f"number; write for example {shorten(name)},2.5"
             ) from e
-    _tell_damaged(costs, where)
+    _tell_empty(empty, "cost", where)
+    _tell_damaged([*costs, *empty], where)
     return costs or None
 
 # %% ../../nbs/01_genes/02_lists.ipynb #b91d9ecf
@@ -320,6 +375,27 @@ def _cell(value):
         if isinstance(value, float) and value.is_integer()
         else str(value)
     )
+
+# %% ../../nbs/01_genes/02_lists.ipynb #73b5e899
+def expand_patterns(
+    names: Iterable[str],  # genes and patterns such as RPL*
+    known: Iterable[str],  # what they may mean
+    what: str = "the list",  # for messages
+) -> list[str]:  # each once, in order
+    "Names, patterns replaced by what fits them. Raises `GraphselError` for one that nothing fits."
+    known = list(dict.fromkeys(map(str, known)))
+    here, found = set(known), []
+    for name in map(str, names):
+        if name in here or not set("*?") & set(name):
+            found.append(name)
+            continue
+        form = re.compile(re.escape(name).replace(r"\*", ".*").replace(r"\?", "."), re.IGNORECASE)
+        fits = [o for o in known if form.fullmatch(o)]
+        if not fits:
+            raise GraphselError(f"{what}: no gene fits the pattern '{name}'; mend or remove it")
+        log.info("%s: '%s' stands for %s", what, name, name_some(fits))
+        found += fits
+    return list(dict.fromkeys(found))
 
 # %% ../../nbs/01_genes/02_lists.ipynb #b3ea1593
 def read_gene_list(

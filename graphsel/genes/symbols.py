@@ -45,7 +45,13 @@ def unversioned(
     return found[1] if found else name
 
 # %% ../../nbs/01_genes/01_symbols.ipynb #445eb933
-_DATE = re.compile(r"\d{1,2}-[A-Z][a-z]{2}|[A-Z][a-z]{2}-\d{1,2}")
+_MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+_DATE = re.compile(
+    rf"\d{{1,2}}[-. /](?i:{_MONTHS}|Sept)\.?([-. /]\d{{2,4}})?"  # 2-Sep, 01.Sep.2024
+    rf"|({_MONTHS}|{_MONTHS.upper()})-\d{{1,4}}"  # Sep-02; sep-1 is a gene of the worm
+    r"|\d{4}-\d{1,2}-\d{1,2}([ T][\d:.]+)?"  # 2024-09-02
+    r"|\d{1,2}[./]\d{1,2}[./]\d{2,4}"  # 02.09.2024, 9/2/2024
+)
 _POWER = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]\d+")
 
 
@@ -155,19 +161,30 @@ HGNC_SPELLINGS = (
 )
 
 
+_HGNC_NAMES = {  # as the page for custom downloads calls them
+    "approved symbol": "symbol",
+    "previous symbols": "prev_symbol",
+    "previous symbol": "prev_symbol",
+    "alias symbols": "alias_symbol",
+    "alias symbol": "alias_symbol",
+    "ensembl gene id": "ensembl_gene_id",
+    "ncbi gene id": "entrez_id",
+    "hgnc id": "hgnc_id",
+}
+
+
 def read_aliases(
-    path: str | Path,  # .csv or .tsv with alias, symbol; or HGNC's complete set (.txt); also .gz
+    path: str | Path,  # a table with alias, symbol; HGNC's complete set, or its custom download
 ) -> AliasTable:
     "Read an alias table. Raises `GraphselError` for other columns, for a row without a name, and for an empty table."
-    name, text = Path(path).name, read_text(path)
-    found = csv.DictReader(
-        text.splitlines(), delimiter="," if name.removesuffix(".gz").endswith(".csv") else "\t"
-    )
+    name, lines = Path(path).name, read_text(path).splitlines()
+    head = next(iter(lines), "")
+    found = csv.DictReader(lines, delimiter=next((o for o in "\t;," if o in head), ","))
     with reading(path, "an alias table"):
-        columns = [c.strip() for c in found.fieldnames or ()]
+        columns = [_HGNC_NAMES.get(c.strip().casefold(), c.strip()) for c in found.fieldnames or ()]
         found.fieldnames = columns
         rows = list(found)
-    if {"symbol", "alias_symbol", "prev_symbol"} <= set(columns):
+    if "symbol" in columns and {"alias_symbol", "prev_symbol"} & set(columns):
         pairs, symbols = _hgnc_pairs(rows, name)
     elif {"alias", "symbol"} <= set(columns):
         pairs, symbols = _user_pairs(rows, name), ()
@@ -200,10 +217,18 @@ def _hgnc_pairs(rows, name):
         raise GraphselError(
             f"{name}: approved entry {empty[0]} has no symbol; is the file complete?"
         )
-    split = lambda field: [s.strip() for s in (field or "").split("|") if s.strip()]
-    return [
-        (s, r["symbol"]) for r in rows for column in HGNC_SPELLINGS for s in split(r.get(column))
-    ], [r["symbol"] for r in rows]
+    pairs = [
+        (spelling, row["symbol"])
+        for row in rows
+        for column in HGNC_SPELLINGS
+        for spelling in _several(row.get(column))
+    ]
+    return pairs, [row["symbol"] for row in rows]
+
+
+def _several(field):
+    "The values of a field: between bars, or in a custom download commas."
+    return [o.strip() for o in re.split(r"[|]|, ", field or "") if o.strip()]
 
 # %% ../../nbs/01_genes/01_symbols.ipynb #6ad5e0db
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-from . import build, convert, disturb, graph, kernels, operators, priors, readers
+from . import build, convert, disturbance, graph, kernels, operators, priors, readers
 from .build import from_edges, from_gene_sets, from_matrix, from_membership, rename_genes
 from .convert import from_networkx, from_obsp, from_pyg, to_networkx, to_obsp, to_pyg
-from .disturb import disturb
+from .disturbance import disturb
 from .graph import GeneGraph, GraphSet, Graphs, align, combine, neighbor_agreement
 from .kernels import kernel_of, spectral_features
 from .operators import propagation

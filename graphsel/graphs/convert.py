@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..core.extras import import_extra
 from ..core.errors import GraphselError, name_some
 from .build import _largest_of_repeated, from_edges, from_matrix
 from .graph import AlignReport, GeneGraph, align
@@ -85,11 +86,11 @@ def from_pyg(
 # %% ../../nbs/03_graphs/07_convert.ipynb #e32a3e85
 def to_pyg(graph: GeneGraph) -> "Data":  # edge_index 2 x E, edge_weight E, genes
     "The graph for torch-geometric."
-    import torch
-    from torch_geometric.data import Data
+    torch = import_extra("torch", "a graph of torch-geometric")
+    data = import_extra("torch_geometric.data", "a graph of torch-geometric")
 
     C = _one_layer(graph).adjacency.tocoo()
-    return Data(
+    return data.Data(
         edge_index=torch.from_numpy(np.stack([C.col, C.row]).astype(np.int64)),
         edge_weight=torch.from_numpy(C.data.copy()),
         num_nodes=len(graph),

@@ -1,5 +1,6 @@
 from . import (
     additive,
+    archetypes,
     base,
     channels,
     gears,
@@ -11,6 +12,7 @@ from . import (
     neighbors,
     registry,
     ridge,
+    stacking,
     transfer,
 )
 from .additive import Additive

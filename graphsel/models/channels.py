@@ -6,6 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/07_models/04_channels.ipynb #98db8711
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,6 @@ from ..core.identity import remember
 from ..core.progress import progress
 from ..genes.perturbations import gene_incidence
 from ..graphs.graph import Graphs
-from ..graphs.kernels import spectral_features
 from ..graphs.operators import inner_products, propagation, unit_rows
 from .base import check_counts, mean_shift
 
@@ -43,10 +43,27 @@ class GeneRows:
 
     genes: np.ndarray  # names
     at: np.ndarray  # position in the graph, -1 for genes it lacks
-    rows: tuple = ()  # one matrix per channel; empty where whole kernels are at hand
+    rows: list  # filled when they are needed: one matrix per channel
 
 
 DENSE_GENES = 1500  # up to this size a channel's kernel is computed once for all genes
+LIBRARY_GENES = 3000  # up to so many genes of a screen, once for all of these
+
+
+def gram(
+    A: sp.csr_matrix,  # n x N
+    B: sp.csr_matrix,  # m x N
+    block: int = 4096,  # columns at once
+) -> np.ndarray:  # n x m
+    "Inner products of all rows; where rows are full, block by block in single precision, which is far faster."
+    if A.nnz + B.nnz < 0.02 * (A.shape[0] + B.shape[0]) * A.shape[1] or A.shape[1] <= DENSE_GENES:
+        return inner_products(A, B)
+    left, right = A.astype(np.float32).tocsc(), B.astype(np.float32).tocsc()
+    K = np.zeros((A.shape[0], B.shape[0]))
+    for start in range(0, A.shape[1], block):
+        part = slice(start, start + block)
+        K += left[:, part].toarray() @ right[:, part].toarray().T
+    return K
 
 # %% ../../nbs/07_models/04_channels.ipynb #e0160b09
 class Channels:
@@ -57,28 +74,27 @@ class Channels:
         self.steps = [propagation(g.adjacency, 1) for g in graph.graphs]
         share, n = 1 / (1 + len(graph.priors)), len(graph.graphs) * len(hops)
         self.weights = np.array([share / n] * n + [share] * len(graph.priors))
-        self.dense = None
+        self.dense, self.libraries = None, OrderedDict()
         if len(graph) <= DENSE_GENES:
-            whole = GeneRows(graph.genes, np.arange(len(graph)), self._rows(np.arange(len(graph))))
+            whole = self.encode(graph.genes)
             self.dense = self._products(whole, whole)
 
     def _rows(self, at):
         parts = [F for step in self.steps for F in hop_rows(step, at, self.hops)]
-        return tuple(parts + [p.factor[at] for p in self.graph.priors])
+        return parts + [p.factor[at] for p in self.graph.priors]
 
     def _products(self, a, b):
-        return np.stack([inner_products(A, B) for A, B in zip(a.rows, b.rows, strict=True)])
+        for genes in (a, b):
+            if not genes.rows:
+                genes.rows.extend(self._rows(np.maximum(genes.at, 0)))
+        return np.stack([gram(A, B) for A, B in zip(a.rows, b.rows, strict=True)])
 
     def encode(
         self, genes: Sequence[str] | np.ndarray
     ) -> GeneRows:  # what `between` needs of these genes
         "Look the genes up; unknown ones get position -1."
         at = np.array([self.graph._position.get(g, -1) for g in genes], dtype=np.int64)
-        return GeneRows(
-            np.asarray(genes, dtype=str),
-            at,
-            () if self.dense is not None else self._rows(np.maximum(at, 0)),
-        )
+        return GeneRows(np.asarray(genes, dtype=str), at, [])
 
     def between(self, a: GeneRows, b: GeneRows) -> np.ndarray:  # channels x A x B
         "The kernel of every channel between two lists of genes."
@@ -89,6 +105,46 @@ class Channels:
             C[:, (a.genes[:, None] == b.genes[None]) & (a.at < 0)[:, None]] = 1
         return C
 
+# %% ../../nbs/07_models/04_channels.ipynb #0b747aae
+class Library:
+    "Channels as seen from the genes of a screen; what lies between these is computed once."
+
+    def __init__(
+        self,
+        channels: Channels,
+        genes: Sequence[str],  # of the screen; unknown ones do not count
+    ):
+        known = sorted({g for g in genes if g in channels.graph})
+        self.channels, self.graph, self.weights = channels, channels.graph, channels.weights
+        self.genes = channels.encode(known)
+        self.small = channels.dense is not None or not 0 < len(known) <= LIBRARY_GENES
+        self.place = {g: i for i, g in enumerate(known)}
+        self.found: OrderedDict = OrderedDict()
+        self.encode = channels.encode
+
+    def _against(self, a: GeneRows, at: np.ndarray) -> np.ndarray:  # channels x A x library
+        if (at >= 0).all():
+            return self._once(b"library", self.genes)[:, at]
+        return self._once(a.genes.tobytes(), a)
+
+    def _once(self, key, a):
+        if key not in self.found:
+            C = self.channels.between(a, self.genes)
+            self.found[key] = C if len(self.place) <= DENSE_GENES else C.astype(np.float32)
+        self.found.move_to_end(key)
+        while len(self.found) > 3:
+            self.found.popitem(last=False)
+        return self.found[key]
+
+    def between(self, a: GeneRows, b: GeneRows) -> np.ndarray:  # channels x A x B
+        "The kernel of every channel between two lists of genes."
+        i, j = (np.array([self.place.get(g, -1) for g in o.genes], dtype=int) for o in (a, b))
+        if self.small or not ((i >= 0).all() or (j >= 0).all()):
+            return self.channels.between(a, b)
+        if (j >= 0).all():
+            return self._against(a, i)[:, :, j]
+        return self._against(b, j)[:, :, i].transpose(0, 2, 1)
+
 # %% ../../nbs/07_models/04_channels.ipynb #0861cebd
 def channels(
     graph: Graphs,  # one graph or several
@@ -97,6 +153,22 @@ def channels(
     "The channels of a graph, from memory where they are."
     hops = check_counts(hops, "hops")
     return remember(("channels", graph.fingerprint, hops), lambda: Channels(graph, hops))
+
+
+def library(
+    graph: Graphs,  # one graph or several
+    hops: int | Sequence[int],  # numbers of steps
+    genes: Sequence[str],  # of the screen, sorted
+) -> Library:
+    "The channels seen from the genes of a screen, from memory where they are."
+    c = channels(graph, hops)
+    key = hash(tuple(genes))
+    if key not in c.libraries:
+        c.libraries[key] = Library(c, genes)
+    c.libraries.move_to_end(key)
+    while len(c.libraries) > 2:
+        c.libraries.popitem(last=False)
+    return c.libraries[key]
 
 
 def channel_names(
@@ -144,12 +216,16 @@ def ask_head(
 def leave_head(
     head: Head,  # from `solve_head`
     Y: np.ndarray,  # n x R, the same responses, less their mean
+    *,
+    centered: bool = True,  # False: they are as measured, and the mean is nobody's business
 ) -> tuple[
     np.ndarray, np.ndarray
 ]:  # error n x R; variance n of a measurement, in units of the kernel
     "Errors of predicting each pick from all others, their mean included; NaN for a single pick."
     inverse = sl.solve_triangular(head.cholesky, np.eye(len(Y)), lower=True)
     leverage = (inverse**2).sum(axis=0)[:, None]  # diagonal of the inverse
+    if not centered:
+        return head.alpha / leverage, 1 / leverage[:, 0]
     shared = (inverse.T @ inverse.sum(axis=1))[:, None]
     return (head.alpha + shared * mean_shift(Y)) / leverage, 1 / leverage[:, 0]
 
@@ -193,6 +269,7 @@ def ask_in_blocks(
     head: Head,
     picks: Asked,
     names: Sequence[str],  # what is asked
+    *,
     bias: float = 0.0,  # added to the kernel of perturbations
     block: int = 512,  # perturbations at once
 ) -> tuple[np.ndarray, np.ndarray]:  # mean m x R; variance m, in units of the kernel
@@ -211,36 +288,38 @@ def features_of(
     graph: Graphs,  # which genes are known
     names: Sequence[str],  # perturbations
 ) -> np.ndarray:  # P x (d + genes unknown)
-    "Coordinates of perturbations: the sum of their genes'. A gene unknown to the graph is a unit vector on its own axis."
+    "Coordinates of perturbations: the sum of their genes'. An unknown gene is a unit vector on an axis of its own."
     genes, S = gene_incidence(names)
     known = np.array([g in graph for g in genes], dtype=bool)
     return np.hstack([S[:, known] @ coordinates(genes[known]), S[:, ~known].toarray()])
 
 
-def spectral_points(graph: Graphs, hops, n_components: int) -> Callable:  # genes -> n x d
-    "`spectral_features` as a lookup."
-    Z = spectral_features(graph, n_components, hops)
-    return lambda genes: Z[graph.index(genes)]
+POINTS = 2000  # genes whose kernel is taken apart whole
+AXES = 256  # coordinates at most beyond that
 
-# %% ../../nbs/07_models/04_channels.ipynb #9c71ac1f
-def weighted_points(
-    channels: Channels, weights: np.ndarray, n_components: int
+
+def library_points(
+    library: Library,
+    weights: np.ndarray,  # of the channels
+    n_components: int | None = None,  # leading coordinates; None = all, or 256 of a large graph
 ) -> Callable:  # genes -> n x d
-    "The same for a kernel with other weights."
-    graph = channels.graph
-    F = sp.hstack(
-        [
-            np.sqrt(w) * R
-            for w, R in zip(weights, channels._rows(np.arange(len(graph))), strict=True)
-        ],
-        format="csr",
+    "Points whose inner products are the kernel. In a large graph the genes of the screen span them (Nyström)."
+    graph = library.graph
+    whole = len(graph) <= POINTS
+    known = graph.genes if whole else library.genes.genes
+    landmarks = library.encode(
+        known[np.linspace(0, len(known) - 1, min(len(known), POINTS)).astype(int)]
     )
-    if len(graph) <= max(2000, 2 * n_components):
-        values, U = np.linalg.eigh(inner_products(F, F))
-    else:
-        U, root, _ = sp.linalg.svds(
-            F, k=n_components, v0=np.ones(min(F.shape)), return_singular_vectors="u"
-        )
-        values, U = np.sort(root) ** 2, U[:, np.argsort(root)]
-    Z = U[:, ::-1][:, :n_components] * np.sqrt(np.maximum(values[::-1][:n_components], 0))
-    return lambda genes: Z[graph.index(genes)]
+    K = np.tensordot(weights, library.between(landmarks, landmarks), 1)
+    n = n_components or (len(landmarks.genes) if whole else AXES)
+    values, U = np.linalg.eigh(K)
+    values, U = values[::-1][:n], U[:, ::-1][:, :n]
+    U = U * np.sign(U[np.abs(U).argmax(axis=0), np.arange(U.shape[1])])
+    root = np.sqrt(np.maximum(values, 0))
+    ways = U * np.divide(1, root, out=np.zeros_like(root), where=values > 1e-9 * values[0])
+
+    def coordinates(genes):
+        cross = library.between(library.encode(genes), landmarks)
+        return np.tensordot(weights, cross, 1) @ ways
+
+    return coordinates

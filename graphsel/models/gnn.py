@@ -17,23 +17,24 @@ import torch
 from ..core.errors import GraphselError, check_positive_int, unknown_name
 from ..core.progress import progress
 from ..core.randomness import as_seed
-from ..graphs.graph import Graphs
+from ..genes.perturbations import perturbed_genes
+from .archetypes import Terms, archetypes, are_singles, believed
 from graphsel.models.base import (
-    register_model,
     ResponseModel,
     asked_names,
     check_numbers,
+    register_model,
     unit_scale,
 )
 from graphsel.models.channels import (
+    POINTS,
     Asked,
-    Channels,
     Head,
+    Library,
     ask,
     ask_head,
     between_perturbations,
     channel_names,
-    channels,
     features_of,
     leave_head,
     solve_head,
@@ -75,7 +76,39 @@ def principal(
     return Z, (Z.T @ Y) / np.maximum((Z**2).sum(axis=0), 1e-300)[:, None] * scale
 
 # %% ../../nbs/07_models/13_gnn.ipynb #0511fadc
-BIAS = 0.5  # the bias unit of the decoder, squared
+@dataclass(frozen=True)
+class Beginning:
+    "What the picks believe before any training, in units of the hidden kernel."
+
+    weights: np.ndarray  # of the channels, sum 1
+    noise: float  # sigma^2
+    effects: np.ndarray  # of shift, degree, own effect
+
+
+BIAS = 0.5  # the shift, where nothing but a bias unit is asked for
+
+
+def beginning(
+    terms: Terms,
+    picks: Asked,
+    Y: np.ndarray,  # picks x columns, responses minus control
+    rng: np.random.Generator,
+) -> Beginning:
+    "The mean over the archetypes that the picks believe in."
+    parts = believed(terms.between(picks, picks), Y, archetypes(terms), rng)
+    shares = sum(p.weight * p.shares for p in parts)
+    noise = sum(p.weight * p.noise for p in parts)
+    n = len(terms.library.weights)
+    graph = shares[:n].sum()
+    return Beginning(shares[:n] / graph, float(noise / graph), shares[n:] / graph)
+
+
+def effects_between(terms: Terms, start: Beginning, a: Asked, b: Asked) -> np.ndarray:
+    "The part of the kernel that is not trained: shift, degree and own effect."
+    kernels = (
+        s * terms._effect(e, a, b) for e, s in zip(terms.effects, start.effects, strict=True)
+    )
+    return sum(kernels, start=np.zeros((len(a.names), len(b.names))))
 
 
 @dataclass
@@ -86,26 +119,29 @@ class Training:
     at: torch.Tensor  # perturbations x most genes of one: positions in C, -1 = none
     Y: torch.Tensor  # perturbations x columns, centered, scaled
     rows: torch.Tensor  # gene -> row of the gates; the last for unknown genes
+    only: torch.Tensor  # genes of the picks, by position in the graph: the rows of the gates
     x: torch.Tensor  # inputs of message passing, N x inputs
     edges: list  # per graph
+    fixed: torch.Tensor  # perturbations x perturbations, the part of the kernel that stays
 
     def pairs(
         self, a: torch.Tensor, b: torch.Tensor
     ) -> tuple:  # a, b: members x picks; genes of a, genes of b, channels between them
         "What the kernel between picks needs that does not change during training."
         i, j = self.at[a].flatten(1), self.at[b].flatten(1)
-        return i, j, [C[i[:, :, None], j[:, None]] for C in self.C]
+        fixed = self.fixed[a[:, :, None], b[:, None]]
+        return i, j, [C[i[:, :, None], j[:, None]] for C in self.C], fixed
 
     def kernel(
-        self, hidden: Hidden, i, j, C
+        self, hidden: Hidden, i, j, C, fixed
     ) -> torch.Tensor:  # from `pairs`; members x picks x picks
-        "The hidden layers' kernels between picks, the bias unit included."
+        "The hidden layers' kernels between picks, what is not trained included."
         members, width = torch.arange(len(i))[:, None], self.at.shape[1]
         of = lambda k: hidden._replace(
             gates=hidden.gates[members, self.rows[k]], points=hidden.points[members, self.rows[k]]
         )
         K = hidden_kernel(C, of(i), of(j)) * (i >= 0)[:, :, None] * (j >= 0)[:, None]
-        return K.unflatten(2, (-1, width)).unflatten(1, (-1, width)).sum(dim=(2, 4)) + BIAS
+        return K.unflatten(2, (-1, width)).unflatten(1, (-1, width)).sum(dim=(2, 4)) + fixed
 
 # %% ../../nbs/07_models/13_gnn.ipynb #d0bb460c
 def gene_positions(asked: Asked) -> np.ndarray:  # perturbations x most genes of one; -1 = none
@@ -118,28 +154,34 @@ def gene_positions(asked: Asked) -> np.ndarray:  # perturbations x most genes of
 
 
 def training_data(
-    channels: Channels,
+    terms: Terms,
     names: Sequence[str],  # the picks
     Z: np.ndarray,  # picks x columns
+    start: Beginning,
     rng: np.random.Generator,
+    *,
     coordinates: int = 0,  # inputs beside the degrees
     limit: int = 2000,  # most picks used here
 ) -> Training:
     "Everything the members train on; columns scaled to unit variance on average."
     some = np.sort(rng.permutation(len(Z))[:limit])
-    picks, graph = ask(channels, [names[i] for i in some]), channels.graph
+    picks, graph = terms.ask([names[i] for i in some]), terms.graph
+    known = picks.rows.at >= 0
     f32 = lambda M: torch.tensor(M, dtype=torch.float32)
     return Training(
-        f32(channels.between(picks.rows, picks.rows)),
+        f32(terms.library.between(picks.rows, picks.rows)),
         torch.tensor(gene_positions(picks)),
         f32(Z[some, :TRAINED]),
-        torch.tensor(np.where(picks.rows.at < 0, len(graph), picks.rows.at)),
+        torch.tensor(np.where(picks.rows.at < 0, known.sum(), np.cumsum(known) - 1)),
+        torch.tensor(picks.rows.at[known]),
         node_inputs(graph, coordinates),
         edge_tensors(graph),
+        f32(effects_between(terms, start, picks, picks)),
     )
 
 # %% ../../nbs/07_models/13_gnn.ipynb #da4457eb
 LOOK_EVERY, LOOK_PICKS = 5, 400
+FEWEST = 15  # with fewer picks nothing is trained: a validation part of two is a lottery
 
 
 def validator(
@@ -159,14 +201,18 @@ def validator(
 
 
 def new_networks(
-    data: Training, start: np.ndarray, seeds: Sequence[int], **options
+    data: Training, start: Beginning, seeds: Sequence[int], **options
 ) -> Ensemble:  # options of `GateNet`
     "Untrained members. torch draws the first weights from its global generator: it is put back afterwards."
     with torch.random.fork_rng(devices=[]):
         nets = []
         for s in seeds:
             torch.manual_seed(s)
-            nets.append(GateNet(len(data.edges), data.x.shape[1], start, **options))
+            nets.append(
+                GateNet(
+                    len(data.edges), data.x.shape[1], start.weights, noise=start.noise, **options
+                )
+            )
     return Ensemble(nets)
 
 # %% ../../nbs/07_models/13_gnn.ipynb #f8a45f36
@@ -174,6 +220,7 @@ def train_ensemble(
     data: Training,
     nets: Ensemble,
     rng: np.random.Generator,
+    *,
     steps: int = 40,
     batch_size: int = 128,
     learning_rate: float = 0.1,
@@ -199,10 +246,10 @@ def train_ensemble(
         validator(data, train, held),
         torch.full((M,), torch.nan),
     )
-    for step in progress(range(steps + 1 if train.shape[1] else 0), "training"):
+    for step in progress(range(steps + 1 if n >= FEWEST else 0), "training"):
         if step % LOOK_EVERY == 0 or step == steps:
             with torch.no_grad():
-                stop = keeper.look(step, loss.tolist(), errors(nets(data.x, data.edges)))
+                stop = keeper.look(step, loss.tolist(), errors(nets(data.x, data.edges, data.only)))
             if stop or step == steps:
                 break
         some = train.gather(
@@ -211,7 +258,7 @@ def train_ensemble(
                 np.stack([rng.permutation(train.shape[1])[:batch_size] for _ in range(M)])
             ),
         )
-        hidden = nets(data.x, data.edges)
+        hidden = nets(data.x, data.edges, data.only)
         loss = (
             loo_residuals(data.kernel(hidden, *data.pairs(some, some)), data.Y[some], hidden.noise)
             ** 2
@@ -284,6 +331,12 @@ class Member:
         ).numpy()
         return between_perturbations(lambda *_: K, a, b)
 
+    def own(self, terms: Terms, a: Asked) -> np.ndarray:  # perturbations
+        "The kernel of each perturbation with itself."
+        if are_singles(a) and not terms.graph.priors:
+            return np.ones(len(a.names))
+        return np.diag(self.kernel(terms.library.between(a.rows, a.rows), a, a))
+
 
 @torch.no_grad()
 def freeze(nets: Ensemble, data: Training) -> list[Member]:
@@ -296,24 +349,25 @@ def freeze(nets: Ensemble, data: Training) -> list[Member]:
 
 # %% ../../nbs/07_models/13_gnn.ipynb #56c45a88
 def ask_members(
-    channels: Channels,
+    terms: Terms,
     members: Sequence[Member],
     picks: Asked,
     names: Sequence[str],
+    start: Beginning,
     block: int = 256,  # perturbations at once
 ) -> tuple[
     np.ndarray, np.ndarray
 ]:  # means, members x P x r; variances in units of the kernel, members x P
     "What every member says about perturbations."
     parts = []
-    for start in progress(range(0, len(names), block), "predicting"):
-        a = ask(channels, names[start : start + block])
-        own, cross = channels.between(a.rows, a.rows), channels.between(a.rows, picks.rows)
+    for first in progress(range(0, len(names), block), "predicting"):
+        a = terms.ask(names[first : first + block])
+        cross = terms.library.between(a.rows, picks.rows)
+        fixed = effects_between(terms, start, a, picks)
+        prior = np.diag(effects_between(terms, start, a, a))
         parts.append(
             [
-                ask_head(
-                    m.head, m.kernel(cross, a, picks) + BIAS, np.diag(m.kernel(own, a, a)) + BIAS
-                )
+                ask_head(m.head, m.kernel(cross, a, picks) + fixed, m.own(terms, a) + prior)
                 for m in members
             ]
         )
@@ -325,28 +379,29 @@ def ask_members(
 
 
 def with_heads(
-    channels: Channels,
+    terms: Terms,
     members: Sequence[Member],
     picks: Asked,
     Z: np.ndarray,  # picks x r, what is decoded
+    start: Beginning,
 ) -> list[Member]:
     "The same members, their decoders solved on all picks."
-    C = channels.between(picks.rows, picks.rows)
+    C = terms.library.between(picks.rows, picks.rows)
+    fixed = effects_between(terms, start, picks, picks)
     return [
-        replace(m, head=solve_head(m.kernel(C, picks, picks) + BIAS, Z, m.noise)) for m in members
+        replace(m, head=solve_head(m.kernel(C, picks, picks) + fixed, Z, m.noise)) for m in members
     ]
 
 # %% ../../nbs/07_models/13_gnn.ipynb #4d5f28fa
-def some_genes(graph: Graphs, most: int = 1000) -> np.ndarray:  # at most so many names
-    "Genes evenly spread over the graph."
-    return graph.genes[
-        np.unique(np.linspace(0, len(graph) - 1, min(len(graph), most)).round().astype(int))
-    ]
+def some_genes(view: Library, most: int = 1000) -> np.ndarray:  # at most so many names
+    "Genes evenly spread over a small graph, or over those of the screen."
+    genes = view.graph.genes if len(view.graph) <= POINTS else view.genes.genes
+    return genes[np.unique(np.linspace(0, len(genes) - 1, min(len(genes), most)).astype(int))]
 
 
 def hidden_points(
     members: Sequence[Member],
-    channels: Channels,
+    channels: Library,
     genes: Sequence[str],  # landmarks
     n_components: int,
 ) -> Callable:  # genes -> n x (members * d)
@@ -378,84 +433,84 @@ def hidden_points(
 class GNN(ResponseModel):
     "Graph neural network: gated message passing, an exactly solved low-rank decoder, early stopping on held-out picks, an ensemble in one pass."
 
-    name = "gnn"
+    name, centers = "gnn", False
 
     def __init__(
         self,
-        conv: str
-        | None = "sgc",  # "sgc", "gcn", "sage" or "gat"; None = no message passing, no activation: the linear part alone
+        conv: str | None = "sgc",  # "sgc", "gcn", "sage" or "gat"; None = the linear part alone
         hops: int | Sequence[int] = (1, 2, 3),  # steps of propagation, each a channel per graph
         layers: int = 1,  # of message passing
         hidden: int = 16,  # units of a layer
+        *,
         learned: bool = False,  # the last layer is a channel of its own, on spectral coordinates too
         rank: int | None = 64,  # directions of the response that are decoded; None = all
         n_members: int = 3,  # networks in the ensemble
         steps: int = 40,  # steps of Adam at most
         batch_size: int = 128,  # picks per step
-        learning_rate: float = 0.1,  # of mixture, sharpness and noise; a third of it for message passing
+        learning_rate: float = 0.1,  # of mixture, sharpness, noise; a third of it for message passing
         validation: float = 0.2,  # share of the picks that decides when to stop
         patience: int = 4,  # looks (one every 5 steps) without improvement before stopping
         n_features: int = 64,  # coordinates per member in `features`
+        fixed_effects: bool = True,  # prior mean zero, begins at the archetypes; False: at graphs alike
+        stacking: bool = True,  # mixed with the mean as far as leaving one out asks for it
     ):
-        self.conv, self.hops, self.layers, self.hidden, self.learned, self.rank, self.n_members = (
-            conv,
-            hops,
-            layers,
-            hidden,
-            learned,
-            rank,
-            n_members,
-        )
-        self.steps, self.batch_size, self.validation, self.patience = (
-            steps,
-            batch_size,
-            validation,
-            patience,
-        )
-        self.learning_rate, self.n_features = learning_rate, n_features
+        self.conv, self.hops, self.layers, self.hidden = conv, hops, layers, hidden
+        self.learned, self.rank, self.n_members = learned, rank, n_members
+        self.steps, self.batch_size, self.learning_rate = steps, batch_size, learning_rate
+        self.validation, self.patience, self.n_features = validation, patience, n_features
+        self.fixed_effects, self.stacking = fixed_effects, stacking
+
+    def _terms(self):
+        pairs = any(len(perturbed_genes(n)) > 1 for n in self.perturbations_)
+        effects = ["shift", "degree"] + ["own"] * pairs if self.fixed_effects else ["shift"]
+        return Terms(self.graph_, self.hops, self.library_, effects=effects)
 
     def _fit(self, Y, rng):
         check_network(self)
-        c, (Z, self.axes_) = channels(self.graph_, self.hops), principal(Y, self.rank)
+        self.offset_ = 0.0 if self.fixed_effects else Y.mean(axis=0)
+        Y, terms = Y - self.offset_, self._terms()
+        self.picks_ = terms.ask(self.perturbations_)
+        if self.fixed_effects:
+            self.start_ = beginning(terms, self.picks_, Y, rng)
+        else:
+            self.start_ = Beginning(terms.library.weights, 0.5, np.array([BIAS]))
+        Z, self.axes_ = principal(Y, self.rank)
         self.left_out_ = ((Y - Z @ self.axes_) ** 2).mean(axis=0)  # per column
-        data = training_data(c, self.perturbations_, Z, rng, 32 if self.learned else 0)
-        shape = {
-            "conv": self.conv,
-            "layers": self.layers,
-            "hidden": self.hidden,
-            "learned": self.learned,
-        }
-        nets = new_networks(data, c.weights, [as_seed(rng) for _ in range(self.n_members)], **shape)
-        self.history_ = train_ensemble(
-            data,
-            nets,
-            rng,
-            self.steps,
-            self.batch_size,
-            self.learning_rate,
-            self.validation,
-            self.patience,
+        coordinates = 32 if self.learned else 0
+        data = training_data(
+            terms, self.perturbations_, Z, self.start_, rng, coordinates=coordinates
         )
-        self.picks_ = ask(c, self.perturbations_)
-        self.members_ = with_heads(c, freeze(nets, data), self.picks_, Z)
+        shape = {k: getattr(self, k) for k in ("conv", "layers", "hidden", "learned")}
+        nets = new_networks(
+            data, self.start_, [as_seed(rng) for _ in range(self.n_members)], **shape
+        )
+        names = ("steps", "batch_size", "learning_rate", "validation", "patience")
+        self.history_ = train_ensemble(data, nets, rng, **{k: getattr(self, k) for k in names})
+        members = freeze(nets, data)
+        self.members_ = with_heads(terms, members, self.picks_, Z, self.start_)
 
     def _predict(self, names):
-        found = ask_members(channels(self.graph_, self.hops), self.members_, self.picks_, names)
-        return decode(self.members_, *found, self.axes_, self.left_out_)
+        found = ask_members(self._terms(), self.members_, self.picks_, names, self.start_)
+        mean, layers = decode(self.members_, *found, self.axes_, self.left_out_)
+        return mean + self.offset_, layers
 
     def _left_out(self, Y):
-        return leave_members(self.members_, Y, self.axes_, self.left_out_)
+        Y = Y - self.offset_
+        centered = not self.fixed_effects
+        return leave_members(self.members_, Y, self.axes_, self.left_out_, centered=centered)
 
-    def features(self, perturbations: Iterable[str]) -> np.ndarray:  # P x (n_members * n_features)
-        "Hidden layers of the members, side by side, each divided by the root of their number."
-        names, c, g = (
-            asked_names(self, perturbations),
-            channels(self.graph_, self.hops),
-            self.graph_,
-        )
-        return features_of(
-            hidden_points(self.members_, c, some_genes(g).tolist(), self.n_features), g, names
-        )
+    def features(
+        self, perturbations: Iterable[str]
+    ) -> np.ndarray:  # P x (members * n_features + 2)
+        "Hidden layers of the members, each divided by the root of their number; then two log degrees."
+        names, terms = asked_names(self, perturbations), self._terms()
+        landmarks = some_genes(terms.library).tolist()
+        points = hidden_points(self.members_, terms.library, landmarks, self.n_features)
+        Z = features_of(points, self.graph_, names)
+        if not self.fixed_effects:
+            return Z
+        weight = np.sqrt(self.start_.effects[terms.effects.index("degree")])
+        return np.hstack([Z, weight * terms.degrees(terms.ask(names))])
 
     def mixture(self) -> "pd.Series":  # channel -> weight; sum 1
         "What the network learned to look at: the gate of each channel, mean over genes and members. Raises `GraphselError` before `fit`."
@@ -491,11 +546,15 @@ def leave_members(
     Y: np.ndarray,  # n x R, centered responses of the picks
     axes: np.ndarray,
     left_out: np.ndarray,  # as for `decode`
+    *,
+    centered: bool = True,  # the responses are less their mean
 ) -> tuple[np.ndarray, np.ndarray]:  # errors; claimed variances, n x R
     "Each pick predicted from the others: decoders solved without it, networks as they are."
     L, alpha = members[0].head.cholesky, members[0].head.alpha
     Z = L @ (L.T @ alpha)  # what was decoded
-    errors, variances = zip(*(leave_head(m.head, Z) for m in members), strict=True)
+    errors, variances = zip(
+        *(leave_head(m.head, Z, centered=centered) for m in members), strict=True
+    )
     without_noise = np.stack([v - m.noise for v, m in zip(variances, members, strict=True)])
     mean, layers = decode(members, Z - np.stack(errors), without_noise, axes, left_out)
     return Y - mean, layers["predictive_variance"]

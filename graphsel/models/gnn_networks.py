@@ -105,6 +105,7 @@ class GateNet(torch.nn.Module):
         conv: str | None = "sgc",
         layers: int = 1,
         hidden: int = 16,  # kind, number and width of the layers
+        noise: float = 0.5,  # sigma^2 to start from, in units of the hidden kernel
         learned: bool = False,  # the last layer is a channel of its own
     ):
         super().__init__()
@@ -112,7 +113,7 @@ class GateNet(torch.nn.Module):
         start = np.append(start * (1 - SHARE), SHARE) if self.learned else start
         self.register_buffer("start", torch.tensor(np.log(start), dtype=torch.float32))
         self.theta = torch.nn.Parameter(self.start.clone())
-        self.log_noise = torch.nn.Parameter(torch.tensor(0.5).log())
+        self.log_noise = torch.nn.Parameter(torch.tensor(float(noise)).log())
         self.sharpness = torch.nn.Parameter(torch.tensor(LINEAR), requires_grad=not fixed)
         if conv is None:
             return
@@ -128,10 +129,11 @@ class GateNet(torch.nn.Module):
             for k in range(layers)
         )
 
-    def forward(self, x: torch.Tensor, edges: list) -> Hidden:
-        everybody, n = torch.softmax(self.theta[: len(self.theta) - self.learned], dim=0), len(x)
+    def forward(self, x: torch.Tensor, edges: list, only: torch.Tensor | None = None) -> Hidden:
+        everybody = torch.softmax(self.theta[: len(self.theta) - self.learned], dim=0)
+        n = len(x) if only is None else len(only)
         everybody = torch.cat([everybody, everybody.new_zeros(int(self.learned))])[None]
-        h = message_passing(self, x, edges) if hasattr(self, "convs") else None
+        h = message_passing(self, x, edges, only) if hasattr(self, "convs") else None
         gates = (
             everybody.expand(n, -1) if h is None else torch.softmax(self.theta + self.out(h), dim=1)
         )
@@ -146,7 +148,12 @@ class GateNet(torch.nn.Module):
         )
 
 
-def message_passing(net: GateNet, x: torch.Tensor, edges: list) -> torch.Tensor:  # N x hidden
+def message_passing(
+    net: GateNet,
+    x: torch.Tensor,  # N x inputs
+    edges: list,  # per graph
+    only: torch.Tensor | None = None,  # genes that are asked about; None = all
+) -> torch.Tensor:  # genes x hidden
     "The first layer adds a gene's own inputs; later ones add to what is there."
     h = x
     for k, row in enumerate(net.convs):
@@ -154,6 +161,8 @@ def message_passing(net: GateNet, x: torch.Tensor, edges: list) -> torch.Tensor:
             (conv(h, *e) for conv, e in zip(row.children(), edges, strict=True)),
             start=x.new_zeros(()),
         )
+        if only is not None and k == len(net.convs) - 1:  # nobody else is asked any more
+            z, h, x = z[only], h[only], x[only]
         h = h + torch.tanh(z) if k else torch.tanh(z + net.own(x))
     return h
 
@@ -214,10 +223,9 @@ class Ensemble:
             {k: v.detach().clone().requires_grad_(k in free) for k, v in params.items()},
         )
 
-    def __call__(self, x: torch.Tensor, edges: list) -> Hidden:
-        return torch.func.vmap(lambda p: torch.func.functional_call(self.net, p, (x, edges)))(
-            self.params
-        )
+    def __call__(self, x: torch.Tensor, edges: list, only: torch.Tensor | None = None) -> Hidden:
+        one = lambda p: torch.func.functional_call(self.net, p, (x, edges, only))
+        return torch.func.vmap(one)(self.params)
 
     def free(
         self, names: Sequence[str], others: bool = False

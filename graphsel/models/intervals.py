@@ -18,6 +18,7 @@ QUANTILE_COLUMNS = 500  # so many columns at most, evenly spread, tell the quant
 def interval_factor(
     error: np.ndarray,  # n x R, of each pick predicted from the others
     variance: np.ndarray,  # n x R, what the model claims for it, or n x 1
+    pooled: float = 0.0,  # picks' worth of what all columns have in common; claims must carry their units
 ) -> np.ndarray:  # R: factor of variances; NaN where a single pick says nothing
     "What claimed variances must be multiplied by, so that mean ± 1.96 sd holds 95 % of new measurements."
     from scipy.stats import norm, t
@@ -26,7 +27,7 @@ def interval_factor(
     if n == 1:
         return np.full(error.shape[1], np.nan)
     square = np.divide(error**2, variance, out=np.zeros(error.shape), where=variance > 0)
-    total = square.sum(axis=0)
+    total = (square.sum(axis=0) + pooled * square.mean()) * n / (n + pooled)
     few = square[:, :: -(-error.shape[1] // QUANTILE_COLUMNS)]
     others = (few.sum(axis=0) - few) / (n - 1)
     ratio = few[others > 0] / others[others > 0]
@@ -53,17 +54,14 @@ class Calibrated:
     ):  # centered responses -> errors and claimed variances of the picks, n x R; None = not known
         return None
 
-    def _calibrate(self, Y):
-        left_out = self._left_out(Y)
-        if left_out is None:
-            return
-        if len(Y) == 1:
+    def _calibrate(self, error, variance, pooled=0.0):
+        if len(error) == 1:
             log.warning(
                 "%s: one perturbation cannot tell how far predictions are off: "
                 "their variances are NaN; measure two or more",
                 self.name,
             )
-        self.calibration_ = interval_factor(*left_out)
+        self.calibration_ = interval_factor(error, variance, pooled)
 
     def _widened(self, layers):
         return {k: v * self.calibration_ if k in CALIBRATED else v for k, v in layers.items()}

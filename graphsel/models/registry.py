@@ -14,11 +14,12 @@ import io
 import numpy as np
 
 from ..core.errors import GraphselError, unknown_name, unknown_parameter
+from ..core.extras import require_model
 from ..core.files import check_file, reading
 from ..core.outputs import unsealed
 from ..genes.perturbations import gene_incidence
 from ..graphs.graph import Graphs
-from .base import MODELS, ResponseModel
+from .base import FORM, MODELS, ResponseModel
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -32,6 +33,7 @@ def make_model(
     "A model by name. Raises `GraphselError` for an unknown name or parameter."
     if name not in MODELS:
         raise unknown_name("model", name, MODELS)
+    require_model(name)
     known = MODELS[name]().get_params()
     wrong = [p for p in params if p not in known]
     if wrong:
@@ -50,6 +52,8 @@ def load_model(
         model = joblib.load(io.BytesIO(body))
     if not isinstance(model, ResponseModel):
         raise GraphselError(f"{path} holds a {type(model).__name__}, not a model")
+    if hasattr(model, "perturbations_") and model.form_ < FORM:
+        raise GraphselError(f"{path} was written by an older version of graphsel; fit it again")
     return model
 
 # %% ../../nbs/07_models/14_registry.ipynb #74fa23fe

@@ -11,22 +11,23 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ..core.errors import check_positive_int
+from .archetypes import SHARES, Terms
 from graphsel.models.base import (
-    register_model,
     ResponseModel,
     asked_names,
-    check_counts,
     check_numbers,
+    register_model,
     unit_scale,
 )
-from .channels import features_of, spectral_points
+from .channels import features_of, leave_head, library_points, solve_head
+from .stacking import response_units
 
 # %% ../../nbs/07_models/08_ridge.ipynb #12b2e5ad
 @register_model
 class Ridge(ResponseModel):
     "Ridge regression on spectral coordinates; the penalty by leave-one-out error, all columns scaled to unit variance for it."
 
-    name, remembers = "ridge", False
+    name, remembers, centers = "ridge", False, False
 
     def __init__(
         self,
@@ -40,39 +41,53 @@ class Ridge(ResponseModel):
             1.0,
             3.0,
             10.0,
+            30.0,
         ),  # penalties to choose from
+        *,
+        fixed_effects: bool = True,  # shift and degree as coordinates; False: a free intercept
+        stacking: bool = True,  # mixed with the mean as far as leaving one out asks for it
     ):
         self.n_components, self.hops, self.alphas = n_components, hops, alphas
+        self.fixed_effects, self.stacking = fixed_effects, stacking
 
-    def features(self, perturbations: Iterable[str]) -> np.ndarray:  # P x n_components
-        "The design matrix: the sum of the genes' coordinates; zero for genes the graph lacks, which so get the intercept."
-        return self._design(asked_names(self, perturbations))
+    def features(self, perturbations: Iterable[str]) -> np.ndarray:  # P x coordinates
+        "The design matrix: the sum of the genes' coordinates, then two log degrees; zero for genes the graph lacks."
+        X = self._design(asked_names(self, perturbations))
+        return X[:, :-1] if self.fixed_effects else X
 
     def _design(self, names):
+        terms = Terms(self.graph_, self.hops, self.library_)
         n = min(check_positive_int(self.n_components, "n_components"), len(self.graph_))
-        return features_of(
-            spectral_points(self.graph_, check_counts(self.hops, "hops"), n), self.graph_, names
-        )[:, :n]
+        points = library_points(terms.library, terms.library.weights, n)
+        X = features_of(points, self.graph_, names)[:, :n]
+        if not self.fixed_effects:
+            return X
+        shift, degree = np.sqrt(SHARES[0, 4:])
+        return np.hstack([X, degree * terms.degrees(terms.ask(names)), np.full((len(X), 1), shift)])
 
     def _fit(self, Y, rng):
         from sklearn import linear_model
 
-        scale, alphas = (
-            unit_scale(Y),
-            check_numbers(self.alphas, "alphas", above=True, several=True),
-        )
-        enough = len(Y) > 2 and Y.any()  # leave-one-out needs somebody left
-        model = (
-            linear_model.RidgeCV(alphas=alphas)
-            if enough
-            else linear_model.Ridge(alpha=float(np.median(alphas)))
-        )
-        model.fit(self._design(self.perturbations_), Y / scale)
+        alphas = check_numbers(self.alphas, "alphas", above=True, several=True)
+        unit = response_units(Y) if self.fixed_effects else unit_scale(Y)
+        enough = len(Y) > 2 and np.ptp(Y, axis=0).any()  # leave-one-out needs somebody left
+        options = {"fit_intercept": not self.fixed_effects}
+        if enough:
+            model = linear_model.RidgeCV(alphas=alphas, **options)
+        else:
+            model = linear_model.Ridge(alpha=float(np.median(alphas)), **options)
+        X = self._design(self.perturbations_)
+        model.fit(X, Y / unit)
         self.alpha_ = float(model.alpha_ if enough else model.alpha)
-        self.coef_ = np.atleast_2d(model.coef_).T * scale
-        self.intercept_ = (
-            np.atleast_1d(model.intercept_) * scale
-        )  # relative to the mean of the picks
+        self.coef_ = np.atleast_2d(model.coef_).T * unit
+        self.intercept_ = np.broadcast_to(model.intercept_, unit.shape) * unit
+        self.head_ = solve_head(X @ X.T, Y, self.alpha_) if self.fixed_effects else None
 
     def _predict(self, names):
         return self._design(names) @ self.coef_ + self.intercept_, {}
+
+    def _left_out(self, Y):
+        if self.head_ is None:
+            return None
+        error, variance = leave_head(self.head_, Y, centered=False)
+        return error, variance[:, None] * self.head_.scale

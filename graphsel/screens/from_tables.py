@@ -13,9 +13,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.errors import GraphselError, log, name_some
-from .labels import _levels
+from ..genes.perturbations import control_stem
+from graphsel.screens.labels import (
+    _levels,
+    check_conditions,
+    controls_among,
+    kept_rows,
+    listed,
+    pooling_notes,
+    split_labels,
+    wishes,
+)
 from .screen import _check_finite, _check_names, _note, _numbers, _say, make_screen
-from .tables import as_numbers, average_replicates, ranked_responses, row_names
+from graphsel.screens.tables import (
+    as_numbers,
+    average_replicates,
+    perturbation_column,
+    ranked_responses,
+    row_names,
+    turned,
+    without_metadata,
+)
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -26,25 +44,76 @@ def screen_from_table(
     table: "pd.DataFrame",  # `perturbation`, optional `n_cells`, one column per response
     source: str = "table",  # for messages and `uns`
     *,
-    perturbation_key: str = "perturbation",  # the column that names the perturbation
+    perturbation_key: str
+    | None = None,  # the column that names the perturbation; None = recognized
+    control: str
+    | Sequence[str]
+    | None = None,  # name of control rows, several, or NT_*; None = recognized
+    separator: str | None = None,  # what joins a pair, where it is not "+"
+    guides: bool | None = None,  # numbers at the end of names are guides; None = by the evidence
+    where: str | Sequence[str] | None = None,  # keep the rows with column=value (or column!=value)
     covariate: str
     | None = None,  # column of batches: control rows of the same batch are subtracted
+    pool: str | Sequence[str] | None = None,  # average over these conditions (dose, time) knowingly
+    transpose: bool = False,  # the perturbations are the columns
     normalize: bool = False,  # values are counts: bring each row to `target_sum`, then log(1 + x)
     target_sum: float = 1e6,  # total per row that counts are brought to
 ) -> "ad.AnnData":
     "A screen from a table: minus the control rows, replicates averaged. Raises `GraphselError` for a wrong column."
-    if perturbation_key not in table:
-        raise GraphselError(
-            f"{source} has no column '{perturbation_key}' (it has "
-            f"{name_some(table.columns, 12)}); name the column with the perturbations so, or say "
-            "which it is (perturbation_key=, --perturbation-key)"
-        )
     _check_names(table.columns, "column", source)
-    rows, notes = _clean_rows(table, perturbation_key, covariate, source)
-    rows.values, more = _table_scale(rows, normalize, target_sum, source)
+    if transpose:
+        table = turned(table)
+    if where:
+        table = table[kept_rows(table, where, source)].reset_index(drop=True)
+    key = perturbation_column(table, perturbation_key, source)
+    names, about, notes = _row_labels(table, key, (control, separator, guides), source)
+    decided = [key, *listed(covariate), *listed(pool)]
+    check_conditions(table, np.unique(names, return_inverse=True)[1], decided, source)
+    rows, more = _clean_rows(table, names, key, covariate, source)
+    rows.values, scaled = _table_scale(rows, normalize, target_sum, source)
     scale = f"counts to {target_sum:,.0f} per row, then log(1 + x)"
-    about = {"normalized": scale if normalize else None}
-    return _averaged_screen(rows, notes + more, about, source)
+    about |= {"normalized": scale if normalize else None}
+    return _averaged_screen(rows, notes + more + scaled, about, source)
+
+# %% ../../nbs/02_screens/06_from_tables.ipynb #846118ce
+def _row_labels(table, key, given, source):
+    "The perturbation of each row, how it was read, and remarks."
+    control, separator, guides = given
+    text = row_names(table[key], source)
+    labels = list(dict.fromkeys(text))
+    controls = _control_rows(labels, control, source)
+    genes = [str(c) for c in table.columns if c != key]
+    parts = split_labels(labels, genes, separator, controls=controls, guides=guides)
+    spelled = {o: "+".join(sorted(set(parts[o]))) or "control" for o in labels}
+    about = {"perturbation_key": key, "control": ", ".join(controls) or None}
+    notes = pooling_notes(labels, [spelled[o] for o in labels])
+    return np.array([spelled[o] for o in text], dtype=str), about, notes
+
+
+def _control_rows(labels, control, source):
+    "The labels that are controls. Raises `GraphselError` for several kinds, and for one that is not there."
+    found = controls_among(labels, control)
+    absent = [o for o in wishes(control, labels) if not controls_among(labels, [o])]
+    if absent:
+        raise GraphselError(
+            f"{source}: no row is called {name_some(absent)} (there are {name_some(labels)}); "
+            "correct control= (--control)"
+        )
+    also = [o for o in controls_among(labels) if o not in found]
+    stems = {control_stem(o) for o in found}
+    if (
+        also
+        or not control
+        and len(stems - {"ctrl", "control", "nontargeting"}) > 0
+        and len(stems) > 1
+    ):
+        every = [*found, *also]
+        raise GraphselError(
+            f"{source}: several kinds of controls: {name_some(every)}; give control={every} "
+            f"(--control {','.join(every)}) to pool them, or leave some out by "
+            "where='column!=name' (--where)"
+        )
+    return found
 
 # %% ../../nbs/02_screens/06_from_tables.ipynb #23b5033a
 @dataclass
@@ -62,19 +131,17 @@ class Rows:
         return self.names == "control"
 
 
-def _clean_rows(table, key, covariate, source):
+def _clean_rows(table, names, key, covariate, source):
     "The parts of a table, and remarks. Raises `GraphselError` for what is missing or no number."
-    names = row_names(table[key], source)
     batch, batches = _levels(table, covariate, source)
-    about = [key, covariate, "replicate"]
-    values = table.set_axis(names).drop(columns=[c for c in about if c in table])
-    values, notes = as_numbers(values, source)
+    kept, notes = without_metadata(table.drop(columns=listed(covariate)), key, source)
+    values, more = as_numbers(kept.drop(columns=key).set_axis(names), source)
     n_cells = None
     if "n_cells" in values:
         n_cells = _numbers(values.pop("n_cells"), "n_cells", len(names), source)
     rows = Rows(names, values.astype(np.float64), n_cells, batch, batches)
     _check_rows(rows, source)
-    return rows, notes
+    return rows, notes + more
 
 
 def _check_rows(rows, source):
@@ -132,14 +199,28 @@ def _averaged_screen(rows, notes, about, source):
             f"replicates were averaged: {int(n.sum()):,} rows of {len(n):,} perturbations, "
             f"{n_reference} control rows",
         ]
-    told = "control rows"
-    if perturbed.all():
-        told = (
-            "none in the table: its values are taken as differences from control (log fold changes)"
-        )
+    told, more = _reference(rows)
+    notes = [*notes, *more]
     _say(source, notes)
     log.info("%s: reference is %s", source, told)
     return _note(screen, notes, about | {"reference": told})
+
+
+def _reference(rows):
+    "What the values are differences from, in words; a remark where that is doubtful."
+    X = rows.values.to_numpy()
+    if rows.control.any():
+        zero = not X[rows.control].any()
+        return "control rows" + (
+            ", all zero: the values are differences already" if zero else ""
+        ), []
+    told = "none in the table: its values are taken as differences from control (log fold changes)"
+    if (X >= 0).all():
+        return told, [
+            "no control row, and no value below zero: if these are levels and not differences, say "
+            "which rows are the control (control=, --control)"
+        ]
+    return told, []
 
 
 def _against_control(rows, weight, source):

@@ -5,20 +5,22 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/02_screens/02_labels.ipynb #40641fb3
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+# %% ../../nbs/02_screens/02_labels.ipynb #6fa0a5bb
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, NamedTuple
 import re
 
 import numpy as np
 
 from ..core.errors import GraphselError, log, name_some
-from ..genes.perturbations import CONTROL_NAMES
+from ..genes.perturbations import CONTROL_NAMES, control_stem, guide_target
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# %% ../../nbs/02_screens/02_labels.ipynb #81f686ab
+# %% ../../nbs/02_screens/02_labels.ipynb #06112dd6
 SPELLINGS = (
     ("condition", "ctrl"),
     ("perturbation", "control"),
@@ -27,86 +29,118 @@ SPELLINGS = (
 )
 
 
-def find_spelling(
+def find_controls(
     obs: "pd.DataFrame",  # one row per cell
     perturbation_key: str | None = None,  # column with the perturbation, if known
-    control: str | None = None,  # name of the control in it, if known
-) -> tuple[str, str]:  # column, name of the control
+    control: str | Sequence[str] | None = None,  # its name, several, or patterns such as NegCtrl*
+) -> tuple[str, tuple[str, ...]]:  # column, names of the control in it
     "Which column names the perturbation and what the control is called. Raises `GraphselError` when it cannot be told."
     if perturbation_key and perturbation_key not in obs:
         raise GraphselError(
             f"obs has no column '{perturbation_key}' (it has {name_some(obs.columns, 12)}); "
             "correct perturbation_key= (--perturbation-key)"
         )
-    keys = [perturbation_key] if perturbation_key else [k for k, _ in SPELLINGS if k in obs]
-    present = {k: set(_factorized(obs[k])[1]) for k in keys}
-    found = [
-        (k, c) for k in keys for c in ([control] if control else CONTROL_NAMES) if c in present[k]
-    ]
-    if not found:
+    usual = dict.fromkeys(k for k, _ in SPELLINGS if k in obs)
+    keys = [perturbation_key] if perturbation_key else list(usual)
+    readings = {k: controls_among(_factorized(obs[k])[1], control) for k in keys}
+    readings = {k: found for k, found in readings.items() if found}
+    if not readings:
+        told = f"control={control!r}, " if control else ""
         raise GraphselError(
-            f"no control cells found ({f'control={control!r}, ' if control else ''}columns: "
-            f"{name_some(obs.columns, 12)}{_control_hint(obs)}); give perturbation_key= and "
-            "control= (--perturbation-key, --control)"
+            f"no control cells found ({told}columns: {name_some(obs.columns, 12)}"
+            f"{_control_hint(obs)}); give perturbation_key= and control= "
+            "(--perturbation-key, --control)"
         )
-    _check_one_reading(obs, found)
-    key, name = min(
-        found, key=lambda o: o not in SPELLINGS
-    )  # the pair that some collection uses, if there is one
-    log.info("perturbations read from obs['%s'], control is '%s'", key, name)
-    return key, name
+    if not control:
+        _check_one_kind(readings)
+    _check_one_reading(obs, readings)
+    usual_first = [k for k in readings if any((k, c) in SPELLINGS for c in readings[k])]
+    key = (usual_first or list(readings))[0]
+    log.info("perturbations read from obs['%s'], control is %s", key, _quoted(readings[key]))
+    return key, readings[key]
 
-# %% ../../nbs/02_screens/02_labels.ipynb #19802758
+
+def _quoted(names):
+    return name_some([f"'{o}'" for o in names])
+
+# %% ../../nbs/02_screens/02_labels.ipynb #cc2b47bc
+def controls_among(
+    labels: Iterable[str],  # of a column
+    control: str | Sequence[str] | None = None,  # names or patterns asked for
+) -> tuple[str, ...]:
+    "The labels that are controls: those asked for, or those that are called so."
+    if not control:
+        return tuple(o for o in labels if control_stem(o))
+    return tuple(
+        dict.fromkeys(o for wish in wishes(control, labels) for o in _matching(wish, labels))
+    )
+
+
+def wishes(
+    control: str | Sequence[str] | None,  # as given: one name, several, or several in one text
+    labels: Collection[str],  # of a column
+) -> list[str]:
+    "The names or patterns that were asked for; commas part them, where no label has one."
+    if not isinstance(control, str):
+        return [str(o) for o in control or ()]
+    return [control] if control in labels else [o.strip() for o in control.split(",") if o.strip()]
+
+
+def _matching(wish, labels):
+    "The labels that a name or a pattern means."
+    if wish in labels:
+        return [wish]
+    return [o for o in labels if fnmatchcase(o, wish)] if set("*?[") & set(wish) else []
+
+
+def _check_one_kind(readings):
+    "Raise where a column has several kinds of controls; numbers make no difference."
+    for k, names in readings.items():
+        if len({control_stem(o) for o in names}) > 1:
+            raise GraphselError(
+                f"obs['{k}'] has several names of control cells: {name_some(names)}; "
+                f"give control={list(names)} (--control {','.join(names)}) to pool them, "
+                "or remove one kind"
+            )
+
+# %% ../../nbs/02_screens/02_labels.ipynb #5b2aa30a
 def _factorized(column):
     "Code of each cell and the labels in use; quick for categories, of which some may be unused."
     import pandas as pd
 
     if isinstance(column.dtype, pd.CategoricalDtype):
         used, code = np.unique(column.cat.codes.to_numpy(), return_inverse=True)
-        return code, np.array(
-            ["" if i < 0 else str(column.cat.categories[i]) for i in used], dtype=object
-        )
+        labels = ["" if i < 0 else str(column.cat.categories[i]) for i in used]
+        return code, np.array(labels, dtype=object)
     code, labels = pd.factorize(column.astype(object).where(column.notna(), "").astype(str))
     return code, np.asarray(labels, dtype=object)
 
-# %% ../../nbs/02_screens/02_labels.ipynb #bc9a4f8e
-def _check_one_reading(obs, found):
-    "Raise unless all readings (column, control) say the same of each cell."
-    keys = list(dict.fromkeys(k for k, _ in found))
-    for k in keys:
-        names = [c for key, c in found if key == k]
-        if len(names) > 1:
-            raise GraphselError(
-                f"obs['{k}'] has several names of control cells: {name_some(names)}; give "
-                f"control={names} to pool them, or remove one kind"
-            )
-    if len(keys) == 1:
+# %% ../../nbs/02_screens/02_labels.ipynb #63db19e6
+def _check_one_reading(obs, readings):
+    "Raise unless all readings say the same of each cell."
+    if len(readings) == 1:
         return
-    readings = {k: _factorized(obs[k]) for k in keys}
+    coded = [_factorized(obs[k]) for k in readings]
     genes = {
-        o: frozenset(re.split(r"[+_]", o)) - {"", *CONTROL_NAMES}
-        for _, labels in readings.values()
+        o: frozenset(p for p in re.split(r"[+_]", o) if p and not control_stem(p))
+        for _, labels in coded
         for o in labels
     }
-    seen = [set(zip(*(code for code, _ in readings.values())))][
-        0
-    ]  # combinations of labels that occur
-    same = all(
-        len({genes[labels[i]] for i, (_, labels) in zip(row, readings.values())}) == 1
-        for row in seen
-    )
-    if not same:
-        raise GraphselError(
-            "several columns of obs may name the perturbation, and they differ: "
-            f"{'; '.join(f'{k} (control {c})' for k, c in found)}; give perturbation_key= "
-            "(--perturbation-key)"
-        )
+    seen = set(zip(*(code for code, _ in coded)))  # combinations of labels that occur
+    for row in seen:
+        if len({genes[labels[i]] for i, (_, labels) in zip(row, coded)}) > 1:
+            told = "; ".join(f"{k} (control {name_some(c)})" for k, c in readings.items())
+            raise GraphselError(
+                f"several columns of obs may name the perturbation, and they differ: {told}; "
+                "give perturbation_key= (--perturbation-key)"
+            )
 
 
 def _control_hint(obs):
     "Names in `obs` that sound like a control."
     sounds = re.compile(
-        r"ctrl|control|non.?target|scramble|safe.?(harbor|target)|^(nt|ntc|neg|mock|dmso|wt|unperturbed)",
+        r"ctrl|control|non.?target|scramble|safe.?(harbor|target)"
+        r"|^(nt|ntc|neg|mock|dmso|wt|unperturbed|aavs1|lacz|e?gfp|luc)",
         re.IGNORECASE,
     )
     text = [
@@ -122,53 +156,162 @@ def _control_hint(obs):
     ]
     return f"; perhaps {' or '.join(near[:3])}" if near else ""
 
-# %% ../../nbs/02_screens/02_labels.ipynb #8dbf4d6a
+# %% ../../nbs/02_screens/02_labels.ipynb #b2a2da69
 def split_labels(
     labels: Iterable[str],  # perturbations as the file spells them
     genes: Iterable[str] = (),  # measured genes
     separator: str
     | None = None,  # what joins a pair; "+" = never split at "_"; None = by the evidence
+    *,
     n_genes: dict | None = None,  # label -> how many genes it has, where the file says so
     controls: Iterable[str] = CONTROL_NAMES,  # names of control cells
-) -> dict[str, tuple[str, ...]]:  # label -> its parts
-    "The parts of each label. Raises `GraphselError` where one gene or two cannot be told."
-    labels, genes, controls, n_genes = (
-        list(labels),
-        set(genes),
-        {*controls, *CONTROL_NAMES},
-        n_genes or {},
-    )
-    at = separator or ("+" if any("+" in o for o in labels) else None)
-    if at:
-        return {o: (o,) if o in controls else tuple(p.strip() for p in o.split(at)) for o in labels}
-    known = genes | controls | {o for o in labels if "_" not in o}
-    parts = {
-        o: (o,)
-        if "_" not in o or o in controls
-        else _split_by_evidence(o, genes, known, n_genes.get(o))
-        for o in labels
-    }
+    guides: bool | None = None,  # numbers at the end are guides; None = by the evidence
+) -> dict[str, tuple[str, ...]]:  # label -> the genes it perturbs; () for a control
+    "The genes of each label. Raises `GraphselError` where one gene or two cannot be told."
+    cut = _Cutter(list(labels), frozenset(genes), separator, n_genes or {}, controls, guides)
+    parts = {o: cut.genes_of(o) for o in cut.labels}
     unclear = [o for o, p in parts.items() if p is None]
+    if len(unclear) < len(parts) / 20 and all(cut.joint(o) != "_" for o in unclear):
+        parts |= {o: (o,) for o in unclear}  # read-through genes: HSPE1-MOB4
+        if unclear:
+            log.info("taken for one gene each: %s", name_some(unclear))
+        unclear = []
     if unclear:
         raise GraphselError(
-            f"one gene or a pair? {name_some(unclear)}: the underscore does not tell; give "
-            "separator='_' for pairs or separator='+' for single genes"
+            f"one gene or a pair? {name_some(unclear)}: {cut.why(unclear[0])}; give "
+            f"separator='{cut.joint(unclear[0])}' for pairs, separator='+' for single genes "
+            f"(--separator){cut.guide_hint(unclear)}"
         )
     pairs = [o for o, p in parts.items() if len(p) > 1]
     if pairs:
-        log.info("pairs joined by '_': %s", name_some(pairs))
+        log.info("pairs: %s", name_some(f"{o} = {'+'.join(parts[o])}" for o in pairs))
     return parts
 
+# %% ../../nbs/02_screens/02_labels.ipynb #aee1226d
+_JOINTS = ("+", "|", "&", ";", ",")  # no symbol has one of these
+_GUIDE_NUMBER = re.compile(r"(?P<gene>.+?)(?P<joint>[-_.])g?(?P<number>\d{1,3})")
 
-def _split_by_evidence(label, genes, known, count):
-    "Parts of a label with an underscore; None where the evidence is missing or contradicts itself."
-    parts = tuple(label.split("_"))
-    if count is not None:
-        return parts if count == len(parts) else (label,) if count == 1 else None
-    whole, pair = label in genes, all(p in known for p in parts)
-    return None if whole == pair else (label,) if whole else parts
 
-# %% ../../nbs/02_screens/02_labels.ipynb #45d2a58d
+class _Cutter:
+    "Takes labels apart, by the evidence of all of them."
+
+    def __init__(self, labels, genes, separator, n_genes, controls, guides):
+        self.labels, self.genes, self.n_genes, self.guides = labels, genes, n_genes, guides
+        self.controls = {*controls, *CONTROL_NAMES}
+        self.asked = separator is not None
+        used = (j for j in _JOINTS if any(j in _bare(o) for o in labels))
+        self.separator = separator or next(used, None)
+        self.alone = {o for o in labels if not re.search(r"[_\s+|&;,]", o)}
+        self.stems = self._numbered_stems()
+
+    def genes_of(self, label):
+        "The genes of one label; None where it cannot be told."
+        if self._is_control(label):
+            return ()
+        if target := guide_target(label, self.genes):
+            return () if self._is_control(target) else (target,)
+        first, _, second = label.partition("__")
+        if first == second:  # guides of both positions, written twice
+            label = first
+        pieces = self._pieces(label)
+        if pieces is None:
+            return None
+        return tuple(self._gene(p) for p in pieces if p and not self._is_control(p))
+
+    def _is_control(self, name):
+        return name in self.controls or control_stem(name) != ""
+
+    def _pieces(self, label):
+        "The parts of a label, as they stand."
+        if self.separator == "+":
+            parts = [p.strip() for p in re.split(r"\+(?!_\d)", label)]
+            return parts if len(parts) > 1 or self.asked else self._single(label)
+        if self.separator and self.separator in label:
+            return [p.strip() for p in label.split(self.separator)]
+        if self.asked or "_" not in label:
+            return self._single(label)
+        return self._by_evidence(label)
+
+    def _single(self, label):
+        "A label without a joint; None where a hyphen or the like may be one."
+        weak = not self.asked and label not in self.genes and self.n_genes.get(label) != 1
+        if weak and self.joint(label) != "_" and not self._is_guide(label):
+            return None
+        return [label]
+
+    def _by_evidence(self, label):
+        "Parts of a label with an underscore; None where the evidence is missing or contradicts itself."
+        parts, count = label.split("_"), self.n_genes.get(label)
+        if count is not None:
+            return parts if count == len(parts) else [label] if count == 1 else None
+        whole = label in self.genes
+        pair = all(p in self.genes or p in self.alone or self._is_control(p) for p in parts)
+        if whole == pair:
+            return [label] if self._is_guide(label) and not whole else None
+        return [label] if whole else parts
+
+    def _numbered_stems(self):
+        "What stands before numbers in so many labels that these are guides."
+        if self.guides is False:
+            return frozenset()
+        parts = (p for o in self.labels for p in (o.split("|") if "|" in o else [o]))
+        found = [m for p in parts if p not in self.genes and (m := _GUIDE_NUMBER.fullmatch(p))]
+        if self.guides:
+            return frozenset(m["gene"] for m in found)
+        first = {m["gene"] for m in found if m["joint"] == "_" or int(m["number"]) < 2}
+        known = first & (self.genes | self.alone)  # Caf1-105 is a gene of the fly, as Caf1 is
+        often = Counter(m["gene"] for m in found if m["joint"] == "_")
+        shared = {g for g, n in often.items() if n > 1}
+        measured = len(shared & self.genes) >= len(shared) / 2 or not self.genes
+        return frozenset(known | (shared if measured else set()))
+
+    def _is_guide(self, label):
+        found = _GUIDE_NUMBER.fullmatch(label)
+        return found is not None and found["gene"] in self.stems and label not in self.genes
+
+    def _gene(self, part):
+        "The gene that a part is, or is a guide against."
+        target = guide_target(part, self.genes)
+        if target or not self._is_guide(part):
+            return target or part
+        return _GUIDE_NUMBER.fullmatch(part)["gene"]
+
+    def joint(self, label):
+        "The character that may join the genes of a label: one between genes of the file, or an underscore."
+        for j in "-./: ":
+            parts = label.split(j)
+            if len(parts) > 1 and all(p in self.genes or p in self.alone - {label} for p in parts):
+                return j
+        return "_"
+
+    def why(self, label):
+        if self.joint(label) != "_":
+            return f"both sides of '{self.joint(label)}' are genes of this file"
+        return "the underscore does not tell"
+
+    def guide_hint(self, labels):
+        numbered = any(_GUIDE_NUMBER.fullmatch(o) for o in labels)
+        return (
+            ", guides=True (--guides) where the number at the end is that of a guide"
+            if numbered
+            else ""
+        )
+
+
+def _bare(label):
+    "A label without the strand of a guide, such as _+_7590731."
+    return re.sub(r"_[+-]_(?=\d)", "_", label)
+
+# %% ../../nbs/02_screens/02_labels.ipynb #c9f31d75
+class Labels(NamedTuple):
+    "The perturbation of each cell, and how it was read."
+
+    code: np.ndarray  # of each cell, a position in `names`
+    names: np.ndarray  # perturbations; "control" among them
+    about: dict  # perturbation_key, control, separator
+    notes: list  # remarks, for the log and the screen's report
+
+
 def read_labels(
     obs: "pd.DataFrame",  # one row per cell
     genes: Iterable[str] = (),  # measured genes
@@ -176,14 +319,11 @@ def read_labels(
     perturbation_key: str | None = None,  # column; None = recognized
     control: str | Sequence[str] | None = None,  # name (or names) of the control; None = recognized
     separator: str | None = None,  # what joins a pair; None = recognized
+    guides: bool | None = None,  # numbers at the end are guides; None = by the evidence
     source: str = "cells",  # for messages
-) -> tuple[
-    np.ndarray, np.ndarray, dict
-]:  # code of each cell; names ("control" among them); how it was read
+) -> Labels:
     "The perturbation of each cell. Raises `GraphselError` for what cannot be told."
-    given = [control] if isinstance(control, str) else list(control or ())
-    key, first = find_spelling(obs, perturbation_key, given[0] if given else None)
-    controls = given or [first]
+    key, controls = find_controls(obs, perturbation_key, control)
     code, unique = _factorized(obs[key])
     unnamed = np.array([not o.strip() for o in unique])[code]
     if unnamed.any():
@@ -191,37 +331,61 @@ def read_labels(
             f"{source}: {int(unnamed.sum()):,} cells without a name in obs['{key}'], the first is "
             f"{obs.index[unnamed][0]}; name or remove them"
         )
-    _check_controls(unique, controls, key, source)
-    parts = split_labels(unique, genes, separator, _counted(obs, key), controls)
-    drop = {"", *controls, *CONTROL_NAMES}
-    spelled = ["+".join(sorted(set(parts[o]) - drop)) or "control" for o in unique]
+    _check_controls(unique, controls, wishes(control, unique), key, source)
+    counts = _counted(obs, key)
+    parts = split_labels(unique, genes, separator, n_genes=counts, controls=controls, guides=guides)
+    spelled = ["+".join(sorted(set(parts[o]))) or "control" for o in unique]
     names, position = np.unique(spelled, return_inverse=True)
-    joined = separator or (
-        "+"
-        if any("+" in o for o in unique)
-        else "_"
-        if any(len(p) > 1 for p in parts.values())
-        else "none"
-    )
-    return (
-        position[code],
-        names,
-        {"perturbation_key": key, "control": ", ".join(controls), "separator": joined},
-    )
+    about = {
+        "perturbation_key": key,
+        "control": ", ".join(controls),
+        "separator": separator or _joint_of(unique, parts),
+    }
+    return Labels(position[code], names, about, pooling_notes(unique, spelled))
 
-# %% ../../nbs/02_screens/02_labels.ipynb #ad3fa099
-def _check_controls(labels, controls, key, source):
+# %% ../../nbs/02_screens/02_labels.ipynb #601a1b86
+def _joint_of(labels, parts):
+    "What joins the pairs of a file, for its report."
+    found = next((j for j in _JOINTS if any(j in _bare(o) for o in labels)), None)
+    return found or ("_" if any(len(p) > 1 for p in parts.values()) else "none")
+
+
+def pooling_notes(
+    labels: Iterable[str],  # as the file spells them
+    spelled: Iterable[str],  # what each was taken for
+) -> list[str]:  # none, or one
+    "A remark where several labels became one perturbation."
+    pooled = {}
+    for label, name in zip(labels, spelled):
+        if name != "control" and guide_like(label):
+            pooled.setdefault(name, []).append(label)
+    several = {k: v for k, v in pooled.items() if len(v) > 1 or v != [k]}
+    if not several:
+        return []
+    told = (f"{k} ({name_some(v, 3)})" for k, v in several.items())
+    return [f"guides are pooled to their genes: {name_some(told, 5, 120)}"]
+
+
+def guide_like(label: str) -> bool:
+    "True for a label of which a part is, or may be, the name of a guide."
+    parts = [label, *re.split(r"[|;&]|\+(?!_\d)", label)]
+    return any(guide_target(p) or _GUIDE_NUMBER.fullmatch(p) for p in parts)
+
+# %% ../../nbs/02_screens/02_labels.ipynb #e8b916f1
+def _check_controls(labels, controls, asked, key, source):
     "Raise when a name of the control is absent, or when a label that is not one of them sounds like one."
-    absent = [o for o in controls if o not in labels]
+    absent = [o for o in asked if not _matching(o, labels)]
     if absent:
         raise GraphselError(
-            f"{source}: no cell is called {name_some(absent)} in obs['{key}']; correct control="
+            f"{source}: no cell is called {name_some(absent)} in obs['{key}'] "
+            f"(there are {name_some(labels)}); correct control= (--control)"
         )
-    also = [o for o in labels if o in CONTROL_NAMES and o not in controls]
+    also = [o for o in labels if o not in controls and control_stem(o)]
     if also:
         raise GraphselError(
             f"{source}: obs['{key}'] also holds {name_some(also)}, which names control cells; "
-            f"give control={[*controls, *also]} to pool them, or remove or rename those cells"
+            f"give control={[*controls, *also]} (--control {','.join([*controls, *also])}) to pool "
+            f"them, or leave them out with where='{key}!={also[0]}' (--where)"
         )
 
 
@@ -231,25 +395,52 @@ def _counted(obs, key):
 
     if "nperts" not in obs:
         return {}
-    counts = (
-        pd.to_numeric(obs["nperts"].astype(str), errors="coerce")
-        .groupby(obs[key].astype(str))
-        .agg(["min", "max"])
-    )
-    return {o: int(low) for o, low, high in counts.itertuples() if low == high}
+    counts = pd.to_numeric(obs["nperts"].astype(str), errors="coerce")
+    ends = counts.groupby(obs[key].astype(str)).agg(["min", "max"])
+    return {o: int(low) for o, low, high in ends.itertuples() if low == high}
 
-# %% ../../nbs/02_screens/02_labels.ipynb #58f0ee0c
+# %% ../../nbs/02_screens/02_labels.ipynb #401adb0b
+CONDITIONS = frozenset(
+    """cellline celltype celltypes dose dosevalue doseval dosage concentration time timepoint hours
+    timehours perturbation2 treatment treatment2 condition2 drug drug2 compound stimulation stimulus
+    cytokine species organism tissue""".split()
+)
+MOST_LEVELS = 50  # a column of more numbers is a measurement
+
+
+def check_conditions(
+    obs: "pd.DataFrame",  # one row per cell
+    label: np.ndarray,  # code of each row's perturbation
+    decided: Iterable[str] = (),  # columns that the user spoke of
+    source: str = "cells",  # for messages
+) -> None:
+    "Raises `GraphselError` where one perturbation has cells of several lines, doses or times."
+    decided = set(decided)
+    for column in obs:
+        if str(column) in decided or _plain(column) not in CONDITIONS:
+            continue
+        code, levels = _factorized(obs[column])
+        levels = [o for o in levels if o]
+        several = len(np.unique(np.stack([label, code]), axis=1).T) > len(np.unique(label))
+        if several and 1 < len(levels) <= MOST_LEVELS:
+            raise GraphselError(
+                f"{source}: cells of several values of '{column}' ({name_some(levels)}) would be "
+                f"pooled; compare within them by covariate='{column}' (--covariate {column}), keep "
+                f"one by where='{column}={levels[0]}' (--where), or pool them by pool='{column}' "
+                f"(--pool {column})"
+            )
+
+
+def _plain(column):
+    return re.sub(r"[\W_]+", "", str(column)).casefold()
+
+# %% ../../nbs/02_screens/02_labels.ipynb #d684cc86
 def _levels(obs, columns, source):
     "Code of each cell and names of the combinations of one or several columns; one level for no column."
     import pandas as pd
 
-    columns = [columns] if isinstance(columns, str) else list(columns or ())
-    lacking = [c for c in columns if c not in obs]
-    if lacking:
-        raise GraphselError(
-            f"{source}: obs has no column {name_some(lacking)} (it has "
-            f"{name_some(obs.columns, 12)}); correct covariate= or by="
-        )
+    columns = listed(columns)
+    _check_columns(obs, columns, "covariate= or by=", source)
     if not columns:
         return np.zeros(len(obs), int), np.array([""])
     empty = obs[columns].isna().any(axis=1).to_numpy()
@@ -263,3 +454,43 @@ def _levels(obs, columns, source):
         text = text.str.cat(obs[c].astype(str), sep=", ")
     code, names = pd.factorize(text, sort=True)
     return code, np.asarray(names, dtype=str)
+
+
+def listed(
+    columns: str | Sequence[str] | None,  # one name, several, several in one text, or none
+) -> list[str]:
+    "The names of columns, as a list."
+    if isinstance(columns, str):
+        return [o.strip() for o in columns.split(",") if o.strip()]
+    return [str(o) for o in columns or ()]
+
+
+def _check_columns(obs, columns, option, source):
+    lacking = [c for c in columns if c not in obs]
+    if lacking:
+        raise GraphselError(
+            f"{source}: obs has no column {name_some(lacking)} (it has "
+            f"{name_some(obs.columns, 12)}); correct {option}"
+        )
+
+# %% ../../nbs/02_screens/02_labels.ipynb #06e65042
+def kept_rows(
+    obs: "pd.DataFrame",  # one row per cell
+    where: str | Sequence[str] | None,  # column=value or column!=value; all must hold
+    source: str = "cells",  # for messages
+) -> np.ndarray:  # bool, one per row
+    "The rows that are kept. Raises `GraphselError` where a column is not there, or none is left."
+    keep = np.ones(len(obs), bool)
+    for wish in [where] if isinstance(where, str) else where or ():
+        column, equals, value = str(wish).partition("=")
+        unequal = column.endswith("!")
+        column = column.removesuffix("!").strip()
+        if not equals:
+            raise GraphselError(f"where is {wish!r}; write column=value or column!=value")
+        _check_columns(obs, [column], "where= (--where)", source)
+        is_value = obs[column].astype(str).to_numpy() == value.strip()
+        keep &= ~is_value if unequal else is_value
+        if not keep.any():
+            held = obs[column].astype(str).unique()
+            raise GraphselError(f"{source}: no row with {wish}; the column holds {name_some(held)}")
+    return keep

@@ -21,6 +21,7 @@ from .screen import check_screen
 if TYPE_CHECKING:
     import anndata as ad
     import pandas as pd
+from ..core.extras import import_extra
 
 # %% ../../nbs/02_screens/08_qc.ipynb #e099e50c
 def knockdown(
@@ -119,7 +120,7 @@ def de_genes(
 
     adata = adata.to_memory() if adata.isbacked else adata
     matrix_of(adata, layer)  # raises for a layer that is not there
-    code, names, _ = read_labels(
+    code, names, *_ = read_labels(
         adata.obs,
         adata.var_names,
         perturbation_key=perturbation_key,
@@ -171,7 +172,8 @@ def de_genes(
 def _ranked_by_scanpy(cells, method):
     "scanpy's ranking of each group against the control, as one table."
     import pandas as pd
-    import scanpy as sc
+
+    sc = import_extra("scanpy", "this ranking")
 
     groups = [g for g in cells.obs["perturbation"].cat.categories if g != "control"]
     sc.tl.rank_genes_groups(
@@ -233,7 +235,8 @@ def variable_genes(
 ) -> list[str]:  # names, in the file's order
     "The most variable genes, by scanpy. Raises `GraphselError` when fewer genes were measured."
     import anndata as ad
-    import scanpy as sc
+
+    sc = import_extra("scanpy", "this ranking")
 
     if check_positive_int(n_top, "n_top") > adata.n_vars:
         raise GraphselError(

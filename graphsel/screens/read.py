@@ -38,9 +38,9 @@ def read_screen(
     table, name = read_rows(path)
     if {"perturbed_gene", "gene"} <= set(table.columns):
         return screen_from_lists(table, name, **options)
-    if perturbation_key:
-        options["perturbation_key"] = perturbation_key
-    return screen_from_table(table, name, **options)
+    return screen_from_table(
+        table, name, perturbation_key=perturbation_key, control=control, **options
+    )
 
 # %% ../../nbs/02_screens/07_read.ipynb #175aff99
 def _read_anndata(file, keep, perturbation_key, control, options):

@@ -6,10 +6,12 @@
 __all__ = []
 
 # %% ../../nbs/02_screens/04_tables.ipynb #7637a31e
+from collections.abc import Iterable
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 import datetime
+import re
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,39 +20,78 @@ from ..core.errors import GraphselError, log, name_some
 from ..core.files import check_file, file_and_filter, open_inflated, reading
 from ..core.outputs import bare_table, from_sheet
 from ..core.sheets import sheet_rows
-from ..genes.perturbations import perturbation_name
+from ..core.sniff import first_lines, sniff
+from ..genes.perturbations import control_stem, perturbation_name
 from ..genes.symbols import damaged_note
+from .labels import CONDITIONS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/02_screens/04_tables.ipynb #3cf03d12
-TABLE_KINDS = ("csv", "tsv", "txt", "parquet", "xlsx")
-
-
 def read_table(
-    path: str | Path,  # .csv, .tsv, .txt (tabs), .parquet or .xlsx; text also gzipped
+    path: str | Path,  # text (also gzipped), parquet or Excel, under any name
 ) -> "pd.DataFrame":
-    "A table from a file. Raises `GraphselError` when it is missing, empty or not what its name says."
+    "A table from a file. Raises `GraphselError` when it is missing, empty or no table with a header."
     import pandas as pd
 
     path = check_file(path)
-    kind = path.name.removesuffix(".gz").rsplit(".", 1)[-1].lower()
-    if kind not in TABLE_KINDS:
-        raise GraphselError(
-            f"{path}: cannot read a table from '.{kind}'; use .csv, .tsv, .xlsx or .parquet"
-        )
-    if kind == "xlsx":
+    with reading(path, "a table"), open(path, "rb") as f:
+        start = f.read(8)
+    if start[:4] == b"PK\x03\x04":
         return _read_sheet(path)
-    with reading(path, kind):
-        if kind == "parquet":
+    if start[:4] == b"PAR1":
+        with reading(path, "parquet"):
             return pd.read_parquet(path)
-        with open_inflated(path) as f:
-            return bare_table(
-                pd.read_csv(
-                    f, sep="," if kind == "csv" else "\t", keep_default_na=False, na_values=[""]
-                )
-            )
+    for mark, what in _NOT_TEXT.items():
+        if start.startswith(mark):
+            raise GraphselError(f"{path} is {what}")
+    return _read_text_table(path)
+
+
+_NOT_TEXT = {
+    b"\xd0\xcf\x11\xe0": "an Excel file of the old kind; save it as .xlsx or as CSV",
+    b"\x89HDF": "an HDF5 file, no table; name it .h5ad if it holds cells",
+    b"RDX": "an R file; write it in R with write.csv or, for cells, as .h5ad",
+}
+
+
+def _read_text_table(path):
+    "A delimited text as pandas reads it."
+    import pandas as pd
+
+    lines = first_lines(path)
+    if lines is None:
+        raise GraphselError(f"{path} is no text, parquet or .xlsx; save it as CSV in UTF-8")
+    with reading(path, "a table"):
+        layout = sniff(lines)
+    _check_header(layout, path)
+    options = {"sep": layout.delimiter or ",", "skiprows": layout.comments}
+    if layout.delimiter == " ":
+        options["sep"] = r"\s+"
+    if layout.comma:
+        options["decimal"] = ","
+    with reading(path, "a table"), open_inflated(path) as f:
+        encoding = "utf-16" if f.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        table = pd.read_csv(f, encoding=encoding, keep_default_na=False, na_values=[""], **options)
+    if not isinstance(table.index, pd.RangeIndex):  # R leaves the name of its row names out
+        table = table.reset_index(names=UNNAMED)
+    return bare_table(table)
+
+
+UNNAMED = "Unnamed: 0"  # what pandas calls a first column without a name
+
+
+def _check_header(layout, path):
+    "Raise where the first line is data. Numbers in a row, as a table of latent directions has, are names."
+    first = [o for o in layout.rows[0][1:]] if layout.rows else []
+    counted = [str(i) for i in range(len(first))], [str(i + 1) for i in range(len(first))]
+    if layout.header is False and first not in counted:
+        told = name_some(layout.rows[0]) if layout.rows else "nothing"
+        raise GraphselError(
+            f"{path} has no header (its first line is {told}); add a first line with the names of "
+            "the columns, perturbation among them"
+        )
 
 
 def _read_sheet(path):
@@ -141,12 +182,140 @@ def as_numbers(
         f"numbers written as text in {name_some(mended)}: read as numbers"
     ] if mended else []
 
+# %% ../../nbs/02_screens/04_tables.ipynb #b2cb4ccc
+KEY_NAMES = """perturbation perturbations condition perturbedgene targetgene target genetranscript genetarget
+    knockdown knockout ko guidetarget guide sgrna genesymbol symbol gene genes""".split()
+METADATA = frozenset(
+    """ncountrna nfeaturerna ncount nfeature percentmt percentmito percentribo pctcountsmt
+    pctcountsribo ngenes ncounts numis numumis totalcounts ngenesbycounts log1ptotalcounts
+    log1pngenesbycounts sizefactor sizefactors doubletscore scrubletscore sscore g2mscore phase
+    seuratclusters leiden louvain origident cell barcode cellbarcode cellid batch replicate lane
+    gemgroup plate well donor sample guideid guideidentity nperts nguides""".split()
+)
+CELL_COUNTS = frozenset("ncells numcells cellcount cellcounts numcellsfiltered".split())
+
+
+def plain_name(column: str) -> str:
+    "The name of a column without capitals, blanks and signs."
+    return re.sub(r"[\W_]+", "", str(column)).casefold()
+
+
+def is_unnamed(column) -> bool:
+    "True for what pandas calls a column without a name."
+    return str(column) == "" or str(column).startswith("Unnamed: ")
+
+
+def perturbation_column(
+    table: "pd.DataFrame",  # as it was read
+    given: str | None = None,  # what the user calls it
+    source: str = "table",  # for messages
+) -> str:
+    "The column that names the perturbation. Raises `GraphselError` where it cannot be told."
+    if given:
+        if given in table:
+            return given
+        raise GraphselError(f"{source} has no column '{given}' ({_it_has(table)}); {_NAME_IT}")
+    if "perturbation" in table:
+        return "perturbation"
+    _check_side(table, source)
+    texts = [c for c in table if not is_number(table[c])]
+    by_name = sorted(
+        (KEY_NAMES.index(plain_name(c)), c) for c in texts if plain_name(c) in KEY_NAMES
+    )
+    unnamed = [c for c in texts if is_unnamed(c)]
+    found = ([c for _, c in by_name] + unnamed)[:1]
+    if not found:
+        raise GraphselError(f"{source} has no column 'perturbation' ({_it_has(table)}); {_NAME_IT}")
+    log.info("%s: perturbations read from column '%s'", source, found[0])
+    return found[0]
+
+
+_NAME_IT = (
+    "name the column with the perturbations so, or say which it is "
+    "(perturbation_key=, --perturbation-key)"
+)
+
+
+def _it_has(table):
+    return f"it has {name_some(table.columns, 12)}"
+
+
+def _check_side(table, source):
+    "Raise where the perturbations are the columns, or may be."
+    controls = [c for c in table if control_stem(without_copy(c, table.columns))]
+    if controls:
+        raise GraphselError(
+            f"{source}: the perturbations seem to be the columns, {name_some(controls)} among "
+            "them; turn the table by transpose=True (--transpose)"
+        )
+    genes = next(
+        (c for c in table if plain_name(c) in ("gene", "genes", "genesymbol", "symbol")), None
+    )
+    if genes is not None and not any(control_stem(o) for o in table[genes].astype(str)):
+        raise GraphselError(
+            f"{source}: are the rows perturbations, or the columns? Column '{genes}' names genes, "
+            f"and none is a control; say perturbation_key='{genes}' (--perturbation-key {genes}) "
+            "if they were perturbed, or transpose=True (--transpose) if they were measured"
+        )
+
+
+def without_copy(
+    name: str,  # of a column
+    columns: Iterable[str],  # all of them
+) -> str:  # TP53.1 is pandas' name of a second TP53
+    "The name of a column as the file has it."
+    base, dot, number = str(name).rpartition(".")
+    return base if dot and number.isdigit() and base in columns else str(name)
+
+# %% ../../nbs/02_screens/04_tables.ipynb #78718bcc
+def turned(
+    table: "pd.DataFrame",  # responses x perturbations
+) -> "pd.DataFrame":  # perturbations x responses, with a column `perturbation`
+    "The table with its sides exchanged; names of responses from the first column."
+    first, columns = table.columns[0], table.columns
+    names = [without_copy(c, columns) for c in columns[1:]]
+    flat = table.set_index(first).T.reset_index(drop=True)
+    flat.columns = flat.columns.astype(str).rename(None)
+    flat.insert(0, "perturbation", names)
+    return flat
+
+
+def without_metadata(
+    table: "pd.DataFrame",  # as it was read
+    key: str,  # column with the perturbation
+    source: str = "table",  # for messages
+) -> tuple["pd.DataFrame", list[str]]:  # the key, `n_cells` and responses; remarks
+    "A table without what is no response."
+    counts = [c for c in table if plain_name(c) in CELL_COUNTS]
+    if counts and "n_cells" not in table:
+        table = table.rename(columns={counts[0]: "n_cells"})
+    known = METADATA | CONDITIONS
+    rows = [
+        c
+        for c in table
+        if c != key and is_unnamed(c) and (_counts_up(table[c]) or not is_number(table[c]))
+    ]
+    gone = [c for c in table if c != key and plain_name(c) in known]
+    notes = []
+    if rows:
+        notes.append("the column without a name holds row names or numbers, no response: left out")
+    if gone:
+        notes.append(f"no responses, left out: {name_some(gone, 9)}")
+    return table.drop(columns=[*rows, *gone]), notes
+
+
+def _counts_up(column):
+    "True for row numbers: each is one more than that before."
+    if not is_number(column) or len(column) == 0 or column.isna().any():
+        return False
+    return bool((np.diff(column.to_numpy(float)) == 1).all() and column.iloc[0] in (0, 1))
+
 # %% ../../nbs/02_screens/04_tables.ipynb #b5c6097f
 def row_names(
     column: "pd.Series",  # the perturbation of each row
     source: str = "table",  # for messages
-) -> np.ndarray:  # one spelling each; "control" for a control
-    "Names of perturbations in one spelling. Raises `GraphselError` for a row without, or with a date."
+) -> np.ndarray:  # as they stand
+    "The names of the rows. Raises `GraphselError` for a row without, and where they are numbers of rows."
     dates = [
         i for i, v in enumerate(column) if isinstance(v, (datetime.date, np.datetime64)) and v == v
     ]
@@ -162,10 +331,28 @@ def row_names(
             f"{source}: {len(empty):,} rows without a perturbation, the first is row "
             f"{empty[0] + 1}; name or remove them"
         )
+    if len(text) > 2 and _counts_up(column):
+        raise GraphselError(
+            f"{source}: column '{column.name}' holds row numbers, no perturbations; say which "
+            "column names them (perturbation_key=, --perturbation-key)"
+        )
+    _say_numbers(text, source)
     note = damaged_note(text)
     if note:
         log.warning("%s: %s", source, note)
-    return np.array([perturbation_name(o) for o in text], dtype=str)
+    return text.str.strip().to_numpy()
+
+
+def _say_numbers(names, source):
+    "Say that genes are numbers: a graph of symbols will know none of them."
+    numbers = [o for o in names if o.strip().isdigit()]
+    if len(numbers) > len(names) / 2:
+        log.warning(
+            "%s: genes are numbers (%s), perhaps of NCBI; a graph of symbols knows none of them: "
+            "translate them by an alias table (--aliases hgnc)",
+            source,
+            name_some(numbers, 3),
+        )
 
 # %% ../../nbs/02_screens/04_tables.ipynb #63195977
 def average_replicates(
@@ -221,7 +408,7 @@ def ranked_responses(
             f"{source} has no column {name_some(lacking)} (it has "
             f"{name_some(table.columns, 12)}); correct the names"
         )
-    row, name = pd.factorize(row_names(table["perturbed_gene"], source), sort=True)
+    row, name = pd.factorize(_spelled(table["perturbed_gene"], source), sort=True)
     column, gene = pd.factorize(table["gene"].astype(str), sort=True)
     if table["gene"].isna().any():
         raise GraphselError(
@@ -243,6 +430,10 @@ def ranked_responses(
     values = np.zeros((len(name), len(gene)), dtype=np.float32)
     values[row[keep], column[keep]] = np.exp(-rank[keep] / decay) if decay else 1.0
     return pd.DataFrame(values, index=name, columns=gene)
+
+
+def _spelled(column, source):
+    return np.array([perturbation_name(o) for o in row_names(column, source)], dtype=str)
 
 # %% ../../nbs/02_screens/04_tables.ipynb #42bb0b79
 def _marked(column, source):

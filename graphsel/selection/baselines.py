@@ -79,6 +79,9 @@ def pick_kcenter(problem: Problem, budget: int, rng: np.random.Generator) -> Sel
     return ranked(problem, [names[i] for i in picks], "kcenter")
 
 # %% ../../nbs/06_selection/08_baselines.ipynb #658823d1
+N_STARTS = 10  # of k-means; the best of them counts
+
+
 def clusters(
     X: np.ndarray,  # n x d points
     k: int,  # clusters
@@ -87,13 +90,15 @@ def clusters(
     "k-means (scikit-learn), seeded."
     from sklearn.cluster import KMeans
 
-    km = KMeans(min(k, len(X)), n_init=1, random_state=as_seed(rng)).fit(X)
+    km = KMeans(min(k, len(X)), n_init=N_STARTS, random_state=as_seed(rng)).fit(X)
     return km.labels_, km.cluster_centers_
 
 
 @strategy("kmeans", nested=False, seeded=True)
 def pick_kmeans(problem: Problem, budget: int, rng: np.random.Generator) -> Selection:
-    "The candidates cut into as many groups of similar genes as picks (k-means); the middle one of each, larger groups first."
+    """The candidates cut into as many groups of similar genes as picks (k-means).
+
+    The middle one of each, larger groups first."""
     names = sorted(problem.candidates)
     X = problem.points(names)
     label, centers = clusters(X, budget, rng)

@@ -35,7 +35,9 @@ def bounds_of_prefixes(
     looks: np.ndarray
     | None = None,  # prefixes looked at; None: all where that is cheap, else up to 40
 ) -> np.ndarray | None:  # one per budget from 1 to the whole plan; None where no bound is valid
-    "What no plan of each size can exceed (Nemhauser, Wolsey & Fisher 1978), and never above the plan's own bound. Caps and must-haves are left out of account, which can only raise it."
+    """What no plan of each size can exceed (Nemhauser, Wolsey & Fisher 1978), never above the plan's own bound.
+
+    Caps and must-haves are left out of account, which can only raise it."""
     c, n = plan.criterion, len(plan)
     if c is None or not (c.monotone and c.submodular) or "cost" in plan.columns:
         return None
@@ -74,7 +76,9 @@ def budget_curve(
 ) -> (
     "pd.DataFrame"
 ):  # budget, value, upper_bound, certificate, and expected_error where the criterion tells it
-    "Value and bound of every prefix of a plan; the bound may be tighter than the plan's own. Raises `GraphselError` for plans with costs or without a criterion at hand."
+    """Value and bound of every prefix of a plan; the bound may be tighter than the plan's own.
+
+    Raises `GraphselError` for plans with costs or without a criterion at hand."""
     import pandas as pd
 
     c, n = plan.criterion, len(plan)
@@ -84,7 +88,8 @@ def budget_curve(
         )
     if "cost" in plan.columns:
         raise GraphselError(
-            "budget_curve: the budget of this plan is in cost units, and its prefixes are no plans for smaller ones; select for each budget"
+            "budget_curve: the budget of this plan is in cost units, "
+            "and its prefixes are no plans for smaller ones; select for each budget"
         )
     budgets = (
         curve_budgets(n)
@@ -129,7 +134,8 @@ def budget_for(
         raise GraphselError(f"{what} is {goal!r}; give a number above 0 and at most 1")
     if error and not told:
         raise GraphselError(
-            f"budget_for: the curve has no expected error, which variance alone tells; ask for a share of the best, budget_for(curve, share={goal:g}), or plan with variance"
+            "budget_for: the curve has no expected error, which variance alone tells; "
+            f"ask for a share of the best, budget_for(curve, share={goal:g}), or plan with variance"
         )
     if not error and curve["upper_bound"].isna().all():
         raise GraphselError(
@@ -152,7 +158,9 @@ def plates(
     plan: Selection,  # made by a criterion
     size: int,  # picks per plate; the last plate takes the rest
 ) -> Selection:  # the same plan with the columns `plate` and `plate_value`
-    "Spread a plan over plates that are each representative. Raises `GraphselError` for a plan without a criterion at hand."
+    """Spread a plan over plates that are each representative.
+
+    Raises `GraphselError` for a plan without a criterion at hand."""
     if plan.criterion is None:
         raise GraphselError(
             "plates: the plan has no criterion at hand; select again with a criterion"

@@ -61,7 +61,9 @@ class Shared:
     budget: int
 
     def criterion(self, names: Iterable[str]) -> Criterion:
-        "The criterion over these candidates, the measured ones and the must-haves. Raises `GraphselError` for an unknown parameter."
+        """The criterion over these candidates, the measured ones and the must-haves.
+
+        Raises `GraphselError` for an unknown parameter."""
         elements = sorted({*names, *self.measured, *self.must})
         try:
             return self.make(
@@ -71,8 +73,9 @@ class Shared:
                 **{**self.params, **_own_noise(self.params, elements)},
             )
         except TypeError as e:
+            wrong = str(e).split("__init__() ")[-1]
             raise GraphselError(
-                f"greedi, {getattr(self.make, 'name', 'criterion')}: {str(e).split('__init__() ')[-1]}; mend that parameter"
+                f"greedi, {getattr(self.make, 'name', 'criterion')}: {wrong}; mend that parameter"
             ) from e
 
 
@@ -139,17 +142,17 @@ def final_plan(
     groups, caps, _ = _names_and_caps(frame, limits, at)
     with one_thread():
         c = shared.criterion(names)
-        plan = lambda must: greedy(
-            c,
-            shared.budget,
-            measured=shared.measured,
-            must=must,
-            groups=groups or None,
-            caps=caps or None,
-        )
-        union, (best, value, _) = plan(shared.must), max(found, key=lambda o: o[1])
-        alone = plan(best) if value > union.value + 1e-9 * max(c.scale, abs(value)) else union
-    return max(union, alone, key=lambda s: s.value)
+        given = {
+            "measured": shared.measured,
+            "groups": groups or None,
+            "caps": caps or None,
+        }
+        union = greedy(c, shared.budget, must=shared.must, **given)
+        best, value, _ = found[int(np.argmax([worth for _, worth, _ in found]))]
+        if value <= union.value + 1e-9 * max(c.scale, abs(value)):
+            return union
+        alone = greedy(c, shared.budget, must=best, **given)
+    return alone if alone.value > union.value else union
 
 # %% ../../nbs/06_selection/06_distributed.ipynb #a74d275a
 def moments(
@@ -190,8 +193,9 @@ def pooled_bound(
     for names, (rows, value, _) in pooled:
         if abs(value - plan.value) > 1e-6 * max(abs(value), abs(plan.value)):
             raise GraphselError(
-                f"greedi: {plan.strategy} gives one plan the value {value:.6g} in one part and {plan.value:.6g} in another, "
-                "so it depends on more than the picks; use `greedy`, or a criterion that does not look at its candidates"
+                f"greedi: {plan.strategy} gives one plan the value {value:.6g} in one part and "
+                f"{plan.value:.6g} in another, so it depends on more than the picks; "
+                "use `greedy`, or a criterion that does not look at its candidates"
             )
         gains[:, frame.positions(names)] = rows
     if not all(fits for _, (_, _, fits) in pooled):
@@ -209,7 +213,9 @@ def settle(
     candidates: Iterable[str],  # in the order given
     params: Mapping,  # of the criterion
 ) -> tuple[Callable, dict]:  # class, parameters
-    "The class and parameters that mean the same in every part. Raises `GraphselError` for names and limits GreeDi cannot serve."
+    """The class and parameters that mean the same in every part.
+
+    Raises `GraphselError` for names and limits GreeDi cannot serve."""
     if "costs" in params:
         raise GraphselError(
             "greedi takes no costs: its promise is known for numbers of picks and caps only; use `greedy` for costs"
@@ -232,7 +238,8 @@ def settle(
         names = list(candidates)
         if len(params["noise"]) != len(names):
             raise GraphselError(
-                f"noise: {len(params['noise']):,} numbers for {len(names):,} candidates; give a mapping from name to number"
+                f"noise: {len(params['noise']):,} numbers for {len(names):,} candidates; "
+                "give a mapping from name to number"
             )
         params["noise"] = dict(zip(names, np.asarray(params["noise"], float).tolist()))
     if make is CRITERIA["facility"]:
@@ -269,7 +276,9 @@ def greedi(
     caps: int | Mapping[str, int] | None = None,  # most picks per group
     **params,  # of the criterion
 ) -> Selection:  # as from `greedy`; the certificate is about all candidates
-    "Distributed greedy maximization in two rounds (Mirzasoleiman et al. 2013; random parts: Barbosa et al. 2015). Raises `GraphselError` for what it cannot divide."
+    """Distributed greedy maximization in two rounds (Mirzasoleiman et al. 2013).
+
+    Parts are random (Barbosa et al. 2015). Raises `GraphselError` for what it cannot divide."""
     started = time.perf_counter()
     seed = (
         check_positive_int(random_state, "random_state", 0)
@@ -278,8 +287,20 @@ def greedi(
     )
     names = list(graph.genes) if candidates is None else list(candidates)
     make, asked = settle(name, graph, names, params)
-    shared, frame, limits = _set_up(
-        make, graph, budget, names, targets, asked, measured, exclude, must, groups, caps
+    lists = {"measured": measured, "exclude": exclude, "must": must}
+    lists = {k: sorted({str(n) for n in v}) for k, v in lists.items()}
+    targets = _targets(make, names, targets, asked)
+    frame = Pool(graph, [*names, *sorted(set(lists["measured"]) - set(names))], targets)
+    budget = check_positive_int(budget, "budget")
+    limits = make_limits(frame, budget, **lists, groups=groups, caps=caps)
+    shared = Shared(
+        make=make,
+        graph=graph.map(replace),  # without the caches it has gathered
+        targets=np.array(targets, dtype=str),
+        params=asked,
+        measured=lists["measured"],
+        must=lists["must"],
+        budget=budget,
     )
     n = default_parts(len(limits.rest)) if parts is None else check_positive_int(parts, "parts")
     split = [limits.rest[o] for o in _divide(frame.elements[limits.rest], n, seed)]
@@ -316,37 +337,12 @@ class Pool(Criterion):
     name = "greedi"
 
 
-def _set_up(make, graph, budget, names, targets, params, measured, exclude, must, groups, caps):
-    "What tasks share, the frame of all candidates, and the limits."
-    measured, must, exclude = (sorted({str(n) for n in o}) for o in (measured, must, exclude))
-    counts_genes = (
-        isinstance(make, type)
-        and issubclass(make, (GraphReach, SoftReach))
-        and "weights" not in params
-    )
-    targets = (
-        (gene_incidence(names)[0] if counts_genes else names) if targets is None else list(targets)
-    )  # pairs as targets: what counts is their genes
-    frame = Pool(
-        graph, [*names, *sorted(set(measured) - set(names))], targets
-    )  # names a gene twice: refused
-    limits = make_limits(
-        frame,
-        check_positive_int(budget, "budget"),
-        measured=measured,
-        exclude=exclude,
-        must=must,
-        groups=groups,
-        caps=caps,
-    )
-    bare = graph.map(replace)  # without the caches it has gathered
-    return (
-        Shared(
-            make, bare, np.array(list(targets), dtype=str), params, measured, must, limits.budget
-        ),
-        frame,
-        limits,
-    )
+def _targets(make, names, targets, params):
+    "The targets; of pairs their genes, where the criterion counts genes."
+    if targets is not None:
+        return list(targets)
+    reach = isinstance(make, type) and issubclass(make, (GraphReach, SoftReach))
+    return list(gene_incidence(names)[0]) if reach and "weights" not in params else names
 
 
 def _divide(names, parts, seed):
@@ -391,4 +387,5 @@ def promise(
         if len(limits.must) or len(limits.measured)
         else "the best value"
     )
-    return f"at least {'1/4' if limits.capped else '(1 - 1/e)/2'} of {rest}, on average over random parts (Barbosa et al. 2015)"
+    share = "1/4" if limits.capped else "(1 - 1/e)/2"
+    return f"at least {share} of {rest}, on average over random parts (Barbosa et al. 2015)"

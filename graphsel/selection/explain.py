@@ -57,7 +57,9 @@ def explain(
     plan: Selection,  # made by a criterion
     hops: int | None = None,  # of the neighborhoods; None: those of the plan, or 2
 ) -> Selection:  # the same plan with further columns
-    "Add `new_targets`, `mostly`, `nearest` and `similarity` to a plan's table. Raises `GraphselError` for a plan whose criterion is not at hand."
+    """Add `new_targets`, `mostly`, `nearest` and `similarity` to a plan's table.
+
+    Raises `GraphselError` for a plan whose criterion is not at hand."""
     c = _criterion_of(plan)
     near, cosine = nearest_before(
         c.graph, plan.genes, plan.measured, hops or plan.params.get("hops") or 2
@@ -86,8 +88,11 @@ def _in_words(new, targets, share=0.05, most=3):
 
 def _criterion_of(plan):
     if plan.criterion is None:
+        valued = plan.values and not np.isnan(plan.values[-1])
+        reason = "saved plans come without" if valued else "it has no objective"
         raise GraphselError(
-            f"the plan by {plan.strategy or 'hand'} has no criterion at hand ({'it has no objective' if not plan.values or np.isnan(plan.values[-1]) else 'saved plans come without'}); select again with a criterion"
+            f"the plan by {plan.strategy or 'hand'} has no criterion at hand ({reason}); "
+            "select again with a criterion"
         )
     return plan.criterion
 
@@ -120,7 +125,11 @@ def why(
             c.graph, [name], [*plan.measured, *plan.genes], plan.params.get("hops") or 2
         )
     )
-    text = f"{name} would add {now:.4g} to the plan's {plan.value:.4g}: number {int((level > level[j]).sum()) + 1:,} of the {int(np.isfinite(gains).sum()):,} perturbations that were not picked. "
+    rank, others = int((level > level[j]).sum()) + 1, int(np.isfinite(gains).sum())
+    text = (
+        f"{name} would add {now:.4g} to the plan's {plan.value:.4g}: number {rank:,} of the {others:,} "
+        "perturbations that were not picked. "
+    )
     text += (
         f"Alone it is worth {first:.4g}, of which {max(0.0, 1 - now / first):.0%} is covered already"
         if first > 0

@@ -85,9 +85,10 @@ def _check_spending(budget, costs, at):
     "Raise unless the budget is a number that buys at least the cheapest candidate."
     if isinstance(budget, bool) or not isinstance(budget, (int, float, np.number)):
         raise GraphselError(f"budget is {budget!r}; give a number of cost units")
-    if not np.isfinite(budget) or not len(at) or budget < costs[at].min():
+    cheapest = costs[at].min() if len(at) else float("nan")
+    if not np.isfinite(budget) or not budget >= cheapest:
         raise GraphselError(
-            f"budget {budget} buys nothing: the cheapest of {len(at):,} candidates costs {costs[at].min() if len(at) else float('nan'):g}"
+            f"budget {budget} buys nothing: the cheapest of {len(at):,} candidates costs {cheapest:g}"
         )
     return float(budget)
 
@@ -117,12 +118,13 @@ def _parts(groups, caps, elements):
     return part, np.array([limited[p] for p in number], dtype=np.int64), tuple(number)
 
 # %% ../../nbs/06_selection/02_limits.ipynb #d356a1c1
-def _check_caps(limits, names):
+def _check_caps(limits):
     "Raise when the must-haves overfill a part, or the caps leave fewer candidates than the budget asks for."
     over = np.flatnonzero(limits.left(limits.must) < 0)
     if len(over):
+        full = name_some([limits.parts[i] for i in over])
         raise GraphselError(
-            f"more must-have genes than the cap allows in {name_some([limits.parts[i] for i in over])}; raise the cap or drop some"
+            f"more must-have genes than the cap allows in {full}; raise the cap or drop some"
         )
     if limits.costs is not None:
         return
@@ -133,7 +135,8 @@ def _check_caps(limits, names):
     )
     if most < limits.budget:
         raise GraphselError(
-            f"the caps cannot be met: they allow {most:,} picks, the budget asks for {limits.budget:,}; raise the caps or lower the budget"
+            f"the caps cannot be met: they allow {most:,} picks, the budget asks for {limits.budget:,}; "
+            "raise the caps or lower the budget"
         )
 
 # %% ../../nbs/06_selection/02_limits.ipynb #ecbf9712
@@ -166,11 +169,13 @@ def make_limits(
     costs = None if costs is None else cost_array(costs, criterion.elements)
     budget = check_budget(budget, len(at)) if costs is None else _check_spending(budget, costs, at)
     limits = Limits(budget, at, forced, known, costs, *_parts(groups, caps, criterion.elements))
-    if limits.spend(forced) > budget:
+    spent = limits.spend(forced)
+    if spent > budget:
         raise GraphselError(
-            f"the {len(forced):,} must-have genes cost {limits.spend(forced):g}, the budget is {budget:g}; raise it or drop some"
+            f"the {len(forced):,} must-have genes cost {spent:g}, the budget is {budget:g}; "
+            "raise it or drop some"
         )
-    _check_caps(limits, criterion.elements)
+    _check_caps(limits)
     return limits
 
 # %% ../../nbs/06_selection/02_limits.ipynb #a8a4908f

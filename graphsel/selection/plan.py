@@ -34,12 +34,10 @@ class Selection:
     values: list  # objective after each pick, including what `measured` covers
     strategy: str = ""  # name of the criterion or baseline
     budget: float = 0  # picks, or cost units where there are costs
-    upper_bound: float | None = (
-        None  # no plan of this budget has a larger value; None where no bound is valid
-    )
-    measured: list = field(
-        default_factory=list
-    )  # known before: count neither in the budget nor in `gains`
+    # no plan of this budget has a larger value; None where no bound is valid
+    upper_bound: float | None = None
+    # known before: count neither in the budget nor in `gains`
+    measured: list = field(default_factory=list)
     measured_value: float = 0.0  # objective of the measured ones alone
     n_candidates: int = 0
     n_targets: int = 0
@@ -54,9 +52,8 @@ class Selection:
     share: float | None = None  # of `part_of` that the value is, where the criterion tells it
     part_of: str = ""  # in words
     tie_rule: str = ""  # what decides among picks that add the same, in words
-    criterion: "Criterion|None" = field(
-        default=None, repr=False, metadata={"saved": False}
-    )  # what was maximized, while in memory: not saved
+    # what was maximized, while in memory: not saved
+    criterion: "Criterion|None" = field(default=None, repr=False, metadata={"saved": False})
 
     def __len__(self):
         return len(self.genes)
@@ -66,20 +63,14 @@ class Selection:
         return self.values[-1] if self.values else self.measured_value
 
     @property
-    def certificate(
-        self,
-    ) -> float | None:  # share of the best possible value this plan surely reaches
-        return (
-            None
-            if self.upper_bound is None
-            else 1.0
-            if self.upper_bound <= 0
-            else min(1.0, self.value / self.upper_bound)
-        )
+    def certificate(self) -> float | None:  # share of the best value this plan surely reaches
+        if self.upper_bound is None:
+            return None
+        return 1.0 if self.upper_bound <= 0 else min(1.0, self.value / self.upper_bound)
 
-    certificate_of_rest = property(
-        lambda self: share_of_rest(self)
-    )  # the same of what `measured` left to win
+    @property
+    def certificate_of_rest(self) -> float | None:  # the same of what `measured` left to win
+        return share_of_rest(self)
 
     def to_frame(self) -> "pd.DataFrame":
         return selection_frame(self)
@@ -191,17 +182,21 @@ def describe(
         rest = s.certificate_of_rest
         if rest is not None and gained:
             text += f" (of what was left to win, at least {np.floor(rest * 1000) / 10:g}%)"
-    excluded, lost = (
-        sum(f(why) for why in s.report.values())
-        for f in (
-            lambda why: why == "excluded",
-            lambda why: why not in ("excluded", "already measured"),
-        )
-    )
-    told = [f"{lost:,} {'name' if lost == 1 else 'names'} left out"] * (lost > 0) + [
-        f"{excluded:,} excluded"
-    ] * (excluded > 0)
+    told = _left_out(s)
     return text + (f"; {', '.join(told)} ({see})" if told else "")
+
+
+def _left_out(s):
+    "How many names have no part in a plan, by reason."
+    why = list(s.report.values())
+    excluded = why.count("excluded")
+    lost = len(why) - excluded - why.count("already measured")
+    told = []
+    if lost:
+        told.append(f"{lost:,} {'name' if lost == 1 else 'names'} left out")
+    if excluded:
+        told.append(f"{excluded:,} excluded")
+    return told
 
 # %% ../../nbs/06_selection/01_plan.ipynb #a7d05d6d
 def share_of_rest(

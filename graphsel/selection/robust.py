@@ -20,7 +20,7 @@ from ..core.randomness import RandomState, as_rng, as_seed, child_rng
 from ..criteria.base import Criterion
 from ..criteria.mixture import Mixture
 from ..criteria.registry import make_criterion
-from ..graphs.disturb import disturb
+from ..graphs.disturbance import disturb
 from ..graphs.graph import Graphs
 from .greedy import greedy
 from .plan import Selection
@@ -54,9 +54,10 @@ def scenarios(
     )
     odd = [k for k, g in found.items() if not isinstance(g, Graphs)]
     if odd or not found:
-        raise GraphselError(
-            f"{'no graph is given' if not found else f'{odd[0]} is no graph but a {type(found[odd[0]]).__name__}'}; give one graph, or a list of graphs"
-        )
+        wrong = "no graph is given"
+        if odd:
+            wrong = f"{odd[0]} is no graph but a {type(found[odd[0]]).__name__}"
+        raise GraphselError(f"{wrong}; give one graph, or a list of graphs")
     return found
 
 
@@ -123,7 +124,9 @@ def known_everywhere(
 
 # %% ../../nbs/06_selection/11_robust.ipynb #27bb3e12
 class AcrossGraphs(Mixture):
-    "Mean over graphs of the shares of a criterion, each counted up to `level`. Monotone submodular where the criterion is."
+    """Mean over graphs of the shares of a criterion, each counted up to `level`.
+
+    Monotone submodular where the criterion is."""
 
     def __init__(
         self,
@@ -221,7 +224,9 @@ def saturate(
 ) -> tuple[
     list[Selection], float
 ]:  # the plan at each level tried; an upper bound on any plan's worst case
-    "Bisection on the level of the truncated mean (Krause, McMahan, Guestrin & Gupta 2008, algorithm 2, with the budget kept)."
+    """Bisection on the level of the truncated mean.
+
+    Krause, McMahan, Guestrin & Gupta 2008, algorithm 2, with the budget kept."""
     tried, bound = [], np.inf
     for _ in range(steps):
         if high - low < 1e-3 * max(high, 1e-12):
@@ -265,7 +270,9 @@ def robust_select(
     seed = _seed(random_state)
     found, report = align_scenarios(scenarios(graphs, noise, draws, seed), genes), {}
     limits = _limits(params) | {"measured": known_everywhere(found, measured, "measured", report)}
-    parts = criteria_on(found, criterion, candidates, targets, limits["measured"], report, params)
+    parts = criteria_on(
+        found, criterion, candidates, targets, limits["measured"], report=report, params=params
+    )
     own = {k: greedy(c, budget, **limits) for k, c in parts.items()}
     units = {k: s.value if s.value > 0 else 1.0 for k, s in own.items()}
     mean = greedy(AcrossGraphs(parts, units), budget, **limits)
@@ -308,6 +315,7 @@ def criteria_on(
     candidates: Iterable[str] | None,  # None = every gene
     targets: Iterable[str] | None,  # None = the candidates
     measured: Iterable[str],  # known to all graphs
+    *,
     report: dict,  # gets an entry for each name that is left out
     params: Mapping,  # of the criterion; its noise variance as sigma2
 ) -> dict[str, Criterion]:  # label -> criterion
@@ -315,8 +323,9 @@ def criteria_on(
     candidates = known_everywhere(found, candidates, "candidates", report)
     targets = candidates if targets is None else known_everywhere(found, targets, "targets", report)
     if not candidates or not targets:
+        what = "target" if candidates else "candidate"
         raise GraphselError(
-            f"no {'target' if candidates else 'candidate'} is known to every graph; check the names, or use genes='union'"
+            f"no {what} is known to every graph; check the names, or use genes='union'"
         )
     params = {"noise" if k == "sigma2" else k: v for k, v in params.items()}
     params = {
@@ -336,11 +345,12 @@ def best_worst_case(parts, units, own, mean, budget, limits):
         raise GraphselError(
             f"{first.name} is not monotone, so a level that is reached may be lost again; use how='mean'"
         )
-    ends = lambda s: shares_along(parts, units, s.genes, s.measured)[:, -1].round(9)
-    pool = {
-        "mean": (mean, ends(mean)),
-        **{f"own plan of {k}": (s, ends(s)) for k, s in own.items()},
-    }
+
+    def ends(s):
+        return shares_along(parts, units, s.genes, s.measured)[:, -1].round(9)
+
+    pool = {"mean": (mean, ends(mean))}
+    pool |= {f"own plan of {k}": (s, ends(s)) for k, s in own.items()}
     bounded = mean.upper_bound is not None
     high = (
         min([s.upper_bound / units[k] for k, s in own.items()] + [mean.upper_bound])
@@ -367,7 +377,8 @@ def _as_plan(s, parts, units, how, bound):
     promise = (
         s.guarantee
         if how == "mean"
-        else "none with this budget: no fast algorithm can promise a share of the best worst case (Krause et al. 2008); see the bound"
+        else "none with this budget: no fast algorithm can promise a share of the best worst case "
+        "(Krause et al. 2008); see the bound"
     )
     columns = {k: v for k, v in s.columns.items() if k in ("cost", "group")} | {
         f"share on {k}": row[1:].tolist() for k, row in zip(parts, shares)
@@ -408,33 +419,23 @@ def stability(
 
     seed, rows, limits = _seed(random_state), [], _limits(params)
     limits["measured"] = known_everywhere({"graph": graph}, measured, "measured", {})
-    on = lambda g: criteria_on(
-        {"graph": g}, criterion, candidates, targets, limits["measured"], {}, params
-    )["graph"]
     candidates, targets = (o if o is None else list(o) for o in (candidates, targets))
-    truth = on(graph)
-    plan = greedy(truth, budget, **limits)
-    worth = lambda picks: truth.value([*plan.measured, *picks])
-    own = worth(plan.genes) or 1.0
+    lists = candidates, targets, limits["measured"]
+
+    def plan_on(g):
+        c = criteria_on({"graph": g}, criterion, *lists, report={}, params=params)["graph"]
+        return greedy(c, budget, **limits)
+
+    plan = plan_on(graph)
+    truth = plan.criterion
+    own = truth.value([*plan.measured, *plan.genes]) or 1.0
     for share in np.atleast_1d(np.asarray(noise, dtype=object)):
         for draw in range(check_positive_int(draws, "draws") if _share(share) else 1):
-            picks = (
-                greedy(
-                    on(
-                        disturb(
-                            graph,
-                            share,
-                            random_state=child_rng(seed, "stability", round(share * 1e6), draw),
-                        )
-                    ),
-                    budget,
-                    **limits,
-                ).genes
-                if share
-                else plan.genes
-            )
+            picks = plan.genes
+            if share:
+                rng = child_rng(seed, "stability", round(share * 1e6), draw)
+                picks = plan_on(disturb(graph, share, random_state=rng)).genes
             both = len(set(picks) & set(plan.genes))
-            rows.append(
-                (float(share), draw, both / (len(picks) + len(plan) - both), worth(picks) / own)
-            )
+            worth = truth.value([*plan.measured, *picks]) / own
+            rows.append((float(share), draw, both / (len(picks) + len(plan) - both), worth))
     return pd.DataFrame(rows, columns=["noise", "draw", "jaccard", "value"])

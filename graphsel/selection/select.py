@@ -44,7 +44,8 @@ def known_to(
     lacking = [n for n in names if not all(p in graph for p in perturbed_genes(n))]
     if lacking and missing == "error":
         raise GraphselError(
-            f"{what}: {len(lacking):,} of {len(names):,} are not in the graph: {name_some(lacking)}; mend the names, or take them off the list"
+            f"{what}: {len(lacking):,} of {len(names):,} are not in the graph: {name_some(lacking)}; "
+            "mend the names, or take them off the list"
         )
     if lacking:
         log.warning(
@@ -73,16 +74,17 @@ def in_known_names(
 ) -> tuple[
     dict, dict[str, Resolution]
 ]:  # the lists with each name once, and how their names were found
-    "Lists of perturbations in the names the graph knows; what it does not know stays. Raises `GraphselError` where two names of a dict are one gene."
+    """Lists of perturbations in the names the graph knows; what it does not know stays.
+
+    Raises `GraphselError` where two names of a dict are one gene."""
     named, found = {}, {}
     for what, names in lists.items():
         plain = [perturbation_name(n) for n in names]
         found[what] = resolve([n for n in plain if n != "control"], graph.genes, aliases)
         new = found[what].rename(plain)
         if isinstance(names, Mapping) and len(set(new)) < len(new):
-            raise GraphselError(
-                f"{what}: several names of one gene: {name_some(n for n, k in zip(names, new) if new.count(k) > 1)}; keep one line"
-            )
+            twice = name_some(n for n, k in zip(names, new) if new.count(k) > 1)
+            raise GraphselError(f"{what}: several names of one gene: {twice}; keep one line")
         named[what] = (
             dict(zip(new, names.values()))
             if isinstance(names, Mapping)
@@ -91,16 +93,8 @@ def in_known_names(
     return named, found
 
 # %% ../../nbs/06_selection/09_select.ipynb #eaefeb85
-LIMITS = (
-    "must",
-    "groups",
-    "caps",
-    "method",
-    "ties",
-    "bound",
-    "epsilon",
-    "seconds",
-)  # arguments of `greedy` beyond those every strategy has
+# arguments of `greedy` beyond those every strategy has
+LIMITS = ("must", "groups", "caps", "method", "ties", "bound", "epsilon", "seconds")
 
 
 def known_limits(
@@ -129,6 +123,7 @@ def make_problem(
     targets: Iterable[str] | None = None,  # None = the candidates
     measured: Iterable[str] = (),  # warm start
     exclude: Iterable[str] = (),  # never pick these
+    *,
     costs: Mapping[str, float] | None = None,  # perturbation -> cost
     missing: str = "report",  # policy for names the graph lacks
     default_cost: float | None = None,  # of candidates without one; None = 1, with a warning
@@ -144,7 +139,9 @@ def make_problem(
     )
     if report and not wanted:
         raise GraphselError(
-            f"no candidate is in the graph: the candidates are called {name_some(report)}; the genes of the graph {name_some(graph.genes)}; give both in the same kind of names (--aliases translates)"
+            f"no candidate is in the graph: the candidates are called {name_some(report)}; "
+            f"the genes of the graph {name_some(graph.genes)}; "
+            "give both in the same kind of names (--aliases translates)"
         )
     measured = known_to(graph, measured, "measured", missing, report)
     exclude, known = set(known_to(graph, exclude, "exclude", missing, report)), set(measured)
@@ -173,21 +170,18 @@ def make_problem(
 def _all_costs(costs, candidates, default):
     "A cost for each candidate; says how many had none."
     if default is not None and (costs is None or not default > 0):
-        raise GraphselError(
-            f"default_cost is {default!r}; "
-            + (
-                "give a positive number"
-                if costs is not None
-                else "it stands for candidates without a cost: give costs, or leave it out"
-            )
-        )
+        mend = "it stands for candidates without a cost: give costs, or leave it out"
+        if costs is not None:
+            mend = "give a positive number"
+        raise GraphselError(f"default_cost is {default!r}; {mend}")
     if costs is None:
         return None
     costs = {perturbation_name(n): c for n, c in costs.items()}
     without = [n for n in candidates if n not in costs]
     if without and default is None:
         log.warning(
-            "%s of %s candidates have no cost and are taken at 1; give them a cost or a default (default_cost, --default-cost)",
+            "%s of %s candidates have no cost and are taken at 1; "
+            "give them a cost or a default (default_cost, --default-cost)",
             f"{len(without):,}",
             f"{len(candidates):,}",
         )
@@ -211,18 +205,16 @@ def select(
     costs: Mapping[str, float] | None = None,  # perturbation -> cost
     missing: str = "report",  # "report", "error", "drop" or "backoff"
     default_cost: float | None = None,  # of candidates without a cost; None = 1, with a warning
-    fallback: Sequence[
-        Graphs
-    ] = (),  # for "backoff": graphs that lend edges to genes the graph lacks, in this order
+    # for "backoff": graphs that lend edges to genes the graph lacks, in this order
+    fallback: Sequence[Graphs] = (),
     random_state: RandomState = None,  # for strategies that draw
-    hops: int
-    | Sequence[int]
-    | None = None,  # layers of the model; for kernels, the largest number that is averaged; None = the criterion's
+    # layers of the model; for kernels, the largest number that is averaged; None = the criterion's
+    hops: int | Sequence[int] | None = None,
     must: Iterable[str] | None = None,  # picked in any case, first
     groups: Mapping[str, str] | None = None,  # perturbation -> group (plate, pathway)
     caps: int | Mapping[str, int] | None = None,  # most picks from each group
-    method: str
-    | None = None,  # of `greedy`: "naive", "lazy", "compiled", "stochastic", "threshold" or "exact"; None = "auto"
+    # of `greedy`: "naive", "lazy", "compiled", "stochastic", "threshold" or "exact"; None = "auto"
+    method: str | None = None,
     bound: str | None = None,  # of the certificate: "gains" or "dual"; None = "gains"
     **params,  # of the criterion (noise, weights, kernel ...), and ties, epsilon, seconds of `greedy`
 ) -> Selection:  # ranked: every prefix is a plan where the strategy is nested
@@ -249,9 +241,9 @@ def select(
         targets,
         measured,
         exclude,
-        costs,
-        missing,
-        default_cost,
+        costs=costs,
+        missing=missing,
+        default_cost=default_cost,
         **params,
         **given,
     )
@@ -282,7 +274,8 @@ def _one_shot(name):
     if "active:" not in str(name) and (found := get_strategy(name)).kind != "active":
         return found
     raise GraphselError(
-        f"'{name}' learns round by round and is for a comparison only (compare, graphsel compare); choose a one-shot strategy here, e.g. variance"
+        f"'{name}' learns round by round and is for a comparison only (compare, graphsel compare); "
+        "choose a one-shot strategy here, e.g. variance"
     )
 
 

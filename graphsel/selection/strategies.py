@@ -32,13 +32,11 @@ class Problem:
     targets: list  # should become predictable
     measured: list = field(default_factory=list)  # measured before
     costs: Mapping | None = None  # perturbation -> cost
-    limits: Mapping = field(
-        default_factory=dict
-    )  # further arguments of `greedy`: must, groups, caps, method, bound ...
+    # further arguments of `greedy`: must, groups, caps, method, bound ...
+    limits: Mapping = field(default_factory=dict)
     model: object = None  # for active strategies: trained on `measured`
-    fit: Callable | None = (
-        None  # for active strategies: (perturbations, rng) -> a newly trained model
-    )
+    # for active strategies: (perturbations, rng) -> a newly trained model
+    fit: Callable | None = None
     params: Mapping = field(default_factory=dict)  # of the criterion, e.g. {"hops": 2}
 
     @cached_property
@@ -96,15 +94,16 @@ _HOMES = {
         "active:prior",
     ),
 }
-STRATEGIES = Registry(
-    {name: home for home, names in _HOMES.items() for name in names}
-)  # name -> Strategy
+# name -> Strategy
+STRATEGIES = Registry({name: home for home, names in _HOMES.items() for name in names})
 
 
 def strategy(
     name: str, kind: str = "baseline", nested: bool = True, seeded: bool = False
 ) -> Callable:
-    "Decorator: register a function `pick(problem, budget, rng)` under a name; its docstring is what `graphsel list` shows."
+    """Decorator: register a function `pick(problem, budget, rng)` under a name.
+
+    Its docstring is what `graphsel list` shows."""
 
     def register(pick):
         STRATEGIES[name] = Strategy(name, pick, kind, nested, seeded, (pick.__doc__ or "").strip())
@@ -114,18 +113,14 @@ def strategy(
 
 
 def get_strategy(name: str) -> Strategy:
-    "A strategy by name: registered, a criterion registered since, or a mixture of criteria. Raises `GraphselError` for an unknown one."
+    """A strategy by name: registered, a criterion registered since, or a mixture of criteria.
+
+    Raises `GraphselError` for an unknown one."""
     if name in STRATEGIES:
         return STRATEGIES[name]  # loads its room
     if name in CRITERIA or (is_mixture(name) and set(parse_mixture(name)) <= set(CRITERIA)):
-        return Strategy(
-            name,
-            pick_by_criterion(name),
-            "criterion",
-            about="A weighted sum of criteria."
-            if is_mixture(name)
-            else CRITERIA[name].__doc__ or "",
-        )
+        about = "A weighted sum of criteria." if is_mixture(name) else CRITERIA[name].__doc__ or ""
+        return Strategy(name, pick_by_criterion(name), "criterion", about=about)
     raise unknown_name("strategy", name, STRATEGIES)
 
 # %% ../../nbs/06_selection/07_strategies.ipynb #68a7e3ed

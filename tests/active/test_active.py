@@ -1,4 +1,4 @@
-"""Active learners against the reference implementation and brute force; nothing leaks, nothing is picked twice, names and order do not matter."""
+"""Active learners against the reference implementation and brute force; nothing leaks, nothing is picked twice."""
 
 import itertools
 import json
@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from helpers import gene_names, random_graphs
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from graphsel.active.diversity import (
     averaged,
     farthest_first,
     largest_cluster,
+    nearest_to_the_farthest,
     plus_plus,
     sketch,
     sources,
@@ -311,7 +313,7 @@ def test_rules_against_bmdal(reference, seed):
         posterior(X, L) / np.sqrt((P**2).sum(axis=1).max()),
         Q / np.sqrt((P**2).sum(axis=1).max()),
     )
-    assert forward_bait(*unit, 30, noise=0.1) == selected(
+    assert forward_bait(unit[0], np.vstack(unit), 30, noise=0.1) == selected(
         reference.BaitFeatureSpaceSelectionMethod, *unit, 30, noise_sigma=0.1
     )
     big = P * 1e4, Q * 1e4  # the reference adds 1e-8 to the denominator
@@ -485,7 +487,7 @@ def test_honest_draws_have_the_posterior_of_the_parameters():
 def test_kmeans_and_typiclust_against_scikit_learn(n):
     "The same clusters by scikit-learn; the choice within each by plain loops."
     X, L = random_points(5, 50, 8, 3)
-    km = KMeans(n, n_init=1, random_state=as_seed(as_rng(4))).fit(X)
+    km = KMeans(n, n_init=10, random_state=as_seed(as_rng(4))).fit(X)
     nearest = {
         int(
             np.argmin(
@@ -498,7 +500,7 @@ def test_kmeans_and_typiclust_against_scikit_learn(n):
     assert (
         set(picks) == nearest and (np.diff(np.bincount(km.labels_)[km.labels_[picks]]) <= 0).all()
     )
-    label = KMeans(n + 8, n_init=1, random_state=as_seed(as_rng(4))).fit(np.vstack([X, L])).labels_
+    label = KMeans(n + 8, n_init=10, random_state=as_seed(as_rng(4))).fit(np.vstack([X, L])).labels_
     order = sorted(
         set(label[:50]), key=lambda c: (np.sum(label[50:] == c), -np.sum(label == c), c)
     )[:n]
@@ -671,6 +673,65 @@ def test_own_rules(monkeypatch):
     query("active:greedy", RULES["active:kmeans"].points)(lambda X, L, n, rng: [0])
     with pytest.raises(GraphselError, match="mend the rule"):
         own["active:greedy"].pick(problem, 2, None)
+
+
+# ---- what a learner is told ----
+
+
+def told(problem, targets):
+    return replace(problem, targets=sorted(targets))
+
+
+@pytest.mark.parametrize("name", ["active:bait", "active:iterpert", "active:prior"])
+def test_told_candidates_and_measured_is_the_published_rule(name):
+    "The targets of the literature, whether they are named or not."
+    problem = ask("gp", candidates=[n for n in EVERYTHING[:24] if n not in MEASURED])
+    plain = told(problem, {*problem.candidates, *problem.measured})
+    rule = RULES[name]
+    v = rule.points(plain, name, True)
+    assert v.T is None
+    assert pick(name, plain, 8) == [v.names[i] for i in rule.choose(v.X, v.L, 8, None)]
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_who_looks_at_targets(name):
+    "Three learners do; the others cannot be told anything by them."
+    problem = ask("gp", candidates=[n for n in EVERYTHING[:24] if n not in MEASURED])
+    few = told(problem, EVERYTHING[24:28])
+    same = pick(name, problem, 8) == pick(name, few, 8)
+    assert same == (name not in ("active:bait", "active:iterpert", "active:prior"))
+
+
+@given(seed=SEEDS)
+@settings(max_examples=20, deadline=None)
+def test_bait_for_targets_by_projection(seed):
+    "The first pick leaves the least variance in the targets."
+    X, L = random_points(seed, 10, 3, 4)
+    T = random_points(seed + 1, 6, 1, 4)[0]
+    s = np.sqrt((L**2).sum(1).mean())
+    C = np.linalg.cholesky(np.linalg.inv((L / s).T @ (L / s) + 0.01 * np.eye(4)))
+    P, Q = 0.1 * X / s @ C, 0.1 * T / s @ C
+    left_over = [((Q - np.outer(Q @ p, p) / (p @ p)) ** 2).sum() for p in P]
+    first = RULES["active:bait"].choose(X, L, 1, None, T)[0]
+    assert left_over[first] <= min(left_over) * (1 + 1e-6)
+
+
+@given(seed=SEEDS, empty=st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_nearest_to_the_farthest_by_loops(seed, empty):
+    X, L = random_points(seed, 9, 3, 3)
+    T = random_points(seed + 1, 7, 1, 3)[0]
+    L = L[:0] if empty else L
+    picks = nearest_to_the_farthest(X, L, 9, T)
+    assert sorted(picks) == list(range(9))
+    sparse = nearest_to_the_farthest(*map(sp.csr_matrix, (X, L)), 9, sp.csr_matrix(T))
+    assert sparse == picks
+    for i, p in enumerate(picks):
+        centers = [*L, *X[picks[:i]]]
+        far = [min(((t - c) ** 2).sum() for c in centers) for t in T] if centers else None
+        goal = T[int(np.argmax(far))] if centers else T.mean(axis=0)
+        rest = [q for q in range(9) if q not in picks[:i]]
+        assert p == min(rest, key=lambda q: ((X[q] - goal) ** 2).sum())
 
 
 # ---- nothing leaks ----

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphsel.apps.page import Lab, html_table, plan_page
-from graphsel.apps.plan import PlanExplorer, explore, graph_choices
+from graphsel.apps.plan import PlanExplorer, explore, graph_choices, quietly
 from graphsel.apps.planner import PlanState, Wishes, compare_plans, first_picks, values_of, why_gene
 from graphsel.apps.results import ResultExplorer
 from graphsel.apps.widgets import uploaded
@@ -599,9 +599,93 @@ def test_files_from_the_browser():
     )
     x.inputs.graph_files.value = file("mine.pdf", "?")
     assert "no graph is read from" in x.outputs.status.value
-    with uploaded(file("../../x.txt", "A\n")[0]) as path:
+    with uploaded(file("../../x.txt", "A\n")[0]) as (path,):
         assert path.name == "x.txt" and path.exists()
     assert not path.exists() and "simulated example" in graph_choices()
+
+
+def upload(**files):
+    "What a FileUpload holds."
+    return tuple(
+        {"name": name, "content": memoryview(text), "type": "", "size": len(text)}
+        | {"last_modified": datetime(2026, 1, 1)}
+        for name, text in files.items()
+    )
+
+
+STRING = {
+    "9606.protein.info.v12.0.txt": b"#string_protein_id\tpreferred_name\n9606.E1\tTP53\n"
+    b"9606.E2\tMDM2\n9606.E3\tMYC\n",
+    "9606.protein.links.v12.0.txt": b"protein1 protein2 combined_score\n9606.E1 9606.E2 999\n"
+    b"9606.E2 9606.E1 999\n9606.E1 9606.E3 900\n9606.E3 9606.E1 900\n",
+}
+
+
+def test_files_of_one_upload_lie_side_by_side():
+    "STRING's links are named by its info, which is no graph of its own."
+    x = PlanExplorer(budget=1)
+    with quietly(x):
+        x.inputs.graphs.value = ()
+    x.inputs.graph_files.value = upload(**STRING)
+    assert x.state.plan.genes == ["TP53"] and "STRING's identifiers" not in x.outputs.told.value
+    (links,) = [name for name in STRING if "links" in name]
+    x.inputs.graph_files.value = upload(**{links: STRING[links]})
+    assert "no protein.info file beside it" in x.outputs.told.value
+    (info,) = STRING.keys() - {links}
+    x.inputs.graph_files.value = upload(**{info: STRING[info]})
+    assert "choose both files together" in x.outputs.status.value
+
+
+def test_a_graph_that_adds_nothing_is_told():
+    x = PlanExplorer(G, budget=3)
+    x.inputs.graph_files.value = upload(**{"mouse.csv": b"source,target\nTrp53,Mdm2\n"})
+    assert "mouse.csv: no gene in common" in x.outputs.told.value
+    x.inputs.graph_files.value = ()
+    assert x.outputs.told.value == ""
+
+
+def test_priors_groups_and_plates_of_the_page(tmp_path):
+    x = PlanExplorer(G, budget=6)
+    x.inputs.criterion.value = "variance"
+    before = list(x.state.plan.genes)
+    rng = np.random.default_rng(0)
+    prior = pd.DataFrame(rng.normal(size=(40, 3)), index=G.genes).rename_axis("gene")
+    x.inputs.prior_files.value = upload(**{"prior.csv": prior.to_csv().encode()})
+    assert len(x.state.wishes.graph.priors) == 1 and x.state.plan.genes != before
+    halves = {gene: "ab"[i % 2] for i, gene in enumerate(G.genes)}
+    x.inputs.groups.value = "gene,group\n" + "\n".join(f"{g},{k}" for g, k in halves.items())
+    assert "most of each group" in x.outputs.status.value
+    x.inputs.cap.value = 2
+    assert sorted(halves[g] for g in x.state.plan.genes) == ["a", "a", "b", "b"]
+    x.inputs.plate.value = 2
+    assert "<th>plate</th>" in x.outputs.table.value and "<th>group</th>" in x.outputs.table.value
+
+
+def test_a_budget_as_money():
+    x = PlanExplorer(G, budget=10, lab=Lab(controls=4, control_cells=0))
+    x.inputs.unit.value = "money"
+    assert x.inputs.number.value == 10 * 40 + 40 and x.inputs.number.description == "EUR"
+    x.inputs.number.value = 475.0  # ten genes, and not quite an eleventh
+    assert (len(x.state.plan), x.inputs.number.value) == (10, 475.0)
+    x.inputs.number.value = 500
+    assert len(x.state.plan) == 11 and "11 genes cost 480 EUR" in x.outputs.status.value
+    x.inputs.number.value = 70
+    assert "not enough for one gene" in x.outputs.status.value and len(x.state.plan) == 11
+    x.inputs.unit.value = "genes"
+    assert x.inputs.number.value == 11
+    x.inputs.costs.value = "gene,cost\n" + "\n".join(f"{g},2.5" for g in G.genes)
+    x.inputs.number.value = 12.5
+    assert len(x.state.plan) == 5 and x.inputs.number.description == "cost units"
+    x.inputs.number.value = 1000
+    assert len(x.state.plan) == 40 and "lowered from 1,000 to 100" in x.outputs.status.value
+
+
+def test_a_budget_beyond_the_slider_can_be_typed():
+    x = PlanExplorer(G, budget=5, largest=12)
+    x.inputs.number.value = 30
+    assert (len(x.state.plan), x.inputs.budget.value, x.inputs.budget.max) == (30, 30, 40)
+    x.inputs.number.value = 41
+    assert len(x.state.plan) == 40 and "lowered from 41 to 40" in x.outputs.status.value
 
 
 def test_given_graphs_and_several(edges):
@@ -672,7 +756,7 @@ def test_results_are_read_and_judged(folder):
 
 @pytest.fixture
 def several(tmp_path):
-    "Two graphs, two kinds of noise, draws of random in each split, splits that differ in how hard they are; one of them lost."
+    "Two graphs, two kinds of noise, draws of random in each split, hard and easy splits; one of them lost."
     rng, rows = np.random.default_rng(0), []
     settings = [
         (g, kind, share)
@@ -792,13 +876,13 @@ def test_graph_and_noise_are_chosen(several):
         "graph == 'string' and noise_kind == 'rewired' and metric == 'mse' and strategy == 'variance' and budget == 20"
     )
     shown = cells(x.outputs.saved.value)
-    row = shown.set_index(["strategy", "budget"]).loc[("variance", "20")]
-    assert len(shown) == 6 and float(row["ratio_to_random"]) == pytest.approx(
+    row = shown.set_index(["strategy", "measured"]).loc[("variance", "20")]
+    assert len(shown) == 6 and float(row["relative to random"]) == pytest.approx(
         told["ratio_to_random"].item(), rel=1e-3
     )
     shown = cells(x.outputs.stability.value)
-    row = shown.set_index(["strategy", "budget"]).loc[("variance", "20")]
-    assert len(shown) == 4 and float(row["advantage"]) == pytest.approx(
+    row = shown.set_index(["strategy", "measured"]).loc[("variance", "20")]
+    assert len(shown) == 4 and float(row["better than random"]) == pytest.approx(
         100 * (1 - told["ratio_to_random"].item()), rel=1e-3
     )
     before = x.outputs.figures.value
@@ -813,7 +897,9 @@ def test_results_explorer(folder, tmp_path):
         and x.inputs.strategies.value == ("random", "variance")
         and x.outputs.figures.value[:4] == b"\x89PNG"
     )
-    assert "ratio_to_random" in x.outputs.saved.value and "out of memory" in x.outputs.facts.value
+    assert (
+        "relative to random" in x.outputs.saved.value and "out of memory" in x.outputs.facts.value
+    )
     before = x.outputs.figures.value
     x.inputs.strategies.value = ()
     assert "choose more strategies" in x.outputs.status.value and x.outputs.figures.value == before

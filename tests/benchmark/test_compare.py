@@ -8,13 +8,13 @@ from graphsel.benchmark.compare import compare
 from graphsel.benchmark.metrics import LOWER_IS_BETTER
 from graphsel.benchmark.protocol import NOISE_KINDS, PRESETS, Task, make_protocol, make_tasks
 from graphsel.benchmark.setting import check_inputs, make_bench, picks_of, set_up
-from graphsel.benchmark.statistics import summarize
+from graphsel.benchmark.statistics import overlap_of, summarize
 from graphsel.benchmark.store import read_results
 from graphsel.benchmark.tasks import KEY, run_task
 from graphsel.core.errors import GraphselError
 from graphsel.core.randomness import child_rng
 from graphsel.datasets.simulate import simulated_screen
-from graphsel.graphs.disturb import disturb
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import combine
 from graphsel.graphs.priors import make_prior
 from graphsel.models.base import MeanModel
@@ -76,7 +76,7 @@ def test_one_row_for_each_strategy_seed_and_budget(reference):
     ]
     assert list(reference.columns)[: len(wanted)] == wanted and set(
         reference.columns[len(wanted) :]
-    ) == {"noise_kind", "noise_on", "picks", "n_pool", "n_test"}
+    ) == {"noise_kind", "noise_on", "judged", "picks", "n_pool", "n_test"}
     assert set(reference.query("strategy == 'active:bald'")["round"]) == {0, 1, 2}
     assert (reference["picks"].str.split().str.len() == reference["budget"]).all()
 
@@ -268,15 +268,64 @@ def test_errors_in_units_of_the_pool(sim):
     assert run_task(plan, bench, task)[0]["mse"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_heldout_targets_are_names_only(sim):
+TOLD_OF = {
+    "pool": lambda pool, test: pool,
+    "library": lambda pool, test: pool | test,
+    "heldout": lambda pool, test: test,
+}
+
+
+@pytest.mark.parametrize("targets", TOLD_OF)
+def test_what_strategies_are_told_are_names_only(sim, targets):
+    "Names of the pool, of the library, or of what is judged; every strategy the same, learners too."
     bench = make_bench(sim.screen, sim.graph)
-    for targets in ["all", "heldout"]:
-        problem, test, _ = set_up(
-            make_protocol(["variance"], [5], models=("gp",), targets=targets),
-            bench,
-            Task("variance", "gp", 0.0, 1),
-        )
-        assert set(problem.targets) == (set(test) if targets == "heldout" else set(bench.names))
+    strategies = ["variance", "active:bait", "active:iterpert"]
+    protocol = make_protocol(strategies, [5], models="gp", targets=targets)
+    for name in strategies:
+        problem, test, revealed = set_up(protocol, bench, Task(name, "gp", 0.0, 1))
+        assert set(problem.targets) == TOLD_OF[targets](set(problem.candidates), set(test))
+        assert not set(test) & {*problem.candidates, *revealed.obs_names}
+
+
+def test_told_the_pool_is_what_select_does_by_default(sim):
+    from graphsel.selection.select import select
+
+    bench = make_bench(sim.screen, sim.graph)
+    for name in ("variance", "facility", "graphreach"):
+        protocol = make_protocol([name], [6, 12], models="gp")
+        task = Task(name, "gp", 0.0, 0)
+        problem, _, _ = set_up(protocol, bench, task)
+        *_, last = picks_of(protocol, bench, task, problem)
+        assert last.names == select(sim.graph, 12, name, candidates=problem.candidates).genes
+
+
+def test_all_is_another_name_of_library():
+    assert make_protocol(["random"], [5], targets="all").targets == "library"
+    assert make_protocol(["random"], [5]).targets == "pool"
+    with pytest.raises(GraphselError, match="'pool' or 'library' or 'heldout'"):
+        make_protocol(["random"], [5], targets="everybody")
+    with pytest.raises(GraphselError, match="use targets='library'"):
+        make_protocol(["random"], [5], judged="rest", targets="heldout")
+
+
+def test_judged_by_the_rest(sim):
+    "Everything that was not picked is predicted: the hidden fifth, and what is left of the pool."
+    ask = dict(models="gp", seeds=2, random_draws=1)
+    rest = compare(sim.screen, sim.graph, ["random", "variance"], [6, 12], judged="rest", **ask)
+    held = compare(sim.screen, sim.graph, ["random", "variance"], [6, 12], **ask)
+    assert set(rest["judged"]) == {"rest"} and set(held["judged"]) == {"heldout"}
+    n = len(make_bench(sim.screen, sim.graph).names)
+    assert (rest["n_test"] == n - rest["budget"]).all()
+    assert rest["picks_sha1"].equals(held["picks_sha1"]) and not rest["mse"].equals(held["mse"])
+    assert overlap_of(rest) == pytest.approx(overlap_of(held))
+    both = summarize(pd.concat([rest, held]), ["mse"])
+    assert both.groupby("judged").size().tolist() == [len(both) // 2] * 2
+
+
+def test_the_graph_stays_whole(sim):
+    "Genes that nobody perturbed keep their place in the graph: two others may be alike through them."
+    bench = make_bench(sim.screen, sim.graph)
+    assert len(bench.graph) == len(sim.graph) > len(bench.names)
 
 
 def test_a_strategy_that_raises_and_a_model_that_diverges_are_rows(sim, monkeypatch):

@@ -440,7 +440,9 @@ def test_the_bench_is_sent_once_not_with_every_task(sim):
     )  # what was computed stays behind
     assert (
         len(
-            pickle.dumps((_numbered, 0, "/x", make_tasks(plan, bench.graphs)[0], registered_elsewhere()))
+            pickle.dumps(
+                (_numbered, 0, "/x", make_tasks(plan, bench.graphs)[0], registered_elsewhere())
+            )
         )
         < 1000
     )
@@ -845,7 +847,7 @@ def within(seconds, ask):
 
 SLEEPERS = """
 import time
-from graphsel.cli import main
+from graphsel.cli.main import main
 from graphsel.select import ranked, strategy
 @strategy("sleeper")
 def sleeper(problem, budget, rng):
@@ -932,7 +934,7 @@ def test_a_signal_ends_the_workers_and_removes_what_is_temporary(sim, tmp_path, 
 HALF = """
 import time
 from graphsel import outputs
-from graphsel.cli import main
+from graphsel.cli.main import main
 def half(table, path, *a, **k):
     open(path, "w").write("half of it")
     time.sleep(600)
@@ -975,7 +977,7 @@ def test_fit_stopped_while_it_writes_leaves_no_half(sim, tmp_path, number, code)
     else:
         assert list(out.glob(".*"))
     subprocess.run(
-        [sys.executable, "-c", "from graphsel.cli import main; main()", *ask],
+        [sys.executable, "-c", "from graphsel.cli.main import main; main()", *ask],
         check=True,
         capture_output=True,
     )

@@ -351,7 +351,7 @@ def test_the_shell_sees_the_same(bad_files):
         [
             sys.executable,
             "-c",
-            "from graphsel.cli import main; main()",
+            "from graphsel.cli.main import main; main()",
             "select",
             "--graph",
             str(bad_files / "net.csv"),
@@ -371,7 +371,7 @@ def test_the_shell_sees_the_same(bad_files):
         [
             sys.executable,
             "-c",
-            "from graphsel.cli import main; main()",
+            "from graphsel.cli.main import main; main()",
             "select",
             "--budgets",
             "99",
@@ -759,9 +759,13 @@ def test_list_names_what_the_design_names():
 
 
 def test_help_is_instant_and_complete():
-    for command in ["select", "compare", "fit", "list", "demo"]:
+    for command in ["select", "compare", "fit", "explore", "list", "demo"]:
         assert run(command, "--help").exit_code == 0
-    code = "import sys; from graphsel.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nassert not {'torch', 'pandas', 'anndata', 'scipy'} & set(sys.modules)"
+    code = (
+        "import sys; from graphsel.cli.main import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "assert not {'torch', 'pandas', 'anndata', 'scipy'} & set(sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 

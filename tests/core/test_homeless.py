@@ -157,7 +157,7 @@ NOISE = ("matplotlib", "fontconfig", "warning", "traceback", "nonexistent", "not
 def test_commands_without_a_home(homeless):
     "They work, and standard error holds nothing but what the command says."
     for made, args in COMMANDS.items():
-        r = run(homeless, "-c", "from graphsel.cli import main; main()", *args)
+        r = run(homeless, "-c", "from graphsel.cli.main import main; main()", *args)
         assert (homeless / "out" / made).exists(), (args, r.stderr)
         strange = [line for line in r.stderr.splitlines() if any(o in line.lower() for o in NOISE)]
         assert not strange, strange

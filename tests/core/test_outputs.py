@@ -454,7 +454,7 @@ def test_a_device_stays_a_device(net, tmp_path):
 
 @pytest.mark.parametrize("into", ["pipe", "file"])
 def test_standard_output(net, tmp_path, into):
-    code = "from graphsel.cli import main; main()"
+    code = "from graphsel.cli.main import main; main()"
     ask = [
         sys.executable,
         "-c",

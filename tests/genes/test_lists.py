@@ -16,6 +16,7 @@ from graphsel.core.errors import GraphselError
 from graphsel.core.files import read_text
 from graphsel.genes.lists import (
     GENE_COLUMNS,
+    expand_patterns,
     find_rows,
     list_text,
     parse_costs,
@@ -256,8 +257,8 @@ def test_tables_need_a_column_of_genes(text):
         ("MYC,1,5", "line 1: 3 fields"),
         ('gene,cost\nMYC,"1,5"', "'1,5' of MYC"),
         (
-            "Gene;Price\nMYC;2",
-            "costs has the columns Gene, Price, separated by semicolons; costs need the columns gene,cost",
+            "Gene;Weight\nMYC;2",
+            "costs has the columns Gene, Weight, separated by semicolons; costs need the columns gene,cost",
         ),
         ("Hits\tCost\nMYC\t2", "the columns Hits, Cost, separated by tabs"),
         ("gene\nMYC", "the columns gene"),
@@ -369,7 +370,6 @@ def test_excel_in_particular(tmp_path, caplog):
         ("utf16.txt", "KRAS\nMYC".encode("utf-16-le"), "not text"),
         ("latin.csv", b"gene;caf\xe9\nKRAS;x", "UTF-8"),
         ("binary.csv", bytes(range(256)) * 4, "cannot read"),
-        ("x.txt.gz", b"no gzip", "cannot read"),
         ("empty.txt", b"", "holds no gene"),
         ("half.txt", b"\xff\xfeK", "cannot read"),
         ("head.csv", b"gene,cost\n", "holds no gene"),
@@ -399,5 +399,64 @@ def test_what_is_no_file(tmp_path):
 def test_what_a_column_may_be_called():
     for name in GENE_COLUMNS:
         for spelled in (name, name.upper(), f" {name.title()} ", f"{name[:4]}_{name[4:]}"):
-            assert find_rows(f"{spelled},x\nA,1").position(GENE_COLUMNS) == 0
+            assert find_rows(f"{spelled},x\nA,1").gene() == 0
     assert find_rows("id,x\nA,1").head == [] and str(find_rows("id,x\nA,1")) == "no header"
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["Approved symbol", "Annotated Gene Symbol", "Target gene name", "HGNC symbol", "Gene (human)"],
+)
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_headers_with_blanks(head, separator, at):
+    row, names = ["HGNC:1", "12,5" if separator != "," else "12.5"], ["HGNC ID", "Price (EUR)"]
+    names.insert(at, head)
+    text = separator.join(names) + "\n"
+    for gene in ("TP53", "MYC"):
+        text += separator.join([*row[:at], gene, *row[at:]]) + "\n"
+    assert parse_genes(text) == ["TP53", "MYC"]
+    assert parse_costs(text) == {"TP53": 12.5, "MYC": 12.5}
+
+
+def test_previous_symbols_are_not_gone_by():
+    text = "Previous symbol,Alias symbol,Approved symbol\nA,B,TP53\n"
+    assert parse_genes(text) == ["TP53"]
+
+
+def test_plates():
+    text = "Gene symbol;Plate;Well\nTP53;P 1;A01\nMYC;;A02\n"
+    assert parse_pairs(text, "group") == {"TP53": "P 1"}
+
+
+def test_empty_cells_and_short_rows_are_told(caplog):
+    text = "Plate,Gene symbol,Price\nP1,TP53,2\nP1\nP2,MYC,\nP2,,3\n"
+    with caplog.at_level(logging.WARNING, "graphsel"):
+        assert parse_genes(text, "mine.csv") == ["TP53", "MYC"]
+    assert "2 rows hold no gene, the first is line 3" in caplog.text
+    with caplog.at_level(logging.WARNING, "graphsel"):
+        assert parse_costs("gene,cost\nTP53,2\nMYC,\n") == {"TP53": 2.0}
+    assert "no cost for MYC; they cost 1" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "date", ["2-Sep", "2-SEP", "2024-09-02", "01.Sep.2024", "Sep-02", "02.09.2024", "9/2/2024"]
+)
+def test_dates_are_told(date, caplog):
+    with caplog.at_level(logging.WARNING, "graphsel"):
+        parse_genes(f"gene\nTP53\n{date}\n", "mine.csv")
+        parse_pairs(f"gene,group\nTP53,1\n{date},2\n", "group", "plates.csv")
+    assert caplog.text.count("is a date that a spreadsheet made") == 2
+
+
+def test_patterns():
+    known = ["RPL3", "RPL10", "RPS6", "MYC", "HLA-A*02"]
+    assert expand_patterns(["RPL*", "MYC", "HLA-A*02"], known) == [
+        "RPL3",
+        "RPL10",
+        "MYC",
+        "HLA-A*02",
+    ]
+    assert expand_patterns(["rps?"], known) == ["RPS6"]
+    with pytest.raises(GraphselError, match="--must: no gene fits the pattern 'XYZ"):
+        expand_patterns(["XYZ*"], known, "--must")

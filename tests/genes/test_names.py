@@ -164,8 +164,6 @@ def test_tables_of_the_user(name, text, tmp_path):
         ("a.csv", "alias,symbol\nx\n", "line 2"),
         ("a.csv", "", "a.csv"),
         ("a.csv", "alias,symbol\n", "no gene"),
-        ("a.csv", "alias\tsymbol\nx\tY\n", "columns"),
-        ("a.gz", "alias,symbol\n", "cannot read"),
         ("a.csv", bytes(range(128, 256)), "cannot read"),
         ("a.tsv", "from\tto\nA\tB\n", "columns alias and symbol"),
         ("cut.tsv.gz", gzip.compress(HGNC.encode(), mtime=0)[:60], "cannot read"),

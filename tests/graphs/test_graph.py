@@ -25,7 +25,7 @@ from graphsel.graphs.build import (
     keep_top,
     set_similarity,
 )
-from graphsel.graphs.disturb import disturb
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import align, combine, is_undirected, neighbor_agreement
 from graphsel.graphs.kernels import spectral_features
 from graphsel.graphs.priors import make_prior, read_prior

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from graphsel.core import identity as identity_room
 from graphsel.core.errors import GraphselError
 from graphsel.graphs.build import from_edges
-from graphsel.graphs.disturb import disturb
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import combine
 from graphsel.graphs.operators import propagation
 from graphsel.graphs.priors import make_prior
@@ -103,7 +103,11 @@ def test_neighbors_find_the_useful_graph_and_beat_the_mean():
 def test_a_gene_without_neighbors_gets_the_mean():
     m = Neighbors().fit(SCREEN, GRAPH, perturbations=PICKS)
     p = m.predict(["nobody", *REST, "nobody+else"])
-    np.testing.assert_allclose(p.X[[0, -1]], np.tile(Y.loc[PICKS].mean(), (2, 1)), atol=1e-5)
+    plain = Neighbors(fixed_effects=False, stacking=False).fit(SCREEN, GRAPH, perturbations=PICKS)
+    mean = np.tile(Y.loc[PICKS].mean(), (2, 1))
+    np.testing.assert_allclose(plain.predict(["nobody", "nobody+else"]).X, mean, atol=1e-5)
+    np.testing.assert_allclose(p.X[0], p.X[-1], atol=1e-6)
+    assert (np.abs(p.X[0]) <= np.abs(mean[0]) + 1e-6).all()  # the same, shrunk to no change
     v = p.layers["variance"]
     assert (v[0] >= v[1:-1].min(axis=0)).all() and np.isfinite(v).all()
     assert (p.layers["predictive_variance"] > v).all()
@@ -137,14 +141,15 @@ def test_neighbors_with_a_prior_that_knows_half():
 
 def test_a_pair_is_the_sum_of_its_measured_singles():
     s = with_pairs("g00+g09", "g02+g11+g20")
-    m = Additive().fit(s, GRAPH, perturbations=GENES)
+    plain = GaussianProcess(tune=False, noise=0.3, fixed_effects=False, stacking=False)
+    m = Additive(plain).fit(s, GRAPH, perturbations=GENES)
     p = m.predict(["g00+g09", "g02+g11+g20", "g00"])
     np.testing.assert_allclose(p.X[:2], s[["g00+g09", "g02+g11+g20"]].X, atol=1e-5)
-    gp = GaussianProcess().fit(SCREEN, GRAPH)
+    gp = clone(plain).fit(SCREEN, GRAPH)
     np.testing.assert_allclose(
         p.X[2], gp.predict(["g00"]).X[0], atol=1e-5
     )  # singles by the other model
-    noise = gp.noise_ * gp.head_.scale * gp.calibration_
+    noise = gp.noise_ * gp.parts_[0].head.scale * gp.calibration_
     np.testing.assert_allclose(p.layers["variance"][:2], np.outer([2, 3], noise), rtol=1e-3)
     np.testing.assert_allclose(
         p.layers["predictive_variance"][:2], np.outer([3, 4], noise), rtol=1e-3
@@ -372,7 +377,8 @@ def test_tuning_ends_where_no_start_ends_lower_and_noise_agrees():
 
 
 def test_tuned_process_is_the_formula(monkeypatch):
-    m = GaussianProcess(tune=True).fit(SCREEN, GRAPH, perturbations=PICKS)
+    options = {"tune": True, "fixed_effects": False, "stacking": False}
+    m = GaussianProcess(**options).fit(SCREEN, GRAPH, perturbations=PICKS)
     c = channels(GRAPH, (1, 2))
     K = np.tensordot(m.weights_, c.between(c.encode(GENES), c.encode(GENES)), 1) + m.bias_
     assert m.weights_.sum() + m.bias_ == pytest.approx(1)
@@ -385,7 +391,7 @@ def test_tuned_process_is_the_formula(monkeypatch):
     )
     np.testing.assert_allclose(
         p.layers["predictive_variance"] - p.layers["variance"],
-        np.tile(m.noise_ * m.head_.scale * m.calibration_, (20, 1)),
+        np.tile(m.noise_ * m.parts_[0].head.scale * m.calibration_, (20, 1)),
         rtol=1e-3,
     )
     F = m.features(GENES)

@@ -14,6 +14,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from graphsel.core.errors import GraphselError
+from graphsel.core.randomness import child_rng
 from graphsel.datasets.simulate import simulated_screen
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.graph import combine
@@ -321,7 +322,7 @@ def test_cell_batches_are_the_published_ones():
         control.sum() == 60 and (b.difference[torch.as_tensor(control)] == 0).all()
     )  # a control cell is its own partner
     net, total = new_net(30, len(GRAPH))[0], 0
-    order = gears.child_rng(0, "epoch", 0).permutation(len(b.group))
+    order = child_rng(0, "epoch", 0).permutation(len(b.group))
     at = np.array_split(order, b.epoch)[1]
     groups = np.unique(b.group[at])
     for g in groups:

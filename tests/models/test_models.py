@@ -12,7 +12,7 @@ from graphsel.core import identity as identity_room
 from graphsel.core.errors import GraphselError
 from graphsel.core.outputs import sealed
 from graphsel.genes.perturbations import perturbed_genes
-from graphsel.graphs.disturb import disturb
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import combine
 from graphsel.graphs.kernels import spectral_features
 from graphsel.graphs.operators import propagation
@@ -22,6 +22,7 @@ from graphsel.models import channels as channels_room
 from graphsel.models import gnn as models
 from graphsel.models import gnn_networks as networks
 from graphsel.models import intervals as intervals_room
+from graphsel.models.archetypes import Terms
 from graphsel.models.channels import Channels, channels
 from graphsel.models.gnn import GNN
 from graphsel.models.gp import GaussianProcess
@@ -35,6 +36,11 @@ from graphsel.models.registry import (
 from graphsel.models.ridge import Ridge
 from graphsel.screens.read import read_screen
 from graphsel.screens.screen import check_screen, make_screen
+
+
+# the Gaussian process and the network as they were before fixed effects, archetypes and stacking
+PLAIN = {"fixed_effects": False, "stacking": False}
+CLASSIC = {"gp": {"tune": False, "noise": 0.3} | PLAIN, "gnn": PLAIN, "ridge": PLAIN, "knn": PLAIN}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -67,9 +73,11 @@ def test_unpicked_rows_cannot_leak(name):
     assert np.array_equal(
         fitted(name).predict(GENES).X, fitted(name, screen=spoiled).predict(GENES).X
     )
-    absent = SCREEN[PICKS].copy()
+    absent = SCREEN[PICKS].copy()  # the names of a library tell its degrees, and nothing else
+    of = CLASSIC.get(name, {})
     assert np.array_equal(
-        fitted(name).predict(GENES).X, fitted(name, screen=absent, picks=None).predict(GENES).X
+        fitted(name, **of).predict(GENES).X,
+        fitted(name, screen=absent, picks=None, **of).predict(GENES).X,
     )
 
 
@@ -236,25 +244,16 @@ def test_pairs_and_unseen_genes(name):
     m = fitted(name, screen=s, picks=[*PICKS, "g00+g09", "g02+mystery", "mystery"])
     p = m.predict(["g01+g03", "mystery", "other", "g05+other", "g05", "g01", "g03"])
     assert np.isfinite(p.X).all()
-    mean = p.X[2] if name == "gnn" else m.mean_ + (m.intercept_ if name == "ridge" else 0)
-    np.testing.assert_allclose(p.X[2], mean, atol=1e-5)  # nothing is known of it
-    np.testing.assert_allclose(
-        mean, m.mean_, atol=0.5
-    )  # gnn, ridge: the mean is estimated along with the rest
+    mean = p.X[2]  # nothing is known of it
+    np.testing.assert_allclose(mean, m.mean_of_picks_, atol=0.5)  # estimated along with the rest
     np.testing.assert_allclose(p.X[3], p.X[4], atol=1e-5)  # and it adds nothing
     np.testing.assert_allclose(p.X[0] - mean, p.X[5] + p.X[6] - 2 * mean, atol=1e-4)
     Z = m.features(["g01+g03", "g01", "g03"])
     np.testing.assert_allclose(Z[0], Z[1] + Z[2], atol=1e-9)
     if name == "ridge":
         return
-    tolerance = {"gp": 1e-5, "gnn": 0.2}[name]  # gnn: plus what is unknown of the bias
-    scales = [m.head_.scale] if name == "gp" else [o.head.scale @ m.axes_**2 for o in m.members_]
-    assert p.layers["variance"][2] == pytest.approx(
-        np.mean(scales, axis=0) * m.calibration_, rel=tolerance
-    )
-    assert np.linalg.norm(p.X[1] - 1) < np.linalg.norm(
-        m.mean_ - 1
-    )  # an unknown gene that was measured is remembered
+    # an unknown gene that was measured is remembered
+    assert np.linalg.norm(p.X[1] - 1) < np.linalg.norm(m.mean_of_picks_ - 1)
 
 
 def test_gp_is_sklearns():
@@ -269,7 +268,7 @@ def test_gp_is_sklearns():
     )
     theirs.fit(Z[at], Y[:, 0] - Y[:, 0].mean())
     mean, sd = theirs.predict(Z[to], return_std=True)
-    ours = fitted("gp")
+    ours = fitted("gp", **CLASSIC["gp"])
     np.testing.assert_allclose(ours.predict(REST).X[:, 0], mean + Y[:, 0].mean(), atol=1e-5)
     np.testing.assert_allclose(ours.posterior_variance(REST), sd**2 - 0.3, atol=1e-5)
 
@@ -284,7 +283,7 @@ def test_gp_is_the_formula_with_the_graph_kernel(hops):
     Y = SCREEN[PICKS].X.astype(float)
     A = np.linalg.inv(K[np.ix_(at, at)] + 0.5 * np.eye(20))
     C = Y - Y.mean(0)
-    m = fitted("gp", graph=graph, hops=hops, noise=0.5)
+    m = fitted("gp", graph=graph, hops=hops, **CLASSIC["gp"] | {"noise": 0.5})
     p = m.predict(REST)
     np.testing.assert_allclose(p.X, Y.mean(0) + K[np.ix_(to, at)] @ A @ C, atol=1e-5)
     variance = np.diag(K[np.ix_(to, to)] - K[np.ix_(to, at)] @ A @ K[np.ix_(at, to)])
@@ -346,7 +345,7 @@ def test_noise_maximizes_the_marginal_likelihood():
 def test_ridge_is_sklearns():
     from sklearn.linear_model import Ridge as Theirs
 
-    m = Ridge(n_components=10, alphas=(0.3,)).fit(SCREEN, GRAPH, perturbations=PICKS)
+    m = Ridge(n_components=10, alphas=(0.3,), **PLAIN).fit(SCREEN, GRAPH, perturbations=PICKS)
     Z = spectral_features(GRAPH, 10)
     theirs = Theirs(alpha=0.3).fit(Z[GRAPH.index(PICKS)], SCREEN[PICKS].X)
     np.testing.assert_allclose(m.predict(REST).X, theirs.predict(Z[GRAPH.index(REST)]), atol=1e-5)
@@ -370,15 +369,16 @@ def test_ridge_penalty_is_the_best_by_leave_one_out():
                 ]
             )
         )
-    assert fitted("ridge", n_components=10, alphas=alphas).alpha_ == alphas[int(np.argmin(errors))]
+    assert (
+        fitted("ridge", n_components=10, alphas=alphas, **PLAIN).alpha_
+        == alphas[int(np.argmin(errors))]
+    )
 
 
 def test_more_picks_leave_less_variance():
-    few, many = fitted("gp", picks=PICKS[:8]), fitted("gp", picks=PICKS)
+    few, many = (fitted("gp", picks=PICKS[:n], tune=False, noise=0.3) for n in (8, 20))
     assert (many.posterior_variance(REST) <= few.posterior_variance(REST) + 1e-9).all()
-    assert (
-        fitted("gp").posterior_variance(PICKS) < fitted("gp").posterior_variance(REST).mean()
-    ).all()
+    assert (many.posterior_variance(PICKS) < many.posterior_variance(REST).mean()).all()
 
 
 def between_genes(member, c, names=GENES):
@@ -397,12 +397,18 @@ def test_gnn_without_training_is_a_gaussian_process():
 
 
 def training(names=PICKS, Y=None, hops=(1, 2), seeds=(0,), coordinates=0, **options):
-    c = channels(GRAPH, hops)
+    terms = Terms(GRAPH, hops, GENES, effects=("shift",))
+    start = models.Beginning(terms.library.weights, 0.5, np.array([models.BIAS]))
     Y = SCREEN[names].X - SCREEN[names].X.mean(0) if Y is None else Y
     data = models.training_data(
-        c, names, models.principal(Y)[0], np.random.default_rng(0), coordinates
+        terms,
+        names,
+        models.principal(Y)[0],
+        start,
+        np.random.default_rng(0),
+        coordinates=coordinates,
     )
-    return c, data, models.new_networks(data, c.weights, seeds, **options)
+    return terms.library, data, models.new_networks(data, start, seeds, **options)
 
 
 def test_best_weights_are_restored():
@@ -413,7 +419,9 @@ def test_best_weights_are_restored():
     again = np.random.default_rng(4)
     order = torch.tensor(np.stack([again.permutation(20) for _ in range(3)]))
     with torch.no_grad():
-        errors = models.validator(data, order[:, 4:], order[:, :4])(nets(data.x, data.edges))
+        errors = models.validator(data, order[:, 4:], order[:, :4])(
+            nets(data.x, data.edges, data.only)
+        )
     for m in range(3):
         mine = [h["validation"] for h in history if h["member"] == m]
         assert errors[m].item() == pytest.approx(min(mine), rel=1e-4) and mine[-1] >= min(mine)
@@ -460,7 +468,9 @@ def test_gnn_kernel_with_pairs_in_training_matches_the_one_of_prediction():
         every = torch.arange(4)[None]
         K = between_genes(models.freeze(nets, data)[0], c, names) + models.BIAS
         np.testing.assert_allclose(
-            data.kernel(nets(data.x, data.edges), *data.pairs(every, every)).detach()[0].numpy(),
+            data.kernel(nets(data.x, data.edges, data.only), *data.pairs(every, every))
+            .detach()[0]
+            .numpy(),
             K,
             atol=1e-4,
         )
@@ -486,7 +496,7 @@ def test_every_gnn_beats_the_mean_and_is_the_same_twice(params):
     "params", [{"conv": k} for k in (*networks.CONVS, None)] + [{"layers": 2}], ids=str
 )
 def test_step_0_is_the_linear_part_solved_exactly(params):
-    m = fitted("gnn", learning_rate=1e-12, n_members=2, **params)  # nothing moves
+    m = fitted("gnn", learning_rate=1e-12, n_members=2, **PLAIN, **params)  # nothing moves
     c = channels(GRAPH, (1, 2, 3))
     K, Y = np.tensordot(c.weights, c.dense, 1), SCREEN[PICKS].X.astype(float)
     for member in m.members_:
@@ -627,14 +637,14 @@ def test_unmeasured_are_ranked_by_their_effect():
 def test_gnn_features_and_variances():
     m = fitted("gnn", n_members=2, n_features=10)
     Z = m.features(GENES)
-    assert Z.shape == (40, 20)
+    assert Z.shape == (40, 22)  # and two log degrees
     np.testing.assert_allclose(m.features(REST), Z[1::2], atol=1e-9)
     p = m.predict(REST)
     assert (p.layers["variance"] >= p.layers["ensemble_variance"]).all()
     full = fitted("gnn", n_members=2, n_features=40)
     c = channels(GRAPH, (1, 2, 3))
     K = np.mean([between_genes(o, c) for o in full.members_], axis=0)
-    Z = full.features(GENES)
+    Z = full.features(GENES)[:, :-2]
     np.testing.assert_allclose(Z @ Z.T, K, atol=1e-6)
 
 
@@ -655,9 +665,9 @@ def inside(model, truth):
 
 @pytest.mark.parametrize("params", [{}, {"noise": 2.0}, {"tune": True}])
 def test_leaving_a_pick_out_is_a_refit_without_it(params):
-    m = fitted("gp", **params)
+    m = fitted("gp", **CLASSIC["gp"] | params)
     Y = SCREEN[PICKS].X.astype(float)
-    error, variance = m._left_out(Y - Y.mean(axis=0))
+    error, variance = m._left_out(Y)
     K = np.tensordot(m.weights_, channels(GRAPH, (1, 2)).dense, 1)[::2, ::2] + m.bias_
     for i in (0, 7, 19):
         k = np.delete(np.arange(20), i)
@@ -665,22 +675,24 @@ def test_leaving_a_pick_out_is_a_refit_without_it(params):
         mean = Y[k].mean(axis=0) + K[i, k] @ A @ (Y[k] - Y[k].mean(axis=0))
         np.testing.assert_allclose(error[i], Y[i] - mean, atol=1e-8)
         np.testing.assert_allclose(
-            variance[i], (K[i, i] + m.noise_ - K[i, k] @ A @ K[k, i]) * m.head_.scale
+            variance[i], (K[i, i] + m.noise_ - K[i, k] @ A @ K[k, i]) * m.parts_[0].head.scale
         )
 
 
 @pytest.mark.parametrize("name", ["knn", "transfer", "gnn"])
 def test_other_models_leave_a_pick_out_as_a_refit_does(name):
-    m = fitted(name)
+    of = CLASSIC.get(name, {})
+    m = fitted(name, **of)
     Y = SCREEN[PICKS].X.astype(float)
-    error, variance = m._left_out(Y - Y.mean(axis=0))
+    error, variance = m._left_out(Y - m.mean_)
     fixed = {
         "knn": lambda: {"ks": (m.choice_.k,), "votes": (m.choice_.votes,)},
         "transfer": lambda: {"penalties": (m.noise_,)},
         "gnn": dict,
     }[name]()
     refits = [
-        fitted(name, picks=[g for g in PICKS if g != p], **fixed).predict([p]).X[0] for p in PICKS
+        fitted(name, picks=[g for g in PICKS if g != p], **of, **fixed).predict([p]).X[0]
+        for p in PICKS
     ]
     if name == "knn":
         assert (

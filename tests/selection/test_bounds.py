@@ -152,7 +152,7 @@ def test_the_dual_bound_is_valid_for_any_aim_and_any_number_of_steps(make, seed)
 
 
 def test_the_dual_bound_is_tighter():
-    from test_graph import random_graph
+    from helpers import random_graph
 
     won = 0
     for seed in range(5):

@@ -45,7 +45,10 @@ def test_parts_depend_on_names_alone():
     names = gene_names(90)
     label = part_of(names, 4, 7)
     np.testing.assert_array_equal(part_of(names[::-1], 4, 7)[::-1], label)
-    code = "from graphsel.distributed import part_of; print(*part_of([f'g{i:02}' for i in range(90)], 4, 7))"
+    code = (
+        "from graphsel.selection.distributed import part_of\n"
+        "print(*part_of([f'g{i:02}' for i in range(90)], 4, 7))"
+    )
     for hash_seed in "01":
         told = subprocess.run(
             [sys.executable, "-c", code],

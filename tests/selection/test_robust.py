@@ -14,7 +14,7 @@ from graphsel.core.errors import GraphselError
 from graphsel.criteria.base import CRITERIA
 from graphsel.criteria.registry import check_criterion, make_criterion
 from graphsel.graphs.build import from_edges
-from graphsel.graphs.disturb import disturb
+from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import combine
 from graphsel.selection.greedy import greedy
 from graphsel.selection.robust import (

@@ -412,8 +412,10 @@ def test_the_order_of_the_lists_does_not_matter(name, seed):
 
 PROCESS = """
 import json, numpy as np
-from graphsel.graph import combine, from_edges
-from graphsel.select import STRATEGIES, select
+from graphsel.graphs.build import from_edges
+from graphsel.graphs.graph import combine
+from graphsel.selection.select import select
+from graphsel.selection.strategies import STRATEGIES
 rng = np.random.default_rng(0)
 names = [f"g{i:02}" for i in range(40)]
 g = combine([from_edges(*rng.choice(names, (2, 80)), rng.integers(1, 4, 80)/3) for _ in range(2)])

@@ -20,7 +20,7 @@ from ...core.progress import progress
 from ..build import from_matrix, keep_top
 from ..graph import GeneGraph
 from ...screens.cells import blocks, open_cells, reading_lines
-from ...screens.labels import find_spelling
+from ...screens.labels import find_controls
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -123,8 +123,8 @@ def _open_cells(cells, layer):
 
 # %% ../../../nbs/03_graphs/readers/04_coexpression.ipynb #22499f67
 def _control_rows(adata, key, control):
-    key, control = find_spelling(adata.obs, key, control)
-    return np.flatnonzero((adata.obs[key].astype(str) == control).to_numpy())
+    key, controls = find_controls(adata.obs, key, control)
+    return np.flatnonzero(adata.obs[key].astype(str).isin(controls).to_numpy())
 
 
 def _rows_of(X, rows, columns):

@@ -19,6 +19,7 @@ from ...core.randomness import RandomState, as_rng, as_seed
 from ...genes.perturbations import perturbed_genes
 from ...graphs.graph import Graphs, align
 from graphsel.models.base import (
+    FORM,
     register_model,
     ResponseModel,
     asked_names,
@@ -256,6 +257,7 @@ def train_gears(
     graph, rng = check_graph(graph), as_rng(random_state)
     seeds = [as_seed(rng) for _ in range(model.n_members)]
     model.perturbations_, model.graph_, model.var_ = names, graph, screen.var.copy()
+    model.form_ = FORM
     model.picked_mean_, model.picked_variance_ = (
         Y.mean(axis=0),
         np.where(np.ptp(Y, axis=0) > 0, Y.var(axis=0), 0),

@@ -95,7 +95,7 @@ def read_cells(
 ) -> Cells:
     "Cells as a dense matrix, with their perturbations. Raises `GraphselError` for what cannot be told."
     X, rows, columns, genes = matrix_of(adata)
-    code, names, _ = read_labels(
+    code, names, *_ = read_labels(
         adata.obs, genes, perturbation_key=perturbation_key, control=control
     )
     with reading_lines(X, "the cells"):
