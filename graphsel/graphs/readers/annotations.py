@@ -107,7 +107,8 @@ def is_bare(
     members = {o for f in split for o in _members(f[2:])}
     inside = sum(o in members for o in second) / len(second)
     named = sum(o.lower() in f[0].lower() for o, f in zip(second, split) if len(o) > 1)
-    if named > 0.5 * len(second) or len(set(second)) <= 0.25 * len(second):
+    few = len(second) > 1 and len(set(second)) <= max(1, 0.25 * len(second))
+    if named > 0.5 * len(second) or few:
         return False  # the set's own name again, or a few words such as a database
     alike = sum(bool(_SYMBOL.fullmatch(o)) and len(o) > 1 for o in second) / len(second)
     if inside >= 0.3 or (inside > 0 and alike > 0.8):

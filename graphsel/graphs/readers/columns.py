@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #5dc08bf2
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #1ba9a795
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import re
@@ -13,7 +13,7 @@ import re
 from ...core.errors import GraphselError, name_some
 from ...core.sniff import COLUMN_NAMES, Layout, is_missing, plain, sniff
 
-# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #6c8d5339
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #ca447e08
 MARKS = (
     ("source", "target"),
     ("from", "to"),
@@ -89,7 +89,7 @@ def _stuck(name, mark):
         if name in (stem + mark, mark + stem):
             yield stem
 
-# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #f32dc2f5
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #c4c27ae5
 def gene_pairs(
     names: Sequence[str],  # of the columns
     kinds: Sequence[str],  # see `core.sniff.column_kind`
@@ -119,7 +119,7 @@ def _best_first(pairs):
         best[s, t] = max(worth, best.get((s, t), 0))
     return sorted(((w, s, t) for (s, t), w in best.items()), key=lambda o: (-o[0], o[1], o[2]))
 
-# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #5656197b
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #ede8dbde
 WEIGHTS = (  # the first that is there counts
     "weight edge_weight edgeweight w",
     "combined_score string_score",
@@ -241,7 +241,7 @@ def _is_serial(values):
     "True for long whole numbers, as identifiers are."
     return all(re.fullmatch(r"\d{5,}", o) for o in values)
 
-# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #b87e4eaf
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #1e16ed3c
 @dataclass(frozen=True)
 class Columns:
     "Which columns of a table make the edges."
@@ -311,7 +311,7 @@ def parse_weight(
             return next(o for o in found.groups() if o), recipe
     return ("" if text.strip().lower() == "none" else text.strip()), ""
 
-# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #dc2a33da
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #a7170ddc
 def position(
     layout: Layout,
     wish: str,  # a name, or a number from 1
@@ -353,7 +353,7 @@ def _wished_weight(layout, wish, taken):
     name, recipe = parse_weight(wish)
     return (position(layout, name, "weight") if name else None), recipe
 
-# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #a669b619
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #dde93ba2
 def find_columns(
     layout: Layout,
     weight: str | None = None,  # of `weight=`
@@ -421,19 +421,27 @@ def _by_content(layout):
 def _is_prose(values):
     "True for sentences, lists and numbers of papers rather than names."
     values = [o for o in values if o]
-    odd = sum(bool(re.search(r"[ ;|]", o)) for o in values)
+    odd = sum(bool(re.search(r"[ ,;|]", o)) for o in values)
     digits = sum(bool(re.fullmatch(r"[\d;|, ]+", o)) for o in values)
     return odd > 0.3 * max(len(values), 1) or digits > 0.5 * max(len(values), 1)
 
 
+_MODES = frozenset(
+    """activation repression unknown inhibition activates inhibits binding binds interacts stimulation
+    up down + - positive negative promotes represses regulates phosphorylation physical genetic""".split()
+)
+
+
 def _is_relation(layout, at):
-    "True for a column of few words that no other column has."
+    "True for a column of few words that no other column has, or of words for relations."
     values = [o for o in layout.column(at) if o]
+    if values and all(o.lower() in _MODES for o in values):
+        return True
     others = {o for row in layout.rows for i, o in enumerate(row) if i != at}
     few = len(set(values)) <= max(1, 0.25 * len(values))
     return few and len(values) > 2 and not set(values) & others
 
-# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #e5d8d388
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #734e446f
 KNOWN_NAMES = (
     COLUMN_NAMES
     | {name for pair in MARKS for name in pair if len(name) > 1}

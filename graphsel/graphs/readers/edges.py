@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['make_strengths', 'read_edges', 'edges_graph']
 
-# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #9b406964
+# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #6bc1402b
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ from graphsel.graphs.readers.columns import (
 )
 from ...screens.tables import is_number, read_table
 
-# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #d6e6afc9
+# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #071ec81e
 @dataclass(frozen=True)
 class Look:
     "A file of a table, as its first lines show it."
@@ -76,7 +76,7 @@ def _lines_above(lines, layout):
         above -= bool(line.strip())
     return len(lines)
 
-# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #bf3bb960
+# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #8c233b76
 def look_at_frame(
     path: Path,
     table,  # a DataFrame
@@ -96,7 +96,7 @@ def _kind_of(column, values):
         "text" if kind in ("integer", "rows", "number", "flag") and not is_number(column) else kind
     )
 
-# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #026a35c1
+# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #f61fae54
 def edge_columns(
     look: Look,
     columns: Mapping[str, str] = {},  # as they were named
@@ -139,7 +139,7 @@ def _names_or_edge(layout):
         f"Say --columns source=1,target=2 (columns=) if it is an edge, --columns {names} if it is names"
     )
 
-# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #4e3d06b2
+# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #49bd7ea5
 def edge_table(
     look: Look,
 ):  # DataFrame; its columns are numbered
@@ -182,7 +182,7 @@ def _encoding(path):
     with open_inflated(path) as f:
         return "utf-16" if f.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
 
-# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #2e4419ce
+# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #fd6c4e2b
 def _strengths(table, at, recipe, name, column):
     "The weights as numbers, by the recipe. Raises for a column that holds others."
     values = table.iloc[:, at]
@@ -212,7 +212,7 @@ def make_strengths(values, recipe, name, column):
         return np.clip(1 - values, 0, None)
     return 1 / (1 + values) if recipe == "1/(1+)" else values
 
-# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #966e1f0b
+# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #03a94227
 _GENE_TYPE = re.compile(
     r"(biolink:)?(gene|protein|gene ?/ ?protein|gene ?product|geneorgeneproduct)", re.IGNORECASE
 )
@@ -258,7 +258,7 @@ def tell_numbers(
     )
     return "numbers as names"
 
-# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #0f6ae3b8
+# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #ade387eb
 def read_edges(
     path: str | Path,  # text, also .gz, or .parquet
     *,

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['read_graph']
 
-# %% ../../../nbs/03_graphs/readers/07_read.ipynb #fe1ecefe
+# %% ../../../nbs/03_graphs/readers/07_read.ipynb #7bafa94a
 from collections.abc import Iterable, Mapping, Sequence
 from inspect import signature
 from pathlib import Path
@@ -46,7 +46,7 @@ from graphsel.graphs.readers.tables import (
     term_columns,
 )
 
-# %% ../../../nbs/03_graphs/readers/07_read.ipynb #973de750
+# %% ../../../nbs/03_graphs/readers/07_read.ipynb #35837eff
 _STRING_HEADS = (["protein1", "protein2"],)
 
 
@@ -78,7 +78,7 @@ def fits_reactome(look: Look) -> bool:
     good = [len(f) in (6, 8) and bool(re.match(r"R-[A-Z]{3}-\d", f[-5])) for f in rows]
     return sum(good) > 0.8 * len(good)
 
-# %% ../../../nbs/03_graphs/readers/07_read.ipynb #6056dc8c
+# %% ../../../nbs/03_graphs/readers/07_read.ipynb #caf241f7
 def sets_score(
     look: Look,
 ) -> float:  # 0..1
@@ -128,7 +128,7 @@ def _ends_in_list(row):
     parts = [o for o in _LIST.split(row[-1].strip()) if o]
     return sum(bool(re.match(r"[A-Z0-9]*[A-Z]", o)) for o in parts) >= 0.9 * len(parts)
 
-# %% ../../../nbs/03_graphs/readers/07_read.ipynb #c7aece4b
+# %% ../../../nbs/03_graphs/readers/07_read.ipynb #8cdfece8
 def edges_score(
     look: Look,
 ) -> float:  # 0..1
@@ -157,7 +157,7 @@ def _edges_by_content(layout, found: Columns):
     again = len(set(source)) < len(source) or bool(set(source) & set(target))
     return 0.8 if again else 0.7
 
-# %% ../../../nbs/03_graphs/readers/07_read.ipynb #d33dd1fd
+# %% ../../../nbs/03_graphs/readers/07_read.ipynb #45389975
 KINDS = (
     "edges",
     "sets",
@@ -254,7 +254,7 @@ def _nothing_fits(look):
         f"columns are genes, or --kind sets (kind=) for gene sets; {_MORE}"
     )
 
-# %% ../../../nbs/03_graphs/readers/07_read.ipynb #90a68cf9
+# %% ../../../nbs/03_graphs/readers/07_read.ipynb #0afc7974
 _MAGIC = {b"\x89HDF": "cells", b"PAR1": "parquet", b"PK\x03\x04": "archive", b"\x1f\x8b": "gzip"}
 _CLOSED = {
     "archive": "it is an Excel workbook or another archive; save the sheet as CSV",
@@ -275,7 +275,7 @@ def kind_by_bytes(
         raise GraphselError(f"{path}: no graph is read from it: {_CLOSED[kind]}")
     return kind
 
-# %% ../../../nbs/03_graphs/readers/07_read.ipynb #4ad32a81
+# %% ../../../nbs/03_graphs/readers/07_read.ipynb #47d2c7c2
 def read_graph(
     path: str
     | Path,  # edges, gene sets, annotations, STRING, Reactome, control cells (.h5ad); text also .gz
@@ -316,7 +316,7 @@ def _few(wanted, **more):
         **more,
     }
 
-# %% ../../../nbs/03_graphs/readers/07_read.ipynb #799a6711
+# %% ../../../nbs/03_graphs/readers/07_read.ipynb #f929f33c
 def _read_text(path, kind, columns, weight, wanted, options):
     "The graph of a text file."
     lines = first_lines(path)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../../nbs/03_graphs/readers/06_tables.ipynb #e8c9cb21
+# %% ../../../nbs/03_graphs/readers/06_tables.ipynb #e89a9cc2
 from collections.abc import Iterable
 from dataclasses import replace
 import re
@@ -20,7 +20,7 @@ from .annotations import _is_list, _members
 from .columns import Columns, gene_pairs, parse_weight
 from .edges import Look, edge_table, make_strengths, tell_numbers
 
-# %% ../../../nbs/03_graphs/readers/06_tables.ipynb #aff3786c
+# %% ../../../nbs/03_graphs/readers/06_tables.ipynb #c279ac95
 _TERMS = (
     "gs_name term go_id go goid go_term_id term_id term_name termid pathway pathway_name pathway_id set set_name"
     " geneset gene_set gene_set_name geneset_name gs_id ont ontology_id module module_id complex complex_name"
@@ -54,7 +54,7 @@ def _terms_by_form(layout):
     for term in (0, 1):
         terms, genes = layout.column(term), layout.column(1 - term)
         apart = not set(terms) & set(genes)
-        if apart and _are_terms(terms) and not _are_terms(genes):
+        if apart and _are_terms(terms) and not _are_terms(genes) and not any(map(_is_list, genes)):
             return term, 1 - term
     return None
 
@@ -66,7 +66,7 @@ def _are_terms(values):
     wordy = sum(bool(re.search(r"[A-Za-z][ _][A-Za-z]", o)) for o in values)
     return wordy > 0.5 * len(values)
 
-# %% ../../../nbs/03_graphs/readers/06_tables.ipynb #22aa5019
+# %% ../../../nbs/03_graphs/readers/06_tables.ipynb #8b631357
 def read_terms(
     look: Look,
     at: tuple[int, int],  # positions of term and gene
@@ -116,7 +116,7 @@ def _rows_that_count(table, layout):
     lost = int((~keep).sum())
     return keep, said + (f"; {lost:,} lines left out" if lost else "")
 
-# %% ../../../nbs/03_graphs/readers/06_tables.ipynb #afdbebd1
+# %% ../../../nbs/03_graphs/readers/06_tables.ipynb #5585de7a
 def is_square(
     layout: Layout,
 ) -> bool:
@@ -149,7 +149,7 @@ def read_square(
     graph.source.update(reading=f"a square matrix of {len(names):,} genes")
     return graph if genes is None else graph.subgraph([g for g in genes if g in graph])
 
-# %% ../../../nbs/03_graphs/readers/06_tables.ipynb #95eef416
+# %% ../../../nbs/03_graphs/readers/06_tables.ipynb #c60796e6
 _ENTRY = re.compile(
     r"(psi-mi|uniprotkb|intact|entrez gene/locuslink|biogrid|chebi|ensembl|refseq|hgnc|-)\b.*|-"
 )
@@ -229,7 +229,7 @@ def read_mitab(
     graph.source.update(reading=f"PSI-MI TAB: edges between gene names, {says}{left}")
     return graph
 
-# %% ../../../nbs/03_graphs/readers/06_tables.ipynb #65f08d53
+# %% ../../../nbs/03_graphs/readers/06_tables.ipynb #eb18f015
 RELATIONS = frozenset(
     """pp pd dp pr rc cr gl pm mp xx interacts interacts-with interacts_with binds activates inhibits
     controls-state-change-of controls-expression-of controls-transport-of controls-phosphorylation-of
