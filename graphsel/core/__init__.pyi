@@ -10,6 +10,7 @@ from . import (
     registry,
     sheets,
     sniff,
+    splits,
 )
 from .errors import GraphselError
 from .files import atomic_path
