@@ -11,7 +11,6 @@ from .statistics import (
     laboratory_time,
     mean_interval,
     noise_stability,
-    split_table,
     stability_table,
     summarize,
 )
