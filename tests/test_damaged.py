@@ -36,7 +36,7 @@ from graphsel.graphs.readers.string import read_string_aliases
 from graphsel.models.gears.training import read_checkpoint
 from graphsel.models.registry import load_model, make_model
 from graphsel.plotting.results import run_facts, saved_table
-from graphsel.screens.cells import open_cells
+from graphsel.screens.formats import open_cells
 from graphsel.screens.from_cells import screen_from_cells
 from graphsel.screens.read import read_screen, write_screen
 from graphsel.screens.screen import make_screen

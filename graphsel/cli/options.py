@@ -200,7 +200,15 @@ class ScreenFile:
     screen: str  # FILE or FILE:column=value
     perturbation_key: str | None = None
     control: str | None = None
+    separator: str | None = None
+    guides: bool | None = None
+    where: tuple[str, ...] = ()
     covariate: str | None = None
+    pool: str | None = None
+    layer: str | None = None
+    use_raw: bool = False
+    labels: str | None = None
+    transpose: bool = False
     min_cells: int | None = None
     normalize: bool = False
 
@@ -208,19 +216,13 @@ class ScreenFile:
         "The screen. Raises `GraphselError` for options that the kind of file has no use for."
         from graphsel.screens.read import read_screen
 
-        of_cells = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "screen"}
-        given = {name: value for name, value in of_cells.items() if value}
-        try:
-            return read_screen(self.screen, **given)
-        except TypeError as e:
-            names = ", ".join("--" + name.replace("_", "-") for name in given)
-            raise GraphselError(
-                f"{self.screen}: it takes no option {names}; they are for files of single cells"
-            ) from e
+        options = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "screen"}
+        told = {k: v for k, v in options.items() if v or (k == "guides" and v is False)}
+        return read_screen(self.screen, **told)
 
 # %% ../../nbs/12_cli/01_options.ipynb #f341f505
 def screen_options(about: str) -> list:  # what --screen is for
-    "`--screen`, and the options for files of single cells."
+    "`--screen`, and how it is read."
     return [
         click.option("--screen", required=True, type=click.Path(path_type=str), help=about),
         click.option(
@@ -229,11 +231,44 @@ def screen_options(about: str) -> list:  # what --screen is for
         ),
         click.option(
             "--control",
-            help="For single cells: the name of the control [found by its usual names].",
+            metavar="NAME[,NAME]",
+            help="The name of the control, several, or NegCtrl* [found by its usual names].",
+        ),
+        click.option(
+            "--separator",
+            help="What joins the genes of a pair; + = never split at _ [by the evidence].",
+        ),
+        click.option(
+            "--guides/--no-guides",
+            default=None,
+            help="Numbers at the end of labels (TP53_1) are guides of one gene [by the evidence].",
+        ),
+        click.option(
+            "--where",
+            multiple=True,
+            metavar="COLUMN=VALUE",
+            help="Keep cells or rows with this value; COLUMN!=VALUE leaves them out. Repeatable.",
         ),
         click.option(
             "--covariate",
             help="Compare with the controls of the same value in this column (batch, cell type).",
+        ),
+        click.option(
+            "--pool",
+            metavar="COLUMN[,COLUMN]",
+            help="Pool cells of several lines, doses or times, which is refused otherwise.",
+        ),
+        click.option("--layer", help="For single cells: the layer to read [X]."),
+        click.option(
+            "--raw", "use_raw", is_flag=True, help="For single cells: read the raw values."
+        ),
+        click.option(
+            "--labels",
+            type=click.Path(path_type=str),
+            help="For cells without labels (Cell Ranger): a table of barcodes and perturbations.",
+        ),
+        click.option(
+            "--transpose", is_flag=True, help="For tables: the perturbations are the columns."
         ),
         click.option(
             "--min-cells",

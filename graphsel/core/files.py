@@ -230,10 +230,12 @@ def reading(
     path: str | Path,  # what is read
     what: str,  # what it should be, e.g. "parquet"
     mend: str = "is it complete and of the kind its name says?",  # what to do about it
+    *,
+    folder: bool = False,  # it may be a folder
 ) -> Iterator[None]:
     "Whatever goes wrong inside becomes one `GraphselError` that names the file; warnings of libraries are not shown."
-    if not (Path(path).is_dir() and Path(path).suffix == ".zarr"):
-        check_file(path)  # such a folder counts as a file
+    if not (Path(path).is_dir() and (folder or Path(path).suffix == ".zarr")):
+        check_file(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -49,7 +49,7 @@ def find_controls(
         raise GraphselError(
             f"no control cells found ({told}columns: {name_some(obs.columns, 12)}"
             f"{_control_hint(obs)}); give perturbation_key= and control= "
-            "(--perturbation-key, --control)"
+            "(--perturbation-key, --control), or a table with the labels (labels=, --labels)"
         )
     if not control:
         _check_one_kind(readings)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from graphsel.core.errors import GraphselError
 from graphsel.genes.perturbations import perturbation_name
 from graphsel.plotting.screens import plot_cells, plot_knockdown
-from graphsel.screens.cells import cell_moments, group_sums, open_cells
+from graphsel.screens.cells import cell_moments, group_sums
+from graphsel.screens.formats import open_cells
 from graphsel.screens.from_cells import screen_from_cells, screens_from_cells
 from graphsel.screens.from_tables import screen_from_lists, screen_from_table
 from graphsel.screens.labels import find_controls, read_labels, split_labels
