@@ -412,16 +412,20 @@ def _about(protocol, bench, names):
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #6e0c71e4
 def machine() -> dict:
-    "Versions and machine, for the record."
+    "Versions and machine, for the record; of what is not installed, nothing."
     import importlib.metadata as md
 
-    packages = ["numpy", "scipy", "pandas", "anndata", "scikit-learn", "torch", "torch-geometric"]
-    return {
+    found = {
         "python": platform.python_version(),
         "system": platform.system(),
         "processor": platform.machine(),
         "cores": os.cpu_count(),
-    } | {p: md.version(p) for p in packages}
+    }
+    packages = ["numpy", "scipy", "pandas", "anndata", "scikit-learn", "torch", "torch-geometric"]
+    for package in packages:
+        with contextlib.suppress(md.PackageNotFoundError):
+            found[package] = md.version(package)
+    return found
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #337b7ce3
 @dataclass(frozen=True, eq=False)
