@@ -3025,6 +3025,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                  'graphsel/screens/tables.py'),
                                          'graphsel.screens.tables.average_replicates': ( '02_screens/tables.html#average_replicates',
                                                                                          'graphsel/screens/tables.py'),
+                                         'graphsel.screens.tables.gene_column': ( '02_screens/tables.html#gene_column',
+                                                                                  'graphsel/screens/tables.py'),
                                          'graphsel.screens.tables.is_number': ( '02_screens/tables.html#is_number',
                                                                                 'graphsel/screens/tables.py'),
                                          'graphsel.screens.tables.is_unnamed': ( '02_screens/tables.html#is_unnamed',

@@ -426,8 +426,8 @@ def check_conditions(
             raise GraphselError(
                 f"{source}: cells of several values of '{column}' ({name_some(levels)}) would be "
                 f"pooled; compare within them by covariate='{column}' (--covariate {column}), keep "
-                f"one by where='{column}={levels[0]}' (--where), or pool them by pool='{column}' "
-                f"(--pool {column})"
+                f"one by where='{column}={levels[0]}' (--where, or FILE:{column}={levels[0]}), or "
+                f"pool them by pool='{column}' (--pool {column})"
             )
 
 

@@ -310,6 +310,19 @@ def _counts_up(column):
         return False
     return bool((np.diff(column.to_numpy(float)) == 1).all() and column.iloc[0] in (0, 1))
 
+# %% ../../nbs/02_screens/05_tables.ipynb #2c36c31e
+def gene_column(
+    table: "pd.DataFrame",  # as it was read
+) -> str | None:  # the column of genes of an embedding; None for other tables
+    "The first column, where it holds the names of genes and all others are numbers."
+    first = table.columns[0]
+    named = is_unnamed(first) or plain_name(first) in ("gene", "genes", "symbol", "genesymbol")
+    if not named or is_number(table[first]):
+        return None
+    if not all(is_number(table[c]) for c in table.columns[1:]):
+        return None
+    return None if any(control_stem(o) for o in table[first].astype(str)) else first
+
 # %% ../../nbs/02_screens/05_tables.ipynb #b5c6097f
 def row_names(
     column: "pd.Series",  # the perturbation of each row
