@@ -240,22 +240,30 @@ def _it_has(table):
     return f"it has {name_some(table.columns, 12)}"
 
 
+_ENTREZ = re.compile(r"(?P<gene>\S+) \(\d+\)")  # DepMap's names of genes: TP53 (7157)
+_NUMBERED = re.compile(r"[A-Za-z]{1,4}[_.]?\d+")  # names of latent directions: d1, PC_2, SV3
+
+
 def _check_side(table, source):
     "Raise where the perturbations are the columns, or may be."
-    controls = [c for c in table if control_stem(without_copy(c, table.columns))]
-    if controls:
+    names = [without_copy(c, table.columns) for c in table.columns[1:]]
+    genes = [o for o in names if _ENTREZ.fullmatch(o)]
+    sides = [o for o in names if control_stem(o)] or (genes if len(genes) > len(names) / 2 else [])
+    if sides:
         raise GraphselError(
-            f"{source}: the perturbations seem to be the columns, {name_some(controls)} among "
+            f"{source}: the perturbations seem to be the columns, {name_some(sides)} among "
             "them; turn the table by transpose=True (--transpose)"
         )
-    genes = next(
-        (c for c in table if plain_name(c) in ("gene", "genes", "genesymbol", "symbol")), None
-    )
-    if genes is not None and not any(control_stem(o) for o in table[genes].astype(str)):
+    first = table.columns[0]
+    unsure = is_unnamed(first) or plain_name(first) in ("gene", "genes", "genesymbol", "symbol")
+    if not unsure or is_number(table[first]) or all(_NUMBERED.fullmatch(o) for o in names):
+        return
+    if not any(control_stem(o) for o in table[first].astype(str)):
         raise GraphselError(
-            f"{source}: are the rows perturbations, or the columns? Column '{genes}' names genes, "
-            f"and none is a control; say perturbation_key='{genes}' (--perturbation-key {genes}) "
-            "if they were perturbed, or transpose=True (--transpose) if they were measured"
+            f"{source}: are the rows perturbations, or the columns? Neither has a control, and the "
+            f"rows are called {name_some(table[first], 3)}; say perturbation_key='{first}' "
+            f"(--perturbation-key '{first}') if these were perturbed, or transpose=True "
+            "(--transpose) if they were measured"
         )
 
 
@@ -274,6 +282,8 @@ def turned(
     "The table with its sides exchanged; names of responses from the first column."
     first, columns = table.columns[0], table.columns
     names = [without_copy(c, columns) for c in columns[1:]]
+    if all(_ENTREZ.fullmatch(o) for o in names):
+        names = [_ENTREZ.fullmatch(o)["gene"] for o in names]
     flat = table.set_index(first).T.reset_index(drop=True)
     flat.columns = flat.columns.astype(str).rename(None)
     flat.insert(0, "perturbation", names)
