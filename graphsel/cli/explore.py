@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../../nbs/12_cli/05_explore.ipynb #8b09f283
 from pathlib import Path
+import socket
 import subprocess
 import sys
 import tempfile
@@ -38,12 +39,14 @@ def explore_command(results, port, theme, no_browser):
       graphsel explore --results results
     """
     require("notebook", "the explorer")
-    click.echo("graphsel: starting the page, a few seconds; Ctrl-C ends it", err=True)
+    port = port or free_port()
+    where = f"http://localhost:{port}"
+    click.echo(f"graphsel: {where} in a few seconds; Ctrl-C ends it", err=True)
     with tempfile.TemporaryDirectory(prefix="graphsel-explore-") as folder:
         notebook = write_page(Path(folder), results)
-        done = subprocess.run(voila_call(notebook, port, theme, no_browser))
-    if done.returncode not in (0, -2, 130):
-        raise GraphselError(f"voila ended with exit code {done.returncode}; what it said is above")
+        code = serve(voila_call(notebook, port, theme, no_browser))
+    if code:
+        raise GraphselError(f"voila ended with exit code {code}; what it said is above")
 
 # %% ../../nbs/12_cli/05_explore.ipynb #d4bbacc9
 def write_page(
@@ -75,14 +78,38 @@ def write_page(
 
 def voila_call(
     notebook: Path,
-    port: int | None = None,  # None: one that is free
+    port: int,
     theme: str = "light",
     no_browser: bool = False,
 ) -> list[str]:
     "The command that serves a notebook as a page."
-    settings = f"{{'websocket_max_message_size': {_LIMIT}}}"
-    call = [sys.executable, "-m", "voila", str(notebook), f"--theme={theme}"]
-    call += [f"--Voila.tornado_settings={settings}"]
-    call += [f"--port={port}"] if port else []
-    call += ["--no-browser"] if no_browser else []
-    return call
+    call = [sys.executable, "-m", "voila", str(notebook), f"--port={port}", f"--theme={theme}"]
+    call += ["--Voila.log_level=ERROR"]
+    call += [f"--Voila.tornado_settings=websocket_max_message_size={_LIMIT}"]
+    return call + ["--no-browser"] * no_browser
+
+
+def free_port() -> int:
+    "A port that nobody listens at."
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+# %% ../../nbs/12_cli/05_explore.ipynb #6ab1664a
+def serve(
+    call: list[str],  # of `voila_call`
+    patience: float = 10,  # seconds to put things away
+) -> int:  # exit code; 0 after Ctrl-C, which is the way to end it
+    "Run a server until it ends, or is asked to."
+    process = subprocess.Popen(call)
+    try:
+        return process.wait()
+    except KeyboardInterrupt as e:
+        process.terminate()
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        if type(e) is not KeyboardInterrupt:  # a signal to end, which has an exit code of its own
+            raise
+        return 0

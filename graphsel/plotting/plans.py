@@ -49,7 +49,8 @@ def budget_figure(
         ax.plot(b[1:], limit, "--", color="0.5", linewidth=1, label="no plan exceeds")
     _mark_budget(ax, budget, values, unit, _certified(whole, bounds, budget))
     what = f"% of {unit}" if unit else "value of the plan"
-    ax.set(xlabel="picks", ylabel=what, xlim=(0, b[-1]), ylim=(0, None))
+    ax.set(xlabel="picks", xlim=(0, b[-1]), ylim=(0, None))
+    ax.set_ylabel(what, fontsize=8 if len(what) > 25 else None)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=8, loc="lower right")
     return ax

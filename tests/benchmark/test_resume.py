@@ -524,7 +524,7 @@ def as_table(sim, seed):
 
 
 def kernel(sim, seed):
-    Z = np.random.default_rng(seed).normal(size=(60, 30))
+    Z = np.random.default_rng(seed).normal(size=(len(sim.graph), 30))
     return Z @ Z.T
 
 

@@ -141,7 +141,7 @@ def test_genes_called_na_and_numbers(tmp_path):
     "name,content,says",
     [
         ("one.csv", "gene\nA\nB\n", "two columns"),
-        ("tabs.csv", "a\tb\nA\tB\n", "separator"),
+        ("tabs.csv", "a\nA\tB\tC\n", "tabs.csv"),
         ("empty.csv", "", "empty.csv"),
         ("head.csv", "a,b\n", "no edge"),
         ("hole.csv", "a,b\nA,B\n,C\n", "edge 2"),
@@ -157,7 +157,7 @@ def test_genes_called_na_and_numbers(tmp_path):
         ("bin.csv", bytes(range(256)) * 4, "bin.csv"),
         ("bin.gmt", bytes(range(256)), "bin.gmt"),
         ("cut.csv.gz", gzip.compress(b"a,b\nA,B\n" * 99, mtime=0)[:30], "cut.csv.gz"),
-        ("no.parquet", "a,b\nA,B\n", "no.parquet"),
+        ("no.parquet", "PAR1 and nothing else", "no.parquet"),
         ("empty.gmt", "", "empty.gmt"),
         ("absent", None, "absent"),
     ],
