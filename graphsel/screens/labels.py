@@ -121,6 +121,11 @@ def _factorized(column):
     code, labels = pd.factorize(column.astype(object).where(column.notna(), "").astype(str))
     return code, np.asarray(labels, dtype=object)
 
+
+def plain_name(column: str) -> str:
+    "The name of a column without capitals, blanks and signs."
+    return re.sub(r"[\W_]+", "", str(column)).casefold()
+
 # %% ../../nbs/02_screens/02_labels.ipynb #63db19e6
 def _check_one_reading(obs, readings):
     "Raise unless all readings say the same of each cell."
@@ -403,7 +408,7 @@ UNASSIGNED = frozenset(
 
 def _check_assigned(labels, controls, key, source):
     "Raise where cells without a guide, or with several, would count as a perturbation."
-    wrong = [o for o in labels if o not in controls and (_plain(o) in UNASSIGNED or o == "*")]
+    wrong = [o for o in labels if o not in controls and (plain_name(o) in UNASSIGNED or o == "*")]
     if wrong:
         raise GraphselError(
             f"{source}: cells called {name_some(wrong)} in '{key}' have no perturbation; leave them "
@@ -456,7 +461,7 @@ def check_conditions(
     "Raises `GraphselError` where one perturbation has cells of several lines, doses or times."
     decided = set(decided)
     for column in obs:
-        if str(column) in decided or _plain(column) not in CONDITIONS:
+        if str(column) in decided or plain_name(column) not in CONDITIONS:
             continue
         code, levels = _factorized(obs[column])
         levels = [o for o in levels if o]
@@ -468,10 +473,6 @@ def check_conditions(
                 f"one by where='{column}={levels[0]}' (--where, or FILE:{column}={levels[0]}), or "
                 f"pool them by pool='{column}' (--pool {column})"
             )
-
-
-def _plain(column):
-    return re.sub(r"[\W_]+", "", str(column)).casefold()
 
 # %% ../../nbs/02_screens/02_labels.ipynb #d684cc86
 def _levels(obs, columns, source):

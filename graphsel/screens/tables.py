@@ -23,7 +23,7 @@ from ..core.sheets import sheet_rows
 from ..core.sniff import first_lines, sniff
 from ..genes.perturbations import control_stem, perturbation_name
 from ..genes.symbols import damaged_note
-from .labels import CONDITIONS
+from .labels import CONDITIONS, plain_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -193,11 +193,6 @@ METADATA = frozenset(
     gemgroup plate well donor sample guideid guideidentity nperts nguides""".split()
 )
 CELL_COUNTS = frozenset("ncells numcells cellcount cellcounts numcellsfiltered".split())
-
-
-def plain_name(column: str) -> str:
-    "The name of a column without capitals, blanks and signs."
-    return re.sub(r"[\W_]+", "", str(column)).casefold()
 
 
 def is_unnamed(column) -> bool:
