@@ -25,8 +25,12 @@ def links_of(graph: Graphs) -> sp.csr_matrix:  # N x N, bool
     "Who is linked to whom, in either direction: in the first graph of edges; in the first of all where there is none."
     kinds = [g.source.get("kind") for g in graph.graphs]
     g = graph.graphs[kinds.index("edges") if "edges" in kinds else 0]
-    A = g.adjacency != 0
-    return remember(("links", g.fingerprint), lambda: sp.csr_matrix((A + A.T) > 0))
+    return remember(("links", g.fingerprint), lambda: either_way(g.adjacency != 0))
+
+
+def either_way(A: sp.csr_matrix) -> sp.csr_matrix:
+    "A relation and its reverse."
+    return sp.csr_matrix((A + A.T) > 0)
 
 
 class Degrees:

@@ -112,20 +112,25 @@ class Library:
     def __init__(
         self,
         channels: Channels,
-        genes: Sequence[str],  # of the screen; unknown ones do not count
+        genes: Sequence[str],  # of the screen
     ):
-        known = sorted({g for g in genes if g in channels.graph})
+        every = sorted(set(genes))
         self.channels, self.graph, self.weights = channels, channels.graph, channels.weights
-        self.genes = channels.encode(known)
-        self.small = channels.dense is not None or not 0 < len(known) <= LIBRARY_GENES
-        self.place = {g: i for i, g in enumerate(known)}
+        self.genes = channels.encode(every)
+        self.small = channels.dense is not None or not 0 < len(every) <= LIBRARY_GENES
+        self.place = {g: i for i, g in enumerate(every)}
         self.found: OrderedDict = OrderedDict()
         self.encode = channels.encode
+
+    @property
+    def known(self) -> np.ndarray:
+        "Those of its genes that the graph has."
+        return self.genes.genes[self.genes.at >= 0]
 
     def _against(self, a: GeneRows, at: np.ndarray) -> np.ndarray:  # channels x A x library
         if (at >= 0).all():
             return self._once(b"library", self.genes)[:, at]
-        return self._once(a.genes.tobytes(), a)
+        return self._once((a.genes.dtype.str, a.genes.tobytes()), a)
 
     def _once(self, key, a):
         if key not in self.found:
@@ -306,7 +311,7 @@ def library_points(
     "Points whose inner products are the kernel. In a large graph the genes of the screen span them (Nyström)."
     graph = library.graph
     whole = len(graph) <= POINTS
-    known = graph.genes if whole else library.genes.genes
+    known = graph.genes if whole else library.known
     landmarks = library.encode(
         known[np.linspace(0, len(known) - 1, min(len(known), POINTS)).astype(int)]
     )

@@ -395,7 +395,7 @@ def with_heads(
 # %% ../../nbs/07_models/13_gnn.ipynb #4d5f28fa
 def some_genes(view: Library, most: int = 1000) -> np.ndarray:  # at most so many names
     "Genes evenly spread over a small graph, or over those of the screen."
-    genes = view.graph.genes if len(view.graph) <= POINTS else view.genes.genes
+    genes = view.graph.genes if len(view.graph) <= POINTS else view.known
     return genes[np.unique(np.linspace(0, len(genes) - 1, min(len(genes), most)).astype(int))]
 
 

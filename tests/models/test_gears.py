@@ -1,4 +1,4 @@
-"""GEARS against formulas, all pairs of cells and the published order; leaks, seeds, tiny screens, killed and resumed."""
+"""GEARS against formulas, all pairs of cells and the published order; leaks, seeds, tiny screens, killed fits."""
 
 import os
 import signal
