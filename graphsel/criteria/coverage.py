@@ -7,15 +7,17 @@ __all__ = ['GraphReach', 'SoftReach']
 
 # %% ../../nbs/05_criteria/03_coverage.ipynb #6004a6a8
 from collections.abc import Iterable
+from dataclasses import replace
 from numbers import Real
 
 import numpy as np
 import scipy.sparse as sp
 
-from ..core.errors import GraphselError, unknown_name
+from ..core.errors import GraphselError, check_positive_int, unknown_name
 from .base import Criterion, register, target_weights
 from ..genes.perturbations import gene_incidence
-from ..graphs.graph import Graphs, is_undirected
+from ..graphs.build import keep_top
+from ..graphs.graph import GeneGraph, Graphs, is_undirected
 
 # %% ../../nbs/05_criteria/03_coverage.ipynb #24ab1534
 DIRECTIONS = ("receptive", "influence", "both", "prediction")
@@ -25,11 +27,12 @@ def reach_matrix(
     graph: Graphs,  # one graph or several
     hops: int = 1,  # layers of the model
     direction: str = "receptive",  # "receptive", "influence", "both" or "prediction"
+    norm: str = "sym",  # of the operator
 ) -> sp.csr_matrix:  # N x N; row p holds the weights of what p reaches
     "The operator P, its transpose, their mean, or P P^T: its support is the reach."
     if direction not in DIRECTIONS:
         raise GraphselError(f"direction is {direction!r}; use one of {', '.join(DIRECTIONS)}")
-    P = graph.operator(hops)
+    P = graph.operator(hops, norm)
     if direction == "receptive":
         return P
     if direction == "both":
@@ -152,16 +155,56 @@ class RowCriterion(Criterion):
         self.count, self.state = self.count.copy(), self.state.copy()
         self.loops.join(*self.row(j), self.loops.FORMS[self.form], self.count, self.state)
 
+# %% ../../nbs/05_criteria/03_coverage.ipynb #d1a30ed5
+COVERS = ("supervision", "targets")
+SOURCES = 20  # best sources per gene, as GEARS keeps them
+
+
+def trimmed(
+    graph: Graphs,  # one graph or several
+    sources: int,  # best kept per gene
+) -> Graphs:
+    "The graph with the best sources of each gene only."
+    k = check_positive_int(sources, "sources")
+    return graph.map(lambda g: replace(g, adjacency=keep_top(g.adjacency, k)))
+
+
+def supervision(
+    layers: Iterable[GeneGraph],
+    genes: np.ndarray,  # positions of those that may be picked
+    targets: np.ndarray,  # positions
+    weights: np.ndarray,  # of the targets
+    hops: int,
+    direction: str,  # as for `reach_matrix`
+) -> tuple[sp.csr_matrix, np.ndarray, np.ndarray]:  # rows, worth and name of each column
+    "What the picks reach, layer by layer, and what each gene is worth there."
+    rows, worth, names = [], [], []
+    for layer in layers:
+        P = layer.operator(hops, "row")
+        leaning = sp.csr_matrix(P[targets] > 0).T @ weights
+        leaning[targets] -= weights
+        useful = np.flatnonzero(leaning > 0)
+        R = P if direction == "receptive" else reach_matrix(layer, hops, direction, "row")
+        rows.append(block(R, genes, useful))
+        worth.append(leaning[useful])
+        names.append(layer.genes[useful])
+    if not any(map(len, worth)):  # nobody leans on anybody: a single target, worth nothing
+        one = targets[:1]
+        return block(P, genes, one), np.zeros(1), layer.genes[one]
+    rows = sp.csr_matrix(sp.hstack(rows))
+    rows.sort_indices()
+    return rows, np.concatenate(worth), np.concatenate(names)
+
 # %% ../../nbs/05_criteria/03_coverage.ipynb #c4983252
 @register
 class GraphReach(RowCriterion):
-    """Weighted coverage of the targets by the K-hop reach of the picks. Monotone submodular.
+    """Weighted coverage of genes by the K-hop reach of the picks. Monotone submodular.
 
     Reconstructed from Panagopoulos et al. 2025."""
 
     name = "graphreach"
     picks = (
-        "Genes that bring most targets within reach of a graph network with K layers; "
+        "Genes that bring supervision to most of what predictions lean on, in a graph network with K layers; "
         "the paper's criterion, reconstructed."
     )
     hard = True
@@ -175,18 +218,26 @@ class GraphReach(RowCriterion):
         *,
         hops: int = 1,
         direction: str = "receptive",
-        weights=None,
+        weights=None,  # of the targets: a mapping (absent = 1) or one number per target
+        covers: str = "supervision",  # what counts: "supervision" of all genes, or "targets" alone
+        sources: int | None = None,  # best kept per gene; None = 20 for "supervision", else all
     ):
         super().__init__(graph, elements, targets)
+        if covers not in COVERS:
+            raise unknown_name("covers", covers, COVERS)
         at = target_genes(graph, self.targets)
-        self.targets = graph.genes[at]
-        everything = len(at) == len(graph)
+        names, self.n_targets = graph.genes[at], len(at)
+        a = target_weights(graph, weights, self.given_targets, names, self.name)
+        if covers == "supervision":
+            layers = trimmed(graph, SOURCES if sources is None else sources).graphs
+            rows, worth, self.targets = supervision(layers, self.touched, at, a, hops, direction)
+            self.set_rows(rows, worth)
+            return
+        self.targets, everything = names, len(at) == len(graph)
+        graph = graph if sources is None else trimmed(graph, sources)
+        symmetric = direction in ("both", "prediction") or is_undirected(graph)
         R = block(reach_matrix(graph, hops, direction), self.touched, at)
-        self.set_rows(
-            R,
-            target_weights(graph, weights, self.given_targets, self.targets, self.name),
-            everything and (direction in ("both", "prediction") or is_undirected(graph)),
-        )
+        self.set_rows(R, a, everything and symmetric)
 
     def most(self):
         return self.weights[np.bincount(self.reach.indices, minlength=len(self.targets)) > 0].sum()

@@ -177,6 +177,7 @@ class MaxSpec(Criterion):
         self.noise = check_noise(
             by_name(graph, noise, self.given_elements, self.elements, "noise"), self.elements
         )
+        self.own_kernel = not isinstance(kernel, str)
         self.kernel, self.prior = connected_blocks(
             graph, self.rows, kernel=kernel, normalize=normalize, hops=hops, **params
         )
@@ -259,6 +260,7 @@ class TopEigenvalue(Criterion):
         **params,  # as for `MaxSpec`
     ):
         super().__init__(graph, elements, targets)
+        self.own_kernel = not isinstance(kernel, str)
         self.kernel, self.prior = connected_blocks(
             graph, self.rows, kernel=kernel, normalize=normalize, hops=hops, **params
         )
@@ -560,6 +562,7 @@ class SupervisionVariance(Criterion):
         check_form(form)
         T = None if np.array_equal(self.targets, self.elements) else incidence(graph, self.targets)
         rest = {"hops": hops, "form": form}
+        self.own_kernel = not isinstance(kernel, str)
         if isinstance(kernel, str) and kernel == "beliefs":
             check_no_params(normalize, params)
             make = belief_posteriors

@@ -23,7 +23,7 @@ from ..criteria.base import Criterion
 from ..criteria.coverage import RowCriterion
 from .bounds import dual_bound, exact_plan, has_dual, largest_sum, prefix_bound
 from .limits import Limits, make_limits
-from .plan import Selection, share_of
+from .plan import Selection, basis_of, share_of
 
 # %% ../../nbs/06_selection/04_greedy.ipynb #1801a16b
 TIES = ("soft", "index")
@@ -81,6 +81,8 @@ class Draft(Generic[_C]):
         )
         if self.limits.capped:
             ok &= np.r_[self.limits.left(np.array(self.picks, int)), 1][self.limits.part[at]] > 0
+        if self.limits.most is not None:
+            ok &= ~self.limits.worn(np.array(self.picks, int))[at]
         return ok
 
     @property
@@ -346,6 +348,14 @@ def _gains_now(c, run):
     return run.gain[c.sparse.genes] / 1e9 * c.scale if at_hand else c.gains()
 
 # %% ../../nbs/06_selection/04_greedy.ipynb #18116001
+def _promise_for_genes(limits, method, rest):
+    "Picks that may share a gene only so often form a k-system, k genes to a pick."
+    if limits.costs is not None or limits.capped or method in ("stochastic", "threshold"):
+        return "none is known for a limit on genes together with these; see the certificate"
+    k = int(np.diff(limits.members.indptr).max())
+    return f"at least 1/{k + 1}{rest} (Fisher, Nemhauser & Wolsey 1978)"
+
+
 def guarantee_of(
     criterion: Criterion,  # what is maximized
     method: str,  # one of `METHODS`
@@ -362,6 +372,8 @@ def guarantee_of(
         if len(limits.must) or len(limits.measured)
         else " of the best value"
     )
+    if limits.most is not None:
+        return _promise_for_genes(limits, method, rest)
     if limits.costs is not None and limits.capped:
         return "none is known for costs and caps together; see the certificate"
     if method in ("stochastic", "threshold"):
@@ -404,6 +416,7 @@ def greedy(
     costs: Mapping[str, float] | None = None,  # element -> cost (absent = 1)
     groups: Mapping[str, str] | None = None,  # element -> part (plate, pathway)
     caps: int | Mapping[str, int] | None = None,  # most picks per part
+    max_per_gene: int | None = None,  # most picks that a gene may occur in
     ties: str = "soft",  # "soft" or "index"
     bound: str = "gains",  # "gains", or "dual": tighter, for coverage and facility location
     epsilon: float = 0.1,  # of the stochastic and the threshold method
@@ -425,7 +438,10 @@ def greedy(
         costs=costs,
         groups=groups,
         caps=caps,
+        max_per_gene=max_per_gene,
     )
+    if limits.most is not None:
+        method = _without_loops(criterion, method)
     exact = exact_plan(criterion, limits, seconds) if method == "exact" else None
     drafts = []
     for by_ratio in [False] if costs is None or exact else [True, False]:
@@ -439,12 +455,26 @@ def greedy(
         best.bound = min(d.bound for d in drafts)  # each run's bound is valid
     else:
         best.bound = max(exact[1], best.criterion.current)
+    if costs is None and len(best.picks) < limits.budget:
+        raise GraphselError(
+            f"max_per_gene {max_per_gene} ends the plan after {len(best.picks):,} picks; "
+            f"raise it or lower the budget of {limits.budget:,}"
+        )
     if bound == "dual":
         best.bound = min(best.bound, dual_bound(criterion, limits, best.criterion.current))
     promise = guarantee_of(criterion, method, limits, epsilon)
     return _as_selection(best, method, promise, time.perf_counter() - started)
 
 # %% ../../nbs/06_selection/04_greedy.ipynb #a83a0a3e
+def _without_loops(criterion, method):
+    "The method under a limit on genes, which the compiled loop does not know."
+    if method == "exact":
+        raise GraphselError("an exact plan knows no max_per_gene; choose a greedy method")
+    if method != "compiled":
+        return method
+    return "lazy" if criterion.submodular else "naive"
+
+
 def _check_numbers(epsilon, seconds):
     "Raise for numbers out of their range."
     for value, what, top in ((epsilon, "epsilon", 1), (seconds, "seconds", np.inf)):
@@ -530,7 +560,7 @@ def _as_selection(draft, method, guarantee, seconds):
         measured=names[limits.measured].tolist(),
         measured_value=float(c.start(limits.measured).current),
         n_candidates=len(limits.at),
-        n_targets=len(c.targets),
+        n_targets=c.n_targets,
         seconds=seconds,
         evaluations=draft.evaluations,
         guarantee=guarantee,
@@ -539,5 +569,6 @@ def _as_selection(draft, method, guarantee, seconds):
         graph=c.graph.fingerprint,
         criterion=c,
         tie_rule="the name" if draft.ties == "index" else c.tie_rule,
+        basis=basis_of(c),
         **share_of(c, draft.criterion.current),
     )

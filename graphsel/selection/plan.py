@@ -52,6 +52,7 @@ class Selection:
     share: float | None = None  # of `part_of` that the value is, where the criterion tells it
     part_of: str = ""  # in words
     tie_rule: str = ""  # what decides among picks that add the same, in words
+    basis: str = ""  # what the choice rests on, in words
     # what was maximized, while in memory: not saved
     criterion: "Criterion|None" = field(default=None, repr=False, metadata={"saved": False})
 
@@ -92,7 +93,8 @@ class Selection:
         return describe(self)
 
     def _repr_html_(self):
-        return f"<p>{escape(describe(self))}</p>" + self.to_frame().head(10).to_html(
+        basis = f"<p>{escape(self.basis)}</p>" if self.basis else ""
+        return f"<p>{escape(describe(self))}</p>{basis}" + self.to_frame().head(10).to_html(
             index=False, float_format="%.4g", border=0
         )
 
@@ -107,6 +109,30 @@ def share_of(
         {"share": None, "part_of": ""}
         if share is None
         else {"share": float(share), "part_of": criterion.part_of}
+    )
+
+
+NO_BASIS = "the graph relates no candidate to anything"
+
+
+def basis_of(
+    criterion: "Criterion",  # over everything that may be picked or was measured
+) -> str:  # empty where it is not the graph that decides
+    "What a choice rests on: which graphs, and how many candidates they relate to others."
+    graph = criterion.graph
+    if criterion.own_kernel:
+        return ""
+    linked = ~graph.isolated
+    for prior in graph.priors:
+        linked = linked | (np.isin(graph.genes, prior.genes) & ~np.isin(graph.genes, prior.missing))
+    known = int((criterion.rows @ linked > 0).sum())
+    if not known:
+        return f"{NO_BASIS}; give a graph that knows the candidates, or expect no more than of random picks"
+    names = [str(g.source.get("name", "the graph")) for g in graph.graphs]
+    names += [p.name for p in graph.priors]
+    return (
+        f"rests on {', '.join(names)}, which relate {known:,} of {len(criterion.elements):,} "
+        "candidates to other genes"
     )
 
 
@@ -175,6 +201,8 @@ def describe(
         text += f"; {told}"
     if s.share is not None:
         text += f"; the value is {share_in_words(s)}"
+    if s.basis.startswith(NO_BASIS):
+        text += f"; {NO_BASIS}: the plan is as good as random"
     if "cost" in s.columns:
         text += f"; cost {sum(s.columns['cost']):,.6g} of {s.budget:,.6g}"
     if s.measured:
@@ -321,7 +349,8 @@ _ENTRIES = {
     "share": _is_number_or_null,
     **dict.fromkeys(("budget", "measured_value", "seconds"), _is_number),
     **dict.fromkeys(("n_candidates", "n_targets", "evaluations"), _is_count),
-    **dict.fromkeys(("strategy", "guarantee", "graph", "version", "part_of", "tie_rule"), _is_text),
+    **dict.fromkeys(("strategy", "guarantee", "graph", "version"), _is_text),
+    **dict.fromkeys(("part_of", "tie_rule", "basis"), _is_text),
 }
 
 # %% ../../nbs/06_selection/01_plan.ipynb #a7b84871

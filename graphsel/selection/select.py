@@ -95,7 +95,7 @@ def in_known_names(
 
 # %% ../../nbs/06_selection/09_select.ipynb #eaefeb85
 # arguments of `greedy` beyond those every strategy has
-LIMITS = ("must", "groups", "caps", "method", "ties", "bound", "epsilon", "seconds")
+LIMITS = ("must", "groups", "caps", "max_per_gene", "method", "ties", "bound", "epsilon", "seconds")
 
 
 def known_limits(
@@ -199,7 +199,7 @@ def _kept(names):
 def select(
     graph: Graphs,  # one graph or several
     budget: int | float,  # picks; with `costs`, cost units
-    criterion: str = "graphreach",  # any one-shot strategy: see `STRATEGIES`
+    criterion: str = "variance",  # any one-shot strategy: see `STRATEGIES`
     *,
     candidates: Iterable[str] | None = None,  # what may be picked; None = every gene of the graph
     targets: Iterable[str] | None = None,  # what should become predictable; None = the candidates
@@ -216,6 +216,7 @@ def select(
     must: Iterable[str] | None = None,  # picked in any case, first
     groups: Mapping[str, str] | None = None,  # perturbation -> group (plate, pathway)
     caps: int | Mapping[str, int] | None = None,  # most picks from each group
+    max_per_gene: int | None = None,  # most picks that a gene may occur in, for pairs
     # of `greedy`: "naive", "lazy", "compiled", "stochastic", "threshold" or "exact"; None = "auto"
     method: str | None = None,
     bound: str | None = None,  # of the certificate: "gains" or "dual"; None = "gains"
@@ -234,7 +235,13 @@ def select(
     given = {
         k: v
         for k, v in dict(
-            hops=hops, must=must, groups=groups, caps=caps, method=method, bound=bound
+            hops=hops,
+            must=must,
+            groups=groups,
+            caps=caps,
+            max_per_gene=max_per_gene,
+            method=method,
+            bound=bound,
         ).items()
         if v is not None
     }
