@@ -639,6 +639,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'graphsel.cli.fit': { 'graphsel.cli.fit._asked_for': ('12_cli/fit.html#_asked_for', 'graphsel/cli/fit.py'),
                                   'graphsel.cli.fit._judge': ('12_cli/fit.html#_judge', 'graphsel/cli/fit.py'),
                                   'graphsel.cli.fit._model_with': ('12_cli/fit.html#_model_with', 'graphsel/cli/fit.py'),
+                                  'graphsel.cli.fit._plan_next': ('12_cli/fit.html#_plan_next', 'graphsel/cli/fit.py'),
                                   'graphsel.cli.fit._say_size': ('12_cli/fit.html#_say_size', 'graphsel/cli/fit.py'),
                                   'graphsel.cli.fit._show_next_step': ('12_cli/fit.html#_show_next_step', 'graphsel/cli/fit.py'),
                                   'graphsel.cli.fit._summary': ('12_cli/fit.html#_summary', 'graphsel/cli/fit.py'),

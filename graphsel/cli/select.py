@@ -19,7 +19,9 @@ from graphsel.cli.options import (
     _METHODS,
     _ONE_SHOT,
     _TABLES,
+    _MODELS,
     GraphFiles,
+    ScreenFile,
     _file,
     _graph_options,
     _plugin_option,
@@ -50,6 +52,17 @@ _list_options = [
         type=_file,
         help="Genes measured before: they count neither in the budget nor as picks.",
     ),
+    click.option(
+        "--screen",
+        type=click.Path(path_type=str),
+        help="What was measured so far, as for fit: its genes count as --measured, and variance "
+        "and learners use its responses.",
+    ),
+    click.option(
+        "--pending",
+        type=_file,
+        help="Genes that are being measured: as --measured.",
+    ),
     click.option("--exclude", type=_file, help="Genes never to be picked."),
     click.option(
         "--costs",
@@ -77,6 +90,11 @@ _list_options = [
 
 # %% ../../nbs/12_cli/02_select.ipynb #3a06b435
 _how_options = [
+    click.option(
+        "--model",
+        shell_complete=completing(_MODELS),
+        help="With --criterion active:NAME: the model that is trained on --screen [gp].",
+    ),
     click.option(
         "--hops",
         type=click.IntRange(1),
@@ -225,7 +243,8 @@ def parse_lab(
     show_default=True,
     shell_complete=completing(_ONE_SHOT),
     help="Any one-shot strategy: see 'graphsel list strategies'. variance, the default, was best "
-    "in measurements (README); graphreach is the paper's.",
+    "in measurements (README); graphreach is the paper's. With --screen also a learner, "
+    "active:NAME.",
 )
 @with_options(_list_options)
 @with_options(_how_options)
@@ -235,8 +254,9 @@ def select_command(*, sources, budget, criterion, seed, outputs, plate_size, ali
     """Plan a screen: which perturbations to measure, before any experiment.
 
     \b
-    Example:
+    Examples:
       graphsel select --graph string.tsv.gz --budget 100 --criterion variance --out picks.csv
+      graphsel select --graph string.tsv.gz --budget 96 --screen round1.h5ad --out round2.csv
 
     Lists of genes are files with one name a line, or tables (CSV, TSV, .xlsx) with a column
     gene, symbol, target or perturbation.
@@ -261,7 +281,7 @@ def select_command(*, sources, budget, criterion, seed, outputs, plate_size, ali
     outputs.check(inputs_of(**files))
     budget = _checked(budget, options)
     lab = parse_lab(outputs.lab)
-    named = [options[k] for k in (*_LISTS, *_TABLES) if options[k]]
+    named = [options[k] for k in (*_LISTS, *_TABLES, "screen") if options[k]]
     arguments = read_lists(options)
     graph = sources.open()
     lists = {k: arguments[k] for k in (*_LISTS, *_TABLES) if arguments.get(k)}
@@ -292,6 +312,7 @@ def _checked(budget, options):
 _READERS = dict.fromkeys(_LISTS, read_gene_list) | {
     "costs": read_costs,
     "groups": lambda path: read_pairs(path, "group"),
+    "screen": lambda path: ScreenFile(path).open(),
 }
 
 
