@@ -3429,6 +3429,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'graphsel/selection/select.py'),
                                            'graphsel.selection.select._check_parameters': ( '06_selection/select.html#_check_parameters',
                                                                                             'graphsel/selection/select.py'),
+                                           'graphsel.selection.select._check_without_gains': ( '06_selection/select.html#_check_without_gains',
+                                                                                               'graphsel/selection/select.py'),
                                            'graphsel.selection.select._kept': ( '06_selection/select.html#_kept',
                                                                                 'graphsel/selection/select.py'),
                                            'graphsel.selection.select._one_shot': ( '06_selection/select.html#_one_shot',

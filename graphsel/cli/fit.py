@@ -279,7 +279,11 @@ def _plan_next(data, n, genes, seed, out):
 
 def _show_next_step(screen, sources, genes, out, n):
     "The command that plans what to measure next, with the files of this one."
-    ask = ["graphsel", "select", "--screen", screen.screen]
+    ask = ["graphsel", "select"]
+    if screen == ScreenFile(screen.screen):
+        ask += ["--screen", screen.screen]
+    else:  # cells that were read with options of their own
+        ask += ["--measured", str(out / "measured.csv")]
     for path in sources.graphs:
         ask += ["--graph", path]
     for path in sources.priors:

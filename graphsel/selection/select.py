@@ -274,16 +274,7 @@ def select(
     if found.kind == "active":
         problem = replace(problem, model=trained_model(model, graph, screen, rng))
     if found.kind != "criterion":
-        odd = set(problem.params) - {"hops"} | set(problem.limits)
-        if odd:
-            raise GraphselError(
-                f"'{criterion}' has no parameter {name_some(sorted(odd))}; remove it, or choose a criterion"
-            )
-        if costs is not None:
-            raise GraphselError(
-                f"'{criterion}' has no gain to weigh against costs; choose a criterion ({', '.join(CRITERIA)})"
-            )
-        check_budget(budget, len(problem.candidates))
+        _check_without_gains(criterion, problem, costs, budget)
     with one_thread():
         s = found.pick(problem, budget, rng)
     s = replace(
@@ -306,6 +297,20 @@ def _one_shot(name, screen, model):
         "choose a one-shot strategy here, e.g. variance, or give what was measured so far "
         "(screen, --screen)"
     )
+
+
+def _check_without_gains(criterion, problem, costs, budget):
+    "Raise for what a strategy that has no gains cannot heed."
+    odd = set(problem.params) - {"hops"} | set(problem.limits)
+    if odd:
+        raise GraphselError(
+            f"'{criterion}' has no parameter {name_some(sorted(odd))}; remove it, or choose a criterion"
+        )
+    if costs is not None:
+        raise GraphselError(
+            f"'{criterion}' has no gain to weigh against costs; choose a criterion ({', '.join(CRITERIA)})"
+        )
+    check_budget(budget, len(problem.candidates))
 
 
 def _check_parameters(criterion, params):
