@@ -3435,6 +3435,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                 'graphsel/selection/select.py'),
                                            'graphsel.selection.select._one_shot': ( '06_selection/select.html#_one_shot',
                                                                                     'graphsel/selection/select.py'),
+                                           'graphsel.selection.select._picked': ( '06_selection/select.html#_picked',
+                                                                                  'graphsel/selection/select.py'),
                                            'graphsel.selection.select.in_known_names': ( '06_selection/select.html#in_known_names',
                                                                                          'graphsel/selection/select.py'),
                                            'graphsel.selection.select.known_limits': ( '06_selection/select.html#known_limits',

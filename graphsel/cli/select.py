@@ -70,6 +70,12 @@ _list_options = [
         help="Table with the columns gene,cost; the budget is then in cost units.",
     ),
     click.option(
+        "--max-cost",
+        type=click.FloatRange(0, min_open=True),
+        help="Most that all picks may cost, by --costs; --budget then is how many, and may be "
+        "left out.",
+    ),
+    click.option(
         "--default-cost",
         type=click.FloatRange(0, min_open=True),
         help="Cost of candidates that --costs lacks [1, with a warning].",
@@ -233,9 +239,8 @@ def parse_lab(
 @together(_graph_options, GraphFiles, "sources")
 @click.option(
     "--budget",
-    required=True,
     type=float,
-    help="How many perturbations to pick; with --costs, how much they may cost.",
+    help="How many perturbations to pick; with --costs alone, how much they may cost.",
 )
 @click.option(
     "--criterion",
@@ -302,10 +307,20 @@ def _checked(budget, options):
     "The budget as `select` takes it, with the options that must agree with it."
     if (options["groups"] is None) != (options["cap"] is None):
         raise GraphselError("--groups and --cap belong together; give both or neither")
-    if options["costs"]:
+    most = options["max_cost"]
+    if most is not None and not options["costs"]:
+        raise GraphselError("--max-cost limits what picks cost; give --costs as well")
+    if budget is None and most is None:
+        raise click.UsageError("Missing option '--budget'.")
+    if budget is None:
+        options["max_cost"] = None
+        return most
+    if options["costs"] and most is None:
         return budget
     if not budget.is_integer():
-        raise GraphselError(f"budget is {budget:g}; without --costs give a whole number")
+        raise GraphselError(
+            f"budget is {budget:g}; give a whole number, unless it is in cost units (--costs)"
+        )
     return int(budget)
 
 

@@ -213,6 +213,7 @@ def select(
     costs: Mapping[str, float] | None = None,  # perturbation -> cost
     missing: str = "report",  # "report", "error", "drop" or "backoff"
     default_cost: float | None = None,  # of candidates without a cost; None = 1, with a warning
+    max_cost: float | None = None,  # most that all picks may cost; `budget` then is how many
     # for "backoff": graphs that lend edges to genes the graph lacks, in this order
     fallback: Sequence[Graphs] = (),
     random_state: RandomState = None,  # for strategies that draw
@@ -276,7 +277,7 @@ def select(
     if found.kind != "criterion":
         _check_without_gains(criterion, problem, costs, budget)
     with one_thread():
-        s = found.pick(problem, budget, rng)
+        s = _picked(found, problem, budget, max_cost, rng)
     s = replace(
         s,
         report=dict(sorted(report.items())),
@@ -297,6 +298,29 @@ def _one_shot(name, screen, model):
         "choose a one-shot strategy here, e.g. variance, or give what was measured so far "
         "(screen, --screen)"
     )
+
+
+def _picked(found, problem, budget, max_cost, rng):
+    "What the strategy picks: within the budget, and within a cost where there is one."
+    if max_cost is None:
+        return found.pick(problem, budget, rng)
+    if problem.costs is None:
+        raise GraphselError("max_cost limits what picks cost; give their costs as well")
+    number = check_budget(budget, len(problem.candidates))
+    free = found.pick(replace(problem, costs=None), number, rng)
+    price = [float(problem.costs[g]) for g in free.genes]
+    if sum(price) <= max_cost:  # money is no limit here
+        return replace(free, columns=free.columns | {"cost": price})
+    if "groups" in problem.limits:
+        raise GraphselError(
+            f"{number:,} picks within the caps cost {sum(price):g}, more than max_cost {max_cost:g}; "
+            "groups and max_cost together are not possible: raise it, lower the budget, or drop the groups"
+        )
+    together = {"groups": dict.fromkeys(problem.candidates, "plan"), "caps": number}
+    limited = replace(problem, limits=dict(problem.limits) | together)
+    plan = found.pick(limited, max_cost, rng)
+    columns = {k: v for k, v in plan.columns.items() if k != "group"}
+    return replace(plan, budget=number, columns=columns)
 
 
 def _check_without_gains(criterion, problem, costs, budget):
