@@ -469,11 +469,13 @@ def belief_posteriors(
     *,
     hops: int,
     form: str,
+    beliefs=None,  # beliefs x (graphs * hops + priors + 2): shares; None = the four of `BELIEFS`
 ) -> tuple[list, list[float]]:  # one posterior per belief; the targets' variance under each
     "What is believed before the first pick."
     at = genes_at_hand(elements, targets)
     channels = channels_of(graph, at, hops)
-    beliefs = belief_shares([is_sets(g) for g in graph.graphs], hops, len(graph.priors))
+    usual = belief_shares([is_sets(g) for g in graph.graphs], hops, len(graph.priors))
+    beliefs = usual if beliefs is None else check_shares(beliefs, usual.shape[1])
     E = sp.csr_matrix(elements[:, at])
     T = E if targets is None else sp.csr_matrix(targets[:, at])
     if suits_genes(form, E.shape[0], len(at)):
@@ -551,6 +553,7 @@ class SupervisionVariance(Criterion):
         noise=1.0,  # variance: a number, a mapping (absent = 1), or one number per element
         weights=None,  # of the targets: a mapping (absent = 1) or one number per target
         kernel="beliefs",  # four kernels with constant and degree; or any one of `kernel_of`
+        beliefs=None,  # for "beliefs": shares of all kernels, a row for each; None = the four
         normalize: bool = True,  # unit diagonal, as for `kernel_of`
         form: str = "auto",  # "dense", "factored", "genes" (many pairs), or by size
         **params,  # of the kernel
@@ -566,6 +569,7 @@ class SupervisionVariance(Criterion):
         if isinstance(kernel, str) and kernel == "beliefs":
             check_no_params(normalize, params)
             make = belief_posteriors
+            rest["beliefs"] = beliefs
         else:
             make = kernel_posterior
             rest |= {"kernel": kernel, "normalize": normalize, **params}
@@ -599,6 +603,7 @@ class SupervisionVariance(Criterion):
     def add(self, j):
         self.current += self.gain(j)
         self.posteriors = [o.join(j) for o in self.posteriors]
+
 
 # %% ../../nbs/05_criteria/05_design.ipynb #d27ed596
 def check_no_params(normalize, params):
