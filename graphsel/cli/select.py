@@ -17,11 +17,11 @@ from .. import __version__
 from graphsel.cli.options import (
     _LISTS,
     _METHODS,
+    _ONE_SHOT,
     _TABLES,
     GraphFiles,
     _file,
     _graph_options,
-    _one_shot_names,
     _plugin_option,
     beside,
     completing,
@@ -68,6 +68,11 @@ _list_options = [
         help="Table with the columns gene,group (plate, pathway); see --cap.",
     ),
     click.option("--cap", type=click.IntRange(0), help="Most picks from each group."),
+    click.option(
+        "--max-per-gene",
+        type=click.IntRange(1),
+        help="Most picks that a gene may occur in (pairs).",
+    ),
 ]
 
 # %% ../../nbs/12_cli/02_select.ipynb #3a06b435
@@ -216,11 +221,11 @@ def parse_lab(
 )
 @click.option(
     "--criterion",
-    default="graphreach",
+    default="variance",
     show_default=True,
-    shell_complete=completing(_one_shot_names),
-    help="Any one-shot strategy: see 'graphsel list strategies'. graphreach is the paper's, and "
-    "the default; variance was best in measurements (README).",
+    shell_complete=completing(_ONE_SHOT),
+    help="Any one-shot strategy: see 'graphsel list strategies'. variance, the default, was best "
+    "in measurements (README); graphreach is the paper's.",
 )
 @with_options(_list_options)
 @with_options(_how_options)

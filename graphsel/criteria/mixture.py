@@ -75,6 +75,7 @@ class Mixture(Criterion):
             )
         self.graph, self.elements, self.rows = first.graph, first.elements, first.rows
         self.targets = max((p.targets for p in parts.values()), key=len)
+        self.n_targets = max(p.n_targets for p in parts.values())
         self.name = "+".join(f"{weights[n]:g}*{n}" for n in parts)
         self.tie_rule = first.tie_rule
         self.monotone, self.submodular = (

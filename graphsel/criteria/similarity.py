@@ -106,6 +106,7 @@ class FacilityLocation(SoftCriterion):
         weights=None,
     ):
         super().__init__(graph, elements, targets)
+        self.own_kernel = not isinstance(kernel, str)
         weights = target_weights(graph, weights, self.given_targets, self.targets, self.name)
         self.set_rows(
             similarity_rows(
@@ -140,6 +141,7 @@ class GraphCut(Criterion):
         if isinstance(lam, bool) or not isinstance(lam, Real) or not 0 <= lam < np.inf:
             raise GraphselError(f"lam is {lam!r}; give a number of at least 0")
         weights = target_weights(graph, weights, self.given_targets, self.targets, self.name)
+        self.own_kernel = not isinstance(kernel, str)
         left, right = _similarity_factors(graph, kernel, hops)
         self.left, self.right, asked = (
             self.rows @ left,

@@ -27,7 +27,7 @@ from .stacking import response_units
 class Ridge(ResponseModel):
     "Ridge regression on spectral coordinates; the penalty by leave-one-out error, all columns scaled to unit variance for it."
 
-    name, remembers, centers = "ridge", False, False
+    name, remembers, centers, pull = "ridge", False, False, 0.0
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from ..core.randomness import RandomState, as_rng, one_thread
 from ..criteria.base import CRITERIA, sorted_names
 from ..criteria.mixture import is_mixture
 from ..criteria.registry import parameters_of
+from ..genes.lists import expand_patterns
 from ..genes.perturbations import perturbation_name, perturbed_genes
 from ..genes.symbols import AliasTable, Resolution, resolve
 from ..graphs.graph import Graphs, align, attach, fill_layers
@@ -94,7 +95,7 @@ def in_known_names(
 
 # %% ../../nbs/06_selection/09_select.ipynb #eaefeb85
 # arguments of `greedy` beyond those every strategy has
-LIMITS = ("must", "groups", "caps", "method", "ties", "bound", "epsilon", "seconds")
+LIMITS = ("must", "groups", "caps", "max_per_gene", "method", "ties", "bound", "epsilon", "seconds")
 
 
 def known_limits(
@@ -106,7 +107,8 @@ def known_limits(
     "Check the names in further limits. Raises `GraphselError` for a must-have gene that is no candidate."
     limits = {k: v for k, v in limits.items() if v is not None}
     if "must" in limits:
-        limits["must"] = known_to(graph, limits["must"], "must", "error", report)
+        must = expand_patterns(limits["must"], wanted, "must")
+        limits["must"] = known_to(graph, must, "must", "error", report)
         absent = sorted(set(limits["must"]) - set(wanted))
         if absent:
             raise GraphselError(
@@ -144,6 +146,7 @@ def make_problem(
             "give both in the same kind of names (--aliases translates)"
         )
     measured = known_to(graph, measured, "measured", missing, report)
+    exclude = expand_patterns(exclude, wanted, "exclude")
     exclude, known = set(known_to(graph, exclude, "exclude", missing, report)), set(measured)
     limits = known_limits(graph, {k: params.pop(k) for k in LIMITS if k in params}, wanted, report)
     clash = sorted(set(limits.get("must", ())) & (exclude | known))
@@ -196,7 +199,7 @@ def _kept(names):
 def select(
     graph: Graphs,  # one graph or several
     budget: int | float,  # picks; with `costs`, cost units
-    criterion: str = "graphreach",  # any one-shot strategy: see `STRATEGIES`
+    criterion: str = "variance",  # any one-shot strategy: see `STRATEGIES`
     *,
     candidates: Iterable[str] | None = None,  # what may be picked; None = every gene of the graph
     targets: Iterable[str] | None = None,  # what should become predictable; None = the candidates
@@ -213,6 +216,7 @@ def select(
     must: Iterable[str] | None = None,  # picked in any case, first
     groups: Mapping[str, str] | None = None,  # perturbation -> group (plate, pathway)
     caps: int | Mapping[str, int] | None = None,  # most picks from each group
+    max_per_gene: int | None = None,  # most picks that a gene may occur in, for pairs
     # of `greedy`: "naive", "lazy", "compiled", "stochastic", "threshold" or "exact"; None = "auto"
     method: str | None = None,
     bound: str | None = None,  # of the certificate: "gains" or "dual"; None = "gains"
@@ -231,7 +235,13 @@ def select(
     given = {
         k: v
         for k, v in dict(
-            hops=hops, must=must, groups=groups, caps=caps, method=method, bound=bound
+            hops=hops,
+            must=must,
+            groups=groups,
+            caps=caps,
+            max_per_gene=max_per_gene,
+            method=method,
+            bound=bound,
         ).items()
         if v is not None
     }

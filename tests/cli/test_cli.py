@@ -73,7 +73,7 @@ def test_select_prints_the_object_and_writes_the_picks(net, tmp_path):
 
 
 def test_string_value_can_be_recomputed_by_anyone(shared_data, tmp_path):
-    "GraphReach on whole STRING: the value is the number of genes that are picks or neighbors of picks, counted from the raw file."
+    "GraphReach on whole STRING: the value is the number of genes in reach, counted from the raw file."
     r = run(
         "select",
         "--graph",
@@ -555,7 +555,7 @@ def test_compare_refuses_at_once(files, tmp_path, args, message):
 
 @pytest.mark.parametrize("strategies", ["broken", "broken,random"])
 def test_failed_rows_end_with_exit_code_1_until_a_resume_mends_them(files, tmp_path, strategies):
-    "All of the rows, or some: what was measured is written, and standard error says how many failed, why, and what to do."
+    "All of the rows, or some: what was measured is written; the end says how many failed, why, and what to do."
 
     def broken(problem, budget, rng):
         if not mended:
@@ -751,9 +751,11 @@ def test_list_names_what_the_design_names():
     text = {
         what: run("list", what).stdout for what in ["strategies", "criteria", "models", "datasets"]
     }
-    for name in "random degree pagerank kcenter kmeans typiclust facility graphreach softreach maxspec variance active:ensemble active:bald".split():
+    baselines = ("random", "degree", "pagerank", "kcenter", "kmeans", "typiclust")
+    criteria = ("facility", "graphreach", "softreach", "maxspec", "variance")
+    for name in (*baselines, *criteria, "active:ensemble", "active:bald"):
         assert f"{name} " in text["strategies"]
-    for name in "gnn gp ridge mean nochange".split():
+    for name in ("gnn", "gp", "ridge", "mean", "nochange"):
         assert f"{name} " in text["models"]
     assert "simulated" in text["datasets"] and "maxspec" in text["criteria"]
 
@@ -1563,6 +1565,7 @@ def test_values_are_completed():
         == set(complete("fit", "--model", ""))
         == set(MODELS)
     )
+    assert complete("compare", "--strategies", "") == list(STRATEGIES)
     assert complete("compare", "--preset", "") == list(PRESETS) and complete(
         "compare", "--noise-kind", ""
     ) == list(NOISE_KINDS)

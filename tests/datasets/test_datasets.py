@@ -1,5 +1,5 @@
-"""The registry, and a server that misbehaves in every way known: pages for data, refusals, cut and changed
-files, broken connections. No test needs the internet."""
+"""The registry, and a server that misbehaves in every way known: pages for data, refusals, cut and changed files,
+broken connections. No test needs the internet."""
 
 import gzip
 import hashlib
@@ -711,13 +711,12 @@ def test_what_is_wrong(tmp_path, h5ad):
 # ---- reading what was fetched: every entry of the registry, from small files in the published formats ----
 
 GAF = "!gaf-version: 2.2\n!date-generated: 2025-10-10\n" + "".join(
-    f"UniProtKB\tP{i:05}\t{gene}\tinvolved_in\tGO:000000{term}\tPMID:1\tIDA\t\tP\tprotein {gene}"
-    "\t\tprotein\ttaxon:9606\t20250101\tUniProt\t\t\n"
+    f"UniProtKB\tP{i:05}\t{gene}\tinvolved_in\tGO:000000{term}\tPMID:1\tIDA\t\tP"
+    f"\tprotein {gene}\t\tprotein\ttaxon:9606\t20250101\tUniProt\t\t\n"
     for i, (gene, term) in enumerate([("TP53", 2), ("MDM2", 2), ("KRAS", 3), ("MYC", 3)])
 )
 OBO = (
-    "format-version: 1.2\nontology: go\n\n"
-    "[Term]\nid: GO:0000001\nname: all\nnamespace: biological_process\n\n"
+    "format-version: 1.2\nontology: go\n\n[Term]\nid: GO:0000001\nname: all\nnamespace: biological_process\n\n"
     "[Term]\nid: GO:0000002\nname: a\nnamespace: biological_process\n"
     "is_a: GO:0000001 ! all\n\n[Term]\nid: GO:0000003\nname: b\nnamespace: biological_process\nis_a: GO:0000001 ! all\n"
 )
