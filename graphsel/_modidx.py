@@ -1209,6 +1209,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'graphsel/criteria/design.py'),
                                           'graphsel.criteria.design.check_no_params': ( '05_criteria/design.html#check_no_params',
                                                                                         'graphsel/criteria/design.py'),
+                                          'graphsel.criteria.design.check_shares': ( '05_criteria/design.html#check_shares',
+                                                                                     'graphsel/criteria/design.py'),
                                           'graphsel.criteria.design.connected_blocks': ( '05_criteria/design.html#connected_blocks',
                                                                                          'graphsel/criteria/design.py'),
                                           'graphsel.criteria.design.gene_posterior': ( '05_criteria/design.html#gene_posterior',

@@ -617,6 +617,24 @@ def check_no_params(normalize, params):
             "kernel beliefs has a unit diagonal; drop normalize or choose another kernel"
         )
 
+
+def check_shares(
+    beliefs,  # what the user gave
+    n: int,  # kernels
+) -> np.ndarray:  # beliefs x n, rows add up to 1
+    "Shares of kernels. Raises `GraphselError` for numbers that are none."
+    try:
+        shares = np.atleast_2d(np.asarray(beliefs, float))
+    except (TypeError, ValueError):
+        shares = np.zeros((0, 0))
+    fine = shares.ndim == 2 and shares.shape[1:] == (n,) and len(shares) > 0
+    if not fine or not (shares >= 0).all() or not (shares.sum(axis=1) > 0).all():
+        raise GraphselError(
+            f"beliefs: give {n} shares of at least 0 for each belief: one for every graph and "
+            "number of hops, every prior, the constant and the degree"
+        )
+    return shares / shares.sum(axis=1, keepdims=True)
+
 # %% ../../nbs/05_criteria/05_design.ipynb #39a536a9
 def noise_from_cells(
     n_cells: Mapping[str, float],  # perturbation -> cells it is expected to yield
