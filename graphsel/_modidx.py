@@ -574,6 +574,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                               'graphsel/benchmark/store.py'),
                                           'graphsel.benchmark.store._version': ( '09_benchmark/store.html#_version',
                                                                                  'graphsel/benchmark/store.py'),
+                                          'graphsel.benchmark.store._version_of': ( '09_benchmark/store.html#_version_of',
+                                                                                    'graphsel/benchmark/store.py'),
                                           'graphsel.benchmark.store._what_differs': ( '09_benchmark/store.html#_what_differs',
                                                                                       'graphsel/benchmark/store.py'),
                                           'graphsel.benchmark.store._who': ('09_benchmark/store.html#_who', 'graphsel/benchmark/store.py'),

@@ -1,4 +1,5 @@
-"""Lists as people have them: every spelling of one list gives the same genes, and what cannot be known is refused in one line."""
+"""Lists as people have them: every spelling of one list gives the same genes, and what cannot be known is refused
+in one line."""
 
 import csv
 import datetime

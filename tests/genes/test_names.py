@@ -1,4 +1,5 @@
-"""Names of genes: each rule alone and together, tables in the published formats, ambiguity never resolved by chance, hostile files."""
+"""Names of genes: each rule alone and together, tables in the published formats, ambiguity never resolved by
+chance, hostile files."""
 
 import gzip
 

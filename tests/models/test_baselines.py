@@ -1,4 +1,5 @@
-"""Neighbors, sums, transfer and the tuned Gaussian process: against formulas written out, on hostile input, at the edges."""
+"""Neighbors, sums, transfer and the tuned Gaussian process: against formulas written out, on hostile input, at the
+edges."""
 
 import numpy as np
 import pandas as pd
