@@ -544,7 +544,7 @@ def _boxes_of_graphs(choices, chosen):
 def _boxes_of_criteria():
     "How it is chosen, and what to compare with."
     names = [name for name in STRATEGIES if not name.startswith("active:")]
-    first = sorted(names, key=lambda n: (STRATEGIES[n].kind != "criterion", n != "graphreach", n))
+    first = sorted(names, key=lambda n: (STRATEGIES[n].kind != "criterion", n != "variance", n))
     hops = [("its own", None), ("1", 1), ("2", 2), ("3", 3)]
     others = [("nothing", None), *((name, name) for name in names)]
     return {

@@ -431,6 +431,7 @@ def _version_of(package):
     except md.PackageNotFoundError:
         return None
 
+
 # %% ../../nbs/09_benchmark/07_store.ipynb #337b7ce3
 @dataclass(frozen=True, eq=False)
 class Comparison:

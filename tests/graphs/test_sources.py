@@ -1035,7 +1035,7 @@ def test_embedding_files_and_equal_points(tmp_path):
         (pd.concat([own, own]), "twice"),
         (own[:1], "at least 2"),
         (tmp_path / "none.csv", "no such file"),
-        (write(tmp_path, "f.csv", "symbol,x\nA,1\n"), "'gene'"),
+        (write(tmp_path, "f.csv", "name,x\nA,1\n"), "'gene'"),
     ):
         with pytest.raises(GraphselError, match=says):
             from_embedding(bad)

@@ -1,5 +1,4 @@
-"""Cells of every storage become the same screen: oracles are all pairs of cells, NumPy and scanpy; hostile files;
-spellings; tables with replicates and lists."""
+"""Cells of every storage become the same screen: oracles are all pairs of cells, NumPy and scanpy."""
 
 import logging
 
