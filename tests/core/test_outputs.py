@@ -108,6 +108,8 @@ def test_picks_are_what_their_ending_says(net, tmp_path, ending):
         net,
         "--budget",
         2,
+        "--criterion",
+        "graphreach",
         "--out",
         tmp_path / f"picks{ending}",
         "--curve",
@@ -464,6 +466,8 @@ def test_standard_output(net, tmp_path, into):
         str(net),
         "--budget",
         "1",
+        "--criterion",
+        "graphreach",
         "--out",
         "/dev/stdout",
     ]
