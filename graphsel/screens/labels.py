@@ -72,7 +72,7 @@ def _own_index(obs):
 
 # %% ../../nbs/02_screens/02_labels.ipynb #cc2b47bc
 def controls_among(
-    labels: Iterable[str],  # of a column
+    labels: Collection[str],  # of a column
     control: str | Sequence[str] | None = None,  # names or patterns asked for
 ) -> tuple[str, ...]:
     "The labels that are controls: those asked for, or those that are called so."
