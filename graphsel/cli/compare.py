@@ -17,9 +17,9 @@ from graphsel.cli.options import (
     _MODELS,
     _NOISE_KINDS,
     _PRESETS,
+    _STRATEGIES,
     GraphFiles,
     ScreenFile,
-    _all_strategies,
     _graph_options,
     _plugin_option,
     available_cores,
@@ -40,7 +40,7 @@ _plan_options = [
     click.option(
         "--strategies",
         required=True,
-        shell_complete=completing(_all_strategies),
+        shell_complete=completing(_STRATEGIES),
         help="Names, separated by commas: see 'graphsel list strategies'.",
     ),
     click.option("--budgets", help="Numbers of picks, separated by commas [those of the preset]."),
@@ -219,7 +219,6 @@ def compare_command(*, screen, sources, running, strategies, budgets, **options)
     names = split_list(strategies)
     sizes = split_list(budgets, int, "budgets") if budgets else None
     make_protocol(names, sizes, **options)
-    check_installed(options["models"])
     inputs = inputs_of(screen=screen.screen, graph=sources.graphs, prior=sources.priors)
     check_folder_of(running.out, RESULT_FILES, inputs)
     found = screen.open()

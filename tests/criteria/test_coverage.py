@@ -1,4 +1,5 @@
-"""Coverage and its graded forms: reach in all directions, levels, pairs without a matrix of pairs; names, weights and noise."""
+"""Coverage and its graded forms: reach in all directions, levels, pairs without a matrix of pairs; names, weights
+and noise."""
 
 import numpy as np
 import pytest
