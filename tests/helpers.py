@@ -1,5 +1,6 @@
 """What several tests share: small random graphs, dense formulas to compare with, instances of every criterion."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,7 +12,7 @@ from graphsel.criteria.coverage import GraphReach, SoftReach
 from graphsel.criteria.design import MaxSpec, SupervisionVariance, TopEigenvalue
 from graphsel.criteria.similarity import FacilityLocation, GraphCut
 from graphsel.genes.perturbations import perturbed_genes
-from graphsel.graphs.build import from_edges
+from graphsel.graphs.build import from_edges, keep_top
 from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import combine
 from graphsel.graphs.operators import propagation
@@ -133,18 +134,43 @@ def weigh(weights, names):
     return np.array([1.0 if weights is None else weights.get(n, 1.0) for n in names])
 
 
+def target_reach(*args, **params):
+    "GraphReach that covers the targets: its values are plain numbers of genes."
+    return GraphReach(*args, covers="targets", **params)
+
+
+def turned(P, direction):
+    "What a pick reaches: rows of P, of its transpose, of both, or of P P^T."
+    return {"receptive": P, "influence": P.T, "both": P + P.T, "prediction": P @ P.T}[direction]
+
+
 def reach_instance(rng, graph):
     elements, targets, names, weights = random_lists(rng, graph)
-    hops, direction = (
-        int(rng.integers(1, 4)),
-        rng.choice(["receptive", "influence", "both", "prediction"]),
-    )
-    c = GraphReach(graph, elements, targets, hops=hops, direction=direction, weights=weights)
-    P = dense_operator(graph, hops)
-    Q = {"receptive": P, "influence": P.T, "both": P + P.T, "prediction": P @ P.T}[direction]
-    genes = covered(names)
-    hit = (touched(graph, elements) @ Q)[:, graph.index(genes)] > 0
-    return c, lambda S: float(weigh(weights, genes) @ hit[S].any(axis=0)) if len(S) else 0.0
+    hops = int(rng.integers(1, 4))
+    direction = str(rng.choice(["receptive", "influence", "both", "prediction"]))
+    given = dict(hops=hops, direction=direction, weights=weights)
+    E, genes = touched(graph, elements), covered(names)
+    a, at = weigh(weights, genes), graph.index(genes)
+    if rng.integers(2):
+        hit = [(E @ turned(dense_operator(graph, hops), direction))[:, at] > 0]
+        worth = [a]
+        c = target_reach(graph, elements, targets, **given)
+    else:
+        sources = int(rng.integers(1, 5))
+        hit, worth = [], []
+        for layer in graph.graphs:
+            best = replace(layer, adjacency=keep_top(layer.adjacency, sources))
+            P = dense_operator(best, hops, "row")
+            lean = a @ (P[at] > 0)
+            lean[at] -= a
+            hit.append(E @ turned(P, direction) > 0)
+            worth.append(lean)
+        c = GraphReach(graph, elements, targets, sources=sources, **given)
+
+    def value(S):
+        return float(sum(w @ h[S].any(axis=0) for w, h in zip(worth, hit))) if len(S) else 0.0
+
+    return c, value
 
 
 def soft_instance(rng, graph):
@@ -223,28 +249,77 @@ def maxspec_instance(rng, graph):
     )
 
 
+def removed(K_EE, K_TE, noise, a, S):
+    "Variance of the targets that measuring S removes, by the formula."
+    if not len(S):
+        return 0.0
+    A = np.linalg.solve(K_EE[np.ix_(S, S)] + np.diag(noise[S]), K_TE[:, S].T)
+    return float(a @ np.einsum("ts,st->t", K_TE[:, S], A))
+
+
+def dense_effects(graph, at):
+    "Constant, and log degrees among the genes at hand and in the whole graph, standardized; by the formula."
+    edges = [g for g in graph.graphs if g.source.get("kind") not in ("gene sets", "annotations")]
+    A = sum(g.adjacency.toarray() for g in edges or graph.graphs)
+    linked = (A + A.T) != 0
+    X = np.log1p(np.column_stack([linked[np.ix_(at, at)].sum(axis=1), linked[at].sum(axis=1)]))
+    known = linked[at].any(axis=1)
+    X[~known] = X[known].mean(axis=0) if known.any() else 0
+    X = X - X.mean(axis=0)
+    return np.column_stack([np.ones(len(at)), X / np.maximum(X.std(axis=0), 1e-9)])
+
+
+def dense_beliefs(graph, at, hops):
+    "The four kernels of `variance` among the genes at these positions, N x N, by the formula."
+    from graphsel.criteria.beliefs import BELIEFS
+
+    def cosine(M):
+        U = M / np.linalg.norm(M, axis=1, keepdims=True)
+        return U @ U.T
+
+    kinds = [g.source.get("kind") in ("gene sets", "annotations") for g in graph.graphs]
+    X = np.zeros((len(graph), 3))
+    X[at] = dense_effects(graph, at)
+    found = []
+    for e1, e2, s1, s2, constant, degree in BELIEFS / BELIEFS.sum(axis=1, keepdims=True):
+        if not any(kinds):
+            e1, e2 = e1 + s1, e2 + s2
+        if all(kinds):
+            s1, s2 = e1 + s1, e2 + s2
+        K = constant * np.outer(X[:, 0], X[:, 0]) + degree * X[:, 1:] @ X[:, 1:].T / 2
+        share = 1 / (1 + len(graph.priors))
+        for layer, is_sets in zip(graph.graphs, kinds):
+            near, far = (s1, s2) if is_sets else (e1, e2)
+            by_hop = [near + far] if hops == 1 else [near] + [far / (hops - 1)] * (hops - 1)
+            for h, w in enumerate(by_hop, 1):
+                K += share * w / kinds.count(is_sets) * cosine(dense_operator(layer, h))
+        for prior in graph.priors:
+            F = prior.factor.toarray()
+            K += share * (1 - constant - degree) * F @ F.T
+        found.append(K)
+    return found
+
+
 def variance_instance(rng, graph):
     elements, targets, names, weights = random_lists(rng, graph)
     hops, (given_noise, noise) = int(rng.integers(1, 4)), random_noise(rng, elements)
-    c = SupervisionVariance(graph, elements, targets, hops=hops, noise=given_noise, weights=weights)
-    K = dense_kernel(graph, range(1, hops + 1))
+    kernel = str(rng.choice(["beliefs", "cosine"]))
+    given = dict(hops=hops, noise=given_noise, weights=weights, kernel=kernel)
+    c = SupervisionVariance(graph, elements, targets, **given)
     E, T = touched(graph, elements), touched(graph, names)
-    K_EE, K_TE, a = E @ K @ E.T, T @ K @ E.T, weigh(weights, names)
-    return (
-        c,
-        lambda S: (
-            float(
-                a
-                @ np.einsum(
-                    "ts,ts->t",
-                    K_TE[:, S],
-                    np.linalg.solve(K_EE[np.ix_(S, S)] + np.diag(noise[S]), K_TE[:, S].T).T,
-                )
-            )
-            if len(S)
-            else 0.0
-        ),
-    )
+    if kernel == "cosine":
+        kernels = [dense_kernel(graph, range(1, hops + 1))]
+    else:
+        kernels = dense_beliefs(graph, np.flatnonzero(E.any(axis=0) | T.any(axis=0)), hops)
+    a = weigh(weights, names)
+    totals = [float(a @ np.diag(T @ K @ T.T)) for K in kernels]
+
+    def value(S):
+        parts = [removed(E @ K @ E.T, T @ K @ E.T, noise, a, S) for K in kernels]
+        shares = [p / t if t else 0.0 for p, t in zip(parts, totals)]
+        return float(np.mean(totals) * np.mean(shares))
+
+    return c, value
 
 
 def spectrum_instance(rng, graph):

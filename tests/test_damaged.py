@@ -36,7 +36,7 @@ from graphsel.graphs.readers.string import read_string_aliases
 from graphsel.models.gears.training import read_checkpoint
 from graphsel.models.registry import load_model, make_model
 from graphsel.plotting.results import run_facts, saved_table
-from graphsel.screens.cells import open_cells
+from graphsel.screens.formats import open_cells
 from graphsel.screens.from_cells import screen_from_cells
 from graphsel.screens.read import read_screen, write_screen
 from graphsel.screens.screen import make_screen
@@ -915,7 +915,13 @@ def test_notes_of_another_kind_are_refused(run, tmp_path):
 
 @pytest.mark.parametrize(
     "run",
-    ["[]", '{"protocol": []}', '{"earlier": [[1]]}', '{"protocol": {"strategies": 1}}', "[" * 100_000],
+    [
+        "[]",
+        '{"protocol": []}',
+        '{"earlier": [[1]]}',
+        '{"protocol": {"strategies": 1}}',
+        "[" * 100_000,
+    ],
 )
 def test_a_comparison_with_damaged_notes_goes_on(run, tmp_path):
     write_run(tmp_path)

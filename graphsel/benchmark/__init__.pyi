@@ -1,4 +1,6 @@
-from . import compare, execute, metrics, protocol, setting, statistics, store, tasks
+from . import across, combinations, compare, execute, metrics, protocol, setting, statistics, store, tasks
+from .across import average_ranks, own_start, pooled_ratios, screen_ratios
+from .combinations import evaluate_by_seen, genes_seen, interactions
 from .metrics import budget_saved, curve_area, evaluate, row_correlation
 from .protocol import NOISE_KINDS, Protocol, make_protocol
 from .setting import make_bench, split_perturbations
@@ -9,8 +11,6 @@ from .statistics import (
     laboratory_time,
     mean_interval,
     noise_stability,
-    paired_p,
-    split_table,
     stability_table,
     summarize,
 )

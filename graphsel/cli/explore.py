@@ -7,6 +7,9 @@ __all__ = []
 
 # %% ../../nbs/12_cli/05_explore.ipynb #8b09f283
 from pathlib import Path
+import json
+import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -38,12 +41,15 @@ def explore_command(results, port, theme, no_browser):
       graphsel explore --results results
     """
     require("notebook", "the explorer")
-    click.echo("graphsel: starting the page, a few seconds; Ctrl-C ends it", err=True)
+    port = port or free_port()
+    where = f"http://localhost:{port}"
+    click.echo(f"graphsel: {where} in a few seconds; Ctrl-C ends it", err=True)
     with tempfile.TemporaryDirectory(prefix="graphsel-explore-") as folder:
         notebook = write_page(Path(folder), results)
-        done = subprocess.run(voila_call(notebook, port, theme, no_browser))
-    if done.returncode not in (0, -2, 130):
-        raise GraphselError(f"voila ended with exit code {done.returncode}; what it said is above")
+        allow_uploads(Path(folder))
+        code = serve(voila_call(notebook, port, theme, no_browser), folder)
+    if code:
+        raise GraphselError(f"voila ended with exit code {code}; what it said is above")
 
 # %% ../../nbs/12_cli/05_explore.ipynb #d4bbacc9
 def write_page(
@@ -51,8 +57,6 @@ def write_page(
     results: str | None = None,  # folder of a comparison; None: plan
 ) -> Path:
     "A notebook that shows the explorer."
-    import json
-
     shown = "" if results is None else f"results={str(Path(results).resolve())!r}"
     name = "Plan a screen" if results is None else "Results of a comparison"
     cells = [
@@ -75,14 +79,48 @@ def write_page(
 
 def voila_call(
     notebook: Path,
-    port: int | None = None,  # None: one that is free
+    port: int,
     theme: str = "light",
     no_browser: bool = False,
 ) -> list[str]:
     "The command that serves a notebook as a page."
-    settings = f"{{'websocket_max_message_size': {_LIMIT}}}"
-    call = [sys.executable, "-m", "voila", str(notebook), f"--theme={theme}"]
-    call += [f"--Voila.tornado_settings={settings}"]
-    call += [f"--port={port}"] if port else []
-    call += ["--no-browser"] if no_browser else []
-    return call
+    call = [sys.executable, "-m", "voila", str(notebook), f"--port={port}", f"--theme={theme}"]
+    call += ["--Voila.log_level=ERROR"]
+    return call + ["--no-browser"] * no_browser
+
+
+def allow_uploads(
+    folder: Path,  # where voila looks for its settings
+) -> None:
+    "Write the one setting that has no option: how large a message may be."
+    settings = {"Voila": {"tornado_settings": {"websocket_max_message_size": _LIMIT}}}
+    (folder / "voila.json").write_text(json.dumps(settings), encoding="utf-8")
+
+
+def free_port() -> int:
+    "A port that nobody listens at."
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+# %% ../../nbs/12_cli/05_explore.ipynb #6ab1664a
+def serve(
+    call: list[str],  # of `voila_call`
+    folder: str,  # with settings of this page, beside those of the user
+    patience: float = 10,  # seconds to put things away
+) -> int:  # exit code; 0 after Ctrl-C, which is the way to end it
+    "Run a server until it ends, or is asked to."
+    paths = [folder, os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    env = os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, paths))}
+    process = subprocess.Popen(call, env=env)
+    try:
+        return process.wait()
+    except KeyboardInterrupt as e:
+        process.terminate()
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        if type(e) is not KeyboardInterrupt:  # a signal to end, which has an exit code of its own
+            raise
+        return 0

@@ -52,7 +52,29 @@ _fit_options = [
     click.option(
         "--genes",
         type=_file,
-        help="Genes to predict [every gene of the graph that was not perturbed].",
+        help="Genes to predict: a file, or 'all' for every gene of the graph that was not "
+        "perturbed [the 2,000 of these that are nearest to the perturbed ones].",
+    ),
+    click.option(
+        "--format",
+        "form",
+        default="auto",
+        show_default=True,
+        type=click.Choice(["auto", "h5ad", "csv", "parquet"]),
+        help="Tables beside predictions.h5ad: none, .csv or .parquet; auto writes .csv where "
+        "they are small.",
+    ),
+    click.option(
+        "--folds",
+        type=click.IntRange(0),
+        help="Parts of the screen that are hidden in turn to see how good the model is; 0: not "
+        "at all [10; gnn 5; gears 0].",
+    ),
+    click.option(
+        "--next",
+        "following",
+        type=click.IntRange(1),
+        help="Also plan what to measure next: so many genes, from these responses (next.csv).",
     ),
     click.option("--seed", default=0, show_default=True, type=click.IntRange(0)),
     click.option(
@@ -62,8 +84,10 @@ _fit_options = [
         help="Folder for the predictions.",
     ),
 ]
-_RESULTS = ("ranked", "predicted", "uncertainty", "measured", "missing")
-_FIT_FILES = ("predictions.h5ad", *(f"{name}.csv" for name in _RESULTS))
+_TABLES = [f"{name}.{end}" for name in ("predicted", "uncertainty") for end in ("csv", "parquet")]
+_ALWAYS = ("predictions.h5ad", "ranked.csv", "measured.csv", "missing.csv")
+_JUDGED = ("validation.csv", "validation.h5ad")
+_FIT_FILES = (*_ALWAYS, *_TABLES, *_JUDGED, "next.csv")
 
 # %% ../../nbs/12_cli/04_fit.ipynb #cca701a9
 @click.command("fit")
@@ -71,7 +95,7 @@ _FIT_FILES = ("predictions.h5ad", *(f"{name}.csv" for name in _RESULTS))
 @together(_graph_options, GraphFiles, "sources")
 @with_options(_fit_options)
 @_plugin_option
-def fit_command(*, screen, sources, model, settings, genes, seed, out):
+def fit_command(*, screen, sources, model, settings, genes, form, folds, following, seed, out):
     """Train a model on a screen and predict unmeasured genes: mean, uncertainty, a ranked table.
 
     \b
@@ -85,45 +109,62 @@ def fit_command(*, screen, sources, model, settings, genes, seed, out):
 
     \b
     Files in the folder, with a row for each gene:
+      predictions.h5ad predicted response minus control (X) and its variances (layers), for Python
       ranked.csv       rank, gene, effect (length of the predicted response), sd (length of its
-                       row in uncertainty.csv), n_measured_neighbors; unmeasured genes only,
+                       row in uncertainty.csv), n_measured_neighbors, nearest (measured genes,
+                       the nearest first), similarity (of the first); unmeasured genes only,
                        the largest effect first
-      predicted.csv    predicted response minus control
+      predicted.csv    predicted response minus control; see --format
       uncertainty.csv  standard deviation of a new measurement around predicted.csv, its noise
                        included: 95 % should lie within 1.96 of them (gears: only how far its
                        networks differ); where the model knows it
       measured.csv     what the model was trained on
       missing.csv      what was left out, and why
-      predictions.h5ad all of it for Python
+      validation.csv   errors on perturbations that were hidden, beside those of simpler rules
+      validation.h5ad  what was predicted for each while it was hidden (X; measured: a layer)
+      next.csv         the plan of --next: columns as in graphsel select
     """
-    from graphsel.models.registry import rank_unmeasured
-    from graphsel.selection.select import known_to
-
     untrained = _model_with(model, settings)
     files = {"screen": screen.screen, "graph": sources.graphs, "prior": sources.priors}
-    check_folder_of(out, _FIT_FILES, inputs_of(**files, genes=genes))
-    trained, graph, report = screen.open(), sources.open(), {}
-    wanted = known_to(graph, _asked_for(genes, graph, trained), "genes", "report", report)
-    train = known_to(graph, trained.obs_names, "screen", "report", report)
-    if not wanted or not train:
-        what = "predict" if train else "train on"
-        raise GraphselError(f"nothing to {what}: no such gene is in the graph; check the symbols")
+    check_folder_of(out, _FIT_FILES, inputs_of(**files, genes=None if genes == "all" else genes))
+    trained, graph, report, out = screen.open(), sources.open(), {}, Path(out)
+    train, wanted = _train_and_wanted(trained, graph, genes, report)
+    tables = _tables_of(form, len(wanted), trained.n_vars)
     log.info("training %s on %s perturbations", model, f"{len(train):,}")
     fitted = untrained.fit(trained, graph, perturbations=train, random_state=seed)
-    fewer = "" if genes else "; --genes FILE for fewer"
-    log.info("predicting %s genes%s", f"{len(wanted):,}", fewer)
-    prediction = fitted.predict(wanted)
-    ranked = rank_unmeasured(fitted, prediction)
-    write_predictions(prediction, ranked, train, report, Path(out))
-    if len(ranked):
-        _show_next_step(sources, genes, Path(out), len(ranked))
+    _say_size(len(wanted), trained.n_vars, tables, genes)
+    ranked = write_results(fitted, wanted, report, out, tables=tables)
+    click.echo(_summary(ranked, len(wanted), report, out), err=True)
+    data = {"screen": trained, "graph": graph, "perturbations": train}
+    _judge(untrained, data, folds, seed, out)
+    if following:
+        _plan_next(data, following, genes, seed, out)
+    elif len(ranked):
+        _show_next_step(screen, sources, genes, out, len(ranked))
 
 
-def _asked_for(genes, graph, trained):
-    "The genes of a file in the names of the graph; without a file those that were not perturbed."
-    if genes:
-        return in_names_of(graph, {"genes": read_gene_list(genes)})[0]["genes"]
-    return [gene for gene in graph.genes if gene not in trained.obs_names]
+def _train_and_wanted(trained, graph, genes, report):
+    "The perturbations to train on, and those to predict."
+    from graphsel.selection.select import known_to
+
+    train = known_to(graph, trained.obs_names, "screen", "report", report)
+    asked = _asked_for(genes, graph, trained, train) if train else ()
+    wanted = known_to(graph, asked, "genes", "report", report)
+    if not wanted:
+        what = "predict" if train else "train on"
+        raise GraphselError(f"nothing to {what}: no such gene is in the graph; check the symbols")
+    return train, wanted
+
+
+def _asked_for(genes, graph, trained, train):
+    "The genes of a file in the names of the graph; 'all' that were not perturbed; or the nearest of these."
+    from graphsel.models.predictions import genes_worth_asking
+
+    if genes is None:
+        return genes_worth_asking(graph, train)
+    if genes == "all":
+        return [gene for gene in graph.genes if gene not in trained.obs_names]
+    return in_names_of(graph, {"genes": read_gene_list(genes)})[0]["genes"]
 
 # %% ../../nbs/12_cli/04_fit.ipynb #abe66578
 def _model_with(name, settings):
@@ -137,50 +178,112 @@ def _model_with(name, settings):
     return make_model(name, **own.get(name, {}))
 
 # %% ../../nbs/12_cli/04_fit.ipynb #48d9bba0
-def write_predictions(
-    prediction,  # AnnData
-    ranked,  # of `rank_unmeasured`
-    train: list[str],  # what the model was trained on
-    report: dict,  # name -> why it was left out
-    out: Path,  # a folder
-) -> None:
-    "Write predictions.h5ad, ranked.csv, predicted.csv, uncertainty.csv, measured.csv and missing.csv."
-    import numpy as np
-    import pandas as pd
-    from graphsel.benchmark.metrics import predicted_sd
+_SMALL = 2_000_000  # numbers of a table that is written as text, too, unless told otherwise
 
-    tables = {
-        "predicted": prediction.to_df(),
-        "missing": pd.DataFrame({"reason": report}),
-        "measured": pd.DataFrame(index=train),
-    }
-    if "variance" in prediction.layers:
-        sd = predicted_sd(prediction)
-        tables["uncertainty"] = pd.DataFrame(sd, prediction.obs_names, prediction.var_names)
-    with atomic_path(out / "predictions.h5ad") as temporary:
-        prediction.write_h5ad(temporary)
-    for name, table in tables.items():
-        write_table(_with_genes(table), out / f"{name}.csv")
-    write_table(ranked, out / "ranked.csv")
-    order = np.argsort(-np.linalg.norm(prediction.X, axis=1), kind="stable")
-    strongest = ", ".join(prediction.obs_names[order[:5]])
-    click.echo(
-        f"graphsel: {prediction.n_obs:,} genes predicted, strongest {strongest}; "
-        f"{len(report):,} left out (missing.csv); written to {out}",
-        err=True,
+
+def _tables_of(form, n, n_responses):
+    "The kind of tables that are written beside predictions.h5ad, or None."
+    if form == "auto":
+        return "csv" if n * n_responses <= _SMALL else None
+    return None if form == "h5ad" else form
+
+
+def _say_size(n, n_responses, tables, genes):
+    "What is going to be written, before it is."
+    from graphsel.models.predictions import predicted_bytes, size_text
+
+    size = predicted_bytes(n, n_responses)
+    if tables:
+        size += predicted_bytes(n, n_responses, kind=tables)
+    fewer = {None: "--genes FILE for others, --genes all for the whole graph"}
+    fewer["all"] = "--genes FILE for fewer"
+    log.info(
+        "predicting %s genes x %s responses, about %s%s",
+        f"{n:,}",
+        f"{n_responses:,}",
+        size_text(size),
+        f"; {fewer[genes]}" if genes in fewer else "",
     )
 
 
-def _with_genes(table):
-    "The table with its index as the first column, which may be called as another is."
-    table = table.copy(deep=False)
-    table.insert(0, "gene", table.index, allow_duplicates=True)
-    return table
+def write_results(
+    fitted,  # the trained model
+    wanted: list[str],  # perturbations to predict
+    report: dict,  # name -> why it was left out
+    out: Path,  # a folder
+    *,
+    tables: str | None = None,  # "csv" or "parquet": beside predictions.h5ad
+):  # the table of ranked.csv
+    "Predict, and write every file of a folder but those of the validation."
+    import pandas as pd
+    from graphsel.models.predictions import write_predictions
+
+    if (out / "predictions.h5ad").exists():  # tables of an earlier run are of other numbers
+        for name in (*_TABLES, *_JUDGED):
+            (out / name).unlink(missing_ok=True)
+    small = len(wanted) * len(fitted.var_) <= _SMALL
+    ranked = write_predictions(fitted, wanted, out, tables=tables, every_layer=small)
+    missing = pd.DataFrame({"gene": list(report), "reason": list(report.values())})
+    write_table(missing, out / "missing.csv")
+    write_table(pd.DataFrame({"gene": fitted.perturbations_}), out / "measured.csv")
+    write_table(ranked, out / "ranked.csv")
+    return ranked
+
+
+def _summary(ranked, n, report, out):
+    "What was written, in one line."
+    strongest = ", ".join(ranked["gene"].head(5))
+    strongest = f", strongest {strongest}" if strongest else ""
+    return (
+        f"graphsel: {n:,} genes predicted{strongest}; "
+        f"{len(report):,} left out (missing.csv); written to {out}"
+    )
+
+# %% ../../nbs/12_cli/04_fit.ipynb #a8013d45
+_FOLDS = {"gnn": 5, "gears": 0}  # where training takes long
+_ENOUGH = 4  # perturbations that can be cut into parts
+
+
+def _judge(untrained, data, folds, seed, out):
+    "Validate the model, write what was found, and say it in one line."
+    from graphsel.models.validation import validate
+
+    folds = _FOLDS.get(untrained.name, 10) if folds is None else folds
+    if folds < 2:
+        return
+    n = len(data["perturbations"])
+    if n < _ENOUGH:
+        click.echo(f"graphsel: {n} perturbations are too few to judge a model", err=True)
+        return
+    log.info("how good is it? %s is trained %s times again", untrained.name, folds)
+    found = validate(untrained, **data, folds=folds, keep=True, random_state=seed)
+    write_table(found.to_frame(), out / "validation.csv")
+    hidden = found.to_screen(data["screen"])
+    with atomic_path(out / "validation.h5ad") as temporary:
+        hidden.write_h5ad(temporary)
+    click.echo(f"graphsel: {found}", err=True)
 
 # %% ../../nbs/12_cli/04_fit.ipynb #4bd4c2f5
-def _show_next_step(sources, genes, out, n):
+def _plan_next(data, n, genes, seed, out):
+    "What to measure next, from the responses: next.csv."
+    from graphsel.selection.plan import describe
+    from graphsel.selection.select import select
+
+    graph, wanted = data["graph"], None
+    if genes not in (None, "all"):
+        wanted = in_names_of(graph, {"genes": read_gene_list(genes)})[0]["genes"]
+    plan = select(graph, n, candidates=wanted, screen=data["screen"], random_state=seed)
+    plan.to_csv(out / "next.csv")
+    click.echo(f"graphsel: {describe(plan, 'in missing.csv')}; see {out / 'next.csv'}", err=True)
+
+
+def _show_next_step(screen, sources, genes, out, n):
     "The command that plans what to measure next, with the files of this one."
     ask = ["graphsel", "select"]
+    if screen == ScreenFile(screen.screen):
+        ask += ["--screen", screen.screen]
+    else:  # cells that were read with options of their own
+        ask += ["--measured", str(out / "measured.csv")]
     for path in sources.graphs:
         ask += ["--graph", path]
     for path in sources.priors:
@@ -189,10 +292,9 @@ def _show_next_step(sources, genes, out, n):
         ask += ["--top-k", str(sources.top_k)]
     if sources.directed:
         ask += ["--directed"]
-    if genes:
+    if genes not in (None, "all"):
         ask += ["--candidates", genes]
-    ask += ["--measured", str(out / "measured.csv"), "--criterion", "variance"]
-    ask += ["--budget", str(min(n, 50)), "--out", str(out / "next.csv")]
+    ask += ["--criterion", "variance", "--budget", str(min(n, 50)), "--out", str(out / "next.csv")]
     click.echo(
         "graphsel: ranked.csv is ordered by predicted effect; what to measure next is a plan:\n"
         f"    {shlex.join(ask)}",

@@ -130,8 +130,8 @@ def list_command(what):
         click.echo(f"{name:18} {about}")
     if what == "strategies":
         click.echo(
-            "graphsel: recommended is variance, best in measurements (README); graphreach is the "
-            "paper's, and the default. What begins with active: learns round by round, for "
+            "graphsel: recommended is variance, the default, best in measurements (README); "
+            "graphreach is the paper's. What begins with active: learns round by round, for "
             "compare only",
             err=True,
         )

@@ -69,33 +69,30 @@ def read_settings(
 
 # %% ../../nbs/12_cli/01_options.ipynb #82061642
 _MODELS = ("additive", "gears", "gnn", "gp", "knn", "mean", "nochange", "ridge", "transfer")
+_ONE_SHOT = (
+    *("random", "degree", "pagerank", "kcenter", "kmeans", "typiclust"),
+    *("graphreach", "softreach", "maxspec", "topeig", "variance", "facility"),
+    *("graphcut",),
+)
+_LEARNERS = (
+    *("bald", "batchbald", "bait", "acs-fw", "ensemble", "coreset"),
+    *("badge", "lcmd", "kmeans", "typiclust", "iterpert", "prior"),
+)
+_STRATEGIES = (*_ONE_SHOT, *(f"active:{name}" for name in _LEARNERS))
 _PRESETS = ("small", "paper", "iterpert", "genome-wide")
 _NOISE_KINDS = ("rewired", "deleted", "added", "permuted")
 _METHODS = ("auto", "naive", "lazy", "compiled", "stochastic", "threshold", "exact")
 
 
-def _all_strategies():
-    "Every strategy; its room is loaded when somebody asks."
-    from graphsel.selection.strategies import STRATEGIES
-
-    return list(STRATEGIES)
-
-
-def _one_shot_names():
-    "Strategies that choose without any measurement."
-    return [name for name in _all_strategies() if not name.startswith("active:")]
-
-
 def completing(
-    names: Iterable[str] | Callable,  # what may be chosen, or a function that returns it
+    names: Iterable[str],  # what may be chosen
 ) -> Callable:  # for the option's `shell_complete`
     "Completes the last name of a list that is separated by commas, without those that stand in it."
 
     def complete(ctx, param, incomplete):
         before, comma, last = incomplete.rpartition(",")
-        known = names() if callable(names) else names
         taken = before.split(",")
-        return [before + comma + n for n in known if n.startswith(last) and n not in taken]
+        return [before + comma + n for n in names if n.startswith(last) and n not in taken]
 
     return complete
 
@@ -139,6 +136,9 @@ class GraphFiles:
     priors: tuple[str, ...] = ()
     top_k: int | None = None  # strongest sources kept per gene
     directed: bool = False  # edges go one way
+    columns: tuple[str, ...] = ()  # [FILE:]source=A,target=B[,weight=W]
+    weight: tuple[str, ...] = ()  # [FILE:]NAME
+    kind: tuple[str, ...] = ()  # [FILE:]KIND
 
     def open(self, genes: Iterable[str] | None = None):  # these only; None: all
         "The graph or graph set of the `--graph` and `--prior` options."
@@ -147,7 +147,7 @@ class GraphFiles:
         from graphsel.graphs.readers.read import read_graph
 
         how = {"directed": self.directed, "top_k": self.top_k, "genes": genes}
-        layers = [read_graph(path, **how) for path in self.graphs]
+        layers = [read_graph(path, **how, **self._told_of(path)) for path in self.graphs]
         graph = combine(layers, [read_prior(path) for path in self.priors])
         for prior in graph.priors:
             if prior.missing:
@@ -161,9 +161,28 @@ class GraphFiles:
 
         return self.open(sorted({g for name in screen.obs_names for g in perturbed_genes(name)}))
 
+    def _told_of(self, path):
+        "How this file is to be read, as far as it was said."
+        said = {}
+        for option in ("columns", "weight", "kind"):
+            for text in getattr(self, option):
+                file, value = _for_which(text, self.graphs)
+                if file in (None, path):
+                    said[option] = value
+        return said
+
     @property
     def files(self) -> tuple[str, ...]:
         return (*self.graphs, *self.priors)
+
+
+def _for_which(text, paths):
+    "(file, value) of FILE:value; None for a value that is said of all."
+    for path in paths:
+        for name in (path, Path(path).name):
+            if text.startswith(f"{name}:"):
+                return path, text[len(name) + 1 :]
+    return None, text
 
 # %% ../../nbs/12_cli/01_options.ipynb #9893216a
 _file = click.Path(dir_okay=False, path_type=str)
@@ -174,8 +193,9 @@ _graph_options = [
         multiple=True,
         required=True,
         type=_file,
-        help="Edge list (.csv .tsv .parquet, also .gz), gene sets (.gmt, Enrichr .txt), "
-        "annotations (.gaf) or control cells (.h5ad: co-expression). Repeat for several.",
+        help="Edge list, gene sets (GMT, Enrichr), annotations (GAF), tables of BioGRID, OmniPath, "
+        "STRING and others (text, also .gz; .parquet), or control cells (.h5ad: co-expression). "
+        "What a file is, is told by its content. Repeat for several.",
     ),
     click.option(
         "--prior",
@@ -190,8 +210,27 @@ _graph_options = [
         type=click.IntRange(1),
         help="Keep the N strongest sources of each gene [all for edges, 20 for gene sets].",
     ),
+    click.option("--directed", is_flag=True, help="Edges go from the source to the target only."),
     click.option(
-        "--directed", is_flag=True, help="Edges go from the first to the second column only."
+        "--columns",
+        multiple=True,
+        metavar="[FILE:]source=A,target=B[,weight=W]",
+        help="The columns of an edge list, by name or by number [found by their usual names].",
+    ),
+    click.option(
+        "--weight",
+        multiple=True,
+        metavar="[FILE:]NAME",
+        help="The column of the weights; none; or what makes one of a column: "
+        "abs(R), -log10(P), 1-D, 1/(1+D) [found by its usual names].",
+    ),
+    click.option(
+        "--kind",
+        multiple=True,
+        metavar="[FILE:]KIND",
+        help="What a graph file is, where its content fits two: edges, sets, bare-sets "
+        "(gene sets without descriptions), terms (a term and a gene a line), sif, mitab, matrix, "
+        "string, annotations, reactome.",
     ),
 ]
 
@@ -203,7 +242,15 @@ class ScreenFile:
     screen: str  # FILE or FILE:column=value
     perturbation_key: str | None = None
     control: str | None = None
+    separator: str | None = None
+    guides: bool | None = None
+    where: tuple[str, ...] = ()
     covariate: str | None = None
+    pool: str | None = None
+    layer: str | None = None
+    use_raw: bool = False
+    labels: str | None = None
+    transpose: bool = False
     min_cells: int | None = None
     normalize: bool = False
 
@@ -211,19 +258,13 @@ class ScreenFile:
         "The screen. Raises `GraphselError` for options that the kind of file has no use for."
         from graphsel.screens.read import read_screen
 
-        of_cells = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "screen"}
-        given = {name: value for name, value in of_cells.items() if value}
-        try:
-            return read_screen(self.screen, **given)
-        except TypeError as e:
-            names = ", ".join("--" + name.replace("_", "-") for name in given)
-            raise GraphselError(
-                f"{self.screen}: it takes no option {names}; they are for files of single cells"
-            ) from e
+        options = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "screen"}
+        told = {k: v for k, v in options.items() if v or (k == "guides" and v is False)}
+        return read_screen(self.screen, **told)
 
 # %% ../../nbs/12_cli/01_options.ipynb #f341f505
 def screen_options(about: str) -> list:  # what --screen is for
-    "`--screen`, and the options for files of single cells."
+    "`--screen`, and how it is read."
     return [
         click.option("--screen", required=True, type=click.Path(path_type=str), help=about),
         click.option(
@@ -232,11 +273,44 @@ def screen_options(about: str) -> list:  # what --screen is for
         ),
         click.option(
             "--control",
-            help="For single cells: the name of the control [found by its usual names].",
+            metavar="NAME[,NAME]",
+            help="The name of the control, several, or NegCtrl* [found by its usual names].",
+        ),
+        click.option(
+            "--separator",
+            help="What joins the genes of a pair; + = never split at _ [by the evidence].",
+        ),
+        click.option(
+            "--guides/--no-guides",
+            default=None,
+            help="Numbers at the end of labels (TP53_1) are guides of one gene [by the evidence].",
+        ),
+        click.option(
+            "--where",
+            multiple=True,
+            metavar="COLUMN=VALUE",
+            help="Keep cells or rows with this value; COLUMN!=VALUE leaves them out. Repeatable.",
         ),
         click.option(
             "--covariate",
             help="Compare with the controls of the same value in this column (batch, cell type).",
+        ),
+        click.option(
+            "--pool",
+            metavar="COLUMN[,COLUMN]",
+            help="Pool cells of several lines, doses or times, which is refused otherwise.",
+        ),
+        click.option("--layer", help="For single cells: the layer to read [X]."),
+        click.option(
+            "--raw", "use_raw", is_flag=True, help="For single cells: read the raw values."
+        ),
+        click.option(
+            "--labels",
+            type=click.Path(path_type=str),
+            help="For cells without labels (Cell Ranger): a table of barcodes and perturbations.",
+        ),
+        click.option(
+            "--transpose", is_flag=True, help="For tables: the perturbations are the columns."
         ),
         click.option(
             "--min-cells",
@@ -251,7 +325,7 @@ def screen_options(about: str) -> list:  # what --screen is for
     ]
 
 # %% ../../nbs/12_cli/01_options.ipynb #4a59d5cb
-_LISTS = ("candidates", "targets", "measured", "exclude", "must")
+_LISTS = ("candidates", "targets", "measured", "pending", "exclude", "must")
 _TABLES = ("costs", "groups")
 
 
@@ -373,17 +447,21 @@ def load_plugin(
     name = file.stem
     if file.suffix != ".py" or not name.isidentifier():
         raise GraphselError(f"{path}: a plugin is a file of Python with a plain name, e.g. mine.py")
-    known = sys.modules.get(name)
-    if known is not None and getattr(known, "__file__", None) == str(file):
-        return
-    if known is not None or find_spec(name) is not None:
+    known = sys.modules.get(name) or find_spec(name)
+    if known is not None and _file_of(known) != str(file):
         raise GraphselError(f"{path}: another module is called {name}; rename the file")
-    sys.path.insert(0, str(file.parent))  # where other processes look, too
+    sys.path.append(str(file.parent))  # where other processes look, too
     try:
         importlib.import_module(name)
     except Exception as e:
         sys.path.remove(str(file.parent))
         raise GraphselError(f"{path}: {type(e).__name__}: {e}; mend the file") from e
+
+
+def _file_of(module):
+    "Where a module, or what would be imported in its name, was written."
+    origin = getattr(module, "__file__", None) or getattr(module, "origin", None)
+    return str(Path(origin).resolve()) if origin else ""
 
 
 def _load_plugins(ctx, param, paths):

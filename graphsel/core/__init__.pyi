@@ -2,6 +2,7 @@ from . import (
     compiling,
     docs,
     errors,
+    extras,
     files,
     identity,
     outputs,
@@ -10,6 +11,7 @@ from . import (
     registry,
     sheets,
     sniff,
+    splits,
 )
 from .errors import GraphselError
 from .files import atomic_path

@@ -1,4 +1,4 @@
-from . import base, coverage, design, loops, mixture, registry, similarity
+from . import base, beliefs, coverage, design, loops, mixture, registry, similarity
 from .base import CRITERIA, Criterion, SetFunction, register
 from .coverage import GraphReach, SoftReach
 from .design import MaxSpec, SupervisionVariance, TopEigenvalue, noise_from_cells

@@ -123,6 +123,8 @@ class Criterion(SetFunction):
     picks = ""  # what it picks, in plain words, for `graphsel list strategies`; "" = the docstring
     tie_rule = "the degree in the graph, then the name"  # what `tiebreak` goes by, in words
     part_of = ""  # what `share` is a share of, in words
+    own_kernel = False  # True: a similarity of the user's own decides, not the graph
+    n_targets = 0  # for reports; a subclass with an `__init__` of its own sets it
 
     def __init__(
         self,
@@ -142,6 +144,7 @@ class Criterion(SetFunction):
         self.targets = (
             self.elements if targets is None else sorted_names(targets, f"{self.name}: targets")
         )
+        self.n_targets = len(self.targets)
         self.rows = incidence(graph, self.elements)
 
     def reset(self) -> None:

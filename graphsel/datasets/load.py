@@ -144,7 +144,7 @@ def _bulk_targets(bulk, name):
 
 # %% ../../nbs/04_datasets/04_load.ipynb #4b38dfed
 def _cells(paths, layer=None, **options):
-    from graphsel.screens.cells import open_cells
+    from graphsel.screens.formats import open_cells
     from graphsel.screens.from_cells import screen_from_cells
 
     with open_cells(paths[0], layer=layer) as adata:

@@ -114,7 +114,7 @@ def _first(keys, form):
 
 def _key(column):
     "The name of a column without capitals, blanks, signs and what stands in parentheses."
-    bare = re.sub(r"\(.*?\)|\[.*?\]", "", column) or column
+    bare = re.sub(r"\([^()]*\)|\[[^][]*\]", "", column) or column
     return re.sub(r"[\s._-]+", "", bare).casefold()
 
 # %% ../../nbs/01_genes/02_lists.ipynb #20d08856
@@ -138,7 +138,8 @@ def find_rows(
 def _separators_of(text):
     "What may part the first line: a delimiter that is there beats blanks, and the line as a whole."
     _, first = next(split_rows(text, ""), (0, [""]))
-    there = [o for o in "\t;," if o in re.sub('"[^"]*"', "", first[0])]
+    bare = re.sub('"[^"]*"', "", first[0])
+    there = [o for o in "\t;," if o in bare]
     return there or ["", " "]
 
 # %% ../../nbs/01_genes/02_lists.ipynb #c1af9f3e

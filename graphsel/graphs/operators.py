@@ -6,6 +6,8 @@
 __all__ = ['propagation']
 
 # %% ../../nbs/03_graphs/01_operators.ipynb #78f6b772
+from collections.abc import Iterable
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -39,6 +41,22 @@ def unit_rows(
     M = sp.csr_matrix(M)
     length = np.sqrt(np.asarray(M.multiply(M).sum(axis=1)).ravel())
     return sp.csr_matrix(sp.diags(1 / np.where(length > 0, length, 1.0)) @ M)
+
+# %% ../../nbs/03_graphs/01_operators.ipynb #0876654a
+def hop_rows(
+    step: sp.csr_matrix,  # N x N, one step of propagation
+    at: np.ndarray,  # positions of the genes asked about
+    hops: Iterable[int],  # how many steps; each gives one matrix
+) -> list[sp.csr_matrix]:  # per number of hops: len(at) x N, rows of length 1
+    "Rows of the powers of the operator, through the whole graph."
+    hops = list(hops)
+    R, found = step[at], {}
+    for h in range(1, max(hops) + 1):
+        if h > 1:
+            R = R @ step
+        if h in hops:
+            found[h] = unit_rows(R)
+    return [found[h] for h in hops]
 
 # %% ../../nbs/03_graphs/01_operators.ipynb #49d1c1cc
 def inner_products(

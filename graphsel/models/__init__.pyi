@@ -14,6 +14,8 @@ from . import (
     ridge,
     stacking,
     transfer,
+    predictions,
+    validation,
 )
 from .additive import Additive
 from .base import MODELS, MeanModel, NoChange, ResponseModel, register_model, save_model
@@ -22,5 +24,7 @@ from .gnn import GNN
 from .gp import GaussianProcess
 from .neighbors import Neighbors
 from .registry import load_model, make_model, measured_neighbors, rank_unmeasured
+from .predictions import nearest_measured, write_predictions
 from .ridge import Ridge
 from .transfer import Transfer
+from .validation import Validation, validate

@@ -1,4 +1,5 @@
-from . import curves, plans, results, screens, style
+from . import atlas, curves, plans, results, screens, style
+from .atlas import rank_diagram, ratio_heatmap
 from .curves import (
     calibration_curve,
     error_against_time,

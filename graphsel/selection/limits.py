@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy.sparse as sp
 
 from ..core.errors import GraphselError, check_positive_int, name_some, power_of_two
 from ..criteria.base import Criterion
@@ -28,6 +29,8 @@ class Limits:
     part: np.ndarray  # part of each element, -1: none
     room: np.ndarray  # what each part may hold
     parts: tuple = ()  # their names
+    members: sp.csr_matrix | None = None  # elements x genes
+    most: int | None = None  # picks that a gene may occur in
 
     @cached_property
     def rest(self) -> np.ndarray:
@@ -42,6 +45,13 @@ class Limits:
     @property
     def capped(self) -> bool:
         return len(self.room) > 0
+
+    def worn(self, picks) -> np.ndarray:  # elements with a gene that occurs often enough already
+        "Which elements the limit on genes closes."
+        if self.most is None:
+            return np.zeros(self.members.shape[0], bool)
+        often = np.asarray(self.members[picks].sum(axis=0)).ravel() >= self.most
+        return self.members @ often > 0
 
     def spend(self, picks) -> float:  # budget used by these positions
         return float(len(picks)) if self.costs is None else float(self.costs[picks].sum())
@@ -150,6 +160,7 @@ def make_limits(
     costs: Mapping[str, float] | None = None,  # element -> cost; absent = 1
     groups: Mapping[str, str] | None = None,  # element -> part it belongs to
     caps: int | Mapping[str, int] | None = None,  # most picks per part
+    max_per_gene: int | None = None,  # most picks that a gene may occur in
 ) -> Limits:
     "Check a plan's limits. Raises `GraphselError` for those that cannot be met."
     measured, must, exclude = ([str(n) for n in names] for names in (measured, must, exclude))
@@ -168,7 +179,18 @@ def make_limits(
     at = np.flatnonzero(~closed)
     costs = None if costs is None else cost_array(costs, criterion.elements)
     budget = check_budget(budget, len(at)) if costs is None else _check_spending(budget, costs, at)
-    limits = Limits(budget, at, forced, known, costs, *_parts(groups, caps, criterion.elements))
+    if max_per_gene is not None:
+        max_per_gene = check_positive_int(max_per_gene, "max_per_gene")
+    limits = Limits(
+        budget,
+        at,
+        forced,
+        known,
+        costs,
+        *_parts(groups, caps, criterion.elements),
+        members=criterion.rows,
+        most=max_per_gene,
+    )
     spent = limits.spend(forced)
     if spent > budget:
         raise GraphselError(
@@ -176,7 +198,28 @@ def make_limits(
             "raise it or drop some"
         )
     _check_caps(limits)
+    _check_genes(limits)
     return limits
+
+
+def _check_genes(limits):
+    "Raise when the must-haves use a gene too often, or all genes together allow fewer picks than the budget."
+    if limits.most is None:
+        return
+    often = np.asarray(limits.members[limits.must].sum(axis=0)).ravel().max(initial=0)
+    if often > limits.most:
+        raise GraphselError(
+            f"a gene occurs in {int(often):,} must-haves, max_per_gene is {limits.most:,}; raise it or drop some"
+        )
+    if limits.costs is None:
+        count = np.asarray(limits.members[limits.at].sum(axis=0)).ravel()
+        fewest = np.diff(limits.members[limits.at].indptr).min()
+        room = int(np.minimum(count, limits.most).sum() // fewest)
+        if room < limits.budget:
+            raise GraphselError(
+                f"max_per_gene {limits.most:,} allows {room:,} picks at most, "
+                f"the budget asks for {limits.budget:,}; raise it or lower the budget"
+            )
 
 # %% ../../nbs/06_selection/02_limits.ipynb #a8a4908f
 def within_caps(

@@ -1,4 +1,6 @@
-"""The explorers in a real browser: JupyterLab and voila, driven as a person would (skipped where chromium or playwright is absent).
+"""The explorers in a real browser: JupyterLab and voila, driven as a person would.
+
+Skipped where chromium or playwright is absent.
 
 `GRAPHSEL_SCREENSHOTS=folder` keeps pictures of what the browser showed."""
 
@@ -217,7 +219,7 @@ def tab(page, name):
 
 
 def drive(page, place, tmp_path):
-    "What a biologist does with the plan explorer: choose a graph, move the slider, change the criterion, add a must-have, make a slip, save."
+    "Choose a graph, move the slider, change the criterion, add a must-have, make a slip, save."
     data, table = place / "data", page.locator(".gs-table").first
     expect(table.locator("tbody tr")).to_have_count(20, timeout=SLOW)
     tab(page, "Graph")
@@ -229,9 +231,9 @@ def drive(page, place, tmp_path):
 
     page.locator(".gs-budget .noUi-handle").press("ArrowRight")  # the slider moves
     until(page, first(plan("--budget", 21)), 21)
-    readout = page.locator(".gs-budget .widget-readout")
-    readout.fill("35")
-    readout.press("Enter")
+    number = page.locator(".gs-number input")
+    number.fill("35")
+    number.press("Enter")
     until(page, first(plan("--budget", 35)), 35)
 
     tab(page, "Criterion")
@@ -282,18 +284,26 @@ def run_all(page, url, name):
     "Open a notebook in JupyterLab, run all cells, return the errors it shows."
     page.goto(f"{url}/lab/tree/{name}?reset")
     page.wait_for_function(
-        """name => { const w = window.jupyterapp?.shell?.currentWidget; return w?.context?.path === name && w.context.isReady && w.sessionContext?.session?.kernel?.status === 'idle' }""",
+        """name => {
+        const w = window.jupyterapp?.shell?.currentWidget;
+        const open = w?.context?.path === name && w.context.isReady;
+        return open && w.sessionContext?.session?.kernel?.status === 'idle' }""",
         arg=name,
         timeout=SLOW,
     )
     page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
     page.wait_for_function(
         """() => { const w = window.jupyterapp.shell.currentWidget;
-        return [...w.content.model.cells].filter(c => c.type === 'code' && c.sharedModel.source.trim()).every(c => c.executionCount !== null && c.executionState !== 'running') && w.sessionContext.session.kernel.status === 'idle' }""",
+        const code = c => c.type === 'code' && c.sharedModel.source.trim();
+        const done = c => c.executionCount !== null && c.executionState !== 'running';
+        const all = [...w.content.model.cells].filter(code).every(done);
+        return all && w.sessionContext.session.kernel.status === 'idle' }""",
         timeout=SLOW,
     )
     return page.evaluate(
-        "[...window.jupyterapp.shell.currentWidget.content.model.cells].filter(c => c.type === 'code').flatMap(c => c.outputs.toJSON().filter(o => o.output_type === 'error').map(o => o.evalue))"
+        """() => [...window.jupyterapp.shell.currentWidget.content.model.cells]
+        .filter(c => c.type === 'code').flatMap(c => c.outputs.toJSON())
+        .filter(o => o.output_type === 'error').map(o => o.evalue)"""
     )
 
 
@@ -328,6 +338,93 @@ def test_voila(page, place, tmp_path):
     page.set_content(html)
     keep(page, "plan_page")
     assert pages(page) == 1
+
+
+STRING = {
+    "9606.protein.info.v12.0.txt": b"#string_protein_id\tpreferred_name\n9606.E1\tTP53\n"
+    b"9606.E2\tMDM2\n9606.E3\tMYC\n",
+    "9606.protein.links.v12.0.txt": b"protein1 protein2 combined_score\n9606.E1 9606.E2 999\n"
+    b"9606.E2 9606.E1 999\n9606.E1 9606.E3 900\n9606.E3 9606.E1 900\n",
+}
+
+
+def colors(page, selector):
+    "(letters, paper) of an element, each as brightness from 0 to 1; the paper of its parents where it has none."
+    code = """e => { const of = c => c.match(/[\\d.]+/g).map(Number);
+        const ink = of(getComputedStyle(e).color);
+        let paper = [0, 0, 0, 0];
+        for (let o = e; o && paper[3] === 0; o = o.parentElement) {
+            const c = of(getComputedStyle(o).backgroundColor);
+            paper = c.length === 3 ? [...c, 1] : c;
+        }
+        return [ink, paper].map(c => (0.3 * c[0] + 0.59 * c[1] + 0.11 * c[2]) / 255) }"""
+    return page.locator(selector).first.evaluate(code)
+
+
+def test_the_command_serves_the_page_and_ends_it(page, place, tmp_path):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    code = "from graphsel.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "explore", "--no-browser", f"--port={port}"]
+    with open(tmp_path / "log", "w") as log:
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=log, start_new_session=True)
+        try:
+            wait_for(f"http://127.0.0.1:{port}", process, tmp_path / "log")
+            page.goto(f"http://127.0.0.1:{port}")
+            until(page, "G", 20)
+            tab(page, "Graph")  # a file beyond what servers take unless they are told to
+            with page.expect_file_chooser() as chooser:
+                page.locator(".gs-graph_files").click()
+            (tmp_path / "big.csv").write_text("source,target\n" + "TP53,MDM2\n" * 1_200_000)
+            chooser.value.set_files(tmp_path / "big.csv")
+            expect(page.locator(".gs-told")).to_contain_text("big.csv: no gene in common")
+            process.terminate()  # the command alone, not its group
+            assert process.wait(30) == 128 + signal.SIGTERM, (tmp_path / "log").read_text()
+        finally:
+            end(process)
+    with pytest.raises(OSError):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=5)
+
+
+def test_in_the_dark_on_a_phone_with_money_and_the_files_of_string(page, place):
+    with server(place, "voila", "apps/plan.ipynb", "--theme=dark") as url:
+        page.goto(url)
+        until(page, "G", 20)
+        assert page.locator("text=Error displaying widget").count() == 0
+        for part in (".gs-says", ".gs-table th", ".gs-table td", ".gs-note", "a.gs-download"):
+            ink, paper = colors(page, part)
+            assert ink - paper > 0.35 and paper < 0.4, (part, ink, paper)
+        keep(page, "explorer_dark", tall=True)
+
+        page.locator(".gs-unit select").select_option("money")
+        number = page.locator(".gs-number input")
+        number.fill("3000")
+        number.press("Enter")
+        expect(page.locator(".gs-says")).to_contain_text("genes cost")
+        page.locator(".gs-unit select").select_option("genes")
+        number.fill("390")
+        number.press("Enter")
+        until(page, "G", 390)
+
+        tab(page, "Graph")
+        with page.expect_file_chooser() as chooser:
+            page.locator(".gs-graph_files").click()
+        files = [{"name": n, "mimeType": "text/plain", "buffer": b} for n, b in STRING.items()]
+        chooser.value.set_files(files)
+        expect(page.locator(".gs-told")).to_contain_text("no gene in common")
+        page.locator(".gs-graphs select").select_option([])
+        until(page, "TP53", 3)
+
+        page.set_viewport_size({"width": 390, "height": 844})
+        table = page.locator(".gs-table").first
+        box = table.bounding_box()
+        last = table.locator("thead th").last.bounding_box()
+        assert last["x"] + last["width"] <= box["x"] + box["width"] + 1 <= 391
+        if os.environ.get("GRAPHSEL_SCREENSHOTS"):
+            table.evaluate("e => e.scrollIntoView()")
+            page.screenshot(path=Path(os.environ["GRAPHSEL_SCREENSHOTS"]) / "explorer_phone.png")
+        page.set_viewport_size({"width": 1280, "height": 900})
 
 
 @pytest.mark.parametrize("n", [1, 60, 140, 300, 500, 1000])

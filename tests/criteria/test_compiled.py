@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from helpers import gene_names, random_graph
+from helpers import gene_names, random_graph, target_reach
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -172,7 +172,7 @@ def test_running_gains_of_genes_stay_exact(seed):
     pairs = sorted(
         {"+".join(sorted(rng.choice(gene_names(10), 2, replace=False))) for _ in range(8)}
     )
-    c = GraphReach(
+    c = target_reach(
         g,
         list(g.genes[:6]) + pairs,
         g.genes,
@@ -203,7 +203,7 @@ def test_a_run_can_stop_and_go_on(make):
 
 
 def test_money_and_room_end_a_run():
-    c = GraphReach(random_graph(np.random.default_rng(2), 12))
+    c = target_reach(random_graph(np.random.default_rng(2), 12))
     run = run_of(c)
     assert len(pick_some(run, 12, 2.5, True, 0, False, True, True)[0]) == 2, "each costs 1"
     run = run_of(c, groups=dict.fromkeys(c.elements[:11], "plate"), caps={"plate": 11})

@@ -1,9 +1,18 @@
-"""Coverage and its graded forms: reach in all directions, levels, pairs without a matrix of pairs; names, weights and noise."""
+"""Coverage and its graded forms: reach in all directions, levels, pairs without a matrix of pairs; names, weights
+and noise."""
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from helpers import INSTANCES, dense_operator, gene_names, instance, random_graph, random_graphs
+from helpers import (
+    INSTANCES,
+    dense_operator,
+    gene_names,
+    instance,
+    random_graph,
+    random_graphs,
+    target_reach,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -62,7 +71,7 @@ def test_reach_in_all_directions(seed, hops):
 
 def test_directions_of_a_chain():
     value = lambda d, hops=1: {
-        e: GraphReach(CHAIN, hops=hops, direction=d).value([e]) for e in "ABC"
+        e: target_reach(CHAIN, hops=hops, direction=d).value([e]) for e in "ABC"
     }
     assert value("receptive") == {"A": 1, "B": 2, "C": 2} and value("influence") == {
         "A": 2,
@@ -80,17 +89,17 @@ def test_directions_of_a_chain():
         and not is_undirected(CHAIN)
         and not is_undirected(combine([CHAIN.align(list("ABC"))[0], from_edges("AB", "BC")]))
     )
-    undirected = {d: GraphReach(PATH10, direction=d).gains() for d in DIRECTIONS}
+    undirected = {d: target_reach(PATH10, direction=d).gains() for d in DIRECTIONS}
     np.testing.assert_array_equal(undirected["receptive"], undirected["influence"])
     np.testing.assert_array_equal(undirected["receptive"], undirected["both"])
-    np.testing.assert_array_equal(undirected["prediction"], GraphReach(PATH10, hops=2).gains())
+    np.testing.assert_array_equal(undirected["prediction"], target_reach(PATH10, hops=2).gains())
 
 
 def test_isolated_genes_reach_themselves():
     g = from_edges(["A"], ["B"]).align(list("ABXY"))[0]
     for direction in DIRECTIONS:
-        assert GraphReach(g, direction=direction, hops=2).gains().tolist() == [2, 2, 1, 1]
-    assert GraphReach(g, ["X"], ["A", "B"]).value(["X"]) == 0
+        assert target_reach(g, direction=direction, hops=2).gains().tolist() == [2, 2, 1, 1]
+    assert target_reach(g, ["X"], ["A", "B"]).value(["X"]) == 0
     for form in ("facility", "saturated", "noisyor"):
         assert SoftReach(g, form=form).value(["X"]) == pytest.approx(1), (
             "P[x, x] of a gene without neighbors is 1"
@@ -127,7 +136,7 @@ def test_rows_of_pairs_are_sums(seed):
         np.testing.assert_allclose(row, members[j] @ c.reach.toarray(), atol=1e-12, err_msg=element)
 
 
-@pytest.mark.parametrize("make", [GraphReach, SoftReach, FacilityLocation])
+@pytest.mark.parametrize("make", [target_reach, SoftReach, FacilityLocation])
 def test_no_matrix_of_pairs_and_targets(make):
     "Combinations cost no more than their names and the rows of the genes they touch."
     g = random_graph(np.random.default_rng(0), 40, directed=False)
@@ -139,8 +148,8 @@ def test_no_matrix_of_pairs_and_targets(make):
         entries = a.size if isinstance(a, np.ndarray) else a.nnz if sp.issparse(a) else 0
         assert entries <= max(12 * 40, 2 * 67 + 1), name
     assert make(g, pairs[:-1], g.genes).value(["g00+g01"]) == pytest.approx(c.value(["g00+g01"]))
-    if make is GraphReach:
-        assert c.value(["g00+g01+g02"]) == GraphReach(g).value(["g00", "g01", "g02"]), "a union"
+    if make is target_reach:
+        assert c.value(["g00+g01+g02"]) == target_reach(g).value(["g00", "g01", "g02"]), "a union"
 
 
 def test_noisyor_of_a_sum_above_one():
@@ -154,7 +163,7 @@ def test_noisyor_of_a_sum_above_one():
 
 
 def test_levels_of_coverage():
-    c = GraphReach(PATH10)
+    c = target_reach(PATH10)
     assert not c.advance(), "nothing is covered yet: there is nothing to cover twice"
     for j in c.positions(["0", "5", "9"]):
         c.add(int(j))
@@ -230,7 +239,7 @@ def test_names():
 def test_two_spellings_of_one_perturbation(twins):
     "The same genes under two names would be measured twice."
     with pytest.raises(GraphselError):
-        GraphReach(PATH10, twins, PATH10.genes)
+        target_reach(PATH10, twins, PATH10.genes)
 
 
 @given(seed=SEEDS)
@@ -246,7 +255,7 @@ def test_numbers_belong_to_names(seed):
         by_name(PATH10, of, None, list("0123456789"), "weights"),
         [of.get(n, 1.0) for n in "0123456789"],
     )
-    c = GraphReach(PATH10, targets=names, weights=numbers)
+    c = target_reach(PATH10, targets=names, weights=numbers)
     assert c.value([names[0]]) == pytest.approx(
         sum(of.get(v, 0) for v in c.targets[c.row(int(c.positions([names[0]])[0]))[0]])
     )

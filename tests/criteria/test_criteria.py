@@ -1,4 +1,5 @@
-"""Criteria against their formulas, with dense matrices; monotone, submodular, and in step with themselves; mixtures; the check for criteria of one's own."""
+"""Criteria against their formulas, with dense matrices; monotone, submodular, and in step with themselves;
+mixtures; the check for criteria of one's own."""
 
 from itertools import combinations
 
@@ -14,6 +15,7 @@ from helpers import (
     random_graph,
     random_graphs,
     random_lists,
+    target_reach,
     touched,
 )
 from hypothesis import given, settings
@@ -50,8 +52,8 @@ def test_every_criterion_is_tested_here():
 @pytest.mark.parametrize(
     "make,picks,gains",
     [
-        (lambda: GraphReach(PATH10, hops=1), "0581", [5, 4, 1, 0]),
-        (lambda: GraphReach(PATH10, hops=2), "4501", [9, 1, 0, 0]),
+        (lambda: target_reach(PATH10, hops=1), "0581", [5, 4, 1, 0]),
+        (lambda: target_reach(PATH10, hops=2), "4501", [9, 1, 0, 0]),
         (
             lambda: SoftReach(PATH10, form="facility", hops=1),
             "0591",
@@ -90,7 +92,7 @@ def test_golden_table(make, picks, gains):
 @pytest.mark.parametrize("hops,picks", [(1, "0591"), (2, "4509")])
 def test_golden_picks_with_default_ties(hops, picks):
     for method in ("auto", "naive", "lazy", "compiled"):
-        assert "".join(greedy(GraphReach(PATH10, hops=hops), 4, method=method).genes) == picks
+        assert "".join(greedy(target_reach(PATH10, hops=hops), 4, method=method).genes) == picks
 
 
 # ---- formulas ----
@@ -190,9 +192,9 @@ def test_variance_dense_factored_and_downdated_agree(seed):
     rng, drawn, _ = instance("variance", seed)
     g, names, noise, a = drawn.graph, drawn.elements, drawn.noise, drawn.weights
     hops, targets = int(rng.integers(1, 4)), drawn.targets
+    given = dict(hops=hops, noise=noise, weights=a, kernel="cosine")
     dense, factored = (
-        SupervisionVariance(g, names, targets, hops=hops, noise=noise, weights=a, form=form)
-        for form in ("dense", "factored")
+        SupervisionVariance(g, names, targets, form=form, **given) for form in ("dense", "factored")
     )
     M = np.vstack([touched(g, names), touched(g, targets)])
     C, n = M @ dense_kernel(g, range(1, hops + 1)) @ M.T, len(names)
@@ -249,8 +251,8 @@ def test_isolated_genes_do_not_lure_maxspec():
 def test_weights_belong_to_names_not_to_places():
     "An array of weights follows the order in which the user named the targets."
     g = from_edges(["A", "C"], ["B", "D"])
-    by_name = GraphReach(g, targets=["D", "A"], weights={"D": 5.0, "A": 1.0})
-    by_place = GraphReach(g, targets=["D", "A"], weights=[5.0, 1.0])
+    by_name = target_reach(g, targets=["D", "A"], weights={"D": 5.0, "A": 1.0})
+    by_place = target_reach(g, targets=["D", "A"], weights=[5.0, 1.0])
     assert by_place.value(["A"]) == by_name.value(["A"]) == 1
 
 
@@ -265,7 +267,7 @@ def test_weights_and_noise_for_unknown_names_are_refused():
     "A name that is no target is a slip of the pen; weighing nothing in silence would hide it."
     g = from_edges(["A", "C"], ["B", "D"])
     with pytest.raises(GraphselError, match="XIST"):
-        GraphReach(g, weights={"XIST": 5.0})
+        target_reach(g, weights={"XIST": 5.0})
     with pytest.raises(GraphselError, match="XIST"):
         SupervisionVariance(g, noise={"XIST": 5.0})
 
@@ -277,7 +279,8 @@ def test_very_large_weights():
         n: float(w) for n, w in zip(g.genes, np.random.default_rng(1).uniform(1e8, 1e12, len(g)))
     }
     big, small = (
-        greedy(GraphReach(g, weights={n: w * s for n, w in weights.items()}), 6) for s in (1, 1e-12)
+        greedy(target_reach(g, weights={n: w * s for n, w in weights.items()}), 6)
+        for s in (1, 1e-12)
     )
     assert big.genes == small.genes and big.columns["level"] == small.columns["level"]
 
@@ -339,7 +342,7 @@ def test_hostile_parameters(name, params, says):
 
 
 def test_unknown_elements_are_named():
-    c = GraphReach(from_edges(["A", "B"], ["B", "C"]))
+    c = target_reach(from_edges(["A", "B"], ["B", "C"]))
     with pytest.raises(GraphselError, match="X, Y"):
         c.value(["A", "X", "Y"])
 
@@ -348,7 +351,8 @@ def test_unknown_elements_are_named():
 
 
 def test_flags_of_graphcut():
-    "Monotone where every candidate is a target of weight 1 or more and lambda >= 2; submodular where no similarity is negative."
+    """Monotone where every candidate is a target of weight 1 or more and lambda >= 2; submodular where no
+    similarity is negative."""
     flags = lambda **params: (lambda c: (c.monotone, c.submodular))(GraphCut(PATH10, **params))
     negative = np.eye(10)
     negative[2, 3] = negative[3, 2] = -0.5
@@ -487,7 +491,7 @@ def test_hostile_mixtures(text, says):
 def test_mixtures_need_the_same_candidates():
     with pytest.raises(GraphselError, match="different candidates; build them over the same"):
         Mixture(
-            {"graphreach": GraphReach(PATH10, ["0", "1"]), "facility": FacilityLocation(PATH10)},
+            {"graphreach": target_reach(PATH10, ["0", "1"]), "facility": FacilityLocation(PATH10)},
             {"graphreach": 1, "facility": 1},
         )
 
@@ -505,7 +509,7 @@ def test_mixtures_need_the_same_candidates():
 )
 def test_mixtures_made_by_hand_need_positive_weights(parts, weights):
     with pytest.raises(GraphselError):
-        Mixture({parts: GraphReach(PATH10)} if parts else {}, weights)
+        Mixture({parts: target_reach(PATH10)} if parts else {}, weights)
 
 
 def test_a_mixture_weight_must_be_finite():
@@ -515,7 +519,7 @@ def test_a_mixture_weight_must_be_finite():
 
 def test_a_part_without_a_positive_gain_keeps_its_sign():
     mixture = Mixture(
-        {"graphcut": GraphCut(PATH10, lam=0.0), "graphreach": GraphReach(PATH10)},
+        {"graphcut": GraphCut(PATH10, lam=0.0), "graphreach": target_reach(PATH10)},
         {"graphcut": 1, "graphreach": 1},
     )
     assert min(mixture.units) > 0

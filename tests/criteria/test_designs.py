@@ -1,4 +1,5 @@
-"""MaxSpec, its top-eigenvalue ablation and supervision variance against their formulas, with dense matrices; copies, ceilings, contributions."""
+"""MaxSpec, its top-eigenvalue ablation and supervision variance against their formulas, with dense matrices;
+copies, ceilings, contributions."""
 
 import copy
 import pickle
@@ -58,7 +59,8 @@ def random_names(rng, graph, least=1):
 
 
 def random_numbers(rng, names, low, high):
-    "(what the user gives, one number per sorted name): one for all, a mapping with gaps, or an array in the order given."
+    """(what the user gives, one number per sorted name): one for all, a mapping with gaps, or an array in the
+    order given."""
     how, values = (
         rng.integers(3),
         {n: float(x) for n, x in zip(names, rng.uniform(low, high, len(names)))},
@@ -341,7 +343,7 @@ def test_many_picks_stay_exact():
     K, S = g.kernel((1, 2)), rng.permutation(len(g))[:150]
     C = K - K[:, S] @ np.linalg.solve(K[np.ix_(S, S)] + np.eye(150), K[S])
     for form in ("dense", "factored"):
-        c = SupervisionVariance(g, form=form)
+        c = SupervisionVariance(g, kernel="cosine", form=form)
         for j in S:
             c.add(int(j))
         np.testing.assert_allclose(c.gains(), (C**2).sum(axis=0) / (np.diag(C) + 1), rtol=1e-9)
@@ -354,7 +356,8 @@ def test_dense_and_factored_agree(seed):
     g = random_graphs(rng)
     again = copy.deepcopy(state)
     (dense, _), (factored, _) = variance(state, g, "dense"), variance(again, g, "factored")
-    assert dense.kernel.dense and not factored.kernel.dense and factored.kernel.K is None
+    kernel, products = (c.posteriors[0].kernel for c in (dense, factored))
+    assert kernel.dense and not products.dense and products.K is None
     scale = max(1, dense.total)
     for j in rng.permutation(len(dense.elements))[:5]:
         np.testing.assert_allclose(dense.gains(), factored.gains(), atol=1e-8 * scale)
@@ -365,7 +368,7 @@ def test_dense_and_factored_agree(seed):
 
 def test_small_noise():
     for form in ("dense", "factored"):
-        c = SupervisionVariance(PATH10, noise=1e-9, form=form)
+        c = SupervisionVariance(PATH10, kernel="cosine", noise=1e-9, form=form)
         assert c.value(PATH10.genes) == pytest.approx(10, abs=1e-6), (
             "all measured without noise: all variance is gone"
         )
@@ -521,8 +524,8 @@ def test_noise_from_cells():
         "C": 0.5,
     }
     assert noise_from_cells({}, noise=2.0, names=["A"]) == {"A": 2.0}
-    few = SupervisionVariance(PATH10, noise=noise_from_cells({"0": 10, "5": 90}))
-    even = SupervisionVariance(PATH10)
+    cells = noise_from_cells({"0": 10, "5": 90})
+    few, even = SupervisionVariance(PATH10, noise=cells), SupervisionVariance(PATH10)
     assert (
         few.gains()[0] < even.gains()[0]
         and few.gains()[5] > even.gains()[5]

@@ -1,4 +1,5 @@
-"""The registry, and a server that misbehaves in every way known: pages for data, refusals, cut and changed files, broken connections. No test needs the internet."""
+"""The registry, and a server that misbehaves in every way known: pages for data, refusals, cut and changed files,
+broken connections. No test needs the internet."""
 
 import gzip
 import hashlib
@@ -26,7 +27,6 @@ import graphsel.datasets.download as downloads
 import graphsel.datasets.load as datasets
 from graphsel.cli.main import main
 from graphsel.core.errors import GraphselError
-from graphsel.datasets import registry as registry_room
 from graphsel.datasets.download import (
     Remote,
     check_file,
@@ -239,10 +239,10 @@ def test_downloads_go_where_one_can_write(server, tmp_path, monkeypatch):
     monkeypatch.setenv("GRAPHSEL_DATA", str(tmp_path / "file"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(
-        registry_room, "data_folders", lambda folder=None: [tmp_path / "file", tmp_path / "cache"]
+        datasets, "data_folders", lambda folder=None: [tmp_path / "file", tmp_path / "cache"]
     )
     assert fetch(one(server))[0] == tmp_path / "cache" / "edges.tsv"
-    monkeypatch.setattr(registry_room, "data_folders", lambda folder=None: [tmp_path / "file"])
+    monkeypatch.setattr(datasets, "data_folders", lambda folder=None: [tmp_path / "file"])
     with pytest.raises(GraphselError, match="cannot write to .*set GRAPHSEL_DATA"):
         fetch(one(server))
 
@@ -441,7 +441,10 @@ def test_killed_in_the_middle(server, tmp_path):
     server.body = np.random.default_rng(0).bytes(3 << 20)
     server.stop_at, hang = (5 << 20) // 2, Event()
     server.then = lambda s: hang.wait(60)
-    code = "import sys; from graphsel.datasets import Remote, download; download(Remote(sys.argv[1], 'x.bin'), sys.argv[2])"
+    code = (
+        "import sys; from graphsel.datasets.download import Remote, download\n"
+        "download(Remote(sys.argv[1], 'x.bin'), sys.argv[2])"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code, server.remote("x.bin").url, str(tmp_path)]
     )
@@ -667,7 +670,7 @@ def test_archive_put_there_by_hand(server, tmp_path):
 
 def test_two_processes(server, tmp_path):
     code = (
-        "import sys; from graphsel.datasets import Remote, download\n"
+        "import sys; from graphsel.datasets.download import Remote, download\n"
         "print(download(Remote(sys.argv[1], 'edges.tsv'), sys.argv[2]).stat().st_size)"
     )
     run = [sys.executable, "-c", code, server.remote().url, str(tmp_path)]
@@ -708,20 +711,30 @@ def test_what_is_wrong(tmp_path, h5ad):
 # ---- reading what was fetched: every entry of the registry, from small files in the published formats ----
 
 GAF = "!gaf-version: 2.2\n!date-generated: 2025-10-10\n" + "".join(
-    f"UniProtKB\tP{i:05}\t{gene}\tinvolved_in\tGO:000000{term}\tPMID:1\tIDA\t\tP\tprotein {gene}\t\tprotein\ttaxon:9606\t20250101\tUniProt\t\t\n"
+    f"UniProtKB\tP{i:05}\t{gene}\tinvolved_in\tGO:000000{term}\tPMID:1\tIDA\t\tP"
+    f"\tprotein {gene}\t\tprotein\ttaxon:9606\t20250101\tUniProt\t\t\n"
     for i, (gene, term) in enumerate([("TP53", 2), ("MDM2", 2), ("KRAS", 3), ("MYC", 3)])
 )
 OBO = (
-    "format-version: 1.2\nontology: go\n\n[Term]\nid: GO:0000001\nname: all\nnamespace: biological_process\n\n[Term]\nid: GO:0000002\nname: a\nnamespace: biological_process\n"
+    "format-version: 1.2\nontology: go\n\n[Term]\nid: GO:0000001\nname: all\nnamespace: biological_process\n\n"
+    "[Term]\nid: GO:0000002\nname: a\nnamespace: biological_process\n"
     "is_a: GO:0000001 ! all\n\n[Term]\nid: GO:0000003\nname: b\nnamespace: biological_process\nis_a: GO:0000001 ! all\n"
 )
-LINKS = "protein1 protein2 combined_score\n9606.ENSP1 9606.ENSP2 900\n9606.ENSP2 9606.ENSP1 900\n9606.ENSP2 9606.ENSP3 200\n"
+LINKS = (
+    "protein1 protein2 combined_score\n"
+    "9606.ENSP1 9606.ENSP2 900\n"
+    "9606.ENSP2 9606.ENSP1 900\n"
+    "9606.ENSP2 9606.ENSP3 200\n"
+)
 INFO = "#string_protein_id\tpreferred_name\tprotein_size\tannotation\n" + "".join(
     f"9606.ENSP{i}\t{g}\t100\t{g}.\n" for i, g in enumerate(["TP53", "MDM2", "KRAS"], 1)
 )
 ALIASES = "#string_protein_id\talias\tsource\n9606.ENSP1\tP53\tUniProt_GN_Synonyms\n"
 GMT = "Apoptosis\tR-HSA-109581\tTP53\tMDM2\nSignaling\tR-HSA-162582\tKRAS\tMDM2\n"
-HGNC = "hgnc_id\tsymbol\tname\tlocus_group\tstatus\talias_symbol\tprev_symbol\tensembl_gene_id\nHGNC:11998\tTP53\ttumor protein p53\tprotein-coding gene\tApproved\tp53|LFS1\t\tENSG00000141510\n"
+HGNC = (
+    "hgnc_id\tsymbol\tname\tlocus_group\tstatus\talias_symbol\tprev_symbol\tensembl_gene_id\n"
+    "HGNC:11998\tTP53\ttumor protein p53\tprotein-coding gene\tApproved\tp53|LFS1\t\tENSG00000141510\n"
+)
 
 
 def as_h5ad(adata, path):

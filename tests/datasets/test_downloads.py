@@ -592,7 +592,7 @@ def test_from_safe_to_unsafe(server, tmp_path, monkeypatch):
 # ---- this machine ----
 
 CODE = (
-    "import sys; from graphsel.downloads import Remote, download\n"
+    "import sys; from graphsel.datasets.download import Remote, download\n"
     "download(Remote(sys.argv[1], sys.argv[2]), sys.argv[3])"
 )
 

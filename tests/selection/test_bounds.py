@@ -11,13 +11,13 @@ from helpers import (
     random_graphs,
     random_limits,
     reach_instance,
+    target_reach,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphsel.core.errors import GraphselError
 from graphsel.criteria.base import CRITERIA
-from graphsel.criteria.coverage import GraphReach
 from graphsel.criteria.registry import make_criterion
 from graphsel.graphs.build import from_edges
 from graphsel.selection.bounds import (
@@ -156,7 +156,7 @@ def test_the_dual_bound_is_tighter():
 
     won = 0
     for seed in range(5):
-        c = GraphReach(random_graph(np.random.default_rng(seed), 40, directed=False))
+        c = target_reach(random_graph(np.random.default_rng(seed), 40, directed=False))
         limits = make_limits(c, 6)
         best = exact_plan(c, limits)[1]
         dual, single = dual_bound(c, limits, best), c.current + largest_sum(c.gains(), limits)
@@ -184,7 +184,7 @@ def test_an_exact_plan_of_coverage_only():
             match=f"{name}: an exact plan is computed for graphreach only; choose a greedy",
         ):
             exact_plan(c, make_limits(c, 2))
-    picks, bound = exact_plan(GraphReach(PATH10), make_limits(GraphReach(PATH10), 2))
+    picks, bound = exact_plan(target_reach(PATH10), make_limits(target_reach(PATH10), 2))
     assert bound == pytest.approx(9) and sorted(picks.tolist()) == [0, 5]
 
 
@@ -192,7 +192,7 @@ def test_an_exact_plan_of_coverage_only():
 
 
 def test_limits_of_a_plan():
-    c = GraphReach(PATH10)
+    c = target_reach(PATH10)
     limits = make_limits(
         c,
         4.0,
@@ -257,7 +257,7 @@ def test_limits_of_a_plan():
 )
 def test_limits_that_cannot_be_met(limits, says):
     with pytest.raises(GraphselError, match=says):
-        make_limits(GraphReach(PATH10), **limits)
+        make_limits(target_reach(PATH10), **limits)
 
 
 def test_costs_and_budgets():

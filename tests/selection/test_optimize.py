@@ -1,4 +1,5 @@
-"""The maximizers against brute force, against each other, and against a slow greedy and another program; limits of every kind; no order, no repetition changes a plan."""
+"""The maximizers against brute force, against each other, and against a slow greedy and another program; limits of
+every kind; no order, no repetition changes a plan."""
 
 import re
 from itertools import combinations, product
@@ -18,6 +19,7 @@ from helpers import (
     random_lists,
     reach_instance,
     soft_instance,
+    target_reach,
     touched,
     weigh,
 )
@@ -163,9 +165,9 @@ def grid(n):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda g: GraphReach(g),
-        lambda g: GraphReach(g, hops=2),
-        lambda g: GraphReach(g, direction="prediction"),
+        lambda g: target_reach(g),
+        lambda g: target_reach(g, hops=2),
+        lambda g: target_reach(g, direction="prediction"),
         lambda g: SoftReach(g),
         lambda g: SoftReach(g, form="noisyor"),
         lambda g: SoftReach(g, form="facility", hops=2),
@@ -193,7 +195,7 @@ def test_methods_agree_where_everything_ties(graph, make):
 def test_ratios_are_rounded_alike():
     "A gain of 9 billionths for a cost of 2 against 5 billionths for 1: the same order in every method."
     g = from_edges(["a", "b", "c"], ["z", "y", "x"])
-    c = GraphReach(g, ["a", "b", "c"], ["a", "b", "c"], weights={"a": 1.0, "b": 9e-9, "c": 5e-9})
+    c = target_reach(g, ["a", "b", "c"], ["a", "b", "c"], weights={"a": 1.0, "b": 9e-9, "c": 5e-9})
     for ties in TIES:
         assert (
             len(
@@ -219,13 +221,13 @@ def test_thirty_thousand_pairs():
     g = from_edges(*np.random.default_rng(0).choice(gene_names(250), (2, 1500)))
     pairs = ["+".join(p) for p in combinations(g.genes, 2)]
     assert len(pairs) > 30_000
-    c = GraphReach(g, pairs, g.genes)
+    c = target_reach(g, pairs, g.genes)
     assert c.reach.shape == (len(g), len(g)) and c.sparse.start.shape == (len(g) + 1,)
     held = sum(
         a.nbytes for o in (c.reach, c.reached_by) for a in (o.data, o.indices, o.indptr)
     ) + sum(a.nbytes for a in c.sparse)
     assert held < 1_500_000 < len(pairs) * len(g), "less than one bit for each pair and target"
-    few = GraphReach(g, pairs[:300], g.genes)  # pairs of the first two genes with all others
+    few = target_reach(g, pairs[:300], g.genes)  # pairs of the first two genes with all others
     assert few.reach.shape[0] == len({x for p in pairs[:300] for x in p.split("+")})
     for ties in TIES:
         assert_alike(greedy(c, 25, ties=ties), greedy(c, 25, method="naive", ties=ties))
@@ -278,7 +280,7 @@ def test_multi_cover_by_definition(seed, hops):
     elements, _, _, weights = random_lists(rng, graph)
     targets = sorted(rng.choice(graph.genes, rng.integers(1, 9), replace=False))
     measured = list(rng.permutation(elements)[: rng.integers(0, 2)])
-    c = GraphReach(graph, elements, targets, hops=hops, weights=weights)
+    c = target_reach(graph, elements, targets, hops=hops, weights=weights)
     budget = len(elements) - len(measured)
     expected = slow_reach(c, graph, elements, targets, weights, hops, budget, measured)
     for method in ("naive", "lazy", "compiled"):
@@ -292,16 +294,16 @@ def test_multi_cover_by_definition(seed, hops):
 def test_candidates_that_reach_nothing_do_not_hang():
     g = from_edges(["A", "C"], ["B", "D"], directed=True).align([*"ABCDXYZ"])[0]
     for method in ("naive", "lazy", "compiled", "threshold", "stochastic"):
-        s = greedy(GraphReach(g, ["X", "Y", "Z"], ["A"]), 3, method=method)
+        s = greedy(target_reach(g, ["X", "Y", "Z"], ["A"]), 3, method=method)
         assert (
             s.genes == ["X", "Y", "Z"]
             and s.gains == [0, 0, 0]
             and s.upper_bound == 0
             and s.certificate == 1
         )
-        s = greedy(GraphReach(g, ["X", "A", "Y", "Z"], ["A"]), 4, method=method)
+        s = greedy(target_reach(g, ["X", "A", "Y", "Z"], ["A"]), 4, method=method)
         assert method == "stochastic" or s.genes[0] == "A" and s.gains == [1, 0, 0, 0]
-        s = greedy(GraphReach(g, weights=dict.fromkeys(g.genes, 0.0)), 7, method=method)
+        s = greedy(target_reach(g, weights=dict.fromkeys(g.genes, 0.0)), 7, method=method)
         assert len(s) == 7 and s.value == 0
 
 
@@ -379,7 +381,7 @@ def test_the_exact_plan_is_the_optimum(seed):
 
 @pytest.mark.parametrize("size", [1e-12, 1e-7, 1e12, 1.0])
 def test_the_unit_of_the_weights_does_not_matter(size):
-    c = GraphReach(PATH10, weights=dict.fromkeys(PATH10.genes, size))
+    c = target_reach(PATH10, weights=dict.fromkeys(PATH10.genes, size))
     for method, bound in (
         ("exact", "gains"),
         ("compiled", "dual"),
@@ -394,7 +396,7 @@ def test_the_bound_of_an_exact_plan_for_weights_of_many_sizes():
     for seed in range(40):
         rng = np.random.default_rng(seed)
         g = random_graph(rng, 8, directed=False)
-        c = GraphReach(g, weights=dict(zip(g.genes, 10.0 ** -rng.integers(0, 9, len(g)))))
+        c = target_reach(g, weights=dict(zip(g.genes, 10.0 ** -rng.integers(0, 9, len(g)))))
         best = max(c.value(S) for S in combinations(c.elements, 2))
         s = greedy(c, 2, method="exact")
         assert s.upper_bound >= max(best - 1e-6 * c.scale, s.value), (
@@ -463,7 +465,7 @@ def test_no_money_is_left_for_another_candidate(seed):
 
 
 def test_stochastic_is_repeatable_and_near_greedy():
-    c = GraphReach(random_graph(np.random.default_rng(3), 60, directed=False), hops=1)
+    c = target_reach(random_graph(np.random.default_rng(3), 60, directed=False), hops=1)
     best = greedy(c, 8)
     plans = [greedy(c, 8, method="stochastic", random_state=seed) for seed in range(30)]
     assert [p.genes for p in plans] == [
@@ -541,7 +543,7 @@ def apricot_of(kind, matrix, budget):
 
 def test_coverage_is_at_least_that_of_apricot():
     g = random_graph(np.random.default_rng(1), 150)
-    c = GraphReach(g)
+    c = target_reach(g)
     M = (c.reach.toarray() > 0).astype(float)
     ranking, gains = apricot_of("coverage", M, 25)
     theirs = (M[ranking].sum(axis=0) > 0).sum()
@@ -574,7 +576,7 @@ def test_facility_location_is_at_least_that_of_apricot():
 
 def test_certificate_on_whole_string(shared_data):
     "The share of the optimum that 1,000 picks surely reach at one hop: .88."
-    s = greedy(GraphReach(read_graph(shared_data / "string_v12.tsv.gz"), hops=1), 1000)
+    s = greedy(target_reach(read_graph(shared_data / "string_v12.tsv.gz"), hops=1), 1000)
     assert s.certificate == pytest.approx(0.88, abs=0.005) and len(set(s.genes)) == 1000
     assert (np.diff(s.gains) <= 1e-9).all(), "gains only shrink"
 
@@ -582,7 +584,7 @@ def test_certificate_on_whole_string(shared_data):
 @pytest.mark.parametrize("bounded", ["greedy", "curve"])
 def test_the_smallest_bound_of_all_prefixes_on_whole_string(shared_data, bounded):
     "One hundred picks at one hop: .766 from a quarter and the end of them, .801 from the prefix of 60."
-    s = greedy(GraphReach(read_graph(shared_data / "string_v12.tsv.gz"), hops=1), 100)
+    s = greedy(target_reach(read_graph(shared_data / "string_v12.tsv.gz"), hops=1), 100)
     bound = s.upper_bound if bounded == "greedy" else bounds_of_prefixes(s)[-1]
     assert (s.value, bound) == (8283, 10335) and np.floor(s.certificate * 1000) == 801
 
@@ -620,7 +622,7 @@ def test_a_bound_of_a_large_plan_is_the_smallest_too(kind):
     "Where most prefixes are ruled out without a look."
     rng = np.random.default_rng(5)
     g = random_graph(rng, 400)
-    c = GraphReach(g, weights=dict(zip(g.genes, rng.random(400))) if kind == "weights" else None)
+    c = target_reach(g, weights=dict(zip(g.genes, rng.random(400))) if kind == "weights" else None)
     given_limits = {
         "costs": dict(costs=dict(zip(g.genes, rng.choice([0.5, 1, 3], 400)))),
         "must": dict(must=list(g.genes[:9])),
@@ -637,7 +639,7 @@ def test_a_bound_of_a_large_plan_is_the_smallest_too(kind):
 
 def test_pairs_are_bound_by_the_gains_of_their_genes_and_by_their_own():
     g = random_graph(np.random.default_rng(6), 60)
-    c = GraphReach(g, ["+".join(p) for p in combinations(g.genes[:40], 2)], g.genes)
+    c = target_reach(g, ["+".join(p) for p in combinations(g.genes[:40], 2)], g.genes)
     s, limits = greedy(c, 12), make_limits(c, 12)
     assert len(c.elements) * 12 < LOOKS and s.upper_bound == pytest.approx(
         all_prefixes(c, s, limits), rel=1e-12
@@ -821,7 +823,7 @@ def test_twenty_lines_run_through_everything():
 
 
 def test_guarantees_are_stated():
-    reach, costs, caps = GraphReach(PATH10), dict(costs={}), dict(groups=PLATES, caps=2)
+    reach, costs, caps = target_reach(PATH10), dict(costs={}), dict(groups=PLATES, caps=2)
     promise = lambda **run: greedy(reach, 3, random_state=0, **run).guarantee
     assert promise() == "at least 1 - 1/e of the best value (Nemhauser, Wolsey & Fisher 1978)"
     assert promise(measured=["1"]).startswith(
@@ -931,11 +933,12 @@ def test_the_promise_of_greedi_is_kept(name, seed):
     ids=["must", "measured"],
 )
 def test_a_sample_is_sized_by_what_is_left_of_the_budget(limits):
-    "Sixty must-haves that reach nothing, five hubs that reach twenty each: the sample is one for five picks, not for sixty-five."
+    """Sixty must-haves that reach nothing, five hubs that reach twenty each: the sample is one for five picks, not
+    for sixty-five."""
     edges = [(f"hub{i}", f"hub{i} target{j:02}") for i in range(5) for j in range(20)]
     g = from_edges([t for _, t in edges], [h for h, _ in edges], directed=True)
     g = g.align([*g.genes, *(f"dud{i:03}" for i in range(200))])[0]
-    c = GraphReach(g, [n for n in g.genes if " " not in n], [t for _, t in edges])
+    c = target_reach(g, [n for n in g.genes if " " not in n], [t for _, t in edges])
     plans = [
         greedy(c, 5 + len(limits.get("must", ())), method="stochastic", random_state=i, **limits)
         for i in range(40)
@@ -949,7 +952,9 @@ def test_a_sample_is_sized_by_what_is_left_of_the_budget(limits):
 def test_a_sample_without_gain_does_not_end_the_first_level():
     "That nothing is left to reach is for all candidates to say: a poor sample is no reason to reach things twice."
     g = from_edges(*zip(*[(f"hub{i}", f"leaf{i}{j}") for i in range(9) for j in range(4)]))
-    c = GraphReach(g, [n for n in g.genes if n.startswith("hub")] + [f"leaf0{j}" for j in range(4)])
+    c = target_reach(
+        g, [n for n in g.genes if n.startswith("hub")] + [f"leaf0{j}" for j in range(4)]
+    )
     for seed in range(20):
         s = greedy(c, 9, method="stochastic", epsilon=0.9, random_state=seed)
         assert all(
@@ -961,7 +966,7 @@ def test_a_sample_without_gain_does_not_end_the_first_level():
 def test_no_promise_of_nothing():
     for method in ("stochastic", "threshold"):
         assert greedy(
-            GraphReach(PATH10), 3, method=method, epsilon=0.7, random_state=0
+            target_reach(PATH10), 3, method=method, epsilon=0.7, random_state=0
         ).guarantee.startswith("none with epsilon 0.7")
 
 
@@ -972,7 +977,7 @@ def test_a_sample_does_not_depend_on_the_currency(unit):
     costs = dict(zip(g.genes, np.random.default_rng(4).integers(1, 4, 60).astype(float)))
     plain, other = (
         greedy(
-            GraphReach(g),
+            target_reach(g),
             12 * u,
             costs={n: u * v for n, v in costs.items()},
             method="stochastic",
@@ -1066,7 +1071,7 @@ def test_a_sample_does_not_depend_on_the_currency(unit):
 )
 def test_hostile_runs(run, says):
     with pytest.raises(GraphselError, match=says):
-        greedy(GraphReach(PATH10), run.pop("budget"), **run)
+        greedy(target_reach(PATH10), run.pop("budget"), **run)
 
 
 @pytest.mark.parametrize(
@@ -1083,25 +1088,25 @@ def test_hostile_runs(run, says):
 )
 def test_hostile_settings_of_a_method(run):
     with pytest.raises(GraphselError):
-        greedy(GraphReach(PATH10), 2, **run)
+        greedy(target_reach(PATH10), 2, **run)
 
 
 def test_no_time_for_the_exact_plan():
     with pytest.raises(GraphselError, match="no plan found within 1e-09 s .*allow more time"):
-        greedy(GraphReach(PATH10), 2, method="exact", seconds=1e-9)
+        greedy(target_reach(PATH10), 2, method="exact", seconds=1e-9)
 
 
 def test_an_empty_graph_and_no_candidates():
     with pytest.raises(GraphselError, match="no edge between two different genes; check"):
         from_edges([], [])
     with pytest.raises(GraphselError, match="candidates: none is left; give at least one"):
-        GraphReach(PATH10, [])
+        target_reach(PATH10, [])
     assert set(METHODS) >= {"naive", "lazy", "compiled", "stochastic", "threshold", "exact"}
 
 
 def test_limits_at_their_edge():
     "Budgets that are spent to the last unit, caps that are full, must-haves that are everything."
-    reach = GraphReach(PATH10)
+    reach = target_reach(PATH10)
     assert len(greedy(reach, 10)) == 10 and len(greedy(reach, 4, groups=PLATES, caps=2)) == 4
     assert sorted(greedy(reach, 3, must=["1", "2", "3"]).genes) == ["1", "2", "3"]
     assert len(greedy(reach, 0.3, costs=dict.fromkeys(PATH10.genes, 0.1))) == 3, (
@@ -1115,7 +1120,7 @@ def test_limits_at_their_edge():
 
 
 def test_costs_with_one_that_is_dear():
-    s = greedy(GraphReach(PATH10), 1.5, costs={"0": 9.0})
+    s = greedy(target_reach(PATH10), 1.5, costs={"0": 9.0})
     assert len(s) == 1 and s.genes != ["0"]
 
 
@@ -1123,7 +1128,7 @@ def test_one_large_beats_many_small_per_cost():
     "The example on which gain per cost alone is arbitrarily bad."
     g = from_edges(["hub"] * 9, [f"x{i}" for i in range(9)], directed=False)
     s = greedy(
-        GraphReach(g, elements=["hub", "x0"], targets=[f"x{i}" for i in range(9)]),
+        target_reach(g, elements=["hub", "x0"], targets=[f"x{i}" for i in range(9)]),
         9,
         costs={"hub": 9.0, "x0": 0.5},
     )

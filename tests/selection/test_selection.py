@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import target_reach
 
 from graphsel.core.errors import GraphselError
-from graphsel.criteria.coverage import GraphReach
 from graphsel.criteria.design import MaxSpec, SupervisionVariance
 from graphsel.criteria.registry import make_criterion
 from graphsel.criteria.similarity import FacilityLocation
@@ -54,7 +54,7 @@ def test_a_promise_is_rounded_down():
 
 
 def test_a_plan_in_one_sentence():
-    s = greedy(GraphReach(PATH10), 2, measured=["4"])
+    s = greedy(target_reach(PATH10), 2, measured=["4"])
     text = repr(s)
     assert (
         text.startswith("2 of 9 candidates by graphreach: ")
@@ -81,14 +81,14 @@ def test_a_plan_in_one_sentence():
         and repr(replace(s, report={"4": "already measured"})) == text
     )
     assert "; cost 3 of 3.5;" in repr(
-        greedy(GraphReach(PATH10), 3.5, costs={"0": 2.0}, measured=["4"])
+        greedy(target_reach(PATH10), 3.5, costs={"0": 2.0}, measured=["4"])
     )
     html = s._repr_html_()
     assert all(f"<td>{g}</td>" in html for g in s.genes) and len(s) == 2
 
 
 def test_a_plan_travels_without_its_criterion():
-    s = greedy(GraphReach(PATH10), 2)
+    s = greedy(target_reach(PATH10), 2)
     assert s.criterion.name == "graphreach" and s.criterion.current == s.value, (
         "in memory it is in its last state"
     )
@@ -99,7 +99,7 @@ def test_a_plan_travels_without_its_criterion():
 
 
 def test_what_a_plan_remembers():
-    s = greedy(GraphReach(PATH10), 3, measured=["4"], exclude=["5"], method="lazy", ties="index")
+    s = greedy(target_reach(PATH10), 3, measured=["4"], exclude=["5"], method="lazy", ties="index")
     assert (
         s.strategy,
         s.budget,
@@ -120,28 +120,29 @@ def test_what_a_plan_remembers():
 def test_what_is_used_up_is_said_and_what_decides_from_there():
     "From one function for the sentence of a plan, the explorer and the command line."
     soft = "soft reach, then the degree in the graph, then the name"
-    s = greedy(GraphReach(PATH10), 6)
+    s = greedy(target_reach(PATH10), 6)
     assert s.gains[:4] == [5, 4, 1, 0] and productive_picks(s) == 3
     assert (
         exhausted(s)
-        == f"after pick 3 nothing is left to gain: the other 3 picks are chosen by the targets they reach again (level 2 of coverage), then {soft}"
+        == "after pick 3 nothing is left to gain: the other 3 picks are chosen by the targets they reach again "
+        f"(level 2 of coverage), then {soft}"
     )
     for text in (repr(s), describe(s, "--out lists them"), in_words(s).replace("After", "after")):
         assert exhausted(s) in text
-    assert exhausted(greedy(GraphReach(PATH10), 10)).split("(")[1].startswith("levels 2 to ")
+    assert exhausted(greedy(target_reach(PATH10), 10)).split("(")[1].startswith("levels 2 to ")
     assert (
-        exhausted(greedy(GraphReach(PATH10), 4, ties="index"))
+        exhausted(greedy(target_reach(PATH10), 4, ties="index"))
         == "after pick 3 nothing is left to gain: the other 1 pick is chosen by the name"
     )
-    known = greedy(GraphReach(PATH10), 2, measured=["0", "5", "8"])
+    known = greedy(target_reach(PATH10), 2, measured=["0", "5", "8"])
     assert exhausted(known).startswith(
         "beyond what is measured nothing is left to gain: the 2 picks are"
     ) and "100%" not in repr(known)
-    assert exhausted(greedy(GraphReach(PATH10), 5, costs={})).startswith(
+    assert exhausted(greedy(target_reach(PATH10), 5, costs={})).startswith(
         "after pick 3 nothing is left to gain within the limits"
     )
     for some in (
-        greedy(GraphReach(PATH10), 3),
+        greedy(target_reach(PATH10), 3),
         greedy(SupervisionVariance(PATH10), 6),
         replace(s, tie_rule=""),
         replace(s, gains=[float("nan")] * 6),
@@ -151,12 +152,13 @@ def test_what_is_used_up_is_said_and_what_decides_from_there():
 
 def test_pairs_that_reach_nothing_are_no_best_plan():
     g = PATH10.align([*PATH10.genes, *"XYZ"])[0]
-    s = greedy(GraphReach(g, ["X+Y", "X+Z", "Y+Z"], ["0"]), 2)
+    s = greedy(target_reach(g, ["X+Y", "X+Z", "Y+Z"], ["0"]), 2)
     assert s.certificate == 1 and productive_picks(s) == 0
     for text in (repr(s), in_words(s)):
         assert (
             "100%" not in text
-            and "rom the first pick on nothing is left to gain: the 2 picks are chosen by soft reach, then the degree in the graph, then the name"
+            and "rom the first pick on nothing is left to gain: the 2 picks are chosen by soft reach, "
+            "then the degree in the graph, then the name"
             in text
         )
 
@@ -175,12 +177,12 @@ def test_the_tie_rule_is_saved_and_is_that_of_the_criterion(tmp_path):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: greedy(GraphReach(PATH10), 3, measured=["4"]),
+        lambda: greedy(target_reach(PATH10), 3, measured=["4"]),
         lambda: greedy(SupervisionVariance(PATH10), 3),
         lambda: greedy(MaxSpec(PATH10), 3.5, costs={"0": 2.0}),
-        lambda: greedy(GraphReach(PATH10), np.int64(3)),
-        lambda: greedy(GraphReach(PATH10), np.float64(3), costs={}),
-        lambda: greedy(GraphReach(PATH10), 2, measured=PATH10.genes[:2]),
+        lambda: greedy(target_reach(PATH10), np.int64(3)),
+        lambda: greedy(target_reach(PATH10), np.float64(3), costs={}),
+        lambda: greedy(target_reach(PATH10), 2, measured=PATH10.genes[:2]),
     ],
     ids=["measured", "variance", "costs", "numpy budget", "numpy costs", "numpy names"],
 )
@@ -212,7 +214,9 @@ def test_hostile_plans(text, tmp_path):
 
 def test_plan_files_are_json_for_everyone(tmp_path):
     "NaN is no JSON: other languages refuse the file."
-    s = replace(greedy(GraphReach(PATH10), 2), gains=[float("nan")] * 2, values=[float("nan")] * 2)
+    s = replace(
+        greedy(target_reach(PATH10), 2), gains=[float("nan")] * 2, values=[float("nan")] * 2
+    )
     text = s.save(tmp_path / "plan.json").read_text()
     json.loads(text, parse_constant=lambda o: pytest.fail(f"{o} in the file"))
     assert np.isnan(Selection.load(tmp_path / "plan.json").gains).all()
@@ -258,7 +262,7 @@ def forged(path, **entries):
     ids=str,
 )
 def test_entries_of_the_wrong_kind(entries, tmp_path):
-    path = forged(greedy(GraphReach(PATH10), 2).save(tmp_path / "plan.json"), **entries)
+    path = forged(greedy(target_reach(PATH10), 2).save(tmp_path / "plan.json"), **entries)
     with pytest.raises(
         GraphselError, match="plan.json is not a saved plan: .*write it again with save"
     ):

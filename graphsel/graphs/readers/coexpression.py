@@ -19,7 +19,8 @@ from ...core.files import check_file, naming
 from ...core.progress import progress
 from ..build import from_matrix, keep_top
 from ..graph import GeneGraph
-from ...screens.cells import blocks, open_cells, reading_lines
+from ...screens.cells import blocks, reading_lines
+from ...screens.formats import open_cells
 from ...screens.labels import find_controls
 
 if TYPE_CHECKING:

@@ -1,0 +1,119 @@
+"""The table beside the atlas page, and what README says of it: computed here once more, by other code."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+MEGABYTES = 2
+ROW = r"^\|(.+)\|\s*$"
+
+
+@pytest.fixture(scope="module")
+def table(root):
+    path = root / "nbs" / "benchmarks" / "atlas.parquet"
+    if not path.exists():
+        pytest.skip("the table of the atlas is not there: tools/atlas.py --gather writes it")
+    return pd.read_parquet(path)
+
+
+def ratio_on(rows, strategy):
+    "Mean over budgets of mean error / random's mean error; draws of a split are averaged first."
+    error = rows.groupby(["strategy", "budget", "split"])["mse"].mean().groupby(level=[0, 1]).mean()
+    return float((error[strategy] / error["random"]).mean())
+
+
+def pooled(table, level, strategy):
+    "Geometric mean over screens and its interval, and on how many screens the strategy was run."
+    told = table[(table["targets"] == level) & (table["status"] == "ok")]
+    screens = [g for _, g in told.groupby("screen") if strategy in set(g["strategy"])]
+    logs = np.log([ratio_on(g, strategy) for g in screens])
+    half = stats.t.ppf(0.975, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs))
+    return np.exp([logs.mean(), logs.mean() - half, logs.mean() + half]), len(logs)
+
+
+def tables_of(text):
+    "Every table of a markdown text: header, rows, as lists of cells."
+    found, block = [], []
+    for line in [*text.splitlines(), ""]:
+        if re.match(ROW, line):
+            block.append([cell.strip() for cell in line.strip().strip("|").split("|")])
+        elif block:
+            found.append((block[0], block[2:]))
+            block = []
+    return found
+
+
+def claims(text):
+    "(strategy, told, ratio, low, high, screens) of the rows that speak of the atlas."
+    for header, rows in tables_of(text):
+        said = re.search(r"error / random's, (\d+) screens", " ".join(header))
+        if not said or header[1] != "told":
+            continue
+        for strategy, told, ratio, interval, *_ in rows:
+            ends = [float(x) for x in re.findall(r"\d+\.\d+", interval)]
+            yield strategy.strip("`*"), told, float(ratio), ends, int(said.group(1))
+
+
+def test_the_table_holds_errors_and_hashes_only(table, root):
+    assert (root / "nbs" / "benchmarks" / "atlas.parquet").stat().st_size <= MEGABYTES * 2**20
+    texts = {c for c in table if not pd.api.types.is_numeric_dtype(table[c])}
+    known = {"strategy", "kind", "model", "targets", "judged", "picks_sha1", "status", "screen"}
+    assert texts == known
+    assert "picks" not in table and table["picks_sha1"].str.len().max() <= 10
+
+
+def test_every_screen_was_judged_alike(table):
+    "Random is everywhere, every budget has every strategy, and learners measured what was asked."
+    for (_, level), rows in table.groupby(["screen", "targets"]):
+        assert "random" in set(rows["strategy"]) and level in ("pool", "library", "heldout")
+        assert (rows["status"] == "ok").mean() > 0.95
+        budgets = rows.groupby("strategy")["budget"].apply(lambda b: tuple(sorted(set(b))))
+        assert budgets.nunique() == 1
+        done = rows[rows["status"] == "ok"]
+        assert (done["n_measured"] == done["budget"]).all()
+
+
+def test_the_pages_numbers_are_those_of_other_code(table):
+    from graphsel.benchmark.across import pooled_ratios, screen_ratios
+
+    level = "library"
+    told = table[(table["targets"] == level) & (table["status"] == "ok")].assign(
+        picks="", graph="", noise=0.0, noise_kind="none"
+    )
+    mine = pooled_ratios(screen_ratios(dict(list(told.groupby("screen")))))
+    for row in mine.itertuples():
+        theirs, n = pooled(table, level, row.strategy)
+        assert n == row.screens
+        np.testing.assert_allclose([row.ratio, row.low, row.high], theirs, rtol=2e-4)
+
+
+def test_every_number_of_readme_is_in_the_table(table, root):
+    found = list(claims((root / "README.md").read_text(encoding="utf-8")))
+    if not found:
+        pytest.skip("README shows no table of the atlas")
+    strategies = {c[0] for c in found}
+    assert "random" in strategies and sum(s.startswith("active:") for s in strategies) >= 2
+    assert len(found) <= 8
+    for strategy, told, ratio, ends, screens in found:
+        if strategy == "random":
+            assert ratio == 1
+            continue
+        numbers, n = pooled(table, told, strategy)
+        assert n == screens, strategy
+        np.testing.assert_allclose([ratio, *ends], numbers, atol=6e-4, err_msg=strategy)
+
+
+def test_claims_are_found_in_markdown():
+    text = """
+| picks chosen by | told | error / random's, 11 screens | 95 % interval | wins–ties–losses |
+|---|---|---|---|---|
+| `variance` | library | 0.931 | 0.901–0.962 | 5–6–0 |
+
+| something | else |
+|---|---|
+| 1 | 2 |
+"""
+    assert list(claims(text)) == [("variance", "library", 0.931, [0.901, 0.962], 11)]
