@@ -4,6 +4,7 @@ Each screen is an ordinary comparison in a folder of its own; what is done is ke
 `--gather` writes the one table of the page: errors and hashes of picks, no measurement."""
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -111,13 +112,27 @@ def run_screen(name: str, asked: argparse.Namespace) -> None:
         )
 
 
+def finished(folder: Path) -> bool:
+    "Whether a comparison ran to its end."
+    if not (folder / "results.parquet").exists():
+        return False
+    asked = json.loads((folder / "run.json").read_text())["protocol"]
+    curves = len(asked["strategies"]) * asked["repeats"]
+    if "random" in asked["strategies"]:
+        curves += max(asked["random_draws"] - asked["repeats"], 0)
+    every = curves * asked["seeds"] * len(asked["models"]) * len(asked["budgets"])
+    return len(gs.benchmark.read_results(folder)) == every
+
+
 def gather(out: Path) -> pd.DataFrame:
-    "Every row that there is, of every screen: errors and hashes, no measurement."
+    "Every row of every comparison that ran to its end: errors and hashes, no measurement."
     parts = []
     for folder in sorted(out.iterdir()):
-        if (folder / "results.parquet").exists():
+        if finished(folder):
             rows = gs.benchmark.read_results(folder)[KEPT]
             parts.append(rows.assign(screen=folder.name.rsplit("-", 2)[0]))
+        else:
+            logging.warning("%s is not finished and is left out", folder.name)
     found = pd.concat(parts, ignore_index=True)
     found["picks_sha1"] = found["picks_sha1"].str[:10]
     for column in ("mse", "pearson_delta_centered"):
