@@ -915,7 +915,13 @@ def test_notes_of_another_kind_are_refused(run, tmp_path):
 
 @pytest.mark.parametrize(
     "run",
-    ["[]", '{"protocol": []}', '{"earlier": [[1]]}', '{"protocol": {"strategies": 1}}', "[" * 100_000],
+    [
+        "[]",
+        '{"protocol": []}',
+        '{"earlier": [[1]]}',
+        '{"protocol": {"strategies": 1}}',
+        "[" * 100_000,
+    ],
 )
 def test_a_comparison_with_damaged_notes_goes_on(run, tmp_path):
     write_run(tmp_path)

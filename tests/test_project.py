@@ -316,7 +316,7 @@ def test_room_is_light(module):
 
 def test_command_line_is_light():
     "Help and tab completion wait for no library."
-    assert not brought_by(["graphsel.cli.main"], ["numpy", "scipy", "numba", *HEAVY])
+    assert not brought_by(["graphsel.cli.main"], ["scipy", "numba", *HEAVY])
 
 
 # ---- the front door ----
@@ -381,10 +381,16 @@ def exported_names(tree):
 
 
 def test_what_is_exported_is_offered():
-    "`#| export` is for public names, `#| exporti` for what only other rooms use."
+    "`#| export` is for public functions and classes, `#| exporti` for what only other rooms use."
     public = {(f"{wing}.{room}", o) for wing in WINGS for o, room in offered(STUBS[wing]).items()}
     public |= {(room, o) for o, room in FRONT.items()}
-    found = {(module, o) for module in MODULES for o in exported_names(tree_of(module))}
+    found = {
+        (module, node.name)
+        for module in MODULES
+        for node in tree_of(module).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and node.name in exported_names(tree_of(module))
+    }
     assert not (hidden := sorted(found - public)), (
         f"list these in the stub of their wing, or mark their cells `#| exporti`: {hidden}"
     )

@@ -32,7 +32,7 @@ class Wishes:
     "What a plan is asked to be."
 
     graph: Graphs
-    criterion: str = "graphreach"
+    criterion: str = "variance"
     hops: int | None = None  # None = the criterion's own
     candidates: tuple | None = None  # None = every gene of the graph
     targets: tuple | None = None  # None = the candidates

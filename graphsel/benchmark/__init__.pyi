@@ -11,8 +11,6 @@ from .statistics import (
     laboratory_time,
     mean_interval,
     noise_stability,
-    paired_p,
-    split_table,
     stability_table,
     summarize,
 )

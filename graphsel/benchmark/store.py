@@ -413,15 +413,24 @@ def _about(protocol, bench, names):
 # %% ../../nbs/09_benchmark/07_store.ipynb #6e0c71e4
 def machine() -> dict:
     "Versions and machine, for the record."
-    import importlib.metadata as md
-
     packages = ["numpy", "scipy", "pandas", "anndata", "scikit-learn", "torch", "torch-geometric"]
     return {
         "python": platform.python_version(),
         "system": platform.system(),
         "processor": platform.machine(),
         "cores": os.cpu_count(),
-    } | {p: md.version(p) for p in packages}
+    } | {p: version for p in packages if (version := _version_of(p))}
+
+
+def _version_of(package):
+    "The version of a package; None where it is not installed, as torch need not be."
+    import importlib.metadata as md
+
+    try:
+        return md.version(package)
+    except md.PackageNotFoundError:
+        return None
+
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #337b7ce3
 @dataclass(frozen=True, eq=False)

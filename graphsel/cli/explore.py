@@ -7,6 +7,8 @@ __all__ = []
 
 # %% ../../nbs/12_cli/05_explore.ipynb #8b09f283
 from pathlib import Path
+import json
+import os
 import socket
 import subprocess
 import sys
@@ -44,7 +46,8 @@ def explore_command(results, port, theme, no_browser):
     click.echo(f"graphsel: {where} in a few seconds; Ctrl-C ends it", err=True)
     with tempfile.TemporaryDirectory(prefix="graphsel-explore-") as folder:
         notebook = write_page(Path(folder), results)
-        code = serve(voila_call(notebook, port, theme, no_browser))
+        allow_uploads(Path(folder))
+        code = serve(voila_call(notebook, port, theme, no_browser), folder)
     if code:
         raise GraphselError(f"voila ended with exit code {code}; what it said is above")
 
@@ -54,8 +57,6 @@ def write_page(
     results: str | None = None,  # folder of a comparison; None: plan
 ) -> Path:
     "A notebook that shows the explorer."
-    import json
-
     shown = "" if results is None else f"results={str(Path(results).resolve())!r}"
     name = "Plan a screen" if results is None else "Results of a comparison"
     cells = [
@@ -85,8 +86,15 @@ def voila_call(
     "The command that serves a notebook as a page."
     call = [sys.executable, "-m", "voila", str(notebook), f"--port={port}", f"--theme={theme}"]
     call += ["--Voila.log_level=ERROR"]
-    call += [f"--Voila.tornado_settings=websocket_max_message_size={_LIMIT}"]
     return call + ["--no-browser"] * no_browser
+
+
+def allow_uploads(
+    folder: Path,  # where voila looks for its settings
+) -> None:
+    "Write the one setting that has no option: how large a message may be."
+    settings = {"Voila": {"tornado_settings": {"websocket_max_message_size": _LIMIT}}}
+    (folder / "voila.json").write_text(json.dumps(settings), encoding="utf-8")
 
 
 def free_port() -> int:
@@ -98,10 +106,13 @@ def free_port() -> int:
 # %% ../../nbs/12_cli/05_explore.ipynb #6ab1664a
 def serve(
     call: list[str],  # of `voila_call`
+    folder: str,  # with settings of this page, beside those of the user
     patience: float = 10,  # seconds to put things away
 ) -> int:  # exit code; 0 after Ctrl-C, which is the way to end it
     "Run a server until it ends, or is asked to."
-    process = subprocess.Popen(call)
+    paths = [folder, os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    env = os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, paths))}
+    process = subprocess.Popen(call, env=env)
     try:
         return process.wait()
     except KeyboardInterrupt as e:

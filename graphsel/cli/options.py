@@ -136,6 +136,9 @@ class GraphFiles:
     priors: tuple[str, ...] = ()
     top_k: int | None = None  # strongest sources kept per gene
     directed: bool = False  # edges go one way
+    columns: tuple[str, ...] = ()  # [FILE:]source=A,target=B[,weight=W]
+    weight: tuple[str, ...] = ()  # [FILE:]NAME
+    kind: tuple[str, ...] = ()  # [FILE:]KIND
 
     def open(self, genes: Iterable[str] | None = None):  # these only; None: all
         "The graph or graph set of the `--graph` and `--prior` options."
@@ -144,7 +147,7 @@ class GraphFiles:
         from graphsel.graphs.readers.read import read_graph
 
         how = {"directed": self.directed, "top_k": self.top_k, "genes": genes}
-        layers = [read_graph(path, **how) for path in self.graphs]
+        layers = [read_graph(path, **how, **self._told_of(path)) for path in self.graphs]
         graph = combine(layers, [read_prior(path) for path in self.priors])
         for prior in graph.priors:
             if prior.missing:
@@ -158,9 +161,28 @@ class GraphFiles:
 
         return self.open(sorted({g for name in screen.obs_names for g in perturbed_genes(name)}))
 
+    def _told_of(self, path):
+        "How this file is to be read, as far as it was said."
+        said = {}
+        for option in ("columns", "weight", "kind"):
+            for text in getattr(self, option):
+                file, value = _for_which(text, self.graphs)
+                if file in (None, path):
+                    said[option] = value
+        return said
+
     @property
     def files(self) -> tuple[str, ...]:
         return (*self.graphs, *self.priors)
+
+
+def _for_which(text, paths):
+    "(file, value) of FILE:value; None for a value that is said of all."
+    for path in paths:
+        for name in (path, Path(path).name):
+            if text.startswith(f"{name}:"):
+                return path, text[len(name) + 1 :]
+    return None, text
 
 # %% ../../nbs/12_cli/01_options.ipynb #9893216a
 _file = click.Path(dir_okay=False, path_type=str)
@@ -171,8 +193,9 @@ _graph_options = [
         multiple=True,
         required=True,
         type=_file,
-        help="Edge list (.csv .tsv .parquet, also .gz), gene sets (.gmt, Enrichr .txt), "
-        "annotations (.gaf) or control cells (.h5ad: co-expression). Repeat for several.",
+        help="Edge list, gene sets (GMT, Enrichr), annotations (GAF), tables of BioGRID, OmniPath, "
+        "STRING and others (text, also .gz; .parquet), or control cells (.h5ad: co-expression). "
+        "What a file is, is told by its content. Repeat for several.",
     ),
     click.option(
         "--prior",
@@ -187,8 +210,27 @@ _graph_options = [
         type=click.IntRange(1),
         help="Keep the N strongest sources of each gene [all for edges, 20 for gene sets].",
     ),
+    click.option("--directed", is_flag=True, help="Edges go from the source to the target only."),
     click.option(
-        "--directed", is_flag=True, help="Edges go from the first to the second column only."
+        "--columns",
+        multiple=True,
+        metavar="[FILE:]source=A,target=B[,weight=W]",
+        help="The columns of an edge list, by name or by number [found by their usual names].",
+    ),
+    click.option(
+        "--weight",
+        multiple=True,
+        metavar="[FILE:]NAME",
+        help="The column of the weights; none; or what makes one of a column: "
+        "abs(R), -log10(P), 1-D, 1/(1+D) [found by its usual names].",
+    ),
+    click.option(
+        "--kind",
+        multiple=True,
+        metavar="[FILE:]KIND",
+        help="What a graph file is, where its content fits two: edges, sets, bare-sets "
+        "(gene sets without descriptions), terms (a term and a gene a line), sif, mitab, matrix, "
+        "string, annotations, reactome.",
     ),
 ]
 

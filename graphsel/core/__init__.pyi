@@ -2,6 +2,7 @@ from . import (
     compiling,
     docs,
     errors,
+    extras,
     files,
     identity,
     outputs,

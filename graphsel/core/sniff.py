@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/00_core/10_sniff.ipynb #cfbb76ba
+# %% ../../nbs/00_core/10_sniff.ipynb #807e19a9
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,7 +16,7 @@ import re
 
 from .files import check_file, open_inflated, reading
 
-# %% ../../nbs/00_core/10_sniff.ipynb #d2dc7ec1
+# %% ../../nbs/00_core/10_sniff.ipynb #f6d90f9b
 LINES = 400  # what is looked at
 BYTES = 2_000_000
 
@@ -50,7 +50,7 @@ def _decoded(head):
         cut = e.start >= len(head) - 3  # a letter of several bytes at the end
         return head[: e.start].decode("utf-8-sig") if cut else None
 
-# %% ../../nbs/00_core/10_sniff.ipynb #57975ea7
+# %% ../../nbs/00_core/10_sniff.ipynb #da570aaf
 DELIMITERS = {
     "\t": "tabs",
     ";": "semicolons",
@@ -73,7 +73,7 @@ def split_line(
         return [o.strip() for o in line.split(delimiter)]
     return [o.strip() for o in next(csv.reader([line], delimiter=delimiter), [])]
 
-# %% ../../nbs/00_core/10_sniff.ipynb #6e3b7dfb
+# %% ../../nbs/00_core/10_sniff.ipynb #2c65d0ec
 def find_delimiter(
     lines: Sequence[str],  # without comments
 ) -> str:  # "" where nothing separates
@@ -106,7 +106,7 @@ def _only_decimal(lines):
     beside = sum(";" in line for line in lines) >= 0.8 * len(lines)
     return beside and not any("," in re.sub(r"(?<=\d),(?=\d)", "", line) for line in lines)
 
-# %% ../../nbs/00_core/10_sniff.ipynb #5c90ed37
+# %% ../../nbs/00_core/10_sniff.ipynb #469354d2
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "-", ".", "--", "#n/a"))
 FLAGS = frozenset(("0", "1", "true", "false", "yes", "no", "t", "f", "y", "n"))
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf|nan", re.IGNORECASE)
@@ -144,7 +144,7 @@ def identifier_of(
             return name
     return None
 
-# %% ../../nbs/00_core/10_sniff.ipynb #0c32ffb0
+# %% ../../nbs/00_core/10_sniff.ipynb #f31346e2
 def column_kind(
     values: Iterable[str],  # of one column, as text
     comma: bool = False,  # decimal commas
@@ -172,7 +172,7 @@ def _kind_of_numbers(values):
     steps = len(whole) > 2 and all(b - a == 1 for a, b in zip(whole, whole[1:]))
     return "rows" if steps and whole[0] in (0, 1) else "integer"
 
-# %% ../../nbs/00_core/10_sniff.ipynb #92c8fa14
+# %% ../../nbs/00_core/10_sniff.ipynb #02450ade
 COLUMN_NAMES = frozenset(
     """gene genes symbol name id source target score weight value rank cost group plate perturbation
     condition control cell cells from to gene1 gene2 genea geneb gene_a gene_b gene_1 gene_2 name1 name2
@@ -205,19 +205,22 @@ def has_header(
     return None if votes == 0 else votes > 0
 
 
+_NUMERIC = ("integer", "number", "rows", "flag")
+
+
 def _header_votes(name, column, inside, known, comma):
     "Signs for (above 0) and against (below 0) a name, by one column."
     filled = [o for o in column if not is_missing(o)]
     if is_number(name, comma):
         return -3
-    if not filled or is_missing(name):
-        return 0
+    if filled and not is_missing(name) and column_kind(filled, comma) in _NUMERIC:
+        return 3
     if name in inside:
         return -3
     if plain(name) in known and (len(name) > 1 or name.islower()):
         return 4
-    if column_kind(filled, comma) in ("integer", "number", "rows", "flag"):
-        return 3
+    if not filled or is_missing(name):
+        return 0
     form = identifier_of(filled)
     if form or identifier_of([name]):
         return -3 if form and form == identifier_of([name]) else 2
@@ -233,7 +236,7 @@ def _word_votes(name, filled):
     digits = bool(re.search(r"\d", name))
     return (small and not others_small) + (wordy and not others_wordy) - (digits and not small)
 
-# %% ../../nbs/00_core/10_sniff.ipynb #a9b02566
+# %% ../../nbs/00_core/10_sniff.ipynb #b2cdd966
 @dataclass(frozen=True)
 class Layout:
     "What the first lines of a text show."
@@ -265,7 +268,7 @@ class Layout:
         head = {True: "with a header", False: "without a header", None: "perhaps with a header"}
         return f"{len(self.names)} columns, {by}, {head[self.header]}"
 
-# %% ../../nbs/00_core/10_sniff.ipynb #d19613ca
+# %% ../../nbs/00_core/10_sniff.ipynb #1d293bf9
 def sniff(
     lines: str | Path | Sequence[str],  # a file, or its first lines
     known: Collection[str] = COLUMN_NAMES,  # names of columns: see `has_header`
@@ -297,7 +300,7 @@ def _comments(lines):
     fields = len(split_line(lines[n - 1].lstrip("#"), delimiter))
     return n - 1 if fields > 1 and fields == len(split_line(lines[n], delimiter)) else n
 
-# %% ../../nbs/00_core/10_sniff.ipynb #c02e31b2
+# %% ../../nbs/00_core/10_sniff.ipynb #6d87fe06
 def _layout(cut, delimiter, skipped, comma, known, header):
     "The layout of lines that are cut already."
     first, rows = (cut[0], cut[1:]) if cut else ([], [])

@@ -7,14 +7,14 @@ __all__ = ['GraphReach', 'SoftReach']
 
 # %% ../../nbs/05_criteria/03_coverage.ipynb #6004a6a8
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from numbers import Real
 
 import numpy as np
 import scipy.sparse as sp
 
 from ..core.errors import GraphselError, check_positive_int, unknown_name
-from .base import Criterion, register, target_weights
+from .base import Criterion, incidence, register, target_weights
 from ..genes.perturbations import gene_incidence
 from ..graphs.build import keep_top
 from ..graphs.graph import GeneGraph, Graphs, is_undirected
@@ -158,6 +158,7 @@ class RowCriterion(Criterion):
 # %% ../../nbs/05_criteria/03_coverage.ipynb #d1a30ed5
 COVERS = ("supervision", "targets")
 SOURCES = 20  # best sources per gene, as GEARS keeps them
+OWN = 0.3  # strength with which a combination reaches the effects of its own genes
 
 
 def trimmed(
@@ -169,31 +170,62 @@ def trimmed(
     return graph.map(lambda g: replace(g, adjacency=keep_top(g.adjacency, k)))
 
 
+@dataclass(frozen=True, eq=False)
+class Leaning:
+    "What predictions are asked for, gene by gene."
+
+    targets: np.ndarray  # positions of the genes that the targets are made of
+    weights: np.ndarray  # of these genes: of all targets that hold them
+    shared: np.ndarray  # the same less one target: what a gene's own effect is worth to others
+
+
 def supervision(
     layers: Iterable[GeneGraph],
     genes: np.ndarray,  # positions of those that may be picked
-    targets: np.ndarray,  # positions
-    weights: np.ndarray,  # of the targets
+    lean: Leaning,
     hops: int,
-    direction: str,  # as for `reach_matrix`
+    direction: str = "receptive",  # as for `reach_matrix`
+    graded: bool = False,  # strengths, not numbers of targets, say what a gene is worth
 ) -> tuple[sp.csr_matrix, np.ndarray, np.ndarray]:  # rows, worth and name of each column
     "What the picks reach, layer by layer, and what each gene is worth there."
     rows, worth, names = [], [], []
     for layer in layers:
         P = layer.operator(hops, "row")
-        leaning = sp.csr_matrix(P[targets] > 0).T @ weights
-        leaning[targets] -= weights
+        if graded:
+            leaning = P[lean.targets].T @ lean.weights
+        else:
+            leaning = sp.csr_matrix(P[lean.targets] > 0).T @ lean.weights
+            leaning[lean.targets] -= lean.weights
         useful = np.flatnonzero(leaning > 0)
         R = P if direction == "receptive" else reach_matrix(layer, hops, direction, "row")
         rows.append(block(R, genes, useful))
         worth.append(leaning[useful])
         names.append(layer.genes[useful])
+    own = lean.targets[lean.shared > 0]
+    if len(own):  # combinations: a gene's own effect returns in all others that hold it
+        rows.append(OWN * (sp.identity(len(layer.genes), format="csr")[genes][:, own]))
+        worth.append(lean.shared[lean.shared > 0])
+        names.append(layer.genes[own])
     if not any(map(len, worth)):  # nobody leans on anybody: a single target, worth nothing
-        one = targets[:1]
+        one = lean.targets[:1]
         return block(P, genes, one), np.zeros(1), layer.genes[one]
     rows = sp.csr_matrix(sp.hstack(rows))
     rows.sort_indices()
     return rows, np.concatenate(worth), np.concatenate(names)
+
+
+def leaning_of(
+    graph: Graphs,
+    targets: Iterable[str] | None,  # names; None = all genes
+    genes: np.ndarray,  # positions of their genes, ascending
+    weights: np.ndarray,  # of these genes
+) -> Leaning:
+    "What predictions are asked for. Of single genes none shares anything with another target."
+    if targets is None:
+        return Leaning(genes, weights, np.zeros(len(genes)))
+    Z = incidence(graph, list(targets))[:, genes]
+    count = np.asarray(Z.sum(axis=0)).ravel()
+    return Leaning(genes, weights * count, np.maximum(count - 1, 0.0) * weights)
 
 # %% ../../nbs/05_criteria/03_coverage.ipynb #c4983252
 @register
@@ -230,7 +262,8 @@ class GraphReach(RowCriterion):
         a = target_weights(graph, weights, self.given_targets, names, self.name)
         if covers == "supervision":
             layers = trimmed(graph, SOURCES if sources is None else sources).graphs
-            rows, worth, self.targets = supervision(layers, self.touched, at, a, hops, direction)
+            lean = leaning_of(graph, self.given_targets, at, a)
+            rows, worth, self.targets = supervision(layers, self.touched, lean, hops, direction)
             self.set_rows(rows, worth)
             return
         self.targets, everything = names, len(at) == len(graph)
@@ -314,10 +347,11 @@ class SoftCriterion(RowCriterion):
 
     def most(self):
         most = int(np.diff(self.rows.indptr).max())  # genes of an element
+        total = self.reach.T @ np.bincount(self.sparse.genes, minlength=self.reach.shape[0])
         if self.form == "saturated":
-            each = np.minimum(
-                1, self.reach.T @ np.bincount(self.sparse.genes, minlength=self.reach.shape[0])
-            )
+            each = np.minimum(1, total)
+        elif self.form == "hyperbolic":
+            each = total / (1 + total)
         else:
             each = (
                 np.maximum(self.reach.max(axis=0).toarray().ravel(), 0) * most
@@ -337,7 +371,9 @@ class SoftCriterion(RowCriterion):
 # %% ../../nbs/05_criteria/03_coverage.ipynb #a29af0ba
 @register
 class SoftReach(SoftCriterion):
-    "Graded coverage of the targets by the operator's weights (reconstructed). Monotone submodular."
+    """Graded coverage: of what predictions lean on, or of the targets. Monotone submodular.
+
+    Reconstructed, as GraphReach."""
 
     name = "softreach"
     picks = "As graphreach, but a strong link counts more than a weak one."
@@ -349,20 +385,27 @@ class SoftReach(SoftCriterion):
         targets=None,
         *,
         hops: int = 1,
-        form: str = "saturated",
-        tau: float = 0.5,
-        norm: str = "sym",
+        form: str = "hyperbolic",  # covers supervision; the other forms cover the targets
+        tau: float | None = None,  # what is enough; None = .1 for "hyperbolic", .5 for "saturated"
+        norm: str | None = None,  # of the operator; None = "row" for "hyperbolic", else "sym"
         weights=None,
     ):
         super().__init__(graph, elements, targets)
         if form not in self.loops.FORMS:
             raise unknown_name("form of soft reach", form, self.loops.FORMS)
+        graded = form == "hyperbolic"
+        tau = (0.1 if graded else 0.5) if tau is None else tau
         if isinstance(tau, bool) or not (isinstance(tau, Real) and 0 < tau < np.inf):
             raise GraphselError(f"tau is {tau!r}; give a positive number")
         at = target_genes(graph, self.targets)
-        self.targets, self.form = graph.genes[at], form
-        Q = block(graph.operator(hops, norm), self.touched, at)
-        self.set_rows(
-            Q / tau if form == "saturated" else Q,
-            target_weights(graph, weights, self.given_targets, self.targets, self.name),
-        )
+        self.form, self.n_targets, names = form, len(at), graph.genes[at]
+        a = target_weights(graph, weights, self.given_targets, names, self.name)
+        if graded:
+            lean = leaning_of(graph, self.given_targets, at, a)
+            layers = trimmed(graph, SOURCES).graphs
+            Q, worth, self.targets = supervision(layers, self.touched, lean, hops, graded=True)
+            self.set_rows(Q / tau, worth)
+            return
+        self.targets = names
+        Q = block(graph.operator(hops, norm or "sym"), self.touched, at)
+        self.set_rows(Q / tau if form == "saturated" else Q, a)

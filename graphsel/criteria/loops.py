@@ -59,7 +59,7 @@ def row_of(rows, j, buffer):
     return buffer.targets[:n], buffer.strength[:n]
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #0870c2b1
-FORMS = {"facility": 0, "saturated": 1, "noisyor": 2}
+FORMS = {"facility": 0, "saturated": 1, "noisyor": 2, "hyperbolic": 3}
 
 
 @njit(cache=True)
@@ -69,6 +69,8 @@ def soft_part(form, q, s):
         return max(q - s, 0.0)
     if form == 1:
         return min(1.0, s + max(q, 0.0)) - min(1.0, s)
+    if form == 3:
+        return (s + max(q, 0.0)) / (1.0 + s + max(q, 0.0)) - s / (1.0 + s)
     return s * min(max(q, 0.0), 1.0)
 
 
@@ -86,7 +88,7 @@ def next_state(form, q, s):
     "The state of a target in state s after a pick of strength q."
     if form == 0:
         return max(q, s)
-    if form == 1:
+    if form == 1 or form == 3:
         return s + max(q, 0.0)
     return s * (1.0 - min(max(q, 0.0), 1.0))
 

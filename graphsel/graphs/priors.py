@@ -17,8 +17,11 @@ import scipy.sparse as sp
 from ..core.errors import GraphselError, name_some
 from ..core.identity import sha1
 from .operators import unit_rows
+from ..core.files import file_and_filter
+from ..screens.formats import file_kind
 from ..screens.from_tables import screen_from_table
-from ..screens.tables import ranked_responses, read_rows
+from ..screens.read import read_screen
+from ..screens.tables import gene_column, ranked_responses, read_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,17 +90,18 @@ def make_prior(
 
 # %% ../../nbs/03_graphs/04_priors.ipynb #24be492d
 def read_prior(
-    path: str,  # a file, or FILE:column=value
+    path: str,  # whatever `read_screen` reads, ranked lists, or an embedding; or FILE:column=value
+    **options,  # those of `read_screen`, where the file is a screen
 ) -> GenePrior:
     "Read a prior. Raises `GraphselError` for a file of no known kind or a filter that keeps nothing."
+    file = file_and_filter(path)[0]
+    if file.exists() and file_kind(file):
+        screen = read_screen(path, **options)
+        return make_prior(screen.to_df(), str(path).replace(str(file), file.name))
     table, name = read_rows(path)
     if {"perturbed_gene", "gene", "rank"} <= set(table.columns):
         return make_prior(ranked_responses(table, source=name), name)
-    if "perturbation" in table:
-        return make_prior(screen_from_table(table, name).to_df(), name)
-    if table.columns[0] == "gene":
-        return make_prior(table.set_index("gene"), name)
-    raise GraphselError(
-        f"{name}: not a prior; expected a column 'perturbation', a first column 'gene', "
-        "or perturbed_gene, gene and rank"
-    )
+    genes = None if options else gene_column(table)
+    if genes is not None:
+        return make_prior(table.set_index(genes), name)
+    return make_prior(screen_from_table(table, name, **options).to_df(), name)

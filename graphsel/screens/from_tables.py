@@ -199,14 +199,14 @@ def _averaged_screen(rows, notes, about, source):
             f"replicates were averaged: {int(n.sum()):,} rows of {len(n):,} perturbations, "
             f"{n_reference} control rows",
         ]
-    told, more = _reference(rows)
+    told, more = _reference(rows, about)
     notes = [*notes, *more]
     _say(source, notes)
     log.info("%s: reference is %s", source, told)
     return _note(screen, notes, about | {"reference": told})
 
 
-def _reference(rows):
+def _reference(rows, about):
     "What the values are differences from, in words; a remark where that is doubtful."
     X = rows.values.to_numpy()
     if rows.control.any():

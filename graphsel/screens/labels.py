@@ -41,7 +41,7 @@ def find_controls(
             "correct perturbation_key= (--perturbation-key)"
         )
     usual = dict.fromkeys(k for k, _ in SPELLINGS if k in obs)
-    keys = [perturbation_key] if perturbation_key else list(usual)
+    keys = [perturbation_key] if perturbation_key else list(usual) or _own_index(obs)
     readings = {k: controls_among(_factorized(obs[k])[1], control) for k in keys}
     readings = {k: found for k, found in readings.items() if found}
     if not readings:
@@ -62,6 +62,12 @@ def find_controls(
 
 def _quoted(names):
     return name_some([f"'{o}'" for o in names])
+
+
+def _own_index(obs):
+    "The column that holds the names of the rows, if there is one."
+    name = str(obs.index.name or "index")
+    return [name] if name in obs else []
 
 # %% ../../nbs/02_screens/02_labels.ipynb #cc2b47bc
 def controls_among(
@@ -114,6 +120,11 @@ def _factorized(column):
         return code, np.array(labels, dtype=object)
     code, labels = pd.factorize(column.astype(object).where(column.notna(), "").astype(str))
     return code, np.asarray(labels, dtype=object)
+
+
+def plain_name(column: str) -> str:
+    "The name of a column without capitals, blanks and signs."
+    return re.sub(r"[\W_]+", "", str(column)).casefold()
 
 # %% ../../nbs/02_screens/02_labels.ipynb #63db19e6
 def _check_one_reading(obs, readings):
@@ -206,6 +217,7 @@ class _Cutter:
 
     def genes_of(self, label):
         "The genes of one label; None where it cannot be told."
+        label = label.strip()
         if self._is_control(label):
             return ()
         if target := guide_target(label, self.genes):
@@ -323,6 +335,7 @@ def read_labels(
     source: str = "cells",  # for messages
 ) -> Labels:
     "The perturbation of each cell. Raises `GraphselError` for what cannot be told."
+    obs = _with_index(obs, perturbation_key)
     key, controls = find_controls(obs, perturbation_key, control)
     code, unique = _factorized(obs[key])
     unnamed = np.array([not o.strip() for o in unique])[code]
@@ -331,6 +344,7 @@ def read_labels(
             f"{source}: {int(unnamed.sum()):,} cells without a name in obs['{key}'], the first is "
             f"{obs.index[unnamed][0]}; name or remove them"
         )
+    _check_assigned(unique, controls, key, source)
     _check_controls(unique, controls, wishes(control, unique), key, source)
     counts = _counted(obs, key)
     parts = split_labels(unique, genes, separator, n_genes=counts, controls=controls, guides=guides)
@@ -342,6 +356,20 @@ def read_labels(
         "separator": separator or _joint_of(unique, parts),
     }
     return Labels(position[code], names, about, pooling_notes(unique, spelled))
+
+
+MOST_ROWS = 200_000  # of a pseudobulk
+
+
+def _with_index(obs, key):
+    "The table with the names of its rows as a column, where these are the perturbations, as in a pseudobulk."
+    if key in obs or any(k in obs for k, _ in SPELLINGS) or len(obs) > MOST_ROWS:
+        return obs
+    name = str(obs.index.name or "index")
+    asked = key in (name, "index")
+    if name in obs or not (asked or any(control_stem(o) for o in obs.index)):
+        return obs
+    return obs.assign(**{key or name: obs.index.astype(str)})
 
 # %% ../../nbs/02_screens/02_labels.ipynb #601a1b86
 def _joint_of(labels, parts):
@@ -372,6 +400,22 @@ def guide_like(label: str) -> bool:
     return any(guide_target(p) or _GUIDE_NUMBER.fullmatch(p) for p in parts)
 
 # %% ../../nbs/02_screens/02_labels.ipynb #e8b916f1
+UNASSIGNED = frozenset(
+    """unassigned ambiguous multiplet multiple doublet unknown undetermined negative noguide
+    nosgrna nofeature unassignedguide""".split()
+)
+
+
+def _check_assigned(labels, controls, key, source):
+    "Raise where cells without a guide, or with several, would count as a perturbation."
+    wrong = [o for o in labels if o not in controls and (plain_name(o) in UNASSIGNED or o == "*")]
+    if wrong:
+        raise GraphselError(
+            f"{source}: cells called {name_some(wrong)} in '{key}' have no perturbation; leave them "
+            f"out by where='{key}!={wrong[0]}' (--where)"
+        )
+
+
 def _check_controls(labels, controls, asked, key, source):
     "Raise when a name of the control is absent, or when a label that is not one of them sounds like one."
     absent = [o for o in asked if not _matching(o, labels)]
@@ -417,7 +461,7 @@ def check_conditions(
     "Raises `GraphselError` where one perturbation has cells of several lines, doses or times."
     decided = set(decided)
     for column in obs:
-        if str(column) in decided or _plain(column) not in CONDITIONS:
+        if str(column) in decided or plain_name(column) not in CONDITIONS:
             continue
         code, levels = _factorized(obs[column])
         levels = [o for o in levels if o]
@@ -426,13 +470,9 @@ def check_conditions(
             raise GraphselError(
                 f"{source}: cells of several values of '{column}' ({name_some(levels)}) would be "
                 f"pooled; compare within them by covariate='{column}' (--covariate {column}), keep "
-                f"one by where='{column}={levels[0]}' (--where), or pool them by pool='{column}' "
-                f"(--pool {column})"
+                f"one by where='{column}={levels[0]}' (--where, or FILE:{column}={levels[0]}), or "
+                f"pool them by pool='{column}' (--pool {column})"
             )
-
-
-def _plain(column):
-    return re.sub(r"[\W_]+", "", str(column)).casefold()
 
 # %% ../../nbs/02_screens/02_labels.ipynb #d684cc86
 def _levels(obs, columns, source):

@@ -23,7 +23,7 @@ from ..core.sheets import sheet_rows
 from ..core.sniff import first_lines, sniff
 from ..genes.perturbations import control_stem, perturbation_name
 from ..genes.symbols import damaged_note
-from .labels import CONDITIONS
+from .labels import CONDITIONS, plain_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -195,11 +195,6 @@ METADATA = frozenset(
 CELL_COUNTS = frozenset("ncells numcells cellcount cellcounts numcellsfiltered".split())
 
 
-def plain_name(column: str) -> str:
-    "The name of a column without capitals, blanks and signs."
-    return re.sub(r"[\W_]+", "", str(column)).casefold()
-
-
 def is_unnamed(column) -> bool:
     "True for what pandas calls a column without a name."
     return str(column) == "" or str(column).startswith("Unnamed: ")
@@ -240,22 +235,30 @@ def _it_has(table):
     return f"it has {name_some(table.columns, 12)}"
 
 
+_ENTREZ = re.compile(r"(?P<gene>\S+) \(\d+\)")  # DepMap's names of genes: TP53 (7157)
+_NUMBERED = re.compile(r"[A-Za-z]{1,4}[_.]?\d+")  # names of latent directions: d1, PC_2, SV3
+
+
 def _check_side(table, source):
     "Raise where the perturbations are the columns, or may be."
-    controls = [c for c in table if control_stem(without_copy(c, table.columns))]
-    if controls:
+    names = [without_copy(c, table.columns) for c in table.columns[1:]]
+    genes = [o for o in names if _ENTREZ.fullmatch(o)]
+    sides = [o for o in names if control_stem(o)] or (genes if len(genes) > len(names) / 2 else [])
+    if sides:
         raise GraphselError(
-            f"{source}: the perturbations seem to be the columns, {name_some(controls)} among "
+            f"{source}: the perturbations seem to be the columns, {name_some(sides)} among "
             "them; turn the table by transpose=True (--transpose)"
         )
-    genes = next(
-        (c for c in table if plain_name(c) in ("gene", "genes", "genesymbol", "symbol")), None
-    )
-    if genes is not None and not any(control_stem(o) for o in table[genes].astype(str)):
+    first = table.columns[0]
+    unsure = is_unnamed(first) or plain_name(first) in ("gene", "genes", "genesymbol", "symbol")
+    if not unsure or is_number(table[first]) or all(_NUMBERED.fullmatch(o) for o in names):
+        return
+    if not any(control_stem(o) for o in table[first].astype(str)):
         raise GraphselError(
-            f"{source}: are the rows perturbations, or the columns? Column '{genes}' names genes, "
-            f"and none is a control; say perturbation_key='{genes}' (--perturbation-key {genes}) "
-            "if they were perturbed, or transpose=True (--transpose) if they were measured"
+            f"{source}: are the rows perturbations, or the columns? Neither has a control, and the "
+            f"rows are called {name_some(table[first], 3)}; say perturbation_key='{first}' "
+            f"(--perturbation-key '{first}') if these were perturbed, or transpose=True "
+            "(--transpose) if they were measured"
         )
 
 
@@ -274,6 +277,8 @@ def turned(
     "The table with its sides exchanged; names of responses from the first column."
     first, columns = table.columns[0], table.columns
     names = [without_copy(c, columns) for c in columns[1:]]
+    if all(_ENTREZ.fullmatch(o) for o in names):
+        names = [_ENTREZ.fullmatch(o)["gene"] for o in names]
     flat = table.set_index(first).T.reset_index(drop=True)
     flat.columns = flat.columns.astype(str).rename(None)
     flat.insert(0, "perturbation", names)
@@ -309,6 +314,19 @@ def _counts_up(column):
     if not is_number(column) or len(column) == 0 or column.isna().any():
         return False
     return bool((np.diff(column.to_numpy(float)) == 1).all() and column.iloc[0] in (0, 1))
+
+# %% ../../nbs/02_screens/05_tables.ipynb #2c36c31e
+def gene_column(
+    table: "pd.DataFrame",  # as it was read
+) -> str | None:  # the column of genes of an embedding; None for other tables
+    "The first column, where it holds the names of genes and all others are numbers."
+    first = table.columns[0]
+    named = is_unnamed(first) or plain_name(first) in ("gene", "genes", "symbol", "genesymbol")
+    if not named or is_number(table[first]):
+        return None
+    if not all(is_number(table[c]) for c in table.columns[1:]):
+        return None
+    return None if any(control_stem(o) for o in table[first].astype(str)) else first
 
 # %% ../../nbs/02_screens/05_tables.ipynb #b5c6097f
 def row_names(

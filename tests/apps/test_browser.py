@@ -373,6 +373,12 @@ def test_the_command_serves_the_page_and_ends_it(page, place, tmp_path):
             wait_for(f"http://127.0.0.1:{port}", process, tmp_path / "log")
             page.goto(f"http://127.0.0.1:{port}")
             until(page, "G", 20)
+            tab(page, "Graph")  # a file beyond what servers take unless they are told to
+            with page.expect_file_chooser() as chooser:
+                page.locator(".gs-graph_files").click()
+            (tmp_path / "big.csv").write_text("source,target\n" + "TP53,MDM2\n" * 1_200_000)
+            chooser.value.set_files(tmp_path / "big.csv")
+            expect(page.locator(".gs-told")).to_contain_text("big.csv: no gene in common")
             process.terminate()  # the command alone, not its group
             assert process.wait(30) == 128 + signal.SIGTERM, (tmp_path / "log").read_text()
         finally:

@@ -284,7 +284,7 @@ def kill_at(moments, folder, jobs=1):
         multiprocessing.get_context("forkserver"),
         [],
     )  # forked from one that has imported everything
-    context.set_forkserver_preload(["graphsel.compare", "graphsel.datasets"])
+    context.set_forkserver_preload(["graphsel.benchmark.compare", "graphsel.datasets.simulate"])
     for wait in moments:
         go = context.Event()
         p = context.Process(target=child, args=(go, folder, jobs))
@@ -529,7 +529,7 @@ def kernel(sim, seed):
 
 
 def test_the_results_of_another_prior_are_not_those_of_this_one(sim, tmp_path):
-    "Twice the screen itself (but for a little noise) as the prior, then noise of the same shape: the error of the first is next to nothing."
+    "Twice the screen itself (nearly) as the prior, then noise of its shape: the error of the first is next to nothing."
     nearly = sim.screen.copy()
     nearly.X = nearly.X + np.float32(0.1) * other_prior(sim, 1).X
     ask = dict(
@@ -848,7 +848,7 @@ def within(seconds, ask):
 SLEEPERS = """
 import time
 from graphsel.cli.main import main
-from graphsel.select import ranked, strategy
+from graphsel.selection.strategies import ranked, strategy
 @strategy("sleeper")
 def sleeper(problem, budget, rng):
     time.sleep(600)
@@ -986,7 +986,11 @@ def test_fit_stopped_while_it_writes_leaves_no_half(sim, tmp_path, number, code)
 
 def test_ignored_signals_stay_ignored():
     "nohup."
-    code = "import os, signal, threading\nfrom graphsel.cli import stoppable\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\nwith stoppable(): os.kill(os.getpid(), signal.SIGHUP)\nprint('went on', signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)"
+    code = """import os, signal, threading
+from graphsel.cli.main import stoppable
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+with stoppable(): os.kill(os.getpid(), signal.SIGHUP)
+print('went on', signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)"""
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
         == "went on True\n"

@@ -13,6 +13,7 @@ from graphsel.core.extras import EXTRAS, NEEDS
 HEAVY = ("torch", "torch_geometric", "scanpy", "ipywidgets", "IPython", "voila", "dask")
 # a machine on which some packages are not installed: nobody finds them
 BLOCK = """
+import importlib.metadata
 import sys
 
 def missing(finder):
@@ -20,8 +21,14 @@ def missing(finder):
         return None if name.partition(".")[0] in {blocked!r} else finder(name, *args, **options)
     return find_spec
 
+def without_metadata(name, version=importlib.metadata.version):
+    if name.replace("-", "_") in {blocked!r}:
+        raise importlib.metadata.PackageNotFoundError(name)
+    return version(name)
+
 for finder in sys.meta_path:
     finder.find_spec = missing(finder.find_spec)
+importlib.metadata.version = without_metadata
 """
 
 

@@ -86,7 +86,8 @@ def run(place, *args, python=None, temporary="tmp", check=True):
 
 @pytest.fixture(scope="module")
 def homeless(place):
-    "The same, with a Python that nobody can start: this one, or the system's of the same version, whose extensions fit."
+    """The same, with a Python that nobody can start: this one, or the system's of the same version, whose
+    extensions fit."""
     for python in (
         sys.executable,
         f"/usr/bin/python3.{sys.version_info.minor}",

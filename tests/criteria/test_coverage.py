@@ -1,4 +1,5 @@
-"""Coverage and its graded forms: reach in all directions, levels, pairs without a matrix of pairs; names, weights and noise."""
+"""Coverage and its graded forms: reach in all directions, levels, pairs without a matrix of pairs; names, weights
+and noise."""
 
 import numpy as np
 import pytest
@@ -135,7 +136,7 @@ def test_rows_of_pairs_are_sums(seed):
         np.testing.assert_allclose(row, members[j] @ c.reach.toarray(), atol=1e-12, err_msg=element)
 
 
-@pytest.mark.parametrize("make", [GraphReach, SoftReach, FacilityLocation])
+@pytest.mark.parametrize("make", [target_reach, SoftReach, FacilityLocation])
 def test_no_matrix_of_pairs_and_targets(make):
     "Combinations cost no more than their names and the rows of the genes they touch."
     g = random_graph(np.random.default_rng(0), 40, directed=False)
@@ -147,7 +148,7 @@ def test_no_matrix_of_pairs_and_targets(make):
         entries = a.size if isinstance(a, np.ndarray) else a.nnz if sp.issparse(a) else 0
         assert entries <= max(12 * 40, 2 * 67 + 1), name
     assert make(g, pairs[:-1], g.genes).value(["g00+g01"]) == pytest.approx(c.value(["g00+g01"]))
-    if make is GraphReach:
+    if make is target_reach:
         assert c.value(["g00+g01+g02"]) == target_reach(g).value(["g00", "g01", "g02"]), "a union"
 
 

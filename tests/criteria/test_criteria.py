@@ -1,4 +1,5 @@
-"""Criteria against their formulas, with dense matrices; monotone, submodular, and in step with themselves; mixtures; the check for criteria of one's own."""
+"""Criteria against their formulas, with dense matrices; monotone, submodular, and in step with themselves;
+mixtures; the check for criteria of one's own."""
 
 from itertools import combinations
 
@@ -350,7 +351,8 @@ def test_unknown_elements_are_named():
 
 
 def test_flags_of_graphcut():
-    "Monotone where every candidate is a target of weight 1 or more and lambda >= 2; submodular where no similarity is negative."
+    """Monotone where every candidate is a target of weight 1 or more and lambda >= 2; submodular where no
+    similarity is negative."""
     flags = lambda **params: (lambda c: (c.monotone, c.submodular))(GraphCut(PATH10, **params))
     negative = np.eye(10)
     negative[2, 3] = negative[3, 2] = -0.5

@@ -1,4 +1,5 @@
-"""MaxSpec, its top-eigenvalue ablation and supervision variance against their formulas, with dense matrices; copies, ceilings, contributions."""
+"""MaxSpec, its top-eigenvalue ablation and supervision variance against their formulas, with dense matrices;
+copies, ceilings, contributions."""
 
 import copy
 import pickle
@@ -58,7 +59,8 @@ def random_names(rng, graph, least=1):
 
 
 def random_numbers(rng, names, low, high):
-    "(what the user gives, one number per sorted name): one for all, a mapping with gaps, or an array in the order given."
+    """(what the user gives, one number per sorted name): one for all, a mapping with gaps, or an array in the
+    order given."""
     how, values = (
         rng.integers(3),
         {n: float(x) for n, x in zip(names, rng.uniform(low, high, len(names)))},

@@ -1,4 +1,5 @@
-"""The registry, and a server that misbehaves in every way known: pages for data, refusals, cut and changed files, broken connections. No test needs the internet."""
+"""The registry, and a server that misbehaves in every way known: pages for data, refusals, cut and changed files,
+broken connections. No test needs the internet."""
 
 import gzip
 import hashlib
@@ -710,20 +711,30 @@ def test_what_is_wrong(tmp_path, h5ad):
 # ---- reading what was fetched: every entry of the registry, from small files in the published formats ----
 
 GAF = "!gaf-version: 2.2\n!date-generated: 2025-10-10\n" + "".join(
-    f"UniProtKB\tP{i:05}\t{gene}\tinvolved_in\tGO:000000{term}\tPMID:1\tIDA\t\tP\tprotein {gene}\t\tprotein\ttaxon:9606\t20250101\tUniProt\t\t\n"
+    f"UniProtKB\tP{i:05}\t{gene}\tinvolved_in\tGO:000000{term}\tPMID:1\tIDA\t\tP"
+    f"\tprotein {gene}\t\tprotein\ttaxon:9606\t20250101\tUniProt\t\t\n"
     for i, (gene, term) in enumerate([("TP53", 2), ("MDM2", 2), ("KRAS", 3), ("MYC", 3)])
 )
 OBO = (
-    "format-version: 1.2\nontology: go\n\n[Term]\nid: GO:0000001\nname: all\nnamespace: biological_process\n\n[Term]\nid: GO:0000002\nname: a\nnamespace: biological_process\n"
+    "format-version: 1.2\nontology: go\n\n[Term]\nid: GO:0000001\nname: all\nnamespace: biological_process\n\n"
+    "[Term]\nid: GO:0000002\nname: a\nnamespace: biological_process\n"
     "is_a: GO:0000001 ! all\n\n[Term]\nid: GO:0000003\nname: b\nnamespace: biological_process\nis_a: GO:0000001 ! all\n"
 )
-LINKS = "protein1 protein2 combined_score\n9606.ENSP1 9606.ENSP2 900\n9606.ENSP2 9606.ENSP1 900\n9606.ENSP2 9606.ENSP3 200\n"
+LINKS = (
+    "protein1 protein2 combined_score\n"
+    "9606.ENSP1 9606.ENSP2 900\n"
+    "9606.ENSP2 9606.ENSP1 900\n"
+    "9606.ENSP2 9606.ENSP3 200\n"
+)
 INFO = "#string_protein_id\tpreferred_name\tprotein_size\tannotation\n" + "".join(
     f"9606.ENSP{i}\t{g}\t100\t{g}.\n" for i, g in enumerate(["TP53", "MDM2", "KRAS"], 1)
 )
 ALIASES = "#string_protein_id\talias\tsource\n9606.ENSP1\tP53\tUniProt_GN_Synonyms\n"
 GMT = "Apoptosis\tR-HSA-109581\tTP53\tMDM2\nSignaling\tR-HSA-162582\tKRAS\tMDM2\n"
-HGNC = "hgnc_id\tsymbol\tname\tlocus_group\tstatus\talias_symbol\tprev_symbol\tensembl_gene_id\nHGNC:11998\tTP53\ttumor protein p53\tprotein-coding gene\tApproved\tp53|LFS1\t\tENSG00000141510\n"
+HGNC = (
+    "hgnc_id\tsymbol\tname\tlocus_group\tstatus\talias_symbol\tprev_symbol\tensembl_gene_id\n"
+    "HGNC:11998\tTP53\ttumor protein p53\tprotein-coding gene\tApproved\tp53|LFS1\t\tENSG00000141510\n"
+)
 
 
 def as_h5ad(adata, path):

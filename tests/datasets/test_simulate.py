@@ -1,4 +1,5 @@
-"Properties of the simulated screen that its notebook does not show: same bytes in every process, calibration, round trips, odd sizes, errors."
+"""Properties of the simulated screen that its notebook does not show: same bytes in every process, calibration,
+round trips, odd sizes, errors."""
 
 import hashlib
 import os
@@ -28,7 +29,8 @@ import hashlib, numpy as np
 from graphsel.datasets.simulate import simulated_screen
 s = simulated_screen(60, 80, pairs=5, random_state=3)
 parts = [s.cells.X.data, s.cells.X.indices, s.screen.X, s.screen.layers["m4"], s.truth.to_numpy()]
-text = [s.graph.fingerprint, list(s.gene_sets.items()), s.edges.to_csv(), list(s.screen.obs_names), list(s.pathways.items())]
+sets, pathways = list(s.gene_sets.items()), list(s.pathways.items())
+text = [s.graph.fingerprint, sets, s.edges.to_csv(), list(s.screen.obs_names), pathways]
 print(hashlib.sha1(b"".join(p.tobytes() for p in parts) + repr(text).encode()).hexdigest())
 """
 
@@ -42,7 +44,8 @@ def standardized(sim):
 
 
 def relative_error(sim, n_train, repeats=4):
-    "Squared error of a Gaussian process on the graph kernel, relative to predicting the mean; the last quarter is the test set."
+    """Squared error of a Gaussian process on the graph kernel, relative to predicting the mean; the last quarter
+    is the test set."""
     graph, Y = standardized(sim)
     K, errors = graph.kernel((1, 2)), []
     for r in range(repeats):
@@ -317,7 +320,8 @@ def test_rows_do_not_depend_on_how_scipy_builds_them():
 
 
 def test_one_seed_is_one_screen():
-    "What numpy 2.0 with scipy 1.13 and numpy 2.5 with scipy 1.18 gave alike; nothing here hangs on the last bits of a float."
+    """What numpy 2.0 with scipy 1.13 and numpy 2.5 with scipy 1.18 gave alike; nothing here hangs on the last bits
+    of a float."""
     sim = simulated_screen(60, 80, pairs=5, random_state=3)
     text = [
         sim.edges.to_csv(index=False),

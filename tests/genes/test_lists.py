@@ -1,4 +1,4 @@
-"""Lists as people have them: every spelling of one list gives the same genes, and what cannot be known is refused in one line."""
+"""Lists as people have them: every spelling gives the same genes; what cannot be known is refused."""
 
 import csv
 import datetime

@@ -1,4 +1,4 @@
-"""Names of genes: each rule alone and together, tables in the published formats, ambiguity never resolved by chance, hostile files."""
+"""One gene, many names: what is found, by which rule, and what stays missing."""
 
 import gzip
 

@@ -1,4 +1,5 @@
-"""Graph kernels against dense brute force (expm, inv, eigh); truncation, given similarities, products, hostile inputs."""
+"""Graph kernels against dense brute force (expm, inv, eigh); truncation, given similarities, products, hostile
+inputs."""
 
 import pickle
 

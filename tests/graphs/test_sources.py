@@ -1,4 +1,5 @@
-"""Files and other libraries: each published format written out here, hostile variants of it, and the real files; other libraries there and back."""
+"""Files and other libraries: each published format written out here, hostile variants of it, and the real files;
+other libraries there and back."""
 
 import gzip
 import logging
@@ -141,7 +142,7 @@ def test_genes_called_na_and_numbers(tmp_path):
     "name,content,says",
     [
         ("one.csv", "gene\nA\nB\n", "two columns"),
-        ("tabs.csv", "a\tb\nA\tB\n", "separator"),
+        ("tabs.csv", "a\nA\tB\tC\n", "tabs.csv"),
         ("empty.csv", "", "empty.csv"),
         ("head.csv", "a,b\n", "no edge"),
         ("hole.csv", "a,b\nA,B\n,C\n", "edge 2"),
@@ -157,7 +158,7 @@ def test_genes_called_na_and_numbers(tmp_path):
         ("bin.csv", bytes(range(256)) * 4, "bin.csv"),
         ("bin.gmt", bytes(range(256)), "bin.gmt"),
         ("cut.csv.gz", gzip.compress(b"a,b\nA,B\n" * 99, mtime=0)[:30], "cut.csv.gz"),
-        ("no.parquet", "a,b\nA,B\n", "no.parquet"),
+        ("no.parquet", "PAR1 and nothing else", "no.parquet"),
         ("empty.gmt", "", "empty.gmt"),
         ("absent", None, "absent"),
     ],
@@ -324,7 +325,8 @@ def test_ten_million_edges(tmp_path):
     started = time.perf_counter()
     g = read_graph(tmp_path / "big.tsv")
     print(
-        f"{time.perf_counter() - started:.1f} s, peak of the process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
+        f"{time.perf_counter() - started:.1f} s, peak of the process "
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
     )
     assert (
         g.source["edges_read"]
@@ -693,9 +695,28 @@ def test_jaccard_graph_of_300_genes_against_brute_force(tmp_path):
 
 # ---- STRING ----
 
-LINKS = "protein1 protein2 combined_score\n9606.ENSP01 9606.ENSP02 900\n9606.ENSP02 9606.ENSP01 900\n9606.ENSP01 9606.ENSP03 450\n9606.ENSP03 9606.ENSP01 450\n9606.ENSP02 9606.ENSP03 399\n"
-INFO = '#string_protein_id\tpreferred_name\tprotein_size\tannotation\n9606.ENSP01\tA\t100\tA "quoted, cut\n9606.ENSP02\tB\t200\tannotation not available\n9606.ENSP03\tC\t1\tC\n'
-ALIASES = "#string_protein_id\talias\tsource\n9606.ENSP01\tENSG00000000001\tEnsembl_gene\n9606.ENSP01\tA-old\tUniProt_GN_Synonyms\n9606.ENSP02\tA-old\tUniProt_GN_Synonyms\n9606.ENSP02\tC\tUniProt_GN_Synonyms\n9606.ENSP99\tzz\tx\n"
+LINKS = (
+    "protein1 protein2 combined_score\n"
+    "9606.ENSP01 9606.ENSP02 900\n"
+    "9606.ENSP02 9606.ENSP01 900\n"
+    "9606.ENSP01 9606.ENSP03 450\n"
+    "9606.ENSP03 9606.ENSP01 450\n"
+    "9606.ENSP02 9606.ENSP03 399\n"
+)
+INFO = (
+    "#string_protein_id\tpreferred_name\tprotein_size\tannotation\n"
+    '9606.ENSP01\tA\t100\tA "quoted, cut\n'
+    "9606.ENSP02\tB\t200\tannotation not available\n"
+    "9606.ENSP03\tC\t1\tC\n"
+)
+ALIASES = (
+    "#string_protein_id\talias\tsource\n"
+    "9606.ENSP01\tENSG00000000001\tEnsembl_gene\n"
+    "9606.ENSP01\tA-old\tUniProt_GN_Synonyms\n"
+    "9606.ENSP02\tA-old\tUniProt_GN_Synonyms\n"
+    "9606.ENSP02\tC\tUniProt_GN_Synonyms\n"
+    "9606.ENSP99\tzz\tx\n"
+)
 
 
 def string_files(folder, links="9606.protein.links.v12.0.txt", info=INFO):
@@ -747,7 +768,9 @@ def test_string_gz_and_other_info(tmp_path):
 
 
 def test_string_scores_of_one_channel(tmp_path):
-    text = "protein1 protein2 neighborhood fusion cooccurence coexpression experimental database textmining combined_score\n9606.ENSP01 9606.ENSP02 0 0 0 70 800 0 900 950\n9606.ENSP01 9606.ENSP03 0 0 0 0 0 0 900 900\n"
+    text = "protein1 protein2 neighborhood fusion cooccurence coexpression experimental database textmining "
+    text += "combined_score\n"
+    text += "9606.ENSP01 9606.ENSP02 0 0 0 70 800 0 900 950\n9606.ENSP01 9606.ENSP03 0 0 0 0 0 0 900 900\n"
     path = write(string_files(tmp_path).parent, "9606.protein.links.detailed.v12.0.txt", text)
     write(tmp_path, "9606.protein.info.v12.0.txt", INFO)
     assert read_string(path).n_edges == 4
@@ -1012,7 +1035,7 @@ def test_embedding_files_and_equal_points(tmp_path):
         (pd.concat([own, own]), "twice"),
         (own[:1], "at least 2"),
         (tmp_path / "none.csv", "no such file"),
-        (write(tmp_path, "f.csv", "symbol,x\nA,1\n"), "'gene'"),
+        (write(tmp_path, "f.csv", "name,x\nA,1\n"), "'gene'"),
     ):
         with pytest.raises(GraphselError, match=says):
             from_embedding(bad)

@@ -142,8 +142,11 @@ def test_a_transposed_table_is_noticed():
     with pytest.raises(GraphselError, match="seem to be the columns, NT.*transpose=True"):
         screen_from_table(table)
     assert_read(screen_from_table(table, transpose=True))
-    with pytest.raises(GraphselError, match="are the rows perturbations, or the columns"):
-        screen_from_table(table.drop(columns="NT"))
+    neither = table.drop(columns="NT")
+    with pytest.raises(GraphselError, match="are the rows perturbations, or the columns") as e:
+        screen_from_table(neither)
+    key = re.search(r"perturbation_key='([^']+)'", str(e.value))[1]
+    assert screen_from_table(neither, perturbation_key=key).shape == (3, 3)
     assert screen_from_table(table.drop(columns="NT"), transpose=True).shape == (3, 3)
 
 
@@ -300,3 +303,101 @@ def test_the_advice_leads_there(labels, says, options):
     with pytest.raises(GraphselError, match=says):
         screen_from_cells(cells)
     assert screen_from_cells(cells, **options).n_obs == 1
+
+
+def test_the_gene_effects_of_depmap(tmp_path):
+    table = pd.DataFrame(
+        [[-0.1, -1.2], [0.05, -0.9]],
+        index=["ACH-000001", "ACH-000004"],
+        columns=["A1BG (1)", "MYC (4609)"],
+    )
+    table.to_csv(tmp_path / "CRISPRGeneEffect.csv")
+    with pytest.raises(GraphselError, match="seem to be the columns, A1BG.*transpose=True"):
+        read_screen(tmp_path / "CRISPRGeneEffect.csv")
+    screen = read_screen(tmp_path / "CRISPRGeneEffect.csv", transpose=True)
+    assert list(screen.obs_names) == ["A1BG", "MYC"] and list(screen.var_names) == list(table.index)
+
+
+def test_row_names_without_a_control_are_asked_about(tmp_path):
+    table = pd.DataFrame(np.eye(2), index=["TP53", "MYC"], columns=["HBB", "HBA1"])
+    table.to_csv(tmp_path / "t.csv")
+    with pytest.raises(GraphselError, match="are the rows perturbations") as e:
+        read_screen(tmp_path / "t.csv")
+    key = re.search(r"--perturbation-key '([^']+)'", str(e.value))[1]
+    assert list(read_screen(tmp_path / "t.csv", key).obs_names) == ["TP53", "MYC"]
+    table.set_axis(["d1", "d2"], axis=1).to_csv(tmp_path / "latent.csv")
+    assert list(read_screen(tmp_path / "latent.csv").obs_names) == ["TP53", "MYC"]
+
+
+def test_row_names_as_r_writes_them(tmp_path):
+    lines = levels("NT").set_index("perturbation").to_csv(sep="\t", index_label="x").split("\n")
+    lines[0] = lines[0].removeprefix("x\t")
+    (tmp_path / "t.txt").write_text("\n".join(lines))
+    assert_read(read_screen(tmp_path / "t.txt"))
+
+
+def test_cells_of_one_table_a_row_each(tmp_path):
+    adata = cells_of(["control", "TP53", "MYC"] * 5)
+    table = adata.to_df().assign(perturbation=adata.obs["perturbation"], nCount_RNA=7.0)
+    table.to_csv(tmp_path / "cells.csv")
+    screen, expected = read_screen(tmp_path / "cells.csv"), screen_from_cells(adata)
+    assert set(screen.var_names) == set(adata.var_names)
+    np.testing.assert_allclose(
+        screen[list(expected.obs_names), list(expected.var_names)].X, expected.X, atol=1e-6
+    )
+    assert screen.obs["n_cells"].tolist() == [5, 5]
+
+
+def test_a_pseudobulk_is_named_by_its_rows():
+    labels = ["10970_non-targeting_non-targeting_non-targeting", "8800_TP53_P1P2_ENSG00000141510"]
+    adata = cells_of(labels)
+    adata.obs_names = labels
+    del adata.obs["perturbation"]
+    assert list(screen_from_cells(adata).obs_names) == ["TP53"]
+
+
+@pytest.mark.parametrize("label", ["unassigned", "Multiplet", "*", "Negative"])
+def test_cells_without_a_guide_are_no_perturbation(label):
+    cells = cells_of(["control", "TP53", label] * 3)
+    with pytest.raises(GraphselError, match="have no perturbation") as e:
+        screen_from_cells(cells)
+    where = re.search(r"where='([^']+)'", str(e.value))[1]
+    assert list(screen_from_cells(cells, where=where).obs_names) == ["TP53"]
+
+
+def test_the_shell_takes_the_options(tmp_path):
+    from click.testing import CliRunner
+
+    from graphsel.cli.compare import compare_command
+    from graphsel.cli.fit import fit_command
+
+    names = {o for c in (compare_command, fit_command) for p in c.params for o in p.opts}
+    wanted = "control separator guides where covariate pool layer raw labels transpose"
+    assert {f"--{o}" for o in wanted.split()} <= names
+    edges = tmp_path / "edges.tsv"
+    edges.write_text("source\ttarget\nTP53\tMYC\nMYC\tKLF1\nKLF1\tHBB\n")
+    both = pd.concat(
+        [levels("NT").assign(cell_line=v) for v in ("K562", "RPE1")], ignore_index=True
+    )
+    both.to_csv(tmp_path / "t.csv", index=False)
+    call = ["--screen", str(tmp_path / "t.csv"), "--graph", str(edges), "--model", "mean"]
+    run = lambda *more: CliRunner().invoke(
+        fit_command, [*call, "--out", str(tmp_path / "o"), *more]
+    )
+    refused = run()
+    assert refused.exit_code == 1 or isinstance(refused.exception, GraphselError)
+    assert run("--where", "cell_line=K562").exit_code == 0
+    assert run("--covariate", "cell_line").exit_code == 0
+    assert run("--pool", "cell_line").exit_code == 0
+
+
+def test_patterns_in_must_and_exclude():
+    from graphsel.graphs.build import from_edges
+    from graphsel.selection.select import select
+
+    genes = ["RPL3", "RPL10", "MYC", "TP53", "KLF1"]
+    graph = from_edges(genes[:-1], genes[1:])
+    assert set(select(graph, 2, "degree", exclude=["RPL*"]).genes) <= set(genes[2:])
+    assert {"RPL3", "RPL10"} <= set(select(graph, 3, "graphreach", must=["RPL*"]).genes)
+    with pytest.raises(GraphselError, match="exclude: no gene fits the pattern 'XYZ"):
+        select(graph, 2, "degree", exclude=["XYZ*"])

@@ -1,4 +1,4 @@
-"""Cells of every storage become the same screen: oracles are all pairs of cells, NumPy and scanpy; hostile files; spellings; tables with replicates and lists."""
+"""Cells of every storage become the same screen: oracles are all pairs of cells, NumPy and scanpy."""
 
 import logging
 
@@ -603,7 +603,8 @@ def test_files_that_are_not_whole(population, kind, tmp_path):
             with pytest.raises(GraphselError, match="cells.h5ad"):
                 read_screen(path)
     else:
-        sparse = population.copy()  # blocks of a dense matrix may be missing because they are zero; those of a sparse one may not
+        # blocks of a dense matrix may be missing because they are zero; those of a sparse one may not
+        sparse = population.copy()
         sparse.X = sp.csr_matrix(sparse.X)
         sparse.write_zarr(tmp_path / "sparse.zarr")
         read_screen(tmp_path / "sparse.zarr")

@@ -20,7 +20,6 @@ from graphsel.screens.from_tables import screen_from_table
 from graphsel.screens.labels import find_controls
 from graphsel.screens.read import read_screen, write_screen
 from graphsel.screens.screen import check_screen, make_screen
-from graphsel.screens.tables import read_table
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -13,6 +13,7 @@ import scipy.io
 import scipy.sparse as sp
 
 from graphsel.core.errors import GraphselError
+from graphsel.graphs.priors import read_prior
 from graphsel.screens.formats import file_kind, open_cells
 from graphsel.screens.from_cells import screen_from_cells
 from graphsel.screens.read import read_screen
@@ -198,3 +199,19 @@ def test_a_file_without_labels_says_so(cells, tmp_path):
     (tmp_path / "again" / "barcodes.tsv").unlink()
     with pytest.raises(GraphselError, match=re.escape("lacks features.tsv or barcodes.tsv")):
         read_screen(tmp_path / "again")
+
+
+@pytest.mark.parametrize("kind", ["h5ad", "loom", "h5mu"])
+@pytest.mark.filterwarnings("ignore")
+def test_a_prior_is_read_as_a_screen_is(kind, cells, tmp_path):
+    prior = read_prior(written(kind, tmp_path, cells))
+    screen = screen_from_cells(cells)
+    assert list(prior.genes) == list(screen.obs_names)
+    np.testing.assert_allclose(prior.features, screen.X - screen.X.mean(axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["gene", "Gene Symbol", ""])
+def test_an_embedding_with_the_genes_in_its_index(name, tmp_path):
+    table = pd.DataFrame(np.arange(6.0).reshape(3, 2), index=["TP53", "MYC", "KLF1"])
+    table.to_csv(tmp_path / "e.csv", index_label=name)
+    assert list(read_prior(tmp_path / "e.csv").genes) == ["KLF1", "MYC", "TP53"]

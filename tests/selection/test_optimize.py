@@ -1,4 +1,5 @@
-"""The maximizers against brute force, against each other, and against a slow greedy and another program; limits of every kind; no order, no repetition changes a plan."""
+"""The maximizers against brute force, against each other, and against a slow greedy and another program; limits of
+every kind; no order, no repetition changes a plan."""
 
 import re
 from itertools import combinations, product
@@ -932,7 +933,8 @@ def test_the_promise_of_greedi_is_kept(name, seed):
     ids=["must", "measured"],
 )
 def test_a_sample_is_sized_by_what_is_left_of_the_budget(limits):
-    "Sixty must-haves that reach nothing, five hubs that reach twenty each: the sample is one for five picks, not for sixty-five."
+    """Sixty must-haves that reach nothing, five hubs that reach twenty each: the sample is one for five picks, not
+    for sixty-five."""
     edges = [(f"hub{i}", f"hub{i} target{j:02}") for i in range(5) for j in range(20)]
     g = from_edges([t for _, t in edges], [h for h, _ in edges], directed=True)
     g = g.align([*g.genes, *(f"dud{i:03}" for i in range(200))])[0]

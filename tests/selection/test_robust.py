@@ -1,4 +1,5 @@
-"""Robust plans: honest criteria at every level, bounds that hold, worst cases no worse than those of the pool, and stability tables."""
+"""Robust plans: honest criteria at every level, bounds that hold, worst cases no worse than those of the pool, and
+stability tables."""
 
 import copy
 from itertools import combinations

@@ -1,4 +1,5 @@
-"""`select` as a user meets it: lists with slips, policies, budgets, determinism across processes, baselines against brute force."""
+"""`select` as a user meets it: lists with slips, policies, budgets, determinism across processes, baselines
+against brute force."""
 
 import json
 import os
@@ -419,9 +420,12 @@ from graphsel.selection.strategies import STRATEGIES
 rng = np.random.default_rng(0)
 names = [f"g{i:02}" for i in range(40)]
 g = combine([from_edges(*rng.choice(names, (2, 80)), rng.integers(1, 4, 80)/3) for _ in range(2)])
-lists = dict(candidates=set(g.genes) | {"XIST", "g01+g02"}, measured={"g03", "g04", "Y"}, exclude={"g05", "g06"}, targets=set(g.genes) - {"g09"})
+lists = dict(candidates=set(g.genes) | {"XIST", "g01+g02"}, measured={"g03", "g04", "Y"})
+lists |= dict(exclude={"g05", "g06"}, targets=set(g.genes) - {"g09"})
 plans = {n: select(g, 9, n, random_state=1, **lists) for n, s in STRATEGIES.items() if s.kind != "active"}
-print(json.dumps({n: [s.genes, np.array(s.gains).tobytes().hex(), s.measured, s.report, s.upper_bound, s.graph] for n, s in plans.items()}))
+def told(s):
+    return [s.genes, np.array(s.gains).tobytes().hex(), s.measured, s.report, s.upper_bound, s.graph]
+print(json.dumps({n: told(s) for n, s in plans.items()}))
 """
 
 
@@ -537,7 +541,8 @@ def test_typicality_and_distances_against_loops(seed, k):
 @pytest.mark.parametrize("name", ["kmeans", "typiclust"])
 @pytest.mark.filterwarnings("error")
 def test_clusters_of_equal_points(name):
-    "Genes without edges to tell them apart: clusters stay empty, but the plan is full and nobody is warned of k-means' troubles."
+    """Genes without edges to tell them apart: clusters stay empty, but the plan is full and nobody is warned of
+    k-means' troubles."""
     g = from_edges(["hub"] * 12, [f"x{i:02}" for i in range(12)])
     s = select(g, 8, name, random_state=0)
     assert len(set(s.genes)) == 8
@@ -660,7 +665,8 @@ def test_a_default_cost(caplog):
         )
         plain = select(G, 6.0, costs=half, candidates=NAMES[:8])
     assert [r.getMessage() for r in caplog.records] == [
-        "3 of 8 candidates have no cost and are taken at 1; give them a cost or a default (default_cost, --default-cost)"
+        "3 of 8 candidates have no cost and are taken at 1; "
+        "give them a cost or a default (default_cost, --default-cost)"
     ]
     assert plain.genes == select(G, 6.0, costs=half, candidates=NAMES[:8], default_cost=1.0).genes
     for wrong in (

@@ -124,7 +124,8 @@ def test_what_is_used_up_is_said_and_what_decides_from_there():
     assert s.gains[:4] == [5, 4, 1, 0] and productive_picks(s) == 3
     assert (
         exhausted(s)
-        == f"after pick 3 nothing is left to gain: the other 3 picks are chosen by the targets they reach again (level 2 of coverage), then {soft}"
+        == "after pick 3 nothing is left to gain: the other 3 picks are chosen by the targets they reach again "
+        f"(level 2 of coverage), then {soft}"
     )
     for text in (repr(s), describe(s, "--out lists them"), in_words(s).replace("After", "after")):
         assert exhausted(s) in text
@@ -156,7 +157,8 @@ def test_pairs_that_reach_nothing_are_no_best_plan():
     for text in (repr(s), in_words(s)):
         assert (
             "100%" not in text
-            and "rom the first pick on nothing is left to gain: the 2 picks are chosen by soft reach, then the degree in the graph, then the name"
+            and "rom the first pick on nothing is left to gain: the 2 picks are chosen by soft reach, "
+            "then the degree in the graph, then the name"
             in text
         )
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #a13b3288
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #1ba9a795
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import re
@@ -13,7 +13,7 @@ import re
 from ...core.errors import GraphselError, name_some
 from ...core.sniff import COLUMN_NAMES, Layout, is_missing, plain, sniff
 
-# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #877a6f87
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #ca447e08
 MARKS = (
     ("source", "target"),
     ("from", "to"),
@@ -89,7 +89,7 @@ def _stuck(name, mark):
         if name in (stem + mark, mark + stem):
             yield stem
 
-# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #f1ca076f
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #c4c27ae5
 def gene_pairs(
     names: Sequence[str],  # of the columns
     kinds: Sequence[str],  # see `core.sniff.column_kind`
@@ -104,12 +104,12 @@ def gene_pairs(
         worth = _WORTH.get(stem, 4 if stem == "" else 0)
         for s, t in zip(sources, targets):
             if worth and s != t and _can_be_genes(kinds[s]) and _can_be_genes(kinds[t]):
-                found.append((worth - (kinds[s] in ("integer", "rows")), s, t))
+                found.append((worth - (kinds[s] in ("integer", "rows", "empty")), s, t))
     return _best_first(found)
 
 
 def _can_be_genes(kind):
-    return kind in ("text", "id", "integer", "rows", "flag")
+    return kind in ("text", "id", "integer", "rows", "flag", "empty")
 
 
 def _best_first(pairs):
@@ -119,7 +119,7 @@ def _best_first(pairs):
         best[s, t] = max(worth, best.get((s, t), 0))
     return sorted(((w, s, t) for (s, t), w in best.items()), key=lambda o: (-o[0], o[1], o[2]))
 
-# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #71021fd9
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #ede8dbde
 WEIGHTS = (  # the first that is there counts
     "weight edge_weight edgeweight w",
     "combined_score string_score",
@@ -159,7 +159,8 @@ WRONG_WAY = {
 _NONE = re.compile(
     r"(.*_)?(ids?|index|idx|year|date|pmids?|pubmed(_ids?)?|references?|publications?|taxid|tax|taxon|organism"
     r"|ncbi_taxid|curation_effort|n_references|n_resources|n_sources|n_primary_sources|refs?|count|counts|n|num"
-    r"|number|version|chr|chrom|chromosome|start|end|strand|length|size|direction|sign|effect|flag|mor|mode|likelihood)(_.*)?"
+    r"|number|version|chr|chrom|chromosome|start|end|strand|length|size|direction|sign|effect|flag|mor|mode"
+    r"|likelihood)(_.*)?"
     r"|(is|has)_.*|consensus_.*|entrez.*|biogrid.*|unnamed_.*"
 )
 
@@ -223,7 +224,11 @@ def _filled(values):
 
 def _unnamed_weight(layout, numeric):
     "Without names: the only column of numbers that are not all alike."
-    numeric = [i for i in numeric if _filled(layout.column(i)) == 1]
+    numeric = [
+        i for i in numeric if _filled(layout.column(i)) == 1 and not _is_serial(layout.column(i))
+    ]
+    real = [i for i in numeric if layout.kinds[i] == "number"]
+    numeric = real or numeric
     if len(numeric) > 1:
         raise GraphselError(
             f"columns {name_some(layout.names[i] for i in numeric)} hold numbers and no names say which is the "
@@ -231,7 +236,12 @@ def _unnamed_weight(layout, numeric):
         )
     return numeric[0] if numeric else None
 
-# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #3f6fc6cb
+
+def _is_serial(values):
+    "True for long whole numbers, as identifiers are."
+    return all(re.fullmatch(r"\d{5,}", o) for o in values)
+
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #1e16ed3c
 @dataclass(frozen=True)
 class Columns:
     "Which columns of a table make the edges."
@@ -241,6 +251,9 @@ class Columns:
     weight: int | None = None
     recipe: str = ""  # a key of `RECIPES`: what makes a strength of the weight
     worth: float = 0.0  # how sure the genes are: 6 by the best names, 1 by position
+    types: tuple[int, int] | None = (
+        None  # columns that say what the ends are: genes, drugs, diseases
+    )
 
     def words(
         self,
@@ -298,7 +311,7 @@ def parse_weight(
             return next(o for o in found.groups() if o), recipe
     return ("" if text.strip().lower() == "none" else text.strip()), ""
 
-# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #bf9263ec
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #a7170ddc
 def position(
     layout: Layout,
     wish: str,  # a name, or a number from 1
@@ -340,7 +353,7 @@ def _wished_weight(layout, wish, taken):
     name, recipe = parse_weight(wish)
     return (position(layout, name, "weight") if name else None), recipe
 
-# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #e81a0cd4
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #dde93ba2
 def find_columns(
     layout: Layout,
     weight: str | None = None,  # of `weight=`
@@ -358,7 +371,18 @@ def find_columns(
             return None
         worth, (source, target) = 1.0, found
     at, recipe = _wished_weight(layout, weight, (source, target))
-    return Columns(source, target, at, recipe, worth)
+    return Columns(source, target, at, recipe, worth, _types(layout) if pairs else None)
+
+
+def _types(layout):
+    "The two columns that say what kind of thing each end is, if there are such."
+    sides = {}
+    for at, name in enumerate(layout.names):
+        for stem, pair, side in split_mark(plain(name)):
+            if stem in ("type", "category", "node_type", "entity_type"):
+                sides.setdefault((stem, pair), {})[side] = at
+    both = [o for o in sides.values() if len(o) == 2]
+    return (both[0][0], both[0][1]) if both else None
 
 
 def _which_genes(layout, pairs):
@@ -395,19 +419,29 @@ def _by_content(layout):
 
 
 def _is_prose(values):
-    "True for sentences, lists and links rather than names."
+    "True for sentences, lists and numbers of papers rather than names."
     values = [o for o in values if o]
-    return sum(bool(re.search(r"[ ;|]", o)) for o in values) > 0.3 * max(len(values), 1)
+    odd = sum(bool(re.search(r"[ ,;|]", o)) for o in values)
+    digits = sum(bool(re.fullmatch(r"[\d;|, ]+", o)) for o in values)
+    return odd > 0.3 * max(len(values), 1) or digits > 0.5 * max(len(values), 1)
+
+
+_MODES = frozenset(
+    """activation repression unknown inhibition activates inhibits binding binds interacts stimulation
+    up down + - positive negative promotes represses regulates phosphorylation physical genetic""".split()
+)
 
 
 def _is_relation(layout, at):
-    "True for a column of few words that no other column has."
+    "True for a column of few words that no other column has, or of words for relations."
     values = [o for o in layout.column(at) if o]
+    if values and all(o.lower() in _MODES for o in values):
+        return True
     others = {o for row in layout.rows for i, o in enumerate(row) if i != at}
     few = len(set(values)) <= max(1, 0.25 * len(values))
     return few and len(values) > 2 and not set(values) & others
 
-# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #b7fd09ba
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #734e446f
 KNOWN_NAMES = (
     COLUMN_NAMES
     | {name for pair in MARKS for name in pair if len(name) > 1}

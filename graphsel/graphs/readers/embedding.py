@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from ...core.errors import GraphselError, check_positive_int, name_some, shorten
 from ..build import from_matrix
 from ..graph import GeneGraph
-from ...screens.tables import read_table
+from ...screens.tables import gene_column, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,9 +69,10 @@ def _embedding_table(table):
     if not isinstance(table, (str, Path)):
         return table
     found = read_table(table)
-    if found.columns[0] != "gene":
+    genes = gene_column(found)
+    if genes is None:
         first = shorten(str(found.columns[0]))
         raise GraphselError(
             f"{table}: an embedding has the genes in its first column, named 'gene' (found '{first}')"
         )
-    return found.set_index("gene")
+    return found.set_index(genes)

@@ -14,6 +14,7 @@ import numpy as np
 
 from ...core.errors import GraphselError, log, name_some
 from ...core.files import open_inflated, reading
+from ...core.sniff import first_lines
 from ...genes.symbols import AliasTable, make_aliases
 from ..build import from_edges
 from ..graph import GeneGraph
@@ -125,19 +126,39 @@ def read_string(
         score=score,
         not_in_info=len(lacking),
         proteins_merged=merged,
+        reading=f"STRING: pairs of proteins with {score} of at least {min_score}",
     )
     return graph
 
 # %% ../../../nbs/03_graphs/readers/02_string.ipynb #da4913c7
 def _beside(links):
     "The info file that belongs to a links file, if it is there."
-    found = STRING_LINKS.fullmatch(Path(links).name)
-    names = (
-        [f"{found[1]}.info{found[4].removesuffix('.gz')}{end}" for end in ("", ".gz")]
-        if found
-        else []
-    )
-    return next((p for p in map(Path(links).with_name, names) if p.is_file()), None)
+    links = Path(links)
+    found = STRING_LINKS.fullmatch(links.name)
+    names = []
+    if found:
+        plain = f"{found[1]}.info{found[4].removesuffix('.gz')}"
+        names = [plain, f"{plain}.gz"]
+    usual = next((p for p in map(links.with_name, names) if p.is_file()), None)
+    return usual or _info_by_content(links)
+
+
+def _info_by_content(links):
+    "A file beside it that is called info, begins like one, and is of the same species."
+    species = _first_species(links)
+    others = [p for p in sorted(links.parent.glob("*info*")) if p.is_file() and p != links]
+    for path in others[:50]:
+        head = (first_lines(path, 1) or [""])[0].lstrip("#")
+        if head.startswith("string_protein_id\tpreferred_name") and _first_species(path) == species:
+            log.info("%s: names of its proteins from %s", links.name, path.name)
+            return path
+    return None
+
+
+def _first_species(path):
+    "The number before the dot of the first protein."
+    row = (first_lines(path, 2) or [])[1:]
+    return row[0].partition(".")[0] if row else ""
 
 # %% ../../../nbs/03_graphs/readers/02_string.ipynb #a4cb0418
 def read_string_aliases(

@@ -26,6 +26,7 @@ from graphsel.models.base import (
     check_graph,
     picked_rows,
 )
+from ..stacking import response_units, stacked_trust
 from .moments import Cells, Moments, picked_moments, read_cells
 from .network import GearsNet, place_edges, positions
 from graphsel.models.gears.training import (
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 class GEARS(ResponseModel):
     "The GEARS network (Roohani 2023), trained on the moments of the cells instead of on the cells."
 
-    name = "gears"
+    name, pull = "gears", 2.0
 
     def __init__(
         self,
@@ -70,30 +71,15 @@ class GEARS(ResponseModel):
         select: str = "mse",  # validation error: "mse", or "mse_de" on the 20 most changed genes
         device: str = "auto",  # "auto" = CUDA where there is one, with mixed precision there
         checkpoint: str | Path | None = None,  # file to go on from, if a fit is killed
+        stacking: bool = True,  # mixed with the mean as far as the validation parts ask for it
     ):
-        self.hidden, self.loss, self.coexpression, self.start, self.n_members, self.steps = (
-            hidden,
-            loss,
-            coexpression,
-            start,
-            n_members,
-            steps,
-        )
-        self.hide_own, self.batch_size, self.learning_rate, self.weight_decay, self.schedule = (
-            hide_own,
-            batch_size,
-            learning_rate,
-            weight_decay,
-            schedule,
-        )
-        self.validation, self.patience, self.look, self.select, self.device, self.checkpoint = (
-            validation,
-            patience,
-            look,
-            select,
-            device,
-            checkpoint,
-        )
+        self.hidden, self.loss, self.coexpression, self.start = hidden, loss, coexpression, start
+        self.n_members, self.steps, self.hide_own = n_members, steps, hide_own
+        self.batch_size, self.learning_rate = batch_size, learning_rate
+        self.weight_decay, self.schedule = weight_decay, schedule
+        self.validation, self.patience, self.look = validation, patience, look
+        self.select, self.device, self.checkpoint = select, device, checkpoint
+        self.stacking = stacking
 
     def fit(
         self,
@@ -209,7 +195,7 @@ def new_task(
     settings = {
         k: v
         for k, v in model.get_params(deep=False).items()
-        if k not in ("checkpoint", "device", "coexpression")
+        if k not in ("checkpoint", "device", "coexpression", "stacking")
     }
     given = [
         settings,
@@ -257,7 +243,7 @@ def train_gears(
     graph, rng = check_graph(graph), as_rng(random_state)
     seeds = [as_seed(rng) for _ in range(model.n_members)]
     model.perturbations_, model.graph_, model.var_ = names, graph, screen.var.copy()
-    model.form_ = FORM
+    model.form_, model.trust_ = FORM, 1.0
     model.picked_mean_, model.picked_variance_ = (
         Y.mean(axis=0),
         np.where(np.ptp(Y, axis=0) > 0, Y.var(axis=0), 0),
@@ -271,10 +257,31 @@ def train_gears(
             "gears uses the graphs only; priors are left out: %s",
             name_some(p.name for p in graph.priors),
         )
-    model.members_, model.history_ = train_members(
-        new_task(model, screen, moments, seeds, cells, epochs), seeds
-    )
+    task = new_task(model, screen, moments, seeds, cells, epochs)
+    model.members_, model.history_ = train_members(task, seeds)
+    settle_gears(model, task, seeds, Y)
     return model
+
+
+def settle_gears(model: GEARS, task: Task, seeds: list, Y: np.ndarray):
+    "How far to trust the network: told by what each member says of its validation part."
+    unit, errors, references = response_units(Y), [], []
+    device = pick_device(model.device)
+    for seed, weights in zip(seeds, model.members_, strict=True):
+        train, held = task.split(seed)
+        if len(held):
+            with torch.random.fork_rng(devices=[]):
+                net = new_gears_net(model, weights).eval().to(device)
+            [found] = in_blocks(net, task.asked[held], Y.shape[1] * 128)
+            errors.append(Y[held] - model.mean_ - found)
+            references.append(Y[held] - Y[train].mean(axis=0))
+    model.fallback_, model.claimed_ = model.picked_mean_, model.picked_variance_
+    model.same_, model.mean_of_picks_ = np.ptp(Y, axis=0) == 0, model.picked_mean_
+    if errors:
+        told = np.concatenate(errors), np.concatenate(references)
+        model.trust_ = stacked_trust(*told, unit, model.pull)
+    if model.trust_ == 0:
+        log.warning("gears: the picks tell no more than their mean, and so does it")
 
 # %% ../../../nbs/07_models/gears/04_model.ipynb #51546ab1
 def new_gears_net(model: GEARS, weights: dict | None = None) -> GearsNet:  # on the CPU
@@ -340,4 +347,5 @@ PUBLISHED = {
     "weight_decay": 5e-4,
     "schedule": "halving",
     "select": "mse_de",
+    "stacking": False,
 }
