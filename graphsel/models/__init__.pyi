@@ -10,11 +10,11 @@ from . import (
     intervals,
     likelihood,
     neighbors,
+    predictions,
     registry,
     ridge,
     stacking,
     transfer,
-    predictions,
     validation,
 )
 from .additive import Additive
@@ -23,8 +23,8 @@ from .gears.model import GEARS
 from .gnn import GNN
 from .gp import GaussianProcess
 from .neighbors import Neighbors
-from .registry import load_model, make_model, measured_neighbors, rank_unmeasured
 from .predictions import nearest_measured, write_predictions
+from .registry import load_model, make_model, measured_neighbors, rank_unmeasured
 from .ridge import Ridge
 from .transfer import Transfer
 from .validation import Validation, validate
