@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/00_core/10_sniff.ipynb #807e19a9
+# %% ../../nbs/00_core/10_sniff.ipynb #12cdbb89
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,7 +16,7 @@ import re
 
 from .files import check_file, open_inflated, reading
 
-# %% ../../nbs/00_core/10_sniff.ipynb #f6d90f9b
+# %% ../../nbs/00_core/10_sniff.ipynb #57d3eeea
 LINES = 400  # what is looked at
 BYTES = 2_000_000
 
@@ -27,13 +27,14 @@ def first_lines(
 ) -> list[str] | None:  # without their ends; None where the file is no text
     "The first lines of a file. Raises `GraphselError` when it is missing or cannot be unpacked."
     path = check_file(path)
+    most = min(BYTES, 50_000 * n)
     with reading(path, "text"), open_inflated(path) as f:
-        head = f.read(BYTES)
+        head = f.read(most)
     text = _decoded(head)
     if text is None:
         return None
     lines = list(islice(io.StringIO(text, newline=None), n + 1))
-    if len(head) == BYTES and len(lines) <= n and len(lines) > 1:
+    if len(head) == most and len(lines) <= n and len(lines) > 1:
         lines.pop()  # cut in the middle
     return [line.rstrip("\n") for line in lines[:n]]
 
@@ -50,7 +51,7 @@ def _decoded(head):
         cut = e.start >= len(head) - 3  # a letter of several bytes at the end
         return head[: e.start].decode("utf-8-sig") if cut else None
 
-# %% ../../nbs/00_core/10_sniff.ipynb #da570aaf
+# %% ../../nbs/00_core/10_sniff.ipynb #079baac6
 DELIMITERS = {
     "\t": "tabs",
     ";": "semicolons",
@@ -73,7 +74,7 @@ def split_line(
         return [o.strip() for o in line.split(delimiter)]
     return [o.strip() for o in next(csv.reader([line], delimiter=delimiter), [])]
 
-# %% ../../nbs/00_core/10_sniff.ipynb #2c65d0ec
+# %% ../../nbs/00_core/10_sniff.ipynb #ce5f041c
 def find_delimiter(
     lines: Sequence[str],  # without comments
 ) -> str:  # "" where nothing separates
@@ -106,7 +107,7 @@ def _only_decimal(lines):
     beside = sum(";" in line for line in lines) >= 0.8 * len(lines)
     return beside and not any("," in re.sub(r"(?<=\d),(?=\d)", "", line) for line in lines)
 
-# %% ../../nbs/00_core/10_sniff.ipynb #469354d2
+# %% ../../nbs/00_core/10_sniff.ipynb #05cbc655
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "-", ".", "--", "#n/a"))
 FLAGS = frozenset(("0", "1", "true", "false", "yes", "no", "t", "f", "y", "n"))
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf|nan", re.IGNORECASE)
@@ -144,7 +145,7 @@ def identifier_of(
             return name
     return None
 
-# %% ../../nbs/00_core/10_sniff.ipynb #f31346e2
+# %% ../../nbs/00_core/10_sniff.ipynb #ceab8cc0
 def column_kind(
     values: Iterable[str],  # of one column, as text
     comma: bool = False,  # decimal commas
@@ -172,7 +173,7 @@ def _kind_of_numbers(values):
     steps = len(whole) > 2 and all(b - a == 1 for a, b in zip(whole, whole[1:]))
     return "rows" if steps and whole[0] in (0, 1) else "integer"
 
-# %% ../../nbs/00_core/10_sniff.ipynb #02450ade
+# %% ../../nbs/00_core/10_sniff.ipynb #0fda2eb5
 COLUMN_NAMES = frozenset(
     """gene genes symbol name id source target score weight value rank cost group plate perturbation
     condition control cell cells from to gene1 gene2 genea geneb gene_a gene_b gene_1 gene_2 name1 name2
@@ -236,7 +237,7 @@ def _word_votes(name, filled):
     digits = bool(re.search(r"\d", name))
     return (small and not others_small) + (wordy and not others_wordy) - (digits and not small)
 
-# %% ../../nbs/00_core/10_sniff.ipynb #b2cdd966
+# %% ../../nbs/00_core/10_sniff.ipynb #8c88fee9
 @dataclass(frozen=True)
 class Layout:
     "What the first lines of a text show."
@@ -268,7 +269,7 @@ class Layout:
         head = {True: "with a header", False: "without a header", None: "perhaps with a header"}
         return f"{len(self.names)} columns, {by}, {head[self.header]}"
 
-# %% ../../nbs/00_core/10_sniff.ipynb #1d293bf9
+# %% ../../nbs/00_core/10_sniff.ipynb #09ab586a
 def sniff(
     lines: str | Path | Sequence[str],  # a file, or its first lines
     known: Collection[str] = COLUMN_NAMES,  # names of columns: see `has_header`
@@ -300,7 +301,7 @@ def _comments(lines):
     fields = len(split_line(lines[n - 1].lstrip("#"), delimiter))
     return n - 1 if fields > 1 and fields == len(split_line(lines[n], delimiter)) else n
 
-# %% ../../nbs/00_core/10_sniff.ipynb #6d87fe06
+# %% ../../nbs/00_core/10_sniff.ipynb #8738ba52
 def _layout(cut, delimiter, skipped, comma, known, header):
     "The layout of lines that are cut already."
     first, rows = (cut[0], cut[1:]) if cut else ([], [])

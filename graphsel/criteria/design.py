@@ -604,7 +604,20 @@ class SupervisionVariance(Criterion):
         self.current += self.gain(j)
         self.posteriors = [o.join(j) for o in self.posteriors]
 
+
 # %% ../../nbs/05_criteria/05_design.ipynb #d27ed596
+def check_no_params(normalize, params):
+    "Raise for parameters that the beliefs do not take."
+    if params:
+        raise GraphselError(
+            f"kernel beliefs takes no parameter '{next(iter(params))}'; drop it or choose another kernel"
+        )
+    if not normalize:
+        raise GraphselError(
+            "kernel beliefs has a unit diagonal; drop normalize or choose another kernel"
+        )
+
+
 def check_shares(
     beliefs,  # what the user gave
     n: int,  # kernels
@@ -621,18 +634,6 @@ def check_shares(
             "number of hops, every prior, the constant and the degree"
         )
     return shares / shares.sum(axis=1, keepdims=True)
-
-
-def check_no_params(normalize, params):
-    "Raise for parameters that the beliefs do not take."
-    if params:
-        raise GraphselError(
-            f"kernel beliefs takes no parameter '{next(iter(params))}'; drop it or choose another kernel"
-        )
-    if not normalize:
-        raise GraphselError(
-            "kernel beliefs has a unit diagonal; drop normalize or choose another kernel"
-        )
 
 # %% ../../nbs/05_criteria/05_design.ipynb #39a536a9
 def noise_from_cells(

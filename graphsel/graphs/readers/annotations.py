@@ -81,6 +81,8 @@ def _members(fields):
     fields = [o for o in fields if o]
     if len(fields) == 1 and _is_list(fields[0]):
         return [o for o in _LIST.split(fields[0]) if o]
+    if not any("," in o for o in fields):
+        return fields
     found = []
     for one in fields:
         first, *rest = one.split(",")

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['read_graph']
 
-# %% ../../../nbs/03_graphs/readers/07_read.ipynb #7bafa94a
+# %% ../../../nbs/03_graphs/readers/07_read.ipynb #3eb6ffed
 from collections.abc import Iterable, Mapping, Sequence
 from inspect import signature
 from pathlib import Path
@@ -46,7 +46,7 @@ from graphsel.graphs.readers.tables import (
     term_columns,
 )
 
-# %% ../../../nbs/03_graphs/readers/07_read.ipynb #35837eff
+# %% ../../../nbs/03_graphs/readers/07_read.ipynb #025b9427
 _STRING_HEADS = (["protein1", "protein2"],)
 
 
@@ -78,7 +78,7 @@ def fits_reactome(look: Look) -> bool:
     good = [len(f) in (6, 8) and bool(re.match(r"R-[A-Z]{3}-\d", f[-5])) for f in rows]
     return sum(good) > 0.8 * len(good)
 
-# %% ../../../nbs/03_graphs/readers/07_read.ipynb #caf241f7
+# %% ../../../nbs/03_graphs/readers/07_read.ipynb #261b7c89
 def sets_score(
     look: Look,
 ) -> float:  # 0..1
@@ -128,7 +128,7 @@ def _ends_in_list(row):
     parts = [o for o in _LIST.split(row[-1].strip()) if o]
     return sum(bool(re.match(r"[A-Z0-9]*[A-Z]", o)) for o in parts) >= 0.9 * len(parts)
 
-# %% ../../../nbs/03_graphs/readers/07_read.ipynb #8cdfece8
+# %% ../../../nbs/03_graphs/readers/07_read.ipynb #6a7c5b36
 def edges_score(
     look: Look,
 ) -> float:  # 0..1
@@ -140,13 +140,13 @@ def edges_score(
         return 0.5
     if layout.header is not False and gene_pairs(layout.names, layout.kinds):
         return 0.95
+    if layout.even < 0.8:
+        return 0.0
     try:
         found = find_columns(layout, "none")
     except GraphselError:
         return 0.9  # edges, of which something has to be asked
-    if found is None or layout.even < 0.8:
-        return 0.0
-    return _edges_by_content(layout, found)
+    return 0.0 if found is None else _edges_by_content(layout, found)
 
 
 def _edges_by_content(layout, found: Columns):
@@ -157,7 +157,7 @@ def _edges_by_content(layout, found: Columns):
     again = len(set(source)) < len(source) or bool(set(source) & set(target))
     return 0.8 if again else 0.7
 
-# %% ../../../nbs/03_graphs/readers/07_read.ipynb #45389975
+# %% ../../../nbs/03_graphs/readers/07_read.ipynb #8156666d
 KINDS = (
     "edges",
     "sets",
@@ -254,7 +254,7 @@ def _nothing_fits(look):
         f"columns are genes, or --kind sets (kind=) for gene sets; {_MORE}"
     )
 
-# %% ../../../nbs/03_graphs/readers/07_read.ipynb #0afc7974
+# %% ../../../nbs/03_graphs/readers/07_read.ipynb #8f34fe30
 _MAGIC = {b"\x89HDF": "cells", b"PAR1": "parquet", b"PK\x03\x04": "archive", b"\x1f\x8b": "gzip"}
 _CLOSED = {
     "archive": "it is an Excel workbook or another archive; save the sheet as CSV",
@@ -275,7 +275,7 @@ def kind_by_bytes(
         raise GraphselError(f"{path}: no graph is read from it: {_CLOSED[kind]}")
     return kind
 
-# %% ../../../nbs/03_graphs/readers/07_read.ipynb #47d2c7c2
+# %% ../../../nbs/03_graphs/readers/07_read.ipynb #bb384200
 def read_graph(
     path: str
     | Path,  # edges, gene sets, annotations, STRING, Reactome, control cells (.h5ad); text also .gz
@@ -316,7 +316,7 @@ def _few(wanted, **more):
         **more,
     }
 
-# %% ../../../nbs/03_graphs/readers/07_read.ipynb #f929f33c
+# %% ../../../nbs/03_graphs/readers/07_read.ipynb #2745ed7f
 def _read_text(path, kind, columns, weight, wanted, options):
     "The graph of a text file."
     lines = first_lines(path)
@@ -366,7 +366,8 @@ def _check_options(kind, options, path):
     odd = [o for o in options if o not in known]
     if odd:
         raise GraphselError(
-            f"{path}: it was read as {kind}, which know no option {odd[0]!r}; leave it out, or say what the file is: kind="
+            f"{path}: it was read as {kind}, which know no option {odd[0]!r}; leave it out, or say what "
+            "the file is: kind="
         )
 
 
