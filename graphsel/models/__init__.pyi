@@ -23,8 +23,7 @@ from .gears.model import GEARS
 from .gnn import GNN
 from .gp import GaussianProcess
 from .neighbors import Neighbors
-from .predictions import nearest_measured, write_predictions
 from .registry import load_model, make_model, measured_neighbors, rank_unmeasured
 from .ridge import Ridge
 from .transfer import Transfer
-from .validation import Validation, validate
+from .validation import validate
