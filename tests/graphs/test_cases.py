@@ -632,7 +632,7 @@ def test_options_that_do_not_fit(tmp_path):
     "name,data,says",
     [
         ("a.csv", b"PK\x03\x04rest", "save the sheet as CSV"),
-        ("a.txt", gzip.compress(b"a,b\nA,B\n"), "rename it"),
+        ("a.txt", gzip.compress(b"a,b\nA,B\n", mtime=0), "rename it"),
         ("go.obo", b"format-version: 1.2\n\n[Term]\nid: GO:1\n", "ontology"),
         ("list.txt", b"TP53\nMYC\n", "--candidates"),
         ("words.txt", b"some words here\nand others as well\n", "two columns"),
