@@ -201,18 +201,6 @@ def mean_interval(
     )
     return np.stack([mean - half, mean + half])
 
-# %% ../../nbs/09_benchmark/06_statistics.ipynb #c0110003
-def mean_interval(
-    values: "pd.DataFrame",  # splits x columns; NaN where there is no result
-    overlap: float = OVERLAP,  # n_test / n_train
-) -> np.ndarray:  # 2 x columns: low, high
-    "The 95 % interval of each column's mean: `ci_low` and `ci_high` of the summary, the bands of the figures."
-    mean, half = (
-        values.mean().to_numpy(float),
-        half_width(values.count(), overlap) * values.std().to_numpy(float),
-    )
-    return np.stack([mean - half, mean + half])
-
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #18c872ce
 def ratio_interval(
     values: np.ndarray,  # one per split
@@ -330,20 +318,6 @@ def paired_p(
     )
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #d130ee04
-def corrected_p(
-    differences: np.ndarray,  # one per split
-    overlap: float = OVERLAP,  # n_test / n_train
-) -> float:
-    "p-value of the corrected resampled t test; NaN where there is nothing to test."
-    from scipy.stats import t
-
-    d, n = np.asarray(differences, float), len(differences)
-    if n < 2 or not np.isfinite(d).all() or not np.any(d != 0):
-        return float("nan")
-    error = d.std(ddof=1) * np.sqrt(1 / n + overlap)
-    return float(2 * t.sf(abs(d.mean()) / error, n - 1)) if error > 0 else 0.0
-
-# %% ../../nbs/09_benchmark/06_statistics.ipynb #c0110004
 def corrected_p(
     differences: np.ndarray,  # one per split
     overlap: float = OVERLAP,  # n_test / n_train

@@ -70,6 +70,12 @@ _fit_options = [
         help="Parts of the screen that are hidden in turn to see how good the model is; 0: not "
         "at all [10; gnn 5; gears 0].",
     ),
+    click.option(
+        "--next",
+        "following",
+        type=click.IntRange(1),
+        help="Also plan what to measure next: so many genes, from these responses (next.csv).",
+    ),
     click.option("--seed", default=0, show_default=True, type=click.IntRange(0)),
     click.option(
         "--out",
@@ -81,7 +87,7 @@ _fit_options = [
 _TABLES = [f"{name}.{end}" for name in ("predicted", "uncertainty") for end in ("csv", "parquet")]
 _ALWAYS = ("predictions.h5ad", "ranked.csv", "measured.csv", "missing.csv")
 _JUDGED = ("validation.csv", "validation.h5ad")
-_FIT_FILES = (*_ALWAYS, *_TABLES, *_JUDGED)
+_FIT_FILES = (*_ALWAYS, *_TABLES, *_JUDGED, "next.csv")
 
 # %% ../../nbs/12_cli/04_fit.ipynb #cca701a9
 @click.command("fit")
@@ -89,7 +95,7 @@ _FIT_FILES = (*_ALWAYS, *_TABLES, *_JUDGED)
 @together(_graph_options, GraphFiles, "sources")
 @with_options(_fit_options)
 @_plugin_option
-def fit_command(*, screen, sources, model, settings, genes, form, folds, seed, out):
+def fit_command(*, screen, sources, model, settings, genes, form, folds, following, seed, out):
     """Train a model on a screen and predict unmeasured genes: mean, uncertainty, a ranked table.
 
     \b
@@ -116,6 +122,7 @@ def fit_command(*, screen, sources, model, settings, genes, form, folds, seed, o
       missing.csv      what was left out, and why
       validation.csv   errors on perturbations that were hidden, beside those of simpler rules
       validation.h5ad  what was predicted for each while it was hidden (X; measured: a layer)
+      next.csv         the plan of --next: columns as in graphsel select
     """
     untrained = _model_with(model, settings)
     files = {"screen": screen.screen, "graph": sources.graphs, "prior": sources.priors}
@@ -130,8 +137,10 @@ def fit_command(*, screen, sources, model, settings, genes, form, folds, seed, o
     click.echo(_summary(ranked, len(wanted), report, out), err=True)
     data = {"screen": trained, "graph": graph, "perturbations": train}
     _judge(untrained, data, folds, seed, out)
-    if len(ranked):
-        _show_next_step(sources, genes, out, len(ranked))
+    if following:
+        _plan_next(data, following, genes, seed, out)
+    elif len(ranked):
+        _show_next_step(screen, sources, genes, out, len(ranked))
 
 
 def _train_and_wanted(trained, graph, genes, report):
@@ -255,9 +264,26 @@ def _judge(untrained, data, folds, seed, out):
     click.echo(f"graphsel: {found}", err=True)
 
 # %% ../../nbs/12_cli/04_fit.ipynb #4bd4c2f5
-def _show_next_step(sources, genes, out, n):
+def _plan_next(data, n, genes, seed, out):
+    "What to measure next, from the responses: next.csv."
+    from graphsel.selection.plan import describe
+    from graphsel.selection.select import select
+
+    graph, wanted = data["graph"], None
+    if genes not in (None, "all"):
+        wanted = in_names_of(graph, {"genes": read_gene_list(genes)})[0]["genes"]
+    plan = select(graph, n, candidates=wanted, screen=data["screen"], random_state=seed)
+    plan.to_csv(out / "next.csv")
+    click.echo(f"graphsel: {describe(plan, 'in missing.csv')}; see {out / 'next.csv'}", err=True)
+
+
+def _show_next_step(screen, sources, genes, out, n):
     "The command that plans what to measure next, with the files of this one."
     ask = ["graphsel", "select"]
+    if screen == ScreenFile(screen.screen):
+        ask += ["--screen", screen.screen]
+    else:  # cells that were read with options of their own
+        ask += ["--measured", str(out / "measured.csv")]
     for path in sources.graphs:
         ask += ["--graph", path]
     for path in sources.priors:
@@ -268,8 +294,7 @@ def _show_next_step(sources, genes, out, n):
         ask += ["--directed"]
     if genes not in (None, "all"):
         ask += ["--candidates", genes]
-    ask += ["--measured", str(out / "measured.csv"), "--criterion", "variance"]
-    ask += ["--budget", str(min(n, 50)), "--out", str(out / "next.csv")]
+    ask += ["--criterion", "variance", "--budget", str(min(n, 50)), "--out", str(out / "next.csv")]
     click.echo(
         "graphsel: ranked.csv is ordered by predicted effect; what to measure next is a plan:\n"
         f"    {shlex.join(ask)}",

@@ -325,7 +325,7 @@ def screen_options(about: str) -> list:  # what --screen is for
     ]
 
 # %% ../../nbs/12_cli/01_options.ipynb #4a59d5cb
-_LISTS = ("candidates", "targets", "measured", "exclude", "must")
+_LISTS = ("candidates", "targets", "measured", "pending", "exclude", "must")
 _TABLES = ("costs", "groups")
 
 

@@ -19,7 +19,9 @@ from graphsel.cli.options import (
     _METHODS,
     _ONE_SHOT,
     _TABLES,
+    _MODELS,
     GraphFiles,
+    ScreenFile,
     _file,
     _graph_options,
     _plugin_option,
@@ -50,11 +52,28 @@ _list_options = [
         type=_file,
         help="Genes measured before: they count neither in the budget nor as picks.",
     ),
+    click.option(
+        "--screen",
+        type=click.Path(path_type=str),
+        help="What was measured so far, as for fit: its genes count as --measured, and variance "
+        "and learners use its responses.",
+    ),
+    click.option(
+        "--pending",
+        type=_file,
+        help="Genes that are being measured: as --measured.",
+    ),
     click.option("--exclude", type=_file, help="Genes never to be picked."),
     click.option(
         "--costs",
         type=_file,
         help="Table with the columns gene,cost; the budget is then in cost units.",
+    ),
+    click.option(
+        "--max-cost",
+        type=click.FloatRange(0, min_open=True),
+        help="Most that all picks may cost, by --costs; --budget then is how many, and may be "
+        "left out.",
     ),
     click.option(
         "--default-cost",
@@ -77,6 +96,11 @@ _list_options = [
 
 # %% ../../nbs/12_cli/02_select.ipynb #3a06b435
 _how_options = [
+    click.option(
+        "--model",
+        shell_complete=completing(_MODELS),
+        help="With --criterion active:NAME: the model that is trained on --screen [gp].",
+    ),
     click.option(
         "--hops",
         type=click.IntRange(1),
@@ -215,9 +239,8 @@ def parse_lab(
 @together(_graph_options, GraphFiles, "sources")
 @click.option(
     "--budget",
-    required=True,
     type=float,
-    help="How many perturbations to pick; with --costs, how much they may cost.",
+    help="How many perturbations to pick; with --costs alone, how much they may cost.",
 )
 @click.option(
     "--criterion",
@@ -225,7 +248,8 @@ def parse_lab(
     show_default=True,
     shell_complete=completing(_ONE_SHOT),
     help="Any one-shot strategy: see 'graphsel list strategies'. variance, the default, was best "
-    "in measurements (README); graphreach is the paper's.",
+    "in measurements (README); graphreach is the paper's. With --screen also a learner, "
+    "active:NAME.",
 )
 @with_options(_list_options)
 @with_options(_how_options)
@@ -235,8 +259,9 @@ def select_command(*, sources, budget, criterion, seed, outputs, plate_size, ali
     """Plan a screen: which perturbations to measure, before any experiment.
 
     \b
-    Example:
+    Examples:
       graphsel select --graph string.tsv.gz --budget 100 --criterion variance --out picks.csv
+      graphsel select --graph string.tsv.gz --budget 96 --screen round1.h5ad --out round2.csv
 
     Lists of genes are files with one name a line, or tables (CSV, TSV, .xlsx) with a column
     gene, symbol, target or perturbation.
@@ -261,7 +286,7 @@ def select_command(*, sources, budget, criterion, seed, outputs, plate_size, ali
     outputs.check(inputs_of(**files))
     budget = _checked(budget, options)
     lab = parse_lab(outputs.lab)
-    named = [options[k] for k in (*_LISTS, *_TABLES) if options[k]]
+    named = [options[k] for k in (*_LISTS, *_TABLES, "screen") if options[k]]
     arguments = read_lists(options)
     graph = sources.open()
     lists = {k: arguments[k] for k in (*_LISTS, *_TABLES) if arguments.get(k)}
@@ -282,16 +307,27 @@ def _checked(budget, options):
     "The budget as `select` takes it, with the options that must agree with it."
     if (options["groups"] is None) != (options["cap"] is None):
         raise GraphselError("--groups and --cap belong together; give both or neither")
-    if options["costs"]:
+    most = options["max_cost"]
+    if most is not None and not options["costs"]:
+        raise GraphselError("--max-cost limits what picks cost; give --costs as well")
+    if budget is None and most is None:
+        raise click.UsageError("Missing option '--budget'.")
+    if budget is None:
+        options["max_cost"] = None
+        return most
+    if options["costs"] and most is None:
         return budget
     if not budget.is_integer():
-        raise GraphselError(f"budget is {budget:g}; without --costs give a whole number")
+        raise GraphselError(
+            f"budget is {budget:g}; give a whole number, unless it is in cost units (--costs)"
+        )
     return int(budget)
 
 
 _READERS = dict.fromkeys(_LISTS, read_gene_list) | {
     "costs": read_costs,
     "groups": lambda path: read_pairs(path, "group"),
+    "screen": lambda path: ScreenFile(path).open(),
 }
 
 

@@ -469,11 +469,13 @@ def belief_posteriors(
     *,
     hops: int,
     form: str,
+    beliefs=None,  # beliefs x (graphs * hops + priors + 2): shares; None = the four of `BELIEFS`
 ) -> tuple[list, list[float]]:  # one posterior per belief; the targets' variance under each
     "What is believed before the first pick."
     at = genes_at_hand(elements, targets)
     channels = channels_of(graph, at, hops)
-    beliefs = belief_shares([is_sets(g) for g in graph.graphs], hops, len(graph.priors))
+    usual = belief_shares([is_sets(g) for g in graph.graphs], hops, len(graph.priors))
+    beliefs = usual if beliefs is None else check_shares(beliefs, usual.shape[1])
     E = sp.csr_matrix(elements[:, at])
     T = E if targets is None else sp.csr_matrix(targets[:, at])
     if suits_genes(form, E.shape[0], len(at)):
@@ -551,6 +553,7 @@ class SupervisionVariance(Criterion):
         noise=1.0,  # variance: a number, a mapping (absent = 1), or one number per element
         weights=None,  # of the targets: a mapping (absent = 1) or one number per target
         kernel="beliefs",  # four kernels with constant and degree; or any one of `kernel_of`
+        beliefs=None,  # for "beliefs": shares of all kernels, a row for each; None = the four
         normalize: bool = True,  # unit diagonal, as for `kernel_of`
         form: str = "auto",  # "dense", "factored", "genes" (many pairs), or by size
         **params,  # of the kernel
@@ -566,6 +569,7 @@ class SupervisionVariance(Criterion):
         if isinstance(kernel, str) and kernel == "beliefs":
             check_no_params(normalize, params)
             make = belief_posteriors
+            rest["beliefs"] = beliefs
         else:
             make = kernel_posterior
             rest |= {"kernel": kernel, "normalize": normalize, **params}
@@ -600,6 +604,7 @@ class SupervisionVariance(Criterion):
         self.current += self.gain(j)
         self.posteriors = [o.join(j) for o in self.posteriors]
 
+
 # %% ../../nbs/05_criteria/05_design.ipynb #d27ed596
 def check_no_params(normalize, params):
     "Raise for parameters that the beliefs do not take."
@@ -611,6 +616,24 @@ def check_no_params(normalize, params):
         raise GraphselError(
             "kernel beliefs has a unit diagonal; drop normalize or choose another kernel"
         )
+
+
+def check_shares(
+    beliefs,  # what the user gave
+    n: int,  # kernels
+) -> np.ndarray:  # beliefs x n, rows add up to 1
+    "Shares of kernels. Raises `GraphselError` for numbers that are none."
+    try:
+        shares = np.atleast_2d(np.asarray(beliefs, float))
+    except (TypeError, ValueError):
+        shares = np.zeros((0, 0))
+    fine = shares.ndim == 2 and shares.shape[1:] == (n,) and len(shares) > 0
+    if not fine or not (shares >= 0).all() or not (shares.sum(axis=1) > 0).all():
+        raise GraphselError(
+            f"beliefs: give {n} shares of at least 0 for each belief: one for every graph and "
+            "number of hops, every prior, the constant and the degree"
+        )
+    return shares / shares.sum(axis=1, keepdims=True)
 
 # %% ../../nbs/05_criteria/05_design.ipynb #39a536a9
 def noise_from_cells(

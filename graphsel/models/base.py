@@ -229,7 +229,7 @@ class ResponseModel(Stacked, BaseEstimator):
         )
 
     def save(self, path: str | Path) -> Path:
-        "Write the trained model, whole or not at all; `load_model` reads it. Raises `GraphselError` for another ending."
+        "Write the trained model, whole or not at all; `load_model` reads it. Raises `GraphselError` for its ending."
         return save_model(self, path)
 
 # %% ../../nbs/07_models/03_base.ipynb #a42c1c16

@@ -395,7 +395,7 @@ def with_heads(
 # %% ../../nbs/07_models/13_gnn.ipynb #4d5f28fa
 def some_genes(view: Library, most: int = 1000) -> np.ndarray:  # at most so many names
     "Genes evenly spread over a small graph, or over those of the screen."
-    genes = view.graph.genes if len(view.graph) <= POINTS else view.genes.genes
+    genes = view.graph.genes if len(view.graph) <= POINTS else view.known
     return genes[np.unique(np.linspace(0, len(genes) - 1, min(len(genes), most)).astype(int))]
 
 
@@ -405,7 +405,7 @@ def hidden_points(
     genes: Sequence[str],  # landmarks
     n_components: int,
 ) -> Callable:  # genes -> n x (members * d)
-    "Coordinates whose inner products approximate the mean of the members' kernels, extended from the landmarks to any gene."
+    "Coordinates whose inner products are close to the mean of the members' kernels; from the landmarks to any gene."
     landmarks, n = ask(channels, list(genes)), min(n_components, len(genes))
     C, maps = channels.between(landmarks.rows, landmarks.rows), []
     for m in members:
@@ -431,7 +431,7 @@ def hidden_points(
 # %% ../../nbs/07_models/13_gnn.ipynb #5d29a0e1
 @register_model
 class GNN(ResponseModel):
-    "Graph neural network: gated message passing, an exactly solved low-rank decoder, early stopping on held-out picks, an ensemble in one pass."
+    "Graph neural network: gated message passing, an exactly solved decoder, early stopping, an ensemble in one pass."
 
     name, centers = "gnn", False
 
@@ -513,7 +513,7 @@ class GNN(ResponseModel):
         return np.hstack([Z, weight * terms.degrees(terms.ask(names))])
 
     def mixture(self) -> "pd.Series":  # channel -> weight; sum 1
-        "What the network learned to look at: the gate of each channel, mean over genes and members. Raises `GraphselError` before `fit`."
+        "What the network looks at: the mean gate of each channel. Raises `GraphselError` before `fit`."
         return mean_gates(self)
 
 # %% ../../nbs/07_models/13_gnn.ipynb #f95bf517

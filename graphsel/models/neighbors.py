@@ -178,7 +178,7 @@ class Neighbors(ResponseModel):
         return base + W @ self.Y_, weighting_variance(W, np.ones(len(K)), K, self.K_, self.noise)
 
     def features(self, perturbations: Iterable[str]) -> np.ndarray:  # P x d
-        "Points whose inner products are the mean graph kernel (beyond 2,000 genes: of the screen's, at most 256 axes)."
+        "Points whose inner products are the mean graph kernel; of a large graph the leading 256 axes."
         view = self._terms().library
         points = library_points(view, view.weights)
         return features_of(points, self.graph_, asked_names(self, perturbations))

@@ -25,7 +25,7 @@ from .stacking import response_units
 # %% ../../nbs/07_models/08_ridge.ipynb #12b2e5ad
 @register_model
 class Ridge(ResponseModel):
-    "Ridge regression on spectral coordinates; the penalty by leave-one-out error, all columns scaled to unit variance for it."
+    "Ridge regression on spectral coordinates and degrees; the penalty by leave-one-out error of scaled columns."
 
     name, remembers, centers, pull = "ridge", False, False, 0.0
 

@@ -6,6 +6,7 @@ from . import (
     explain,
     greedy,
     limits,
+    next_round,
     plan,
     report,
     robust,

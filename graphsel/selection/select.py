@@ -8,6 +8,7 @@ __all__ = []
 # %% ../../nbs/06_selection/09_select.ipynb #f8373665
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 import inspect
 import time
 
@@ -22,8 +23,12 @@ from ..genes.symbols import AliasTable, Resolution, resolve
 from ..graphs.graph import Graphs, align, attach, fill_layers
 from .explain import explain
 from .limits import check_budget
+from .next_round import all_measured, learned_design, trained_model
 from .plan import Selection
 from .strategies import Problem, get_strategy
+
+if TYPE_CHECKING:
+    import anndata as ad
 
 # %% ../../nbs/06_selection/09_select.ipynb #e64c29a7
 def known_to(
@@ -208,6 +213,7 @@ def select(
     costs: Mapping[str, float] | None = None,  # perturbation -> cost
     missing: str = "report",  # "report", "error", "drop" or "backoff"
     default_cost: float | None = None,  # of candidates without a cost; None = 1, with a warning
+    max_cost: float | None = None,  # most that all picks may cost; `budget` then is how many
     # for "backoff": graphs that lend edges to genes the graph lacks, in this order
     fallback: Sequence[Graphs] = (),
     random_state: RandomState = None,  # for strategies that draw
@@ -220,10 +226,15 @@ def select(
     # of `greedy`: "naive", "lazy", "compiled", "stochastic", "threshold" or "exact"; None = "auto"
     method: str | None = None,
     bound: str | None = None,  # of the certificate: "gains" or "dual"; None = "gains"
+    # measured so far: it needs no picking, and `variance` and learners (active:NAME) use its responses
+    screen: "ad.AnnData | None" = None,
+    pending: Iterable[str] = (),  # being measured: needs no picking either, but has no response yet
+    model=None,  # of active:NAME: a name, an untrained or a trained model; None = "gp" on the screen
     **params,  # of the criterion (noise, weights, kernel ...), and ties, epsilon, seconds of `greedy`
 ) -> Selection:  # ranked: every prefix is a plan where the strategy is nested
     "Choose perturbations in one shot, from the graph alone. Raises `GraphselError` for anything impossible."
-    found, started = _one_shot(criterion), time.perf_counter()
+    found, started = _one_shot(criterion, screen, model), time.perf_counter()
+    rng = as_rng(random_state)
     _check_parameters(criterion, params)
     if missing == "backoff":  # lists are read twice
         candidates, targets, measured, must = map(_kept, (candidates, targets, measured, must))
@@ -232,6 +243,10 @@ def select(
         raise GraphselError(
             "a fallback is used with missing='backoff' only; say so, or leave it out"
         )
+    if screen is not None or pending:
+        measured = all_measured(graph, screen, measured, pending)
+    if screen is not None and criterion == "variance" and "kernel" not in params:
+        params = learned_design(graph, screen, hops=hops or 2, random_state=rng) | params
     given = {
         k: v
         for k, v in dict(
@@ -257,19 +272,12 @@ def select(
         **params,
         **given,
     )
-    if found.kind == "baseline":
-        odd = set(problem.params) - {"hops"} | set(problem.limits)
-        if odd:
-            raise GraphselError(
-                f"'{criterion}' has no parameter {name_some(sorted(odd))}; remove it, or choose a criterion"
-            )
-        if costs is not None:
-            raise GraphselError(
-                f"'{criterion}' has no gain to weigh against costs; choose a criterion ({', '.join(CRITERIA)})"
-            )
-        check_budget(budget, len(problem.candidates))
+    if found.kind == "active":
+        problem = replace(problem, model=trained_model(model, graph, screen, rng))
+    if found.kind != "criterion":
+        _check_without_gains(criterion, problem, costs, budget)
     with one_thread():
-        s = found.pick(problem, budget, as_rng(random_state))
+        s = _picked(found, problem, budget, max_cost, rng)
     s = replace(
         s,
         report=dict(sorted(report.items())),
@@ -279,14 +287,54 @@ def select(
     return explain(s) if s.criterion is not None else s
 
 # %% ../../nbs/06_selection/09_select.ipynb #f57f7411
-def _one_shot(name):
-    "The strategy. Raises for one that needs a trained model."
+def _one_shot(name, screen, model):
+    "The strategy. Raises for one that needs a trained model, where there is nothing to train it on."
+    if str(name).startswith("active:") and (screen is not None or model is not None):
+        return get_strategy(name)
     if "active:" not in str(name) and (found := get_strategy(name)).kind != "active":
         return found
     raise GraphselError(
         f"'{name}' learns round by round and is for a comparison only (compare, graphsel compare); "
-        "choose a one-shot strategy here, e.g. variance"
+        "choose a one-shot strategy here, e.g. variance, or give what was measured so far "
+        "(screen, --screen)"
     )
+
+
+def _picked(found, problem, budget, max_cost, rng):
+    "What the strategy picks: within the budget, and within a cost where there is one."
+    if max_cost is None:
+        return found.pick(problem, budget, rng)
+    if problem.costs is None:
+        raise GraphselError("max_cost limits what picks cost; give their costs as well")
+    number = check_budget(budget, len(problem.candidates))
+    free = found.pick(replace(problem, costs=None), number, rng)
+    price = [float(problem.costs[g]) for g in free.genes]
+    if sum(price) <= max_cost:  # money is no limit here
+        return replace(free, columns=free.columns | {"cost": price})
+    if "groups" in problem.limits:
+        raise GraphselError(
+            f"{number:,} picks within the caps cost {sum(price):g}, more than max_cost {max_cost:g}; "
+            "groups and max_cost together are not possible: raise it, lower the budget, or drop the groups"
+        )
+    together = {"groups": dict.fromkeys(problem.candidates, "plan"), "caps": number}
+    limited = replace(problem, limits=dict(problem.limits) | together)
+    plan = found.pick(limited, max_cost, rng)
+    columns = {k: v for k, v in plan.columns.items() if k != "group"}
+    return replace(plan, budget=number, columns=columns)
+
+
+def _check_without_gains(criterion, problem, costs, budget):
+    "Raise for what a strategy that has no gains cannot heed."
+    odd = set(problem.params) - {"hops"} | set(problem.limits)
+    if odd:
+        raise GraphselError(
+            f"'{criterion}' has no parameter {name_some(sorted(odd))}; remove it, or choose a criterion"
+        )
+    if costs is not None:
+        raise GraphselError(
+            f"'{criterion}' has no gain to weigh against costs; choose a criterion ({', '.join(CRITERIA)})"
+        )
+    check_budget(budget, len(problem.candidates))
 
 
 def _check_parameters(criterion, params):

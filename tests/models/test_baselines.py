@@ -1,5 +1,4 @@
-"""Neighbors, sums, transfer and the tuned Gaussian process: against formulas written out, on hostile input, at the
-edges."""
+"""Neighbors, sums, transfer, the tuned Gaussian process: against formulas, on hostile input, at the edges."""
 
 import numpy as np
 import pandas as pd

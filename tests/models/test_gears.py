@@ -1,5 +1,4 @@
-"""GEARS against formulas, all pairs of cells and the published order of operations; leaks, seeds, tiny screens,
-killed and resumed."""
+"""GEARS against formulas, all pairs of cells and the published order; leaks, seeds, tiny screens, killed fits."""
 
 import os
 import signal
@@ -632,8 +631,7 @@ def test_stopped_and_resumed_gives_the_same_weights(looks, tmp_path, monkeypatch
 def test_killed_process_and_resumed(tmp_path):
     settings = {"hidden": 8, "steps": 600, "look": 20, "patience": 10**6, "schedule": "constant"}
     code = (
-        "import sys; from graphsel.models.gears.model import GEARS\n"
-        "from graphsel.datasets.simulate import simulated_screen\n"
+        "import sys\nfrom graphsel.models import GEARS\nfrom graphsel.datasets.simulate import simulated_screen\n"
         "s = simulated_screen(24, 30, cells_per_perturbation=8, n_control=60, pairs=4, random_state=2)\n"
         f"GEARS(**{settings}, checkpoint=sys.argv[1]).fit(s.screen, s.graph, random_state=0)"
     )

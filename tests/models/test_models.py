@@ -88,9 +88,8 @@ def test_same_seed_same_bytes_and_global_generators_untouched(name):
     before, before_np = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     threads = torch.get_num_threads()
     a = fitted(name, seed=7).predict(REST)
-    after_np = np.random.get_state()[1]  # noqa: NPY002
     assert torch.equal(before, torch.get_rng_state())
-    assert np.array_equal(before_np, after_np)
+    assert np.array_equal(before_np, np.random.get_state()[1])  # noqa: NPY002
     assert torch.get_num_threads() == threads
     torch.manual_seed(99)
     identity_room._kept.clear()  # what was remembered must not matter either

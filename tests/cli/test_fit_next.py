@@ -1,0 +1,69 @@
+"""The second round in the shell: `select --screen`, `--pending`, learners, and `fit --next`."""
+
+import anndata as ad
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from graphsel.cli.main import main
+from graphsel.datasets.simulate import simulated_screen
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    "A third of a simulated screen, and its graph."
+    folder = tmp_path_factory.mktemp("rounds")
+    sim = simulated_screen(60, 40, cells_per_perturbation=10, n_control=100, random_state=3)
+    files = sim.write(folder)
+    first = ad.read_h5ad(files["screen"])[::3].copy()
+    first.write_h5ad(folder / "round1.h5ad")
+    (folder / "pending.txt").write_text("\n".join(sim.screen.obs_names[1:4]))
+    return folder, files["edges"], set(first.obs_names), set(sim.screen.obs_names[1:4])
+
+
+def run(*args):
+    return CliRunner().invoke(main, [str(o) for o in args])
+
+
+@pytest.mark.parametrize("criterion", ["variance", "graphreach", "active:bait"])
+def test_the_next_round(job, tmp_path, criterion):
+    folder, edges, first, pending = job
+    ask = ["select", "--graph", edges, "--screen", folder / "round1.h5ad", "--budget", 5]
+    ask += ["--pending", folder / "pending.txt", "--criterion", criterion]
+    r = run(*ask, "--out", tmp_path / "round2.csv")
+    assert r.exit_code == 0, r.output
+    picks = pd.read_csv(tmp_path / "round2.csv")["gene"]
+    assert len(picks) == 5 and not set(picks) & (first | pending)
+    if criterion == "variance":
+        assert "learned from" in r.stderr
+
+
+def test_a_learner_needs_a_screen(job):
+    r = run("select", "--graph", job[1], "--budget", 5, "--criterion", "active:bait")
+    assert r.exit_code == 1 and "--screen" in r.stderr
+
+
+def test_the_screen_is_not_overwritten(job, tmp_path):
+    folder, edges, *_ = job
+    screen = folder / "round1.h5ad"
+    before = screen.read_bytes()
+    (tmp_path / "round1.csv").symlink_to(screen)
+    ask = ["select", "--graph", edges, "--screen", screen, "--budget", 5]
+    r = run(*ask, "--out", tmp_path / "round1.csv")
+    assert r.exit_code == 1 and "same file" in r.stderr and screen.read_bytes() == before
+
+
+def test_fit_plans_the_next_round(job, tmp_path):
+    folder, edges, first, _ = job
+    ask = ["fit", "--screen", folder / "round1.h5ad", "--graph", edges, "--model", "gp"]
+    r = run(*ask, "--next", 6, "--folds", 0, "--out", tmp_path / "out")
+    assert r.exit_code == 0, r.output
+    picks = pd.read_csv(tmp_path / "out" / "next.csv")
+    assert list(picks.columns[:4]) == ["rank", "gene", "gain", "value"]
+    assert len(picks) == 6 and not set(picks["gene"]) & first
+    same = run(
+        *("select", "--graph", edges, "--screen", folder / "round1.h5ad", "--budget", 6),
+        *("--out", tmp_path / "same.csv"),
+    )
+    assert same.exit_code == 0
+    assert list(pd.read_csv(tmp_path / "same.csv")["gene"]) == list(picks["gene"])
