@@ -367,34 +367,6 @@ def _draw_records(bio, names, information, seed):
     edges = pd.DataFrame({"source": label[a], "target": label[b], "weight": weight})
     return edges, {t: sorted(label[g].tolist()) for t, g in sets.items()}
 
-# %% ../../nbs/04_datasets/03_simulate.ipynb #dd20627f
-def _check_simulation(n_perturbations, n_genes, pairs, information, **counts):
-    "Raise `GraphselError` for sizes that cannot be simulated."
-    for name, value in counts.items():
-        check_positive_int(value, name)
-    if check_positive_int(n_perturbations, "n_perturbations") < 4:
-        raise GraphselError(
-            f"n_perturbations is {n_perturbations}; "
-            "give at least 4, or there is nothing to choose from"
-        )
-    if check_positive_int(n_genes, "n_genes") < n_perturbations:
-        raise GraphselError(
-            f"{n_perturbations:,} perturbations of {n_genes:,} genes: not enough; "
-            "raise n_genes or lower n_perturbations"
-        )
-    most = n_perturbations * (n_perturbations - 1) // 2
-    whole = isinstance(pairs, Integral) and not isinstance(pairs, bool)
-    if not whole or not 0 <= pairs <= most:
-        raise GraphselError(
-            f"pairs is {pairs!r}; give a whole number from 0 to {most:,}, "
-            f"the number of pairs of {n_perturbations:,} genes"
-        )
-    real = isinstance(information, Real) and not isinstance(information, bool)
-    if not real or not 0 <= information <= 1:
-        raise GraphselError(
-            f"information is {information!r}; give a number from 0 (the graph says nothing) to 1"
-        )
-
 # %% ../../nbs/04_datasets/03_simulate.ipynb #7a6f3442
 def simulated_screen(
     n_perturbations: int = 300,  # genes that are knocked down, at least 4
@@ -454,3 +426,31 @@ def simulated_screen(
     truth = truth.loc[screen.obs_names]
     pathways = {t: names[g].tolist() for t, g in true_sets(bio).items()}
     return SimulatedScreen(cells, screen, graph, sets, edges, truth, pathways)
+
+# %% ../../nbs/04_datasets/03_simulate.ipynb #dd20627f
+def _check_simulation(n_perturbations, n_genes, pairs, information, **counts):
+    "Raise `GraphselError` for sizes that cannot be simulated."
+    for name, value in counts.items():
+        check_positive_int(value, name)
+    if check_positive_int(n_perturbations, "n_perturbations") < 4:
+        raise GraphselError(
+            f"n_perturbations is {n_perturbations}; "
+            "give at least 4, or there is nothing to choose from"
+        )
+    if check_positive_int(n_genes, "n_genes") < n_perturbations:
+        raise GraphselError(
+            f"{n_perturbations:,} perturbations of {n_genes:,} genes: not enough; "
+            "raise n_genes or lower n_perturbations"
+        )
+    most = n_perturbations * (n_perturbations - 1) // 2
+    whole = isinstance(pairs, Integral) and not isinstance(pairs, bool)
+    if not whole or not 0 <= pairs <= most:
+        raise GraphselError(
+            f"pairs is {pairs!r}; give a whole number from 0 to {most:,}, "
+            f"the number of pairs of {n_perturbations:,} genes"
+        )
+    real = isinstance(information, Real) and not isinstance(information, bool)
+    if not real or not 0 <= information <= 1:
+        raise GraphselError(
+            f"information is {information!r}; give a number from 0 (the graph says nothing) to 1"
+        )

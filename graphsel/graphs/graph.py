@@ -197,7 +197,7 @@ class AlignReport:
 
     @property
     def unattached(self) -> list:  # genes that are in the aligned graph without edges
-        return [g for g, done in self.missing.items() if done.startswith(NO_EDGES)]
+        return [g for g, done in self.missing.items() if done == NO_EDGES]
 
     def __str__(self):
         if not self.missing:

@@ -9,11 +9,19 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from graphsel.core.errors import GraphselError
+from graphsel.core.randomness import as_rng
 from graphsel.datasets.simulate import (
     draw_biology,
+    draw_effects,
+    draw_network,
+    draw_partners,
+    draw_pathways,
     in_order,
+    log_normalize,
+    noisy_edges,
     simulated_screen,
     swap_labels,
     true_sets,
@@ -336,3 +344,32 @@ def test_one_seed_is_one_screen():
     assert sim.truth.to_numpy().sum() == pytest.approx(
         -129.4708137
     ) and sim.screen.X.sum() == pytest.approx(-106.303, rel=1e-4)
+
+
+def test_the_pieces_are_skewed_as_biology_is():
+    "Sizes of pathways, targets of a regulator, effects and counts: many small ones, a few large."
+    member, _ = draw_pathways(400, 40, as_rng(0))
+    sizes = np.asarray(member.sum(axis=0)).ravel()
+    assert sizes.max() > 3 * np.median(sizes)
+    assert set(np.unique(np.asarray(member.sum(axis=1)))) == {1.0, 2.0}
+    genes = np.repeat(np.arange(400), 10)
+    partners = draw_partners(member, genes, 0.2, as_rng(0))
+    shared = np.asarray(member[genes].multiply(member[partners]).sum(axis=1)).ravel() > 0
+    assert 0.78 < shared.mean() < 0.88
+    network = draw_network(member, as_rng(1))
+    out = np.diff(network.indptr)
+    assert out.max() > 10 * max(1, np.median(out)) and network.diagonal().sum() == 0
+    assert 0 < (draw_effects(member, as_rng(3)).data < 0).mean() < 0.1
+    bio = draw_biology(400, 40, 400, seed=0)
+    everyone = bio.response(sp.diags(np.full(400, -1.6)).tocsr(), np.arange(400))
+    size = np.sqrt((everyone**2).mean(axis=1))
+    assert np.quantile(size, 0.95) > 3 * np.quantile(size, 0.05)
+    a, b, w = noisy_edges(bio, as_rng(0))
+    true = np.asarray(bio.member[a].multiply(bio.member[b]).sum(axis=1)).ravel() > 0
+    assert w[true].mean() > w[~true].mean()
+
+
+def test_depth_is_the_median_everywhere():
+    counts = sp.csr_matrix(as_rng(0).poisson(2, (50, 20)).astype(float))
+    depth = np.expm1(log_normalize(counts).toarray()).sum(axis=1)
+    np.testing.assert_allclose(depth, np.median(np.asarray(counts.sum(axis=1))), rtol=1e-3)

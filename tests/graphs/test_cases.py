@@ -632,9 +632,11 @@ def test_options_that_do_not_fit(tmp_path):
     "name,data,says",
     [
         ("a.csv", b"PK\x03\x04rest", "save the sheet as CSV"),
-        ("a.txt", gzip.compress(b"a,b\nA,B\n"), "rename it"),
+        ("a.txt", gzip.compress(b"a,b\nA,B\n", mtime=0), "rename it"),
         ("go.obo", b"format-version: 1.2\n\n[Term]\nid: GO:1\n", "ontology"),
         ("list.txt", b"TP53\nMYC\n", "--candidates"),
+        ("groups.csv", b"gene,plate\nTP53,A\nMYC,A\nJUN,B\n", "no graph is found"),
+        ("aliases.csv", b"alias,symbol\nP53,TP53\nHDMX,MDM2\n", "no graph is found"),
         ("words.txt", b"some words here\nand others as well\n", "two columns"),
         ("table.csv", b"gene,s1,s2\nTP53,1.5,2\nMYC,0.5,1\n", "no graph is found"),
     ],

@@ -85,6 +85,7 @@ def _stuck(name, mark):
         "genesymbol",
         "v",
         "entity",
+        "type",
     ):
         if name in (stem + mark, mark + stem):
             yield stem
@@ -397,7 +398,8 @@ def _which_genes(layout, pairs):
 _NO_GENES = re.compile(
     r"(.*_)?(relation|predicate|interaction|interaction_type|edge_type|type|mode|mor|effect|sign|direction"
     r"|action|evidence|method|source_db|database|db|reference|references|pmid|category|class|description|note"
-    r"|comment|organism|species|cell_line|tissue|status|sources|resources)(_.*)?"
+    r"|comment|organism|species|cell_line|tissue|status|sources|resources"
+    r"|alias|aliases|synonym|synonyms|group|groups|plate|batch|well|cluster|cost|price|library|guide|sgrna)(_.*)?"
 )
 
 
