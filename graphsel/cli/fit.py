@@ -136,11 +136,11 @@ def fit_command(*, screen, sources, model, settings, genes, form, folds, followi
     ranked = write_results(fitted, wanted, report, out, tables=tables)
     click.echo(_summary(ranked, len(wanted), report, out), err=True)
     data = {"screen": trained, "graph": graph, "perturbations": train}
-    _judge(untrained, data, folds, seed, out)
     if following:
         _plan_next(data, following, genes, seed, out)
     elif len(ranked):
         _show_next_step(screen, sources, genes, out, len(ranked))
+    _judge(untrained, data, folds, seed, out)
 
 
 def _train_and_wanted(trained, graph, genes, report):

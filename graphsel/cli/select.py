@@ -131,6 +131,11 @@ _how_options = [
         "a further column.",
     ),
     click.option(
+        "--plates",
+        type=click.IntRange(1),
+        help="With --plate-map: how many plates [as few as possible].",
+    ),
+    click.option(
         "--missing",
         default="report",
         show_default=True,
@@ -178,6 +183,19 @@ _out_options = [
         "(per slot),guide_cost=10,cell_cost=0.1,currency=EUR].",
     ),
     click.option(
+        "--plate-map",
+        type=_file,
+        help="Write which gene goes into which well to this workbook (.xlsx): a sheet for each "
+        "plate, and a list to order from. --plate-size is then the number of wells [96].",
+    ),
+    click.option(
+        "--wells",
+        default="",
+        metavar="NAME=VALUE,...",
+        help="For --plate-map [controls=0 (wells of each plate),free_edges=false,guides=1 "
+        "(of each gene)].",
+    ),
+    click.option(
         "--curve",
         type=_file,
         help="Write value and bound at every smaller budget to this table (.csv .tsv .xlsx "
@@ -194,6 +212,8 @@ class PlanOutputs:
     as_json: bool = False
     page: str | None = None
     lab: str = ""
+    plate_map: str | None = None
+    wells: str = ""
     curve: str | None = None
 
     def check(self, inputs):  # of `inputs_of`
@@ -204,10 +224,12 @@ class PlanOutputs:
         for what, path, known in (
             ("--out", self.out, ()),
             ("--page", self.page, PAGES),
+            ("--plate-map", self.plate_map, (".xlsx",)),
             ("--curve", self.curve, ()),
         ):
             if path:
-                check_ending(path, known, "a page") if known else check_ending(path)
+                what_it_is = "a page" if known is PAGES else "a plate map"
+                check_ending(path, known, what_it_is) if known else check_ending(path)
                 outputs.append((what, path))
         if self.out and not is_stream(self.out):
             for ending in (".missing.csv", ".run.json"):
@@ -255,7 +277,9 @@ def parse_lab(
 @with_options(_how_options)
 @together(_out_options, PlanOutputs, "outputs")
 @_plugin_option
-def select_command(*, sources, budget, criterion, seed, outputs, plate_size, aliases, **options):
+def select_command(
+    *, sources, budget, criterion, seed, outputs, plate_size, plates, aliases, **options
+):
     """Plan a screen: which perturbations to measure, before any experiment.
 
     \b
@@ -279,6 +303,7 @@ def select_command(*, sources, budget, criterion, seed, outputs, plate_size, ali
       nearest, similarity      the earlier pick or measured gene with the most similar
                                neighborhood (1: the same)
       cost, group, plate       by --costs, --groups, --plate-size
+      well                     by --plate-map
     """
     from graphsel.selection.select import select
 
@@ -292,8 +317,7 @@ def select_command(*, sources, budget, criterion, seed, outputs, plate_size, ali
     lists = {k: arguments[k] for k in (*_LISTS, *_TABLES) if arguments.get(k)}
     lists, reasons = in_names_of(graph, lists, aliases)
     plan = select(graph, budget, criterion, random_state=seed, **(arguments | lists))
-    if plate_size:
-        plan = _on_plates(plan, plate_size)
+    plan = _on_plates(plan, plate_size, plates, outputs)
     if outputs.curve:
         _write_curve(plan, outputs.curve)
     if outputs.page:
@@ -347,16 +371,51 @@ def read_lists(
     return {k: v for k, v in arguments.items() if v is not None or k in kept}
 
 
-def _on_plates(plan, size):
-    "The plan spread over plates. Raises `GraphselError` for a strategy without an objective."
+def parse_wells(
+    text: str,  # NAME=VALUE, separated by commas
+) -> dict:  # arguments of `plate_map`
+    "What the `--wells` option says. Raises `GraphselError` for a name that it has not, or a value that is none."
+    found = {}
+    for part in split_list(text):
+        name, _, value = (o.strip() for o in part.partition("="))
+        if name not in ("controls", "free_edges", "guides"):
+            raise unknown_name("number of --wells", name, ("controls", "free_edges", "guides"))
+        try:
+            found[name] = json.loads(value)
+        except ValueError as e:
+            raise GraphselError(f"--wells {part}: '{value}' is no number, true or false") from e
+    return found
+
+
+def _on_plates(plan, size, number, outputs):
+    "The plan spread over plates, with its map. Raises `GraphselError` for a strategy without an objective."
     from graphsel.selection.budget import plates
 
+    if number and not outputs.plate_map:
+        raise GraphselError("--plates goes with --plate-map; give a file for the map")
+    if not size and not outputs.plate_map:
+        return plan
     if plan.criterion is None:
         raise GraphselError(
             f"--plate-size: '{plan.strategy}' has no objective that says which plates are "
             "representative; choose a criterion"
         )
-    return plates(plan, size)
+    if not outputs.plate_map:
+        return plates(plan, size)
+    return _mapped(plan, size or 96, number, outputs)
+
+
+def _mapped(plan, size, number, outputs):
+    "The plan with a plate and a well for each pick; the map is written."
+    from dataclasses import replace
+
+    from graphsel.selection.wells import plate_map, write_plate_map
+
+    table = plate_map(plan, size, plates=number, **parse_wells(outputs.wells))
+    write_plate_map(table, outputs.plate_map, size)
+    place = table[table["kind"] == "gene"].set_index("gene")
+    columns = {name: place.loc[plan.genes, name].tolist() for name in ("plate", "well")}
+    return replace(plan, columns=plan.columns | columns)
 
 # %% ../../nbs/12_cli/02_select.ipynb #6e79ed17
 def plan_json(

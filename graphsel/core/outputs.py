@@ -171,21 +171,32 @@ def _too_much(what):
     return GraphselError(f"{what} more than an Excel sheet holds; write .csv or .parquet")
 
 
-def _write_sheet(table, path):
-    "One sheet; text as text."
+def write_book(
+    sheets: "dict[str, pd.DataFrame]",  # name -> table; their indexes are not written
+    path: str | Path,  # of an .xlsx file
+) -> None:
+    "One sheet for each table; text as text. Raises `GraphselError` for more than a sheet holds."
     import openpyxl
 
+    book = openpyxl.Workbook(write_only=True)
+    for name, table in sheets.items():
+        _fill_sheet(book.create_sheet(name), table)
+    book.save(path)
+
+
+def _write_sheet(table, path):
+    write_book({"graphsel": table}, path)
+
+
+def _fill_sheet(sheet, table):
     if len(table) >= _SHEET[0] or table.shape[1] > _SHEET[1]:
         raise _too_much(f"{table.shape[0]:,} rows and {table.shape[1]:,} columns are")
     long = next((v for v in _texts(table) if len(sheet_text(v)) > _CELL), None)
     if long is not None:
         raise _too_much(f"a cell of {len(long):,} characters ({shorten(long)}) is")
-    book = openpyxl.Workbook(write_only=True)
-    sheet = book.create_sheet("graphsel")
     sheet.append([_sheet_cell(sheet, str(o)) for o in table.columns])
     for row in table.itertuples(index=False, name=None):
         sheet.append([_sheet_cell(sheet, v) for v in row])
-    book.save(path)
 
 
 def _sheet_cell(sheet, value):

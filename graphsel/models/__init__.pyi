@@ -10,11 +10,11 @@ from . import (
     intervals,
     likelihood,
     neighbors,
+    predictions,
     registry,
     ridge,
     stacking,
     transfer,
-    predictions,
     validation,
 )
 from .additive import Additive
@@ -24,7 +24,6 @@ from .gnn import GNN
 from .gp import GaussianProcess
 from .neighbors import Neighbors
 from .registry import load_model, make_model, measured_neighbors, rank_unmeasured
-from .predictions import nearest_measured, write_predictions
 from .ridge import Ridge
 from .transfer import Transfer
-from .validation import Validation, validate
+from .validation import validate

@@ -12,6 +12,7 @@ from . import (
     robust,
     select,
     strategies,
+    wells,
 )
 from .bounds import dual_bound, exact_plan
 from .budget import budget_curve, budget_for, plates
@@ -21,3 +22,4 @@ from .plan import Selection, load_selection, save_selection, write_picks
 from .report import explanations
 from .robust import robust_select, stability
 from .strategies import Problem, STRATEGIES, Strategy, get_strategy, ranked, strategy
+from .wells import plate_map, write_plate_map

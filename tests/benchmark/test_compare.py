@@ -142,8 +142,7 @@ def picked(bench, plan, task):
 
 @pytest.mark.parametrize("strategy", [*ONE_SHOT, *LEARNERS, "variance+active:bald"])
 def test_no_pick_depends_on_an_outcome_that_was_not_revealed(sim, strategy):
-    """Responses of test and of never-picked perturbations become noise: every pick of every strategy stays the
-    same, to the byte."""
+    "Responses of test and never-picked perturbations become noise: every pick stays the same, to the byte."
     plan, bench = (
         make_protocol([strategy], [6, 12, 18], models=("gp",), seeds=1, initial=6),
         make_bench(sim.screen, sim.graph),
@@ -509,8 +508,7 @@ def test_permuted_genes_take_their_priors_along():
 
 
 def test_criteria_are_no_better_than_chance_on_a_permuted_graph(sim):
-    """Models keep the right graph. The paired interval of every criterion includes 1: what it gains elsewhere is
-    the graph's knowledge."""
+    "Models keep the right graph. The paired interval of every criterion includes 1: the graph's knowledge is gone."
     names = [n for n, s in STRATEGIES.items() if s.kind == "criterion"]
     wrong = compare(
         sim.screen,

@@ -529,8 +529,7 @@ def kernel(sim, seed):
 
 
 def test_the_results_of_another_prior_are_not_those_of_this_one(sim, tmp_path):
-    """Twice the screen itself (but for a little noise) as the prior, then noise of the same shape: the error of
-    the first is next to nothing."""
+    "Twice the screen itself (nearly) as the prior, then noise of its shape: the error of the first is next to nothing."
     nearly = sim.screen.copy()
     nearly.X = nearly.X + np.float32(0.1) * other_prior(sim, 1).X
     ask = dict(
@@ -987,7 +986,7 @@ def test_fit_stopped_while_it_writes_leaves_no_half(sim, tmp_path, number, code)
 
 def test_ignored_signals_stay_ignored():
     "nohup."
-    code = """import os, signal
+    code = """import os, signal, threading
 from graphsel.cli.main import stoppable
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 with stoppable(): os.kill(os.getpid(), signal.SIGHUP)

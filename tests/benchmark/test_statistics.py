@@ -143,8 +143,7 @@ def test_summary_by_hand():
 
 
 def test_a_table_of_strategies_and_budgets_is_one_family():
-    """Corrected over all of it; curves of another model, graph or level of noise are a table of their own and
-    change nothing."""
+    "Corrected over all of it; curves of another model, graph or level of noise change nothing."
     from statsmodels.stats.multitest import multipletests
 
     table, budgets = made_up(LEVELS, budgets=(10, 20, 40)), [10, 20, 40]
@@ -213,8 +212,7 @@ def test_intervals_of_splits_that_overlap():
 
 @pytest.mark.parametrize("seed", range(6))
 def test_test_and_interval_say_the_same(seed):
-    """p < 0.05 exactly where the interval of the ratio excludes 1 and that of the difference 0, at a budget and
-    over all."""
+    "p < 0.05 exactly where the interval of the ratio excludes 1 and that of the difference 0."
     levels = {"random": 1.0} | {f"s{i}": 1 - 0.02 * i for i in range(12)}
     s = summarize(
         made_up(levels, splits=4 + 2 * seed, budgets=(10, 20, 40), seed=seed), ["mse"]
@@ -491,8 +489,7 @@ def test_bootstrap_against_a_plain_loop():
 
 
 def test_interval_covers():
-    """95 % intervals of a ratio of means of paired values, ten splits: between 92 and 97 % of the time the truth
-    is inside."""
+    "95 % intervals of a ratio of means of paired values, ten splits: the truth is inside 92 to 97 % of the time."
     rng, W, inside = np.random.default_rng(0), bootstrap_weights(10), 0
     for _ in range(1000):
         hard = rng.gamma(20, size=10) / 20

@@ -29,7 +29,6 @@ from graphsel.criteria.base import (
 )
 from graphsel.criteria.coverage import (
     DIRECTIONS,
-    GraphReach,
     SoftReach,
     block,
     reach_matrix,

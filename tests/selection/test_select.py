@@ -204,9 +204,10 @@ def test_backoff_keeps_genes_that_no_graph_knows(caplog):
         and "XIST" not in alone.report
         and "XIST" in caplog.text
     )
-    assert select(
-        G, 3, "variance", targets=["XIST"], candidates=NAMES, missing="backoff"
-    ).value == pytest.approx(0)
+    lists = dict(targets=["XIST"], candidates=NAMES, missing="backoff")
+    assert select(G, 3, "variance", kernel="cosine", **lists).value == pytest.approx(0)
+    shift = select(G, 3, "variance", **lists)
+    assert 0 < shift.share < 0.1, "only the shift that all share is known of it"
     linked = select(
         G,
         1,
@@ -356,7 +357,7 @@ def test_nothing_is_remembered_between_calls():
         dict(weights=np.ones(20)),
         dict(weights={"g00": 2.0}),
         dict(hops=np.int64(2)),
-        dict(direction="both"),
+        dict(kernel="cosine"),
     ],
     ids=["array", "mapping", "numpy integer", "word"],
 )

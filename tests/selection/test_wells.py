@@ -1,0 +1,108 @@
+"""Plates: every pick has a place, controls and edges are kept, the workbook says the same."""
+
+import helpers
+import openpyxl
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from graphsel.cli.main import main
+from graphsel.core.errors import GraphselError
+from graphsel.selection.select import select
+from graphsel.selection.wells import (
+    SHAPES,
+    control_wells,
+    order_list,
+    plate_map,
+    well_names,
+    write_plate_map,
+)
+
+PRICES = {g: 10.0 + i for i, g in enumerate(helpers.GENES)}
+PLAN = select(helpers.GRAPH, 20)
+
+
+@pytest.mark.parametrize("size", SHAPES)
+def test_names_of_wells(size):
+    rows, columns = SHAPES[size]
+    names = well_names(size)
+    assert len(set(names)) == size and names[0] == "A01" and names[-1].endswith(f"{columns:02}")
+    if min(rows, columns) > 2:
+        inner = well_names(size, free_edges=True)
+        assert len(inner) == (rows - 2) * (columns - 2)
+        assert not any(w[0] == "A" or w.endswith("01") for w in inner)
+
+
+def test_every_pick_has_a_well_of_its_own():
+    table = plate_map(PLAN, 24, plates=2, controls=3, free_edges=False)
+    genes = table[table["kind"] == "gene"]
+    assert sorted(genes["gene"]) == sorted(PLAN.genes)
+    assert not table.duplicated(["plate", "well"]).any()
+    assert (table[table["kind"] == "control"].groupby("plate").size() == 3).all()
+    assert genes.groupby("plate").size().tolist() == [10, 10]
+
+
+def test_as_few_plates_as_possible_and_not_too_many_picks():
+    assert plate_map(PLAN, 24, controls=4)["plate"].nunique() == 1
+    assert plate_map(PLAN, 24, controls=5)["plate"].nunique() == 2
+    assert plate_map(PLAN, 24, free_edges=True)["plate"].nunique() == 3
+    with pytest.raises(GraphselError, match="do not fit"):
+        plate_map(PLAN, 12, plates=1)
+    with pytest.raises(GraphselError, match="no well for a gene"):
+        plate_map(PLAN, 12, controls=12)
+    with pytest.raises(GraphselError, match="all edge"):
+        plate_map(PLAN, 6, free_edges=True)
+    with pytest.raises(GraphselError, match="a plate of 100"):
+        plate_map(PLAN, 100)
+
+
+def test_a_seed_repeats_the_map():
+    one, other = (plate_map(PLAN, 24, random_state=s) for s in (1, 2))
+    pd.testing.assert_frame_equal(one, plate_map(PLAN, 24, random_state=1))
+    assert not one.equals(other)
+
+
+def test_controls_are_spread():
+    wells = well_names(96)
+    rows = {w[0] for w in control_wells(wells, 8)}
+    assert len(rows) == 8
+
+
+def test_the_workbook_says_the_same(tmp_path):
+    plan = select(helpers.GRAPH, 20, costs=PRICES, max_cost=10_000)
+    table = plate_map(plan, 24, plates=2, controls=2, guides=3)
+    book = openpyxl.load_workbook(write_plate_map(table, tmp_path / "map.xlsx", 24))
+    assert book.sheetnames == ["plate 1", "plate 2", "order"]
+    for _, row in table.iterrows():
+        sheet = book[f"plate {row['plate']}"]
+        at = sheet.cell(ord(row["well"][0]) - ord("A") + 2, int(row["well"][1:]) + 1)
+        assert at.value == (row["gene"] or "control")
+    order = list(book["order"].values)
+    assert order[0] == ("gene", "guides", "cost", "plate", "well") and len(order) == 22
+    assert order[-1][:3] == ("20 genes", 60, sum(PRICES[g] for g in plan.genes))
+    assert [o[0] for o in order[1:-1]] == list(plan.genes)
+    with pytest.raises(GraphselError, match="plate map"):
+        write_plate_map(table, tmp_path / "map.csv", 24)
+    assert order_list(plate_map(PLAN, 24)).columns.tolist() == ["gene", "guides", "plate", "well"]
+
+
+def test_the_command(tmp_path):
+    edges = list(zip(helpers.GENES, helpers.GENES[1:], strict=False))
+    pd.DataFrame(edges, columns=["source", "target"]).to_csv(tmp_path / "net.csv", index=False)
+
+    def ask(*args):
+        files = ["--graph", tmp_path / "net.csv", "--out", tmp_path / "p.csv", "--budget", 20]
+        return CliRunner().invoke(main, [str(o) for o in ("select", *files, *args)])
+
+    table = ["--plate-map", tmp_path / "map.xlsx", "--plate-size", 24]
+    r = ask(*table, "--plates", 2, "--wells", "controls=2,free_edges=false,guides=3")
+    assert r.exit_code == 0, r.output
+    picks = pd.read_csv(tmp_path / "p.csv")
+    assert not picks.duplicated(["plate", "well"]).any() and set(picks["plate"]) == {1, 2}
+    order = list(openpyxl.load_workbook(tmp_path / "map.xlsx")["order"].values)
+    assert [o[0] for o in order[1:-1]] == picks["gene"].tolist()
+    for wrong in (["--wells", "contrls=2"], ["--wells", "controls=two"], ["--plates", 1]):
+        r = ask(*table, *wrong)
+        assert r.exit_code == (0 if wrong[0] == "--plates" else 1), r.output
+    assert ask("--plates", 2).exit_code == 1
+    assert ask("--plate-map", tmp_path / "map.csv").exit_code == 1
