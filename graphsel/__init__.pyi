@@ -1,5 +1,19 @@
 # The front door, told once: `graphsel/__init__.py` reads this table, editors and type checkers as well.
-from . import active, apps, benchmark, cli, core, criteria, datasets, genes, graphs, models, plotting, screens, selection
+from . import (
+    active,
+    apps,
+    benchmark,
+    cli,
+    core,
+    criteria,
+    datasets,
+    genes,
+    graphs,
+    models,
+    plotting,
+    screens,
+    selection,
+)
 from .apps.plan import explore
 from .benchmark.compare import compare
 from .benchmark.statistics import summarize

@@ -112,6 +112,7 @@ def render(notebook=ROOT / "nbs/index.ipynb", folder="nbs"):
     cells = [o for o in (visible(c, folder) for c in nb.cells) if o is not None]
     page = nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
     body, _ = nbconvert.MarkdownExporter().from_notebook_node(page)
+    body = re.sub(r"```python\s*```\n", "", body)  # code that is not shown, only what it made
     lines = [o.rstrip() for o in body.strip().split("\n")]
     return NOTE + with_badges(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)), repository()) + "\n"
 
