@@ -189,7 +189,7 @@ def half_width(
     some = np.maximum(n, 2)
     return np.where(n > 1, t.ppf((1 + level) / 2, some - 1) * np.sqrt(1 / some + overlap), np.nan)
 
-# %% ../../nbs/09_benchmark/06_statistics.ipynb #c6f47a6b
+# %% ../../nbs/09_benchmark/06_statistics.ipynb #c0110003
 def mean_interval(
     values: "pd.DataFrame",  # splits x columns; NaN where there is no result
     overlap: float = OVERLAP,  # n_test / n_train
@@ -317,7 +317,7 @@ def paired_p(
         else float("nan")
     )
 
-# %% ../../nbs/09_benchmark/06_statistics.ipynb #d130ee04
+# %% ../../nbs/09_benchmark/06_statistics.ipynb #c0110004
 def corrected_p(
     differences: np.ndarray,  # one per split
     overlap: float = OVERLAP,  # n_test / n_train

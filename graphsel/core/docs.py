@@ -13,6 +13,7 @@ import re
 import textwrap
 import tokenize
 from collections.abc import Callable
+from typing import Any
 
 # %% ../../nbs/00_core/09_docs.ipynb #4959711a
 def parameter_comments(
@@ -23,7 +24,7 @@ def parameter_comments(
         source = textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError):
         return {}
-    head = ast.parse(source).body[0]
+    head: Any = ast.parse(source).body[0]
     starts = {p.lineno: p.arg for p in ast.walk(head.args) if isinstance(p, ast.arg)}
     if head.returns is not None:
         starts[head.returns.lineno] = "return"

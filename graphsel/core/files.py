@@ -8,6 +8,7 @@ __all__ = ['atomic_path']
 # %% ../../nbs/00_core/04_files.ipynb #8234ab1f
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 import contextlib
 import errno
 import glob
@@ -277,6 +278,8 @@ RATIO = 200
 class _Inflated(gzip.GzipFile):
     "A gzipped file that does not inflate without end."
 
+    packed = 0  # bytes of the file
+
     def _checked(self, data):
         if (n := self.tell()) > INFLATED and n > RATIO * self.packed:
             raise OSError(f"{self.packed:,} bytes inflate to more than {n:,}")
@@ -293,7 +296,7 @@ class _Inflated(gzip.GzipFile):
 
 def open_inflated(
     path: str | Path,  # any file; what is gzipped is inflated, whatever its name
-) -> io.BufferedIOBase:
+) -> Any:  # an open file of bytes
     "The file's bytes. A gzipped file that inflates beyond measure raises `OSError` while it is read."
     if not is_gzipped(path):
         return open(path, "rb")

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..core.errors import GraphselError, log, name_some
 from ..genes.perturbations import CONTROL_NAMES, control_stem, guide_target
+from ..genes.symbols import genes_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +72,7 @@ def _own_index(obs):
 
 # %% ../../nbs/02_screens/02_labels.ipynb #cc2b47bc
 def controls_among(
-    labels: Iterable[str],  # of a column
+    labels: Collection[str],  # of a column
     control: str | Sequence[str] | None = None,  # names or patterns asked for
 ) -> tuple[str, ...]:
     "The labels that are controls: those asked for, or those that are called so."
@@ -236,7 +237,8 @@ class _Cutter:
     def _pieces(self, label):
         "The parts of a label, as they stand."
         if self.separator == "+":
-            parts = [p.strip() for p in re.split(r"\+(?!_\d)", label)]
+            parts = genes_in(label) if "_+_" not in label else re.split(r"\+(?!_\d)", label)
+            parts = [p.strip() for p in parts]
             return parts if len(parts) > 1 or self.asked else self._single(label)
         if self.separator and self.separator in label:
             return [p.strip() for p in label.split(self.separator)]
@@ -311,8 +313,8 @@ class _Cutter:
 
 
 def _bare(label):
-    "A label without the strand of a guide, such as _+_7590731."
-    return re.sub(r"_[+-]_(?=\d)", "_", label)
+    "A label without the strand of a guide (_+_7590731), or the sign of a number that a spreadsheet made (2.31E+13)."
+    return re.sub(r"_[+-]_(?=\d)|(?<=\dE)\+(?=\d+$)", "_", label)
 
 # %% ../../nbs/02_screens/02_labels.ipynb #c9f31d75
 class Labels(NamedTuple):

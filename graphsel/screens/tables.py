@@ -277,8 +277,9 @@ def turned(
     "The table with its sides exchanged; names of responses from the first column."
     first, columns = table.columns[0], table.columns
     names = [without_copy(c, columns) for c in columns[1:]]
-    if all(_ENTREZ.fullmatch(o) for o in names):
-        names = [_ENTREZ.fullmatch(o)["gene"] for o in names]
+    found = [_ENTREZ.fullmatch(o) for o in names]
+    if all(found):
+        names = [o["gene"] for o in found if o]
     flat = table.set_index(first).T.reset_index(drop=True)
     flat.columns = flat.columns.astype(str).rename(None)
     flat.insert(0, "perturbation", names)

@@ -227,7 +227,7 @@ def drive(page, place, tmp_path):
     plan = lambda *args: picks(tmp_path, "--graph", data / "edges.tsv", *args)
     first = lambda csv: csv.decode().splitlines()[1].split(",")[1]
     until(page, first(plan("--budget", 20)), 20)
-    expect(page.locator(".gs-says")).to_contain_text("at least")
+    expect(page.locator(".gs-says")).to_contain_text("variance removed")
 
     page.locator(".gs-budget .noUi-handle").press("ArrowRight")  # the slider moves
     until(page, first(plan("--budget", 21)), 21)
@@ -237,6 +237,9 @@ def drive(page, place, tmp_path):
     until(page, first(plan("--budget", 35)), 35)
 
     tab(page, "Criterion")
+    page.locator(".gs-criterion select").select_option("graphreach")
+    until(page, first(plan("--budget", 35, "--criterion", "graphreach")), 35)
+    expect(page.locator(".gs-says")).to_contain_text("at least")
     page.locator(".gs-criterion select").select_option("variance")
     until(page, first(plan("--budget", 35, "--criterion", "variance")), 35)
     page.locator(".gs-other select").select_option("graphreach")

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 LOOP = """
 import logging
 logging.basicConfig(format="%(message)s", level="INFO")
-from graphsel.compiled import soft_part
+from graphsel.criteria.loops import soft_part
 print(soft_part(0, 3.0, 1.0))
 """
 
