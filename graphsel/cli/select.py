@@ -30,6 +30,7 @@ from graphsel.cli.options import (
     in_names_of,
     inputs_of,
     origin_of,
+    read_settings,
     split_list,
     together,
     with_options,
@@ -112,6 +113,13 @@ _how_options = [
         show_default=True,
         type=click.IntRange(0),
         help="For strategies that draw.",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="PARAMETER=VALUE",
+        help="A parameter of the criterion, e.g. covers=targets for graphreach. Repeat for several.",
     ),
     click.option(
         "--method",
@@ -255,7 +263,9 @@ def parse_lab(
 @with_options(_how_options)
 @together(_out_options, PlanOutputs, "outputs")
 @_plugin_option
-def select_command(*, sources, budget, criterion, seed, outputs, plate_size, aliases, **options):
+def select_command(
+    *, sources, budget, criterion, seed, outputs, settings, plate_size, aliases, **options
+):
     """Plan a screen: which perturbations to measure, before any experiment.
 
     \b
@@ -285,13 +295,14 @@ def select_command(*, sources, budget, criterion, seed, outputs, plate_size, ali
     files = {"graph": sources.graphs, "prior": sources.priors, "aliases": aliases, **options}
     outputs.check(inputs_of(**files))
     budget = _checked(budget, options)
+    own = _own_parameters(settings, criterion)
     lab = parse_lab(outputs.lab)
     named = [options[k] for k in (*_LISTS, *_TABLES, "screen") if options[k]]
     arguments = read_lists(options)
     graph = sources.open()
     lists = {k: arguments[k] for k in (*_LISTS, *_TABLES) if arguments.get(k)}
     lists, reasons = in_names_of(graph, lists, aliases)
-    plan = select(graph, budget, criterion, random_state=seed, **(arguments | lists))
+    plan = select(graph, budget, criterion, random_state=seed, **(arguments | lists | own))
     if plate_size:
         plan = _on_plates(plan, plate_size)
     if outputs.curve:
@@ -345,6 +356,15 @@ def read_lists(
     arguments["fallback"] = [GraphFiles((path,)).open() for path in options["fallback"]]
     kept = ("candidates", "targets", "costs")
     return {k: v for k, v in arguments.items() if v is not None or k in kept}
+
+
+def _own_parameters(settings, criterion):
+    "What `--set` says, with the name of the criterion before it or without."
+    params, of_criterion = read_settings(settings, (criterion,))
+    others = [name for name, value in params.items() if isinstance(value, dict)]
+    if others:
+        raise unknown_name("criterion with parameters", others[0], (criterion,))
+    return params | of_criterion.get(criterion, {})
 
 
 def _on_plates(plan, size):
