@@ -812,7 +812,7 @@ def test_must_groups_method_bound_and_plates(net, tmp_path):
     rows = plan["picks"]
     assert rows[0]["gene"] == "F" and sorted(o["group"] for o in rows) == ["", "left", "right"]
     assert sorted(o["plate"] for o in rows) == [1, 1, 2] and plan["upper_bound"] >= plan["value"]
-    exact = picks("--graph", net, "--budget", 2, "--method", "exact")
+    exact = picks("--graph", net, "--budget", 2, "--method", "exact", "--criterion", "graphreach")
     assert exact["value"] == exact["upper_bound"] == 6
 
 
@@ -1390,7 +1390,7 @@ def test_messages_give_advice_that_works(files, net, tmp_path):
     (tmp_path / "list.txt").write_text("TP53\nMYC\n")
     (tmp_path / "list.csv").write_text("gene\nTP53\n")
     (tmp_path / "far.txt").write_text("TP53\nMYC\n")
-    (tmp_path / "odd.csv").write_text("guide,r1\nA,1\nB,2\n")
+    (tmp_path / "odd.csv").write_text("thing,r1\nA,1\nB,2\n")
     select, fit = (
         ["select", "--graph", net, "--budget", 2],
         ["fit", "--graph", net, "--model", "gp", "--out", tmp_path / "o", "--screen"],
