@@ -812,7 +812,8 @@ def test_must_groups_method_bound_and_plates(net, tmp_path):
     rows = plan["picks"]
     assert rows[0]["gene"] == "F" and sorted(o["group"] for o in rows) == ["", "left", "right"]
     assert sorted(o["plate"] for o in rows) == [1, 1, 2] and plan["upper_bound"] >= plan["value"]
-    exact = picks("--graph", net, "--budget", 2, "--method", "exact", "--criterion", "graphreach")
+    reach = ["--criterion", "graphreach", "--set", "covers=targets"]
+    exact = picks("--graph", net, "--budget", 2, "--method", "exact", *reach)
     assert exact["value"] == exact["upper_bound"] == 6
 
 
