@@ -710,6 +710,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'graphsel.cli.select._mapped': ('12_cli/select.html#_mapped', 'graphsel/cli/select.py'),
                                      'graphsel.cli.select._on_plates': ('12_cli/select.html#_on_plates', 'graphsel/cli/select.py'),
                                      'graphsel.cli.select._or_null': ('12_cli/select.html#_or_null', 'graphsel/cli/select.py'),
+                                     'graphsel.cli.select._own_parameters': ( '12_cli/select.html#_own_parameters',
+                                                                              'graphsel/cli/select.py'),
                                      'graphsel.cli.select._show_plan': ('12_cli/select.html#_show_plan', 'graphsel/cli/select.py'),
                                      'graphsel.cli.select._write_curve': ('12_cli/select.html#_write_curve', 'graphsel/cli/select.py'),
                                      'graphsel.cli.select._write_missing': ('12_cli/select.html#_write_missing', 'graphsel/cli/select.py'),

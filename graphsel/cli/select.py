@@ -30,6 +30,7 @@ from graphsel.cli.options import (
     in_names_of,
     inputs_of,
     origin_of,
+    read_settings,
     split_list,
     together,
     with_options,
@@ -112,6 +113,13 @@ _how_options = [
         show_default=True,
         type=click.IntRange(0),
         help="For strategies that draw.",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="PARAMETER=VALUE",
+        help="A parameter of the criterion, e.g. covers=targets for graphreach. Repeat for several.",
     ),
     click.option(
         "--method",
@@ -278,7 +286,7 @@ def parse_lab(
 @together(_out_options, PlanOutputs, "outputs")
 @_plugin_option
 def select_command(
-    *, sources, budget, criterion, seed, outputs, plate_size, plates, aliases, **options
+    *, sources, budget, criterion, seed, outputs, settings, plate_size, plates, aliases, **options
 ):
     """Plan a screen: which perturbations to measure, before any experiment.
 
@@ -310,13 +318,14 @@ def select_command(
     files = {"graph": sources.graphs, "prior": sources.priors, "aliases": aliases, **options}
     outputs.check(inputs_of(**files))
     budget = _checked(budget, options)
+    own = _own_parameters(settings, criterion)
     lab = parse_lab(outputs.lab)
     named = [options[k] for k in (*_LISTS, *_TABLES, "screen") if options[k]]
     arguments = read_lists(options)
     graph = sources.open()
     lists = {k: arguments[k] for k in (*_LISTS, *_TABLES) if arguments.get(k)}
     lists, reasons = in_names_of(graph, lists, aliases)
-    plan = select(graph, budget, criterion, random_state=seed, **(arguments | lists))
+    plan = select(graph, budget, criterion, random_state=seed, **(arguments | lists | own))
     plan = _on_plates(plan, plate_size, plates, outputs)
     if outputs.curve:
         _write_curve(plan, outputs.curve)
@@ -385,6 +394,15 @@ def parse_wells(
         except ValueError as e:
             raise GraphselError(f"--wells {part}: '{value}' is no number, true or false") from e
     return found
+
+
+def _own_parameters(settings, criterion):
+    "What `--set` says, with the name of the criterion before it or without."
+    params, of_criterion = read_settings(settings, (criterion,))
+    others = [name for name, value in params.items() if isinstance(value, dict)]
+    if others:
+        raise unknown_name("criterion with parameters", others[0], (criterion,))
+    return params | of_criterion.get(criterion, {})
 
 
 def _on_plates(plan, size, number, outputs):

@@ -50,7 +50,9 @@ def net(tmp_path):
 
 
 def test_select_prints_the_object_and_writes_the_picks(net, tmp_path):
-    r = run("select", "--graph", net, "--budget", 2, "--out", tmp_path / "picks.csv", "--json")
+    reach = ["--criterion", "graphreach", "--set", "covers=targets"]
+    files = ["--graph", net, "--out", tmp_path / "picks.csv"]
+    r = run("select", *files, *reach, "--budget", 2, "--json")
     plan = json.loads(r.stdout)
     assert r.exit_code == 0 and set(plan) == {
         "criterion",
@@ -82,6 +84,8 @@ def test_string_value_can_be_recomputed_by_anyone(shared_data, tmp_path):
         100,
         "--criterion",
         "graphreach",
+        "--set",
+        "covers=targets",
         "--out",
         tmp_path / "picks.csv",
         "--json",
@@ -798,6 +802,8 @@ def test_must_groups_method_bound_and_plates(net, tmp_path):
         1,
         "--bound",
         "dual",
+        "--criterion",
+        "graphreach",
         "--plate-size",
         2,
         "--method",
@@ -806,7 +812,8 @@ def test_must_groups_method_bound_and_plates(net, tmp_path):
     rows = plan["picks"]
     assert rows[0]["gene"] == "F" and sorted(o["group"] for o in rows) == ["", "left", "right"]
     assert sorted(o["plate"] for o in rows) == [1, 1, 2] and plan["upper_bound"] >= plan["value"]
-    exact = picks("--graph", net, "--budget", 2, "--method", "exact")
+    reach = ["--criterion", "graphreach", "--set", "covers=targets"]
+    exact = picks("--graph", net, "--budget", 2, "--method", "exact", *reach)
     assert exact["value"] == exact["upper_bound"] == 6
 
 
@@ -1384,7 +1391,7 @@ def test_messages_give_advice_that_works(files, net, tmp_path):
     (tmp_path / "list.txt").write_text("TP53\nMYC\n")
     (tmp_path / "list.csv").write_text("gene\nTP53\n")
     (tmp_path / "far.txt").write_text("TP53\nMYC\n")
-    (tmp_path / "odd.csv").write_text("guide,r1\nA,1\nB,2\n")
+    (tmp_path / "odd.csv").write_text("thing,r1\nA,1\nB,2\n")
     select, fit = (
         ["select", "--graph", net, "--budget", 2],
         ["fit", "--graph", net, "--model", "gp", "--out", tmp_path / "o", "--screen"],
@@ -1593,4 +1600,6 @@ def test_the_summary_of_variance_is_a_share_and_picks_know_their_origin(net, tmp
         "net.csv"
     }
     assert run(*ask).exit_code == 0 and (tmp_path / "picks.run.json").read_bytes() == first
-    assert "of the targets' variance" not in run("select", "--graph", net, "--budget", 2).stderr
+    reach = ["--criterion", "graphreach"]
+    r = run("select", "--graph", net, "--budget", 2, *reach)
+    assert "of the targets' variance" not in r.stderr
