@@ -178,11 +178,13 @@ def _channels(graph, at, hops):
     return Channels(graph, np.asarray(at), hops, tuple(rows), effects)
 
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #599dcfaf
-def _walk(first, column, value, start, row, entry, weight, same, out):
+def _walk(elements, targets, weight, same, out):
     """out[k, l, e] = sum over t of weight[t] K_k[t, e] K_l[t, e], for kernels l <= k.
 
-    Rows of the elements by (first, column, value), columns of the targets by (start, row, entry), kernel after kernel;
+    elements: rows by (first, column, value); targets: columns by (start, row, entry); kernel after kernel;
     same: elements and targets are the same."""
+    first, column, value = elements
+    start, row, entry = targets
     n_kernels, m = len(out), len(weight)
     width = (len(start) - 1) // n_kernels
     total, begin = np.zeros((n_kernels, m)), start[:-1].copy()
@@ -225,7 +227,7 @@ def kernel_moments(
     B = sp.csr_matrix(B.T)
     out = np.zeros((len(elements), len(elements), A.shape[0]))
     rows, columns = (A.indptr, A.indices, A.data), (B.indptr, B.indices, B.data)
-    _compiled()(*rows, *columns, weight, elements is targets, out)
+    _compiled()(rows, columns, weight, elements is targets, out)
     upper = np.triu_indices(len(out), 1)
     out[upper] = out.transpose(1, 0, 2)[upper]
     return out
