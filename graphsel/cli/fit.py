@@ -142,7 +142,7 @@ def fit_command(*, screen, sources, model, settings, genes, form, folds, followi
         _show_next_step(screen, sources, genes, out, len(ranked))
     _judge(untrained, data, folds, seed, out)
 
-
+# %% ../../nbs/12_cli/04_fit.ipynb #0f41325b
 def _train_and_wanted(trained, graph, genes, report):
     "The perturbations to train on, and those to predict."
     from graphsel.selection.select import known_to
@@ -205,7 +205,7 @@ def _say_size(n, n_responses, tables, genes):
         f"; {fewer[genes]}" if genes in fewer else "",
     )
 
-
+# %% ../../nbs/12_cli/04_fit.ipynb #892f5833
 def write_results(
     fitted,  # the trained model
     wanted: list[str],  # perturbations to predict
@@ -276,7 +276,7 @@ def _plan_next(data, n, genes, seed, out):
     plan.to_csv(out / "next.csv")
     click.echo(f"graphsel: {describe(plan, 'in missing.csv')}; see {out / 'next.csv'}", err=True)
 
-
+# %% ../../nbs/12_cli/04_fit.ipynb #23372305
 def _show_next_step(screen, sources, genes, out, n):
     "The command that plans what to measure next, with the files of this one."
     ask = ["graphsel", "select"]

@@ -190,7 +190,7 @@ class TextBlocks:
     def close(self):
         self.file.close()
 
-
+# %% ../../nbs/07_models/15_predictions.ipynb #284f7593
 class ParquetBlocks:
     "A .parquet table that grows by blocks of rows."
 
@@ -291,7 +291,7 @@ class Outputs:
     def __exit__(self, *failure):
         return self.stack.__exit__(*failure)
 
-
+# %% ../../nbs/07_models/15_predictions.ipynb #1e6b26d8
 def ranked_block(model, block):
     "The ranking of a block, with the measured perturbations that are nearest to each."
     table = rank_unmeasured(model, block)
@@ -299,7 +299,7 @@ def ranked_block(model, block):
     near = nearest_measured(model.graph_, list(block.obs_names), measured, genes=genes)
     return table.merge(near, on="gene", how="left", validate="one_to_one")
 
-
+# %% ../../nbs/07_models/15_predictions.ipynb #696f1963
 def ranked_again(
     table: "pd.DataFrame",  # several of `rank_unmeasured`, one below the other
 ) -> "pd.DataFrame":

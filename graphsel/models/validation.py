@@ -105,7 +105,7 @@ def _changed(screen, names, Y):
     marks = screen[names].layers["top_de"]
     return np.asarray(marks.toarray() if hasattr(marks, "toarray") else marks, bool)
 
-
+# %% ../../nbs/07_models/16_validation.ipynb #a0b6c8fb
 @dataclass(frozen=True, eq=False)
 class Trial:
     "What is cut into parts."

@@ -43,7 +43,7 @@ def well_names(
         raise GraphselError(f"a plate of {size} wells is all edge; use its edges")
     return inside
 
-
+# %% ../../nbs/06_selection/13_wells.ipynb #49b1a170
 def control_wells(
     wells: list[str],  # in use
     controls: int,  # wells of a plate that hold controls
@@ -121,7 +121,7 @@ def plate_grid(
     found.insert(0, "", [chr(ord("A") + r) for r in range(rows)])
     return found
 
-
+# %% ../../nbs/06_selection/13_wells.ipynb #4a81f14b
 def order_list(
     table: "pd.DataFrame",  # of `plate_map`
 ) -> "pd.DataFrame":  # gene, guides, (cost,) plate, well; the last row has the sums
