@@ -111,7 +111,8 @@ def _check_protocol(protocol):
     "Raise for what cannot be run."
     if not protocol.strategies:
         raise GraphselError("no strategy given; name at least one")
-    protocol.parsed  # raises for an unknown one
+    for _ in protocol.parsed:  # raises for an unknown one
+        pass
     _check_known("model", protocol.models, MODELS)
     for name in protocol.models:
         require_model(name)

@@ -13,7 +13,7 @@ from functools import cache, cached_property
 import numpy as np
 import scipy.sparse as sp
 
-from graphsel.core.errors import GraphselError, check_positive_int
+from graphsel.core.errors import check_positive_int
 from graphsel.core.identity import remember, sha1
 from graphsel.graphs.graph import Graphs
 from graphsel.graphs.kernels import KernelProduct

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 import contextlib
-import gzip
 import json
 import mmap
 import shutil

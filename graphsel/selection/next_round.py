@@ -9,7 +9,6 @@ __all__ = []
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 
 from ..core.errors import GraphselError, log
 from ..core.randomness import RandomState

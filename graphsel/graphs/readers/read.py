@@ -6,7 +6,7 @@
 __all__ = ['read_graph']
 
 # %% ../../../nbs/03_graphs/readers/07_read.ipynb #3eb6ffed
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from inspect import signature
 from pathlib import Path
 import re

@@ -17,7 +17,7 @@ from ...core.sniff import Layout, identifier_of, plain
 from ..build import from_edges, from_gene_sets, from_matrix
 from ..graph import GeneGraph
 from .annotations import _is_list, _members
-from .columns import Columns, gene_pairs, parse_weight
+from .columns import gene_pairs, parse_weight
 from .edges import Look, edge_table, make_strengths, tell_numbers
 
 # %% ../../../nbs/03_graphs/readers/06_tables.ipynb #c279ac95
