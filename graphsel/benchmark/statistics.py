@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .metrics import LOWER_IS_BETTER, budget_saved, curve_area
+from ..core.splits import OVERLAP, half_width, ratio_interval
 from ..core.errors import GraphselError, shorten, unknown_name
 from ..core.randomness import child_rng
 
@@ -158,9 +159,6 @@ def by_split(
     )
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #d265e6fc
-OVERLAP = 0.25  # n_test / n_train where a fifth is hidden
-
-
 def overlap_of(
     results: "pd.DataFrame",  # a result table
 ) -> float:  # n_test / n_train; 0: the splits share nothing
@@ -176,19 +174,6 @@ def overlap_of(
     known = np.isfinite(test) & (pool > 0)
     return float((test[known] / pool[known]).max()) if known.any() else OVERLAP
 
-# %% ../../nbs/09_benchmark/06_statistics.ipynb #3ef4da01
-def half_width(
-    n: int | np.ndarray,  # splits
-    overlap: float = OVERLAP,  # n_test / n_train
-    level: float = 0.95,  # nominal
-) -> np.ndarray:  # in standard deviations over splits; NaN for fewer than 2
-    "Half the width of the interval of a mean over splits that overlap."
-    from scipy.stats import t
-
-    n = np.asarray(n, float)
-    some = np.maximum(n, 2)
-    return np.where(n > 1, t.ppf((1 + level) / 2, some - 1) * np.sqrt(1 / some + overlap), np.nan)
-
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #c0110003
 def mean_interval(
     values: "pd.DataFrame",  # splits x columns; NaN where there is no result
@@ -200,27 +185,6 @@ def mean_interval(
         half_width(values.count(), overlap) * values.std().to_numpy(float),
     )
     return np.stack([mean - half, mean + half])
-
-# %% ../../nbs/09_benchmark/06_statistics.ipynb #18c872ce
-def ratio_interval(
-    values: np.ndarray,  # one per split
-    reference: np.ndarray,  # the same splits
-    overlap: float = OVERLAP,  # n_test / n_train
-) -> tuple[float, float]:  # low, high; NaN for fewer than 2 splits
-    "The 95 % interval of mean(values) / mean(reference), paired by split."
-    x, m, n = np.asarray(values, float), np.asarray(reference, float), len(values)
-    if n < 2:
-        return np.nan, np.nan
-    k, (xx, xm, _, mm) = half_width(n, overlap) ** 2, np.cov(x, m).ravel()
-    a, b, c = (
-        m.mean() ** 2 - k * mm,
-        x.mean() * m.mean() - k * xm,
-        x.mean() ** 2 - k * xx,
-    )  # a r² - 2 b r + c <= 0
-    if a <= 0:
-        return -np.inf, np.inf
-    root = np.sqrt(max(b * b - a * c, 0.0))
-    return float((b - root) / a), float((b + root) / a)
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #1730338f
 DRAWS = 2000

@@ -9,9 +9,12 @@ __all__ = []
 import numpy as np
 
 # %% ../../nbs/00_core/12_splits.ipynb #597eeca6
+OVERLAP = 0.25  # n_test / n_train where a fifth is hidden
+
+
 def half_width(
     n: int | np.ndarray,  # splits
-    overlap: float,  # n_test / n_train
+    overlap: float = OVERLAP,  # n_test / n_train
     level: float = 0.95,  # nominal
 ) -> np.ndarray:  # in standard deviations over splits; NaN for fewer than 2
     "Half the width of the interval of a mean over splits that overlap (Nadeau & Bengio 2003)."
@@ -25,11 +28,9 @@ def half_width(
 def ratio_interval(
     values: np.ndarray,  # one per split
     reference: np.ndarray,  # the same splits
-    overlap: float,  # n_test / n_train
+    overlap: float = OVERLAP,  # n_test / n_train
     level: float = 0.95,  # nominal
-) -> tuple[
-    float, float
-]:  # low, high; NaN for fewer than 2 splits, without end where the reference may be 0
+) -> tuple[float, float]:  # NaN for fewer than 2 splits, without end where the reference may be 0
     "The interval of mean(values) / mean(reference), paired by split (Fieller 1954)."
     x, m, n = np.asarray(values, float), np.asarray(reference, float), len(values)
     if n < 2:

@@ -18,23 +18,8 @@ from ..core.identity import remember
 from ..core.progress import progress
 from ..genes.perturbations import gene_incidence
 from ..graphs.graph import Graphs
-from ..graphs.operators import inner_products, propagation, unit_rows
+from ..graphs.operators import hop_rows, inner_products, propagation
 from .base import check_counts, mean_shift
-
-# %% ../../nbs/07_models/04_channels.ipynb #e82c4b10
-def hop_rows(
-    step: sp.csr_matrix,  # N x N, one step of propagation
-    rows: np.ndarray,  # which genes
-    hops: Sequence[int],  # how many steps, each gives one matrix
-) -> list:  # per hop: len(rows) x N, rows of length 1
-    "Rows of the powers of the operator, without computing the powers."
-    R, found = step[rows], {}
-    for h in range(1, max(hops) + 1):
-        if h > 1:
-            R = R @ step
-        if h in hops:
-            found[h] = unit_rows(R)
-    return [found[h] for h in hops]
 
 # %% ../../nbs/07_models/04_channels.ipynb #43d27413
 @dataclass(frozen=True)

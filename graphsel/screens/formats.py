@@ -23,7 +23,6 @@ from ..core.files import check_file, is_gzipped, open_inflated, reading
 
 if TYPE_CHECKING:
     import anndata as ad
-    import pandas as pd
 
 # %% ../../nbs/02_screens/03_formats.ipynb #ce67855b
 HDF5 = b"\x89HDF\r\n\x1a\n"
