@@ -326,11 +326,13 @@ def write_comparison(path):
 
 def use_comparison(path):
     found = read_comparison(path)
+    one = found.results.iloc[0]  # damage may have made several graphs of one: a curve is of one
+    choice = {"graph": one["graph"], "noise_kind": one["noise_kind"]}
     return (
         found.metrics,
         found.budgets,
         run_facts(found),
-        saved_table(found, "ridge", 0.0, ["random"]),
+        saved_table(found, one["model"], one["noise"], ["random"], **choice),
     )
 
 
