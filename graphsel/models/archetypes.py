@@ -225,7 +225,7 @@ def believed(
         np.array([[log_evidence(K, G, s, responses) for K in kernels] for s in noises])
         * (n / len(some))
     )
-    p = np.where(p < LEAST, 0, p)
+    p = np.where(p < min(LEAST, p.max() / 2), 0, p)  # of many that are alike, the better ones stay
     return [
         Part(float(p[i, k] / p.sum()), beliefs[k], float(unit[k] * noises[i] / (1 - noises[i])))
         for i, k in zip(*p.nonzero(), strict=True)
