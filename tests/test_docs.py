@@ -612,7 +612,12 @@ def test_recipes_of_contributing_work(tmp_path):
 
 # ---- reruns ----
 
-RERUN = [o for o in PAGES if o.relative_to(NBS).parts[0] in ("tutorials", "benchmarks")]
+RERUN = [
+    o
+    for o in PAGES
+    if o.relative_to(NBS).parts[0] in ("tutorials", "benchmarks")
+    and '"cell_type": "code"' in o.read_text()
+]
 
 
 @pytest.mark.parametrize("path", RERUN, ids=name_of)
