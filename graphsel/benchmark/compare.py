@@ -59,8 +59,8 @@ class Run:
 
 def _collect(run: Run, todo, rows):
     "Run what is to do; add its rows to `rows`, and to the folder."
-    found = run_all(run.protocol, run.bench, todo, run.jobs, run.dask)
     try:
+        found = run_all(run.protocol, run.bench, todo, run.jobs, run.dask)
         with contextlib.closing(found):  # processes end with it, whatever happens here
             for new in _written(run, watch(found, todo, run.jobs), rows):
                 rows += new

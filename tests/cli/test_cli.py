@@ -822,7 +822,7 @@ def test_must_groups_method_bound_and_plates(net, tmp_path):
     [
         ("gene,group\nA,x\nA,y\n", "line 3: A stands twice"),
         ("gene,group\n,x\n", "line 2: no gene"),
-        ("gene,plate\nA,x\n", "gene,group"),
+        ("gene,colour\nA,x\n", "gene,group"),
     ],
 )
 def test_bad_groups(net, tmp_path, text, message):
@@ -920,7 +920,7 @@ def test_cell_options_for_a_table(files, tmp_path):
     (tmp_path / "t.csv").write_text("perturbation,x\nA,1\nB,2\n")
     for option, message in [
         (["--covariate", "batch"], "no column batch"),
-        (["--min-cells", 2], "no option --min-cells"),
+        (["--min-cells", 2], "--min-cells) has no meaning for this kind of file"),
     ]:
         r = run(
             "fit",

@@ -615,7 +615,7 @@ def test_disk_full(server, tmp_path):
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000)); "
     error = other_process(server, tmp_path, "x.bin", limit).communicate()[1]
     assert (
-        error.splitlines()[-1].startswith("graphsel.core.GraphselError: cannot write")
+        error.splitlines()[-1].startswith("graphsel.core.errors.GraphselError: cannot write")
         and "free space" in error
     )
     assert left(tmp_path) == ["x.bin.part", "x.bin.part.tag"]
