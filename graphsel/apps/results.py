@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .page import html_table
 from .widgets import _Page, _STYLE, _named, _picture, _show_picture, heard
-from ..benchmark.statistics import stability_table
+from ..benchmark.reliability import stability_table
 from ..benchmark.store import Comparison, read_comparison
 from ..core.errors import GraphselError
 from ..plotting.plans import picture_of

@@ -26,14 +26,8 @@ from .execute import registered_elsewhere
 from .metrics import LOWER_IS_BETTER
 from .protocol import Protocol, Task, make_tasks
 from .setting import Bench
-from graphsel.benchmark.statistics import (
-    check_values,
-    completed,
-    filled,
-    initial_risk,
-    noise_stability,
-    summarize,
-)
+from .reliability import initial_risk, noise_stability
+from .statistics import check_values, completed, filled, summarize
 from .tasks import KEY
 from ..core.errors import GraphselError, log, name_some, shorten
 from ..core.files import atomic_path, check_folder, read_text, reading
@@ -430,7 +424,6 @@ def _version_of(package):
         return md.version(package)
     except md.PackageNotFoundError:
         return None
-
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #337b7ce3
 @dataclass(frozen=True, eq=False)

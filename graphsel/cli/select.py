@@ -395,7 +395,7 @@ def parse_wells(
             raise GraphselError(f"--wells {part}: '{value}' is no number, true or false") from e
     return found
 
-
+# %% ../../nbs/12_cli/02_select.ipynb #d9418342
 def _own_parameters(settings, criterion):
     "What `--set` says, with the name of the criterion before it or without."
     params, of_criterion = read_settings(settings, (criterion,))

@@ -14,18 +14,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..benchmark.metrics import LOWER_IS_BETTER, coverage
+from graphsel.benchmark.reliability import (
+    SET_UP_WEEKS,
+    WEEKS_PER_ROUND,
+    laboratory_time,
+    pick_overlap,
+)
 from graphsel.benchmark.statistics import (
     CURVE,
     FEW_SPLITS,
-    SET_UP_WEEKS,
-    WEEKS_PER_ROUND,
     by_split,
     completed,
-    laboratory_time,
     mean_interval,
     one_curve,
     overlap_of,
-    pick_overlap,
     split_differences,
     summarize,
 )

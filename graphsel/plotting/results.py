@@ -13,13 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..benchmark.metrics import LOWER_IS_BETTER
-from graphsel.benchmark.statistics import (
-    FEW_SPLITS,
-    advantage,
-    one_curve,
-    stability_table,
-    summarize,
-)
+from ..benchmark.reliability import advantage, stability_table
+from ..benchmark.statistics import FEW_SPLITS, one_curve, summarize
 from ..benchmark.store import Comparison
 from ..core.errors import GraphselError, name_some, unknown_name
 from .curves import learning_curves

@@ -311,7 +311,7 @@ class _Cutter:
             else ""
         )
 
-
+# %% ../../nbs/02_screens/02_labels.ipynb #c27ac2ff
 def _bare(label):
     "A label without the strand of a guide (_+_7590731), or the sign of a number that a spreadsheet made (2.31E+13)."
     return re.sub(r"_[+-]_(?=\d)|(?<=\dE)\+(?=\d+$)", "_", label)

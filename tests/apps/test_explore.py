@@ -21,7 +21,7 @@ from graphsel.apps.plan import PlanExplorer, explore, graph_choices, quietly
 from graphsel.apps.planner import PlanState, Wishes, compare_plans, first_picks, values_of, why_gene
 from graphsel.apps.results import ResultExplorer
 from graphsel.apps.widgets import uploaded
-from graphsel.benchmark.statistics import advantage, stability_table
+from graphsel.benchmark.reliability import advantage, stability_table
 from graphsel.benchmark.store import read_comparison, write_results
 from graphsel.cli.main import main
 from graphsel.core.errors import GraphselError

@@ -6,6 +6,13 @@ import pytest
 
 from graphsel.benchmark.compare import compare
 from graphsel.benchmark.metrics import budget_saved
+from graphsel.benchmark.reliability import (
+    initial_risk,
+    jaccard,
+    laboratory_time,
+    noise_stability,
+    pick_overlap,
+)
 from graphsel.benchmark.statistics import (
     OVERLAP,
     SUMMARY_COLUMNS,
@@ -16,14 +23,9 @@ from graphsel.benchmark.statistics import (
     few_splits,
     half_width,
     holm,
-    initial_risk,
     interval,
-    jaccard,
-    laboratory_time,
     mean_interval,
-    noise_stability,
     overlap_of,
-    pick_overlap,
     ratio_interval,
     saved_in_draws,
     split_differences,
