@@ -157,12 +157,13 @@ def reach_instance(rng, graph):
         c = target_reach(graph, elements, targets, **given)
     else:
         sources = int(rng.integers(1, 5))
-        hit, worth = [], []
+        times = touched(graph, names)[:, at].sum(axis=0)  # in how many targets each gene is
+        hit, worth = [E[:, at] > 0], [a * (times - 1)]  # its own effect returns in the others
         for layer in graph.graphs:
             best = replace(layer, adjacency=keep_top(layer.adjacency, sources))
             P = dense_operator(best, hops, "row")
-            lean = a @ (P[at] > 0)
-            lean[at] -= a
+            lean = (a * times) @ (P[at] > 0)
+            lean[at] -= a * times
             hit.append(E @ turned(P, direction) > 0)
             worth.append(lean)
         c = GraphReach(graph, elements, targets, sources=sources, **given)

@@ -394,6 +394,10 @@ class SoftReach(SoftCriterion):
         if form not in self.loops.FORMS:
             raise unknown_name("form of soft reach", form, self.loops.FORMS)
         graded = form == "hyperbolic"
+        if graded and norm not in (None, "row"):
+            raise GraphselError(
+                f"norm is {norm!r}; form 'hyperbolic' takes 'row' alone: choose another form"
+            )
         tau = (0.1 if graded else 0.5) if tau is None else tau
         if isinstance(tau, bool) or not (isinstance(tau, Real) and 0 < tau < np.inf):
             raise GraphselError(f"tau is {tau!r}; give a positive number")

@@ -47,11 +47,13 @@ STATES = {
     "facility": lambda q: np.maximum(q, 0).max(axis=0, initial=0),
     "saturated": lambda q: np.maximum(q, 0).sum(axis=0),
     "noisyor": lambda q: np.prod(1 - np.clip(q, 0, 1), axis=0),
+    "hyperbolic": lambda q: np.maximum(q, 0).sum(axis=0),
 }
 VALUES = {
     "facility": lambda q: np.maximum(q, 0).max(axis=0, initial=0),
     "saturated": lambda q: np.minimum(1, np.maximum(q, 0).sum(axis=0)),
     "noisyor": lambda q: 1 - np.prod(1 - np.clip(q, 0, 1), axis=0),
+    "hyperbolic": lambda q: 1 - 1 / (1 + np.maximum(q, 0).sum(axis=0)),
 }
 
 
