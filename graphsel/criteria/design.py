@@ -604,7 +604,6 @@ class SupervisionVariance(Criterion):
         self.current += self.gain(j)
         self.posteriors = [o.join(j) for o in self.posteriors]
 
-
 # %% ../../nbs/05_criteria/05_design.ipynb #d27ed596
 def check_no_params(normalize, params):
     "Raise for parameters that the beliefs do not take."
