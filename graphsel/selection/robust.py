@@ -137,6 +137,9 @@ class AcrossGraphs(Mixture):
         self.level = level
         super().__init__(parts, dict.fromkeys(parts, 1.0))
         self.units = np.array([units[k] for k in parts])
+        every = np.concatenate([p.targets for p in parts.values()])
+        self.targets, at = np.unique(every, return_inverse=True)
+        self.at = np.split(at, np.cumsum([len(p.targets) for p in parts.values()])[:-1])
         self.name = f"{next(iter(parts.values())).name} across {len(parts)} graphs"
         self.keeps_gains = all(p.keeps_gains for p in parts.values())
         self.reset()
@@ -171,11 +174,10 @@ class AcrossGraphs(Mixture):
 
     def contributions(self, j):
         each = [None] if self.level < np.inf else [p.contributions(j) for p in self.parts]
-        return (
-            None
-            if any(e is None for e in each)
-            else self._mean(e / u for e, u in zip(each, self.units))
-        )
+        if any(e is None for e in each):
+            return None
+        n = len(self.targets)
+        return self._mean(np.bincount(at, e / u, n) for at, e, u in zip(self.at, each, self.units))
 
     def tiebreak(self, at):
         return nine_digits(self._mean(p.tiebreak(at) / u for p, u in zip(self.parts, self.units)))
