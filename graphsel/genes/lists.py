@@ -383,7 +383,9 @@ def expand_patterns(
     known: Iterable[str],  # what they may mean
     what: str = "the list",  # for messages
 ) -> list[str]:  # each once, in order
-    "Names, patterns replaced by what fits them. Raises `GraphselError` for one that nothing fits."
+    "Names, patterns replaced by what fits them. Raises `GraphselError` for a text, and where nothing fits."
+    if isinstance(names, str):
+        raise GraphselError(f"{what} is the text {names!r}; give a list of names")
     known = list(dict.fromkeys(map(str, known)))
     here, found = set(known), []
     for name in map(str, names):

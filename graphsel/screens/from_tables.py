@@ -28,6 +28,7 @@ from .screen import _check_finite, _check_names, _note, _numbers, _say, make_scr
 from graphsel.screens.tables import (
     as_numbers,
     average_replicates,
+    check_filled,
     perturbation_column,
     ranked_responses,
     row_names,
@@ -60,6 +61,7 @@ def screen_from_table(
     target_sum: float = 1e6,  # total per row that counts are brought to
 ) -> "ad.AnnData":
     "A screen from a table: minus the control rows, replicates averaged. Raises `GraphselError` for a wrong column."
+    check_filled(table, source)
     _check_names(table.columns, "column", source)
     if transpose:
         table = turned(table)

@@ -195,6 +195,17 @@ METADATA = frozenset(
 CELL_COUNTS = frozenset("ncells numcells cellcount cellcounts numcellsfiltered".split())
 
 
+def check_filled(
+    table: "pd.DataFrame",  # as it was read
+    source: str = "table",  # for messages
+):
+    "Raise where a table has no column at all."
+    if not len(table.columns):
+        raise GraphselError(
+            f"{source} holds nothing: no column with perturbations, and no response; is it complete?"
+        )
+
+
 def is_unnamed(column) -> bool:
     "True for what pandas calls a column without a name."
     return str(column) == "" or str(column).startswith("Unnamed: ")

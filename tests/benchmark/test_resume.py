@@ -933,12 +933,13 @@ def test_a_signal_ends_the_workers_and_removes_what_is_temporary(sim, tmp_path, 
 
 HALF = """
 import time
-from graphsel import outputs
 from graphsel.cli.main import main
-def half(table, path, *a, **k):
-    open(path, "w").write("half of it")
+from graphsel.models.predictions import TextBlocks
+def half(self, table):
+    self.file.write("half of it")
+    self.file.flush()
     time.sleep(600)
-outputs._write_text = half
+TextBlocks.add = half
 main()
 """
 
@@ -969,19 +970,21 @@ def test_fit_stopped_while_it_writes_leaves_no_half(sim, tmp_path, number, code)
     ]
     p = subprocess.Popen([sys.executable, "-c", HALF, *ask], stderr=subprocess.PIPE, text=True)
     assert within(60, lambda: [o for o in out.glob(".predicted-*") if o.stat().st_size])
+    assert list(out.glob(".predictions-*"))  # which grows beside it
     p.send_signal(number)
     told = p.communicate(timeout=60)[1]
     assert p.returncode == code and "Traceback" not in told
     if number != signal.SIGKILL:
-        assert not list(out.glob(".*"))
+        assert not out.exists() or not list(out.iterdir())
     else:
-        assert list(out.glob(".*"))
+        assert all(o.name.startswith(".") for o in out.iterdir()) and list(out.iterdir())
     subprocess.run(
         [sys.executable, "-c", "from graphsel.cli.main import main; main()", *ask],
         check=True,
         capture_output=True,
     )
-    assert not list(out.glob(".*")) and (out / "predicted.csv").exists()
+    assert not list(out.glob(".*"))
+    assert (out / "predictions.h5ad").exists() and (out / "predicted.csv").exists()
 
 
 def test_ignored_signals_stay_ignored():

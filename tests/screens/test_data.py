@@ -369,6 +369,13 @@ def test_tables_that_hold_nothing(t, says):
         screen_from_table(t)
 
 
+def test_a_file_without_columns_is_named(tmp_path):
+    pd.DataFrame().to_parquet(tmp_path / "none.parquet")
+    for options in ({}, {"transpose": True}, {"perturbation_key": "gene"}):
+        with pytest.raises(GraphselError, match="none.parquet holds nothing"):
+            read_screen(tmp_path / "none.parquet", **options)
+
+
 def test_make_screen_refuses_text_and_wrong_lengths():
     frame = table().set_index("perturbation")
     with pytest.raises(GraphselError):

@@ -12,7 +12,7 @@ from pathlib import Path
 import re
 
 from ...core.errors import GraphselError, log, unknown_name
-from ...core.files import check_file, read_text, reading
+from ...core.files import check_file, open_inflated, read_text, reading
 from ...core.sniff import first_lines, identifier_of
 from ..build import from_gene_sets
 from ..graph import GeneGraph
@@ -255,11 +255,31 @@ def _nothing_fits(look):
     )
 
 # %% ../../../nbs/03_graphs/readers/07_read.ipynb #8f34fe30
-_MAGIC = {b"\x89HDF": "cells", b"PAR1": "parquet", b"PK\x03\x04": "archive", b"\x1f\x8b": "gzip"}
+_READABLE = (
+    "give a text (.csv, .tsv, .txt, .gmt, .gaf, .sif; each also .gz), a .parquet table, or control "
+    "cells (.h5ad)"
+)
+_MAGIC = {
+    b"\x89HDF": "cells",
+    b"PAR1": "parquet",
+    b"PK\x03\x04": "archive",
+    b"\xd0\xcf\x11\xe0": "archive",
+    b"\x1f\x8b": "gzip",
+    b"%PDF": "document",
+    b"{\\rt": "document",
+    b"\x89PNG": "picture",
+    b"\xff\xd8\xff": "picture",
+}
 _CLOSED = {
     "archive": "it is an Excel workbook or another archive; save the sheet as CSV",
     "gzip": "it is compressed, but not called .gz; rename it",
+    "document": f"it is a document; {_READABLE}",
+    "picture": f"it is a picture; {_READABLE}",
 }
+_OTHERS = frozenset(
+    """.pdf .doc .docx .odt .rtf .ppt .pptx .html .htm .md .png .jpg .jpeg .svg .json .xml .graphml .gml
+    .owl .cys .rds .rdata .pkl .npy .npz .mat .py .r .ipynb""".split()
+)
 
 
 def kind_by_bytes(
@@ -274,6 +294,15 @@ def kind_by_bytes(
     if kind in _CLOSED:
         raise GraphselError(f"{path}: no graph is read from it: {_CLOSED[kind]}")
     return kind
+
+
+def check_graph_ending(
+    path: Path,  # a text
+):
+    "Raise for the ending of a format that no reader knows."
+    ending = path.suffix.lower()
+    if ending in _OTHERS:
+        raise GraphselError(f"{path}: no graph is read from {ending} files; {_READABLE}")
 
 # %% ../../../nbs/03_graphs/readers/07_read.ipynb #bb384200
 def read_graph(
@@ -319,10 +348,13 @@ def _few(wanted, **more):
 # %% ../../../nbs/03_graphs/readers/07_read.ipynb #2745ed7f
 def _read_text(path, kind, columns, weight, wanted, options):
     "The graph of a text file."
+    if kind is None and not columns:
+        check_graph_ending(path)
     lines = first_lines(path)
     if lines is None:
+        _check_binary(path)
         read_text(path)  # says what is wrong with it
-        raise GraphselError(f"{path}: it is no text, and no graph is read from it")
+        raise GraphselError(f"{path}: it is no text, and no graph is read from it; {_READABLE}")
     look = look_at(path, columns, lines)
     kind = kind or ("edges" if columns else best_reading(look))
     if weight is not None and kind not in ("edges", "matrix"):
@@ -342,6 +374,13 @@ def _read_text(path, kind, columns, weight, wanted, options):
     if kind == "mitab":
         return read_mitab(look, **wanted, **options)
     return _read_terms_of(look, kind, wanted, options)
+
+
+def _check_binary(path):
+    "Raise for bytes that stand in no text of any encoding; letters in another one are told by `read_text`."
+    with reading(path, "text"), open_inflated(path) as f:
+        if b"\0" in f.read(1_000_000):
+            raise GraphselError(f"{path}: it is no text, and no graph is read from it; {_READABLE}")
 
 
 _READERS = {
