@@ -74,6 +74,22 @@ def test_value_by_definition(seed, level):
     )
 
 
+@pytest.mark.parametrize("name", ["graphreach", "softreach", "facility", "variance"])
+@given(SEEDS)
+@settings(max_examples=10)
+def test_what_a_pick_adds_is_told_by_name(name, seed):
+    names, parts = parts_of(graphs_of(np.random.default_rng(seed)), name)
+    units = units_of(parts, 3)
+    across = AcrossGraphs(parts, units)
+    told = dict(zip(across.targets.tolist(), across.contributions(0), strict=True))
+    each = dict.fromkeys(told, 0.0)
+    for k, c in parts.items():
+        for target, new in zip(c.targets.tolist(), c.contributions(0), strict=True):
+            each[target] += new / units[k] / len(parts)
+    assert told == pytest.approx(each)
+    assert sum(told.values()) == pytest.approx(across.gain(0))
+
+
 def test_a_copy_that_advances_leaves_its_original_alone():
     _, parts = parts_of(graphs_of(np.random.default_rng(0)), "graphreach")
     across = AcrossGraphs(parts, units_of(parts, 3))
