@@ -1,4 +1,5 @@
 # The front door, told once: `graphsel/__init__.py` reads this table, editors and type checkers as well.
+__version__: str
 from . import (
     active,
     apps,
