@@ -146,7 +146,7 @@ class GraphFiles:
         from graphsel.graphs.priors import read_prior
         from graphsel.graphs.readers.read import read_graph
 
-        how = {"directed": self.directed, "top_k": self.top_k, "genes": genes}
+        how: dict = {"directed": self.directed, "top_k": self.top_k, "genes": genes}
         layers = [read_graph(path, **how, **self._told_of(path)) for path in self.graphs]
         graph = combine(layers, [read_prior(path) for path in self.priors])
         for prior in graph.priors:

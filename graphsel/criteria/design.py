@@ -564,7 +564,7 @@ class SupervisionVariance(Criterion):
         self.weights = target_weights(graph, weights, self.given_targets, self.targets, self.name)
         check_form(form)
         T = None if np.array_equal(self.targets, self.elements) else incidence(graph, self.targets)
-        rest = {"hops": hops, "form": form}
+        rest: dict = {"hops": hops, "form": form}
         self.own_kernel = not isinstance(kernel, str)
         if isinstance(kernel, str) and kernel == "beliefs":
             check_no_params(normalize, params)

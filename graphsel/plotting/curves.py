@@ -316,10 +316,10 @@ def calibration_curve(
     ax = ready_axes(ax, 3.8, 3.6)
     ax.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, linestyle="--")
     for i, (name, found) in enumerate(tables.items()):
-        look = {"color": PALETTE[i % len(PALETTE)], "marker": _MARKERS[i % len(_MARKERS)]}
+        look: dict = {"color": PALETTE[i % len(PALETTE)], "marker": _MARKERS[i % len(_MARKERS)]}
         level, covered, half = found["level"], found["covered"], 2 * found["standard_error"]
         ax.plot(level, covered, markersize=4, label=name, **look)
-        band = {"color": look["color"], "alpha": 0.15, "linewidth": 0}
+        band: dict = {"color": look["color"], "alpha": 0.15, "linewidth": 0}
         ax.fill_between(level, covered - half, covered + half, **band)
     ax.set(xlabel="nominal level of the interval", ylabel="share of truths inside")
     ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")

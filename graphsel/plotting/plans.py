@@ -205,7 +205,7 @@ def draw_map(
     _draw_discs(ax, xy, picture.radius[:k], known)
     size = np.clip(0.9 * 72 * inch, 0.7, 5)
     ax.plot(*dots.T, "o", color=_REACHED, markeredgewidth=0, markersize=size, alpha=0.75)
-    looks = {"markeredgecolor": "white", "markeredgewidth": 0.4, "linestyle": "none"}
+    looks: dict = {"markeredgecolor": "white", "markeredgewidth": 0.4, "linestyle": "none"}
     looks["markersize"] = np.clip(2.2 * 72 * inch, 2.2, 8)
     for which, color, marker in (
         (~known & ~wanted, _PICKED, "o"),

@@ -66,7 +66,7 @@ def plot_knockdown(
     seen = table[table["verdict"] != "not measured"]
     top = 1.05 * max(0.1, seen["control_mean"].max(), seen["perturbed_mean"].max())
     ax.plot([0, top], [0, top], color="0.5", linestyle="--", linewidth=1, zorder=1)
-    dots = {"s": 26, "edgecolor": "white", "linewidth": 0.5, "zorder": 3, "clip_on": False}
+    dots: dict = {"s": 26, "edgecolor": "white", "linewidth": 0.5, "zorder": 3, "clip_on": False}
     for verdict, part in seen.groupby("verdict", sort=False):
         ax.scatter(
             part["control_mean"],

@@ -142,7 +142,7 @@ def final_plan(
     groups, caps, _ = _names_and_caps(frame, limits, at)
     with one_thread():
         c = shared.criterion(names)
-        given = {
+        given: dict = {
             "measured": shared.measured,
             "groups": groups or None,
             "caps": caps or None,
@@ -287,7 +287,7 @@ def greedi(
     )
     names = list(graph.genes) if candidates is None else list(candidates)
     make, asked = settle(name, graph, names, params)
-    lists = {"measured": measured, "exclude": exclude, "must": must}
+    lists: dict = {"measured": measured, "exclude": exclude, "must": must}
     lists = {k: sorted({str(n) for n in v}) for k, v in lists.items()}
     targets = _targets(make, names, targets, asked)
     frame = Pool(graph, [*names, *sorted(set(lists["measured"]) - set(names))], targets)

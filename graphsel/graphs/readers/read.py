@@ -325,7 +325,7 @@ def read_graph(
     path = check_file(path)
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind of graph file", kind, KINDS)
-    wanted = {"directed": directed, "top_k": top_k, "genes": genes}
+    wanted: dict = {"directed": directed, "top_k": top_k, "genes": genes}
     binary = kind_by_bytes(path)
     if binary == "cells":
         graph = from_coexpression(path, **_few(wanted), **options)
