@@ -96,7 +96,7 @@ def beginning(
 ) -> Beginning:
     "The mean over the archetypes that the picks believe in."
     parts = believed(terms.between(picks, picks), Y, archetypes(terms), rng)
-    shares = sum(p.weight * p.shares for p in parts)
+    shares = np.sum([p.weight * p.shares for p in parts], axis=0)
     noise = sum(p.weight * p.noise for p in parts)
     n = len(terms.library.weights)
     graph = shares[:n].sum()

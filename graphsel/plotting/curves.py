@@ -194,9 +194,9 @@ def pick_map(
         ax=ax,
     )
     for row, column in np.argwhere(table.isna()):
-        dash = {"ha": "center", "va": "center", "color": GREY}
+        dash: dict = {"ha": "center", "va": "center", "color": GREY}
         ax.text(column + 0.5, row + 0.5, "–", **dash)
-    turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    turned: dict = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     ax.set_xticks(ax.get_xticks(), names, fontsize=8, **turned)
     ax.set_yticks(ax.get_yticks(), names, fontsize=8, rotation=0)
     ax.tick_params(length=0)

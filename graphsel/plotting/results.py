@@ -136,7 +136,7 @@ def saved_figure(
     if len(told):
         ax.legend(frameon=False, fontsize=8, handlelength=3.5)
     else:
-        middle = {"ha": "center", "transform": ax.transAxes, "color": "0.4"}
+        middle: dict = {"ha": "center", "transform": ax.transAxes, "color": "0.4"}
         ax.text(0.5, 0.5, "nothing reaches random's error here", **middle)
     return ax
 

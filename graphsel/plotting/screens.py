@@ -28,7 +28,7 @@ def plot_cells(
     gone = left_out(screen).set_index("perturbation")["n_cells"]
     kept = check_screen(screen).obs["n_cells"]
     ax = ready_axes(ax, 7, 3.2)
-    middle = {"color": "0.4", "linestyle": "--", "linewidth": 1, "zorder": 3}
+    middle: dict = {"color": "0.4", "linestyle": "--", "linewidth": 1, "zorder": 3}
     if len(kept) + len(gone) <= 60:
         _cell_bars(ax, kept, gone)
         ax.axhline(kept.median(), **middle)
