@@ -204,17 +204,58 @@ _JOINTS = ("+", "|", "&", ";", ",")  # no symbol has one of these
 _GUIDE_NUMBER = re.compile(r"(?P<gene>.+?)(?P<joint>[-_.])g?(?P<number>\d{1,3})")
 
 
-class _Cutter:
+class _Guides:
+    "Which labels of a file are guides of genes, by the evidence of all of them."
+
+    def __init__(self, labels, genes, guides):
+        self.labels, self.genes, self.guides = labels, genes, guides
+        self.alone = {o for o in labels if not re.search(r"[_\s+|&;,]", o)}
+        self.stems = self._numbered_stems()
+
+    def _numbered_stems(self):
+        "What stands before numbers in so many labels that these are guides."
+        if self.guides is False:
+            return frozenset()
+        parts = (p for o in self.labels for p in (o.split("|") if "|" in o else [o]))
+        found = [m for p in parts if p not in self.genes and (m := _GUIDE_NUMBER.fullmatch(p))]
+        if self.guides:
+            return frozenset(m["gene"] for m in found)
+        first = {m["gene"] for m in found if m["joint"] == "_" or int(m["number"]) < 2}
+        known = first & (self.genes | self.alone)  # Caf1-105 is a gene of the fly, as Caf1 is
+        often = Counter(m["gene"] for m in found if m["joint"] == "_")
+        shared = {g for g, n in often.items() if n > 1}
+        measured = len(shared & self.genes) >= len(shared) / 2 or not self.genes
+        return frozenset(known | (shared if measured else set()))
+
+    def _is_guide(self, label):
+        found = _GUIDE_NUMBER.fullmatch(label)
+        return found is not None and found["gene"] in self.stems and label not in self.genes
+
+    def _gene(self, part):
+        "The gene that a part is, or is a guide against."
+        target = guide_target(part, self.genes)
+        if target or not self._is_guide(part):
+            return target or part
+        return _GUIDE_NUMBER.fullmatch(part)["gene"]
+
+    def guide_hint(self, labels):
+        numbered = any(_GUIDE_NUMBER.fullmatch(o) for o in labels)
+        return (
+            ", guides=True (--guides) where the number at the end is that of a guide"
+            if numbered
+            else ""
+        )
+
+# %% ../../nbs/02_screens/02_labels.ipynb #f4e1bf82
+class _Cutter(_Guides):
     "Takes labels apart, by the evidence of all of them."
 
     def __init__(self, labels, genes, separator, n_genes, controls, guides):
-        self.labels, self.genes, self.n_genes, self.guides = labels, genes, n_genes, guides
-        self.controls = {*controls, *CONTROL_NAMES}
+        super().__init__(labels, genes, guides)
+        self.n_genes, self.controls = n_genes, {*controls, *CONTROL_NAMES}
         self.asked = separator is not None
         used = (j for j in _JOINTS if any(j in _bare(o) for o in labels))
         self.separator = separator or next(used, None)
-        self.alone = {o for o in labels if not re.search(r"[_\s+|&;,]", o)}
-        self.stems = self._numbered_stems()
 
     def genes_of(self, label):
         "The genes of one label; None where it cannot be told."
@@ -264,32 +305,6 @@ class _Cutter:
             return [label] if self._is_guide(label) and not whole else None
         return [label] if whole else parts
 
-    def _numbered_stems(self):
-        "What stands before numbers in so many labels that these are guides."
-        if self.guides is False:
-            return frozenset()
-        parts = (p for o in self.labels for p in (o.split("|") if "|" in o else [o]))
-        found = [m for p in parts if p not in self.genes and (m := _GUIDE_NUMBER.fullmatch(p))]
-        if self.guides:
-            return frozenset(m["gene"] for m in found)
-        first = {m["gene"] for m in found if m["joint"] == "_" or int(m["number"]) < 2}
-        known = first & (self.genes | self.alone)  # Caf1-105 is a gene of the fly, as Caf1 is
-        often = Counter(m["gene"] for m in found if m["joint"] == "_")
-        shared = {g for g, n in often.items() if n > 1}
-        measured = len(shared & self.genes) >= len(shared) / 2 or not self.genes
-        return frozenset(known | (shared if measured else set()))
-
-    def _is_guide(self, label):
-        found = _GUIDE_NUMBER.fullmatch(label)
-        return found is not None and found["gene"] in self.stems and label not in self.genes
-
-    def _gene(self, part):
-        "The gene that a part is, or is a guide against."
-        target = guide_target(part, self.genes)
-        if target or not self._is_guide(part):
-            return target or part
-        return _GUIDE_NUMBER.fullmatch(part)["gene"]
-
     def joint(self, label):
         "The character that may join the genes of a label: one between genes of the file, or an underscore."
         for j in "-./: ":
@@ -302,14 +317,6 @@ class _Cutter:
         if self.joint(label) != "_":
             return f"both sides of '{self.joint(label)}' are genes of this file"
         return "the underscore does not tell"
-
-    def guide_hint(self, labels):
-        numbered = any(_GUIDE_NUMBER.fullmatch(o) for o in labels)
-        return (
-            ", guides=True (--guides) where the number at the end is that of a guide"
-            if numbered
-            else ""
-        )
 
 # %% ../../nbs/02_screens/02_labels.ipynb #c27ac2ff
 def _bare(label):
