@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from ..core.identity import remember
 from ..graphs.graph import Graphs
 from .base import check_counts
-from .channels import Asked, ask, between_perturbations, channel_names, library
+from .channels import Asked, ask, between_perturbations, channel_names, whole_graph
 from .likelihood import softmax
 from .stacking import response_units
 
@@ -77,7 +77,7 @@ class Terms:
         effects: Sequence[str] = ("shift", "degree"),  # further terms; also "own"
     ):
         self.graph, self.hops, self.effects = graph, check_counts(hops, "hops"), tuple(effects)
-        self.library = library(graph, self.hops, genes)
+        self.kernels = whole_graph(graph, self.hops, genes)
         self.degrees = Degrees(graph, genes) if "degree" in self.effects else None
 
     @property
@@ -85,7 +85,7 @@ class Terms:
         return channel_names(self.graph, self.hops) + list(self.effects)
 
     def ask(self, names: Sequence[str]) -> Asked:
-        return ask(self.library, names)
+        return ask(self.kernels, names)
 
     def _effect(self, effect, a, b):
         if effect == "degree":
@@ -97,7 +97,7 @@ class Terms:
 
     def between(self, a: Asked, b: Asked) -> np.ndarray:  # terms x A x B
         "Every kernel between two lists of perturbations."
-        C = self.library.between(a.rows, b.rows)
+        C = self.kernels.between(a.rows, b.rows)
         if are_singles(a) and are_singles(b):
             C = C[:, a.incidence.indices[:, None], b.incidence.indices[None]]
         else:

@@ -181,7 +181,7 @@ class ResponseModel(Stacked, BaseEstimator):
         names, Y = picked_rows(screen, perturbations)
         self.perturbations_ = [perturbation_name(n) for n in names]
         self.graph_, self.var_, self.form_ = check_graph(graph), screen.var.copy(), FORM
-        self.library_ = sorted({g for n in screen.obs_names for g in perturbed_genes(n)})
+        self.screen_genes_ = sorted({g for n in screen.obs_names for g in perturbed_genes(n)})
         self.mean_ = Y.mean(axis=0) if self.centers else np.zeros(Y.shape[1])
         self._fit(Y - self.mean_, as_rng(random_state))
         self._settle(Y)

@@ -91,7 +91,7 @@ class Channels:
         return C
 
 # %% ../../nbs/07_models/04_channels.ipynb #0b747aae
-class Library:
+class WholeGraph:
     "Channels as seen from the genes of a screen; what lies between these is computed once."
 
     def __init__(
@@ -145,16 +145,16 @@ def channels(
     return remember(("channels", graph.fingerprint, hops), lambda: Channels(graph, hops))
 
 
-def library(
+def whole_graph(
     graph: Graphs,  # one graph or several
     hops: int | Sequence[int],  # numbers of steps
     genes: Sequence[str],  # of the screen, sorted
-) -> Library:
+) -> WholeGraph:
     "The channels seen from the genes of a screen, from memory where they are."
     c = channels(graph, hops)
     key = hash(tuple(genes))
     if key not in c.libraries:
-        c.libraries[key] = Library(c, genes)
+        c.libraries[key] = WholeGraph(c, genes)
     c.libraries.move_to_end(key)
     while len(c.libraries) > 2:
         c.libraries.popitem(last=False)
@@ -288,19 +288,19 @@ POINTS = 2000  # genes whose kernel is taken apart whole
 AXES = 256  # coordinates at most beyond that
 
 
-def library_points(
-    library: Library,
+def kernel_points(
+    view: WholeGraph,
     weights: np.ndarray,  # of the channels
     n_components: int | None = None,  # leading coordinates; None = all, or 256 of a large graph
 ) -> Callable:  # genes -> n x d
     "Points whose inner products are the kernel. In a large graph the genes of the screen span them (Nyström)."
-    graph = library.graph
+    graph = view.graph
     whole = len(graph) <= POINTS
-    known = graph.genes if whole else library.known
-    landmarks = library.encode(
+    known = graph.genes if whole else view.known
+    landmarks = view.encode(
         known[np.linspace(0, len(known) - 1, min(len(known), POINTS)).astype(int)]
     )
-    K = np.tensordot(weights, library.between(landmarks, landmarks), 1)
+    K = np.tensordot(weights, view.between(landmarks, landmarks), 1)
     n = n_components or (len(landmarks.genes) if whole else AXES)
     values, U = np.linalg.eigh(K)
     values, U = values[::-1][:n], U[:, ::-1][:, :n]
@@ -309,7 +309,7 @@ def library_points(
     ways = U * np.divide(1, root, out=np.zeros_like(root), where=values > 1e-9 * values[0])
 
     def coordinates(genes):
-        cross = library.between(library.encode(genes), landmarks)
+        cross = view.between(view.encode(genes), landmarks)
         return np.tensordot(weights, cross, 1) @ ways
 
     return coordinates

@@ -30,7 +30,7 @@ from graphsel.models.channels import (
     POINTS,
     Asked,
     Head,
-    Library,
+    WholeGraph,
     ask,
     ask_head,
     between_perturbations,
@@ -98,7 +98,7 @@ def beginning(
     parts = believed(terms.between(picks, picks), Y, archetypes(terms), rng)
     shares = np.sum([p.weight * p.shares for p in parts], axis=0)
     noise = sum(p.weight * p.noise for p in parts)
-    n = len(terms.library.weights)
+    n = len(terms.kernels.weights)
     graph = shares[:n].sum()
     return Beginning(shares[:n] / graph, float(noise / graph), shares[n:] / graph)
 
@@ -169,7 +169,7 @@ def training_data(
     known = picks.rows.at >= 0
     f32 = lambda M: torch.tensor(M, dtype=torch.float32)
     return Training(
-        f32(terms.library.between(picks.rows, picks.rows)),
+        f32(terms.kernels.between(picks.rows, picks.rows)),
         torch.tensor(gene_positions(picks)),
         f32(Z[some, :TRAINED]),
         torch.tensor(np.where(picks.rows.at < 0, known.sum(), np.cumsum(known) - 1)),
@@ -335,7 +335,7 @@ class Member:
         "The kernel of each perturbation with itself."
         if are_singles(a) and not terms.graph.priors:
             return np.ones(len(a.names))
-        return np.diag(self.kernel(terms.library.between(a.rows, a.rows), a, a))
+        return np.diag(self.kernel(terms.kernels.between(a.rows, a.rows), a, a))
 
 
 @torch.no_grad()
@@ -362,7 +362,7 @@ def ask_members(
     parts = []
     for first in progress(range(0, len(names), block), "predicting"):
         a = terms.ask(names[first : first + block])
-        cross = terms.library.between(a.rows, picks.rows)
+        cross = terms.kernels.between(a.rows, picks.rows)
         fixed = effects_between(terms, start, a, picks)
         prior = np.diag(effects_between(terms, start, a, a))
         parts.append(
@@ -386,14 +386,14 @@ def with_heads(
     start: Beginning,
 ) -> list[Member]:
     "The same members, their decoders solved on all picks."
-    C = terms.library.between(picks.rows, picks.rows)
+    C = terms.kernels.between(picks.rows, picks.rows)
     fixed = effects_between(terms, start, picks, picks)
     return [
         replace(m, head=solve_head(m.kernel(C, picks, picks) + fixed, Z, m.noise)) for m in members
     ]
 
 # %% ../../nbs/07_models/13_gnn.ipynb #4d5f28fa
-def some_genes(view: Library, most: int = 1000) -> np.ndarray:  # at most so many names
+def some_genes(view: WholeGraph, most: int = 1000) -> np.ndarray:  # at most so many names
     "Genes evenly spread over a small graph, or over those of the screen."
     genes = view.graph.genes if len(view.graph) <= POINTS else view.known
     return genes[np.unique(np.linspace(0, len(genes) - 1, min(len(genes), most)).astype(int))]
@@ -401,7 +401,7 @@ def some_genes(view: Library, most: int = 1000) -> np.ndarray:  # at most so man
 
 def hidden_points(
     members: Sequence[Member],
-    channels: Library,
+    channels: WholeGraph,
     genes: Sequence[str],  # landmarks
     n_components: int,
 ) -> Callable:  # genes -> n x (members * d)
@@ -463,7 +463,7 @@ class GNN(ResponseModel):
     def _terms(self):
         pairs = any(len(perturbed_genes(n)) > 1 for n in self.perturbations_)
         effects = ["shift", "degree"] + ["own"] * pairs if self.fixed_effects else ["shift"]
-        return Terms(self.graph_, self.hops, self.library_, effects=effects)
+        return Terms(self.graph_, self.hops, self.screen_genes_, effects=effects)
 
     def _fit(self, Y, rng):
         check_network(self)
@@ -473,7 +473,7 @@ class GNN(ResponseModel):
         if self.fixed_effects:
             self.start_ = beginning(terms, self.picks_, Y, rng)
         else:
-            self.start_ = Beginning(terms.library.weights, 0.5, np.array([BIAS]))
+            self.start_ = Beginning(terms.kernels.weights, 0.5, np.array([BIAS]))
         Z, self.axes_ = principal(Y, self.rank)
         self.left_out_ = ((Y - Z @ self.axes_) ** 2).mean(axis=0)  # per column
         coordinates = 32 if self.learned else 0
@@ -504,8 +504,8 @@ class GNN(ResponseModel):
     ) -> np.ndarray:  # P x (members * n_features + 2)
         "Hidden layers of the members, each divided by the root of their number; then two log degrees."
         names, terms = asked_names(self, perturbations), self._terms()
-        landmarks = some_genes(terms.library).tolist()
-        points = hidden_points(self.members_, terms.library, landmarks, self.n_features)
+        landmarks = some_genes(terms.kernels).tolist()
+        points = hidden_points(self.members_, terms.kernels, landmarks, self.n_features)
         Z = features_of(points, self.graph_, names)
         if not self.fixed_effects:
             return Z

@@ -20,7 +20,7 @@ from graphsel.models.channels import (
     ask_head,
     features_of,
     leave_head,
-    library_points,
+    kernel_points,
     solve_head,
 )
 from .likelihood import best_noise, tune_mixture
@@ -56,7 +56,7 @@ class GaussianProcess(ResponseModel):
         pairs = any(len(perturbed_genes(n)) > 1 for n in self.perturbations_)
         effects = ["shift", "degree"] if self.fixed_effects else ["shift"] * (self.tune is True)
         effects += ["own"] * (pairs and self.tune == "evidence" and self.fixed_effects)
-        return Terms(self.graph_, self.hops, self.library_, effects=effects)
+        return Terms(self.graph_, self.hops, self.screen_genes_, effects=effects)
 
     def _fit(self, Y, rng):
         check_tuning(self)
@@ -97,7 +97,7 @@ class GaussianProcess(ResponseModel):
     def features(self, perturbations: Iterable[str]) -> np.ndarray:  # P x d
         "Points whose inner products are the kernel, the shift aside; of a large graph the leading 256 axes."
         names, terms = asked_names(self, perturbations), self._terms()
-        points = library_points(terms.library, self.weights_)
+        points = kernel_points(terms.kernels, self.weights_)
         Z = features_of(points, self.graph_, names)
         if terms.degrees is None:
             return Z
@@ -163,7 +163,7 @@ def gp_parts(
     if model.tune == "evidence":
         noises = NOISES if model.noise is None else (model.noise / (1 + model.noise),)
         return believed(C, Y, beliefs, rng, noises)
-    plain = terms.library.weights
+    plain = terms.kernels.weights
     if not model.fixed_effects:
         start = np.r_[0.8 * plain, 0.2] if terms.effects else plain
     else:

@@ -22,7 +22,7 @@ from graphsel.models.base import (
     register_model,
     unit_scale,
 )
-from .channels import Asked, features_of, leave_head, library_points, solve_head
+from .channels import Asked, features_of, leave_head, kernel_points, solve_head
 from .likelihood import best_noise
 
 # %% ../../nbs/07_models/09_neighbors.ipynb #d1763980
@@ -123,11 +123,11 @@ class Neighbors(ResponseModel):
 
     def _terms(self):
         effects = ("shift", "degree") if self.fixed_effects else ("shift",)
-        return Terms(self.graph_, self.hops, self.library_, effects=effects)
+        return Terms(self.graph_, self.hops, self.screen_genes_, effects=effects)
 
     def _kernels(self, asked: Asked):  # cosines of all candidate kernels, asked x picks; effects
         terms = self._terms()
-        n, w = len(terms.library.weights), terms.library.weights
+        n, w = len(terms.kernels.weights), terms.kernels.weights
         every = lambda C: np.concatenate([C[:n], np.tensordot(w, C[:n], 1)[None]])
         own = lambda a: every(terms.diagonal(a))
         C = terms.between(asked, self.picks_)
@@ -179,8 +179,8 @@ class Neighbors(ResponseModel):
 
     def features(self, perturbations: Iterable[str]) -> np.ndarray:  # P x d
         "Points whose inner products are the mean graph kernel; of a large graph the leading 256 axes."
-        view = self._terms().library
-        points = library_points(view, view.weights)
+        view = self._terms().kernels
+        points = kernel_points(view, view.weights)
         return features_of(points, self.graph_, asked_names(self, perturbations))
 
 # %% ../../nbs/07_models/09_neighbors.ipynb #5464c3a2

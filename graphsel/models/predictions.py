@@ -19,7 +19,7 @@ from ..core.progress import progress
 from ..genes.perturbations import perturbed_genes
 from ..graphs.graph import Graphs
 from .base import ResponseModel, asked_names
-from .channels import ask, between_perturbations, library
+from .channels import ask, between_perturbations, whole_graph
 from .registry import rank_unmeasured
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def similarity(
     "The graph kernel between perturbations. With the genes of a model's screen, what it computed last is there."
     if genes is None:
         genes = sorted({g for name in measured for g in perturbed_genes(name)})
-    seen = library(graph, (1, 2), genes)
+    seen = whole_graph(graph, (1, 2), genes)
 
     def kernel(a, b):
         return np.tensordot(seen.weights, seen.between(a, b), 1)
@@ -295,7 +295,7 @@ class Outputs:
 def ranked_block(model, block):
     "The ranking of a block, with the measured perturbations that are nearest to each."
     table = rank_unmeasured(model, block)
-    measured, genes = model.perturbations_, model.library_
+    measured, genes = model.perturbations_, model.screen_genes_
     near = nearest_measured(model.graph_, list(block.obs_names), measured, genes=genes)
     return table.merge(near, on="gene", how="left", validate="one_to_one")
 

@@ -19,7 +19,7 @@ from graphsel.models.base import (
     register_model,
     unit_scale,
 )
-from .channels import features_of, leave_head, library_points, solve_head
+from .channels import features_of, leave_head, kernel_points, solve_head
 from .stacking import response_units
 
 # %% ../../nbs/07_models/08_ridge.ipynb #12b2e5ad
@@ -56,9 +56,9 @@ class Ridge(ResponseModel):
         return X[:, :-1] if self.fixed_effects else X
 
     def _design(self, names):
-        terms = Terms(self.graph_, self.hops, self.library_)
+        terms = Terms(self.graph_, self.hops, self.screen_genes_)
         n = min(check_positive_int(self.n_components, "n_components"), len(self.graph_))
-        points = library_points(terms.library, terms.library.weights, n)
+        points = kernel_points(terms.kernels, terms.kernels.weights, n)
         X = features_of(points, self.graph_, names)[:, :n]
         if not self.fixed_effects:
             return X

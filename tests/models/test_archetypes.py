@@ -22,7 +22,7 @@ from graphsel.models.archetypes import (
     winsorized,
 )
 from graphsel.models.base import check_graph
-from graphsel.models.channels import Channels, Library, gram
+from graphsel.models.channels import Channels, WholeGraph, gram
 from graphsel.models.gp import GaussianProcess
 from graphsel.models.registry import load_model, make_model
 from graphsel.models.stacking import response_units, shrunken_mean, stacked_trust
@@ -46,7 +46,7 @@ def test_kernels_take_paths_through_the_whole_graph():
 def test_a_library_is_the_channels_themselves(monkeypatch, picks):
     monkeypatch.setattr(channels_room, "DENSE_GENES", 5)
     c = Channels(GRAPH, (1, 2))
-    view = Library(c, GENES[:20])
+    view = WholeGraph(c, GENES[:20])
     for a, b in ((GENES[30:], picks), (picks, GENES[30:]), (picks, picks), (["x"], GENES[:4])):
         a, b = c.encode(a), c.encode(b)
         for _ in range(2):  # computed, and remembered

@@ -397,7 +397,7 @@ def test_gnn_without_training_is_a_gaussian_process():
 
 def training(names=PICKS, Y=None, hops=(1, 2), seeds=(0,), coordinates=0, **options):
     terms = Terms(GRAPH, hops, GENES, effects=("shift",))
-    start = models.Beginning(terms.library.weights, 0.5, np.array([models.BIAS]))
+    start = models.Beginning(terms.kernels.weights, 0.5, np.array([models.BIAS]))
     Y = SCREEN[names].X - SCREEN[names].X.mean(0) if Y is None else Y
     data = models.training_data(
         terms,
@@ -407,7 +407,7 @@ def training(names=PICKS, Y=None, hops=(1, 2), seeds=(0,), coordinates=0, **opti
         np.random.default_rng(0),
         coordinates=coordinates,
     )
-    return terms.library, data, models.new_networks(data, start, seeds, **options)
+    return terms.kernels, data, models.new_networks(data, start, seeds, **options)
 
 
 def test_best_weights_are_restored():
