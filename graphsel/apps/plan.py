@@ -437,8 +437,7 @@ def missing_report(
     if table.empty:
         told = "Nothing was left out: the graph knows every gene that was named."
         return f"<div class='gs-note'>{told}</div>"
-    unknown = int(table["why"].str.contains("not in the graph").sum())
-    told = f"Left out: {len(table):,}; the graph does not know {unknown:,} of them."
+    told = f"Left out: {len(table):,}; the graph does not know {len(plan.unknown):,} of them."
     rows = table.itertuples(index=False)
     return f"<div class='gs-note'>{told}</div>" + html_table(
         ("gene", "why", "the graph knows"), rows, 260

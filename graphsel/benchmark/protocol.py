@@ -16,6 +16,7 @@ from ..core.identity import fingerprint, sha1
 from ..core.registry import module_of
 from ..criteria.base import CRITERIA
 from ..core.extras import require_model
+from ..graphs.disturbance import DISTURBANCES
 from ..models.registry import MODELS, make_model
 from ..selection.strategies import get_strategy
 
@@ -104,15 +105,13 @@ def _tuple(given):
     return tuple(dict.fromkeys([given] if isinstance(given, (str, int, float)) else given))
 
 # %% ../../nbs/09_benchmark/02_protocol.ipynb #d388b3d8
-NOISE_KINDS = ("rewired", "deleted", "added", "permuted")
+NOISE_KINDS = tuple(DISTURBANCES)
 
 
 def _check_protocol(protocol):
     "Raise for what cannot be run."
-    if not protocol.strategies:
+    if not protocol.parsed:  # raises for an unknown one
         raise GraphselError("no strategy given; name at least one")
-    for _ in protocol.parsed:  # raises for an unknown one
-        pass
     _check_known("model", protocol.models, MODELS)
     for name in protocol.models:
         require_model(name)

@@ -441,7 +441,6 @@ def plan_json(
 ) -> dict:  # the object of `--json`
     "A plan as plain data; numbers that do not exist are null."
     rows = plan.to_frame().to_dict("records")
-    missing = [name for name, why in plan.report.items() if "not in the graph" in why]
     return {
         "criterion": plan.strategy,
         "budget": plan.budget,
@@ -450,7 +449,7 @@ def plan_json(
         "certificate": _or_null(plan.certificate),
         "n_candidates": plan.n_candidates,
         "n_targets": plan.n_targets,
-        "missing": sorted(missing),
+        "missing": sorted(plan.unknown),
         "seconds": round(plan.seconds, 4),
         "picks": [{k: _or_null(v) for k, v in row.items()} for row in rows],
     }

@@ -46,6 +46,7 @@ class Selection:
     guarantee: str = ""  # what theory promises before anything is computed
     params: dict = field(default_factory=dict)
     report: dict = field(default_factory=dict)  # gene -> why it was left out
+    unknown: list = field(default_factory=list)  # those of `report` that no graph knows
     columns: dict = field(default_factory=dict)  # further columns, one value per pick
     graph: str = ""  # fingerprint of the graph
     version: str = __version__
@@ -340,6 +341,7 @@ def _are_columns(v):
 _ENTRIES = {
     "genes": _are_names,
     "measured": _are_names,
+    "unknown": _are_names,
     "gains": _are_numbers,
     "values": _are_numbers,
     "columns": _are_columns,

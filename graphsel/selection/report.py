@@ -66,9 +66,9 @@ def missing_genes(
     "Names that were left out."
     import pandas as pd
 
-    lacking = [n for n, reason in plan.report.items() if "not in the graph" in reason]
-    found = resolve(lacking, graph.genes).rename(lacking) if lacking else []
-    known = {n: (new if new != n else "") for n, new in zip(lacking, found)}
+    lost = plan.unknown
+    found = resolve(lost, graph.genes).rename(lost) if lost else []
+    known = {n: (new if new != n else "") for n, new in zip(lost, found)}
     return pd.DataFrame(
         [(n, reason, known.get(n, "")) for n, reason in plan.report.items()],
         columns=["gene", "why", "known_as"],
@@ -92,12 +92,9 @@ def in_words(
         text += f"{':' if plan.certificate is None else ';'} {share_in_words(plan)}"
     if told := exhausted(plan):
         text += f". {told[0].upper()}{told[1:]}"
-    lacking = [n for n, reason in plan.report.items() if "not in the graph" in reason]
-    return (
-        text
-        + "."
-        + (f" Not in the graph: {name_some(lacking, named)}." if lacking and named else "")
-    )
+    if plan.unknown and named:
+        return f"{text}. Not in the graph: {name_some(plan.unknown, named)}."
+    return text + "."
 
 # %% ../../nbs/06_selection/12_report.ipynb #9cd89fd0
 def tidy(

@@ -24,7 +24,7 @@ from ..graphs.disturbance import disturb
 from ..graphs.graph import Graphs
 from .greedy import greedy
 from .plan import Selection
-from .select import known_to
+from .select import known_to, unknown_to
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -296,6 +296,7 @@ def robust_select(
     return replace(
         plan,
         report=dict(sorted(report.items())),
+        unknown=unknown_to(found.values(), report),
         seconds=time.perf_counter() - started,
         criterion=mean.criterion,
         graph=sha1(*(g.fingerprint for g in found.values())),

@@ -72,6 +72,16 @@ def known_to(
     lacking = set(lacking)
     return [n for n in names if n not in lacking]
 
+
+def unknown_to(
+    graphs: Iterable[Graphs],
+    names: Iterable[str],  # perturbations
+) -> list[str]:  # sorted
+    "The perturbations with a gene that none of the graphs knows."
+    graphs = list(graphs)
+    known = (all(any(p in g for g in graphs) for p in perturbed_genes(n)) for n in sorted(names))
+    return [n for n, fine in zip(sorted(names), known) if not fine]
+
 # %% ../../nbs/06_selection/09_select.ipynb #52fa46e6
 def in_known_names(
     graph: Graphs,  # one graph or several
@@ -281,6 +291,7 @@ def select(
     s = replace(
         s,
         report=dict(sorted(report.items())),
+        unknown=unknown_to([graph], report),
         params={**s.params, **problem.params},
         seconds=time.perf_counter() - started,
     )
