@@ -82,7 +82,7 @@ _KINDS = (".gmt", ".tsv", ".tsv.gz", ".csv", ".csv.gz", ".txt", ".txt.gz", ".gaf
 
 def graph_choices() -> dict[str, str | Path]:  # label -> name in the registry, or a file
     "Graphs that can be had by one click."
-    choices = {"simulated example": "simulated"}
+    choices: dict[str, str | Path] = {"simulated example": "simulated"}
     for folder in data_folders():
         files = sorted(folder.iterdir()) if folder.is_dir() else ()
         choices |= {file.name: file for file in files if file.name.endswith(_KINDS)}
@@ -399,7 +399,7 @@ def show_plan(
     _part(x, "comparison", (*at, x.inputs.other.value), lambda: show_comparison(x, plan))
     spread = _part(x, "plates", (*at, size), lambda: plates(plan, size) if size else plan)
     _part(x, "table", (*at, size), lambda: plan_table(spread, must, 620))
-    _part(x, "downloads", (*at, size, read_lab(x)), lambda: offer_files(x, spread))
+    _part(x, "downloads", (*at, size, read_lab(x)), lambda: offer_files(x, spread, wishes))
     if x.inputs.why.value.strip():
         x.on_why()
 
@@ -419,11 +419,11 @@ def _part(x, name, key, make):
 def offer_files(
     x: PlanExplorer,  # its boxes
     plan: Selection,  # with plates where they were asked for
+    wishes: Wishes,  # that it answers
 ) -> str:  # HTML
     "Links to the table of picks and to the page to print."
-    graph, must = x.state.wishes.graph, x.state.wishes.must
-    name = ", ".join(layer.source.get("name", "a graph") for layer in graph.graphs)
-    page = plan_page(plan, read_lab(x), graph=name, must=must)
+    name = ", ".join(layer.source.get("name", "a graph") for layer in wishes.graph.graphs)
+    page = plan_page(plan, read_lab(x), graph=name, must=wishes.must)
     table = download_link("picks.csv", picks_csv(plan), "picks.csv")
     return table + download_link("plan.html", page, "one page to print", "text/html")
 

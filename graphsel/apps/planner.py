@@ -150,7 +150,7 @@ class PlanState:
         whole, bounds = self.whole_plan(wishes, budget)
         plan = whole
         if wishes.nested and budget <= len(whole):
-            plan = first_picks(whole, budget, bounds)
+            plan = first_picks(whole, int(budget), bounds)
         self.wishes, self.plan, self.whole, self.bounds = wishes, plan, whole, bounds
         return plan
 

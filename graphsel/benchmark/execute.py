@@ -7,7 +7,7 @@ __all__ = []
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #f5564077
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from functools import cache
 import contextlib
 import os
@@ -99,7 +99,7 @@ def _work_from(path, task, elsewhere):
 # %% ../../nbs/09_benchmark/05_execute.ipynb #e6c83759
 def in_processes(
     protocol: Protocol, bench: Bench, todo: list[Task], jobs: int
-) -> Iterator[tuple]:  # task, rows, seconds
+) -> Generator[tuple, None, None]:  # task, rows, seconds
     "Run tasks in several processes of this machine. Raises `GraphselError` when one of them is killed."
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -150,7 +150,7 @@ def dask_client(address: str):  # of a scheduler
 
 def on_dask(
     protocol: Protocol, bench: Bench, todo: list[Task], address: str
-) -> Iterator[tuple]:  # task, rows, seconds
+) -> Generator[tuple, None, None]:  # task, rows, seconds
     "Run tasks on a dask cluster; one whose worker dies again and again becomes failed rows."
     from dask.distributed import as_completed
 
@@ -168,7 +168,7 @@ def on_dask(
 # %% ../../nbs/09_benchmark/05_execute.ipynb #220c22de
 def run_all(
     protocol: Protocol, bench: Bench, todo: list[Task], jobs: int = 1, dask: str | None = None
-) -> Iterator[tuple]:  # task, rows, seconds
+) -> Generator[tuple, None, None]:  # task, rows, seconds
     "Run tasks and yield each as it ends: in this process, in several, or on a dask cluster."
     if dask is not None:
         return on_dask(protocol, bench, todo, dask)

@@ -282,7 +282,7 @@ def check_inputs(protocol: Protocol, bench: Bench) -> None:
 
 def _check_learner(protocol, bench, s: ParsedStrategy):
     "Raise for a learner that its shortlist, its sources or a model leave without what it needs."
-    if not s.learns:
+    if s.rule is None:
         return
     sizes = round_sizes(protocol.budgets, protocol.rounds, protocol.initial)
     s.check_batch(int(np.diff(sizes).max(initial=0)))

@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/00_core/10_sniff.ipynb #12cdbb89
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -192,7 +192,7 @@ def plain(
 def has_header(
     first: Sequence[str],  # fields of the first line
     rows: Sequence[Sequence[str]],  # those below
-    known: Collection[str] = COLUMN_NAMES,  # names of columns, in the spelling of `plain`
+    known: Container[str] = COLUMN_NAMES,  # names of columns, in the spelling of `plain`
     comma: bool = False,  # decimal commas
 ) -> bool | None:  # None: it cannot be told
     "Is the first line names? By the signs of all columns together."
@@ -272,7 +272,7 @@ class Layout:
 # %% ../../nbs/00_core/10_sniff.ipynb #09ab586a
 def sniff(
     lines: str | Path | Sequence[str],  # a file, or its first lines
-    known: Collection[str] = COLUMN_NAMES,  # names of columns: see `has_header`
+    known: Container[str] = COLUMN_NAMES,  # names of columns: see `has_header`
     header: bool | None = None,  # what is known of the first line
 ) -> Layout:
     "The layout of a delimited text. Raises `GraphselError` for a file that is missing or no text."

@@ -330,7 +330,7 @@ class Posterior:
         return left_columns(self.kernel, self.known, j)[2]
 
     def join(self, j: int) -> "Posterior":
-        s, G = self.seen(j), max(self.numerator[j], 0)
+        s, G = float(self.seen(j)), max(self.numerator[j], 0)
         S = self.known.picks
         k, c, c_targets = left_columns(self.kernel, self.known, j)
         x = self.kernel.on_elements(self.weights * c_targets)
@@ -356,7 +356,8 @@ class GenePosterior:
     moment: np.ndarray  # genes x genes: sum over the targets of weight z z^T
 
     def summed(self, M: np.ndarray, at=slice(None)) -> np.ndarray:  # z^T M z of the elements
-        genes, out = self.members[at], 0.0
+        genes = self.members[at]
+        out = np.zeros(len(genes))
         for a in range(genes.shape[1]):
             out = out + M[genes[:, a], genes[:, a]]
             for b in range(a):

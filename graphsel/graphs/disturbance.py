@@ -6,6 +6,7 @@
 __all__ = ['DISTURBANCES', 'disturb']
 
 # %% ../../nbs/03_graphs/06_disturbance.ipynb #ef4474a8
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -115,7 +116,7 @@ def _swapped(prior, order):
     return replace(prior, features=prior.features[order], missing=tuple(missing))
 
 # %% ../../nbs/03_graphs/06_disturbance.ipynb #0862e8cb
-DISTURBANCES = {
+DISTURBANCES: dict[str, Callable] = {
     "rewired": rewire_edges,
     "deleted": delete_edges,
     "added": add_edges,

@@ -109,7 +109,7 @@ class Terms:
         if self.graph.priors or not are_singles(a):
             return np.diagonal(self.between(a, a), axis1=1, axis2=2)
         ones = np.ones((len(self.names), len(a.names)))
-        if "degree" in self.effects:
+        if self.degrees is not None:
             ones[self.names.index("degree")] = (self.degrees(a) ** 2).sum(axis=1)
         return ones
 

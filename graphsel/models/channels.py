@@ -229,7 +229,7 @@ class Asked:
     rows: GeneRows
 
 
-def ask(channels: Channels, names: Sequence[str]) -> Asked:
+def ask(channels: "Channels | WholeGraph", names: Sequence[str]) -> Asked:
     "Look perturbations up."
     genes, S = gene_incidence(names)
     return Asked(list(names), S, channels.encode(genes))

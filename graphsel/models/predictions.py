@@ -25,6 +25,7 @@ from .registry import rank_unmeasured
 if TYPE_CHECKING:
     import anndata as ad
     import pandas as pd
+    import pyarrow.parquet as pq
 
 # %% ../../nbs/07_models/15_predictions.ipynb #3edfc06e
 BYTES = {"h5ad": 4, "parquet": 4, "csv": 11}  # for each number, about
@@ -195,7 +196,8 @@ class ParquetBlocks:
     "A .parquet table that grows by blocks of rows."
 
     def __init__(self, path: Path):
-        self.path, self.writer = path, None
+        self.path = path
+        self.writer: pq.ParquetWriter | None = None
 
     def add(self, table: "pd.DataFrame"):
         "The next rows."

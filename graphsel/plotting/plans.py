@@ -51,7 +51,7 @@ def budget_figure(
     what = f"% of {unit}" if unit else "value of the plan"
     ax.set(xlabel="picks", xlim=(0, b[-1]), ylim=(0, None))
     ax.set_ylabel(what, fontsize=8 if len(what) > 25 else None)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params(axis="x", integer=True)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=8, loc="lower right")
     return ax

@@ -203,7 +203,7 @@ class Prices:
         self.push = 0.7 * self.push + 0.3 * (1 - buyers)
         stuck = (self.price <= 0) & (self.push > 0) | (self.price >= self.most) & (self.push < 0)
         step = np.where(stuck, 0, self.push)
-        length = self.pace * max(gap, 0) / max(step @ step, 1e-12)
+        length = self.pace * max(gap, 0) / max(float(step @ step), 1e-12)
         self.price = np.clip(self.price - length * step, 0, self.most)
 
 

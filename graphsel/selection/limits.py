@@ -7,7 +7,7 @@ __all__ = []
 
 # %% ../../nbs/06_selection/02_limits.ipynb #2ad17be6
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -29,8 +29,8 @@ class Limits:
     part: np.ndarray  # part of each element, -1: none
     room: np.ndarray  # what each part may hold
     parts: tuple = ()  # their names
-    members: sp.csr_matrix | None = None  # elements x genes
-    most: int | None = None  # picks that a gene may occur in
+    members: sp.csr_matrix = field(kw_only=True)  # elements x genes
+    most: int | None = field(default=None, kw_only=True)  # picks that a gene may occur in
 
     @cached_property
     def rest(self) -> np.ndarray:

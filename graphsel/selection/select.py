@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 import inspect
 import time
 
-from ..core.errors import GraphselError, log, name_some, unknown_parameter
+from graphsel.core.errors import (
+    GraphselError,
+    check_positive_int,
+    log,
+    name_some,
+    unknown_parameter,
+)
 from ..core.randomness import RandomState, as_rng, one_thread
 from ..criteria.base import CRITERIA, sorted_names
 from ..criteria.mixture import is_mixture
@@ -256,7 +262,12 @@ def select(
     if screen is not None or pending:
         measured = all_measured(graph, screen, measured, pending)
     if screen is not None and criterion == "variance" and "kernel" not in params:
-        params = learned_design(graph, screen, hops=hops or 2, random_state=rng) | params
+        params = (
+            learned_design(
+                graph, screen, hops=check_positive_int(hops or 2, "hops"), random_state=rng
+            )
+            | params
+        )
     given = {
         k: v
         for k, v in dict(

@@ -4,6 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from helpers import (
     facility_instance,
     instance,
@@ -127,6 +128,7 @@ def test_the_front_of_many_gains_decides(kind):
             part,
             room,
             tuple("abcdefghi"),
+            members=sp.csr_matrix((2000, 1)),
         )
         kept = np.sort(gains[within_caps(gains, part, room)])[::-1]
         assert largest_sum(gains, limits) == kept[:budget].sum()

@@ -213,7 +213,7 @@ def read_mitab(
         ends.append(np.array([name[key] for key in map(tuple, fields.to_numpy())], dtype=object))
     scores = [_SCORE.search(str(o)) for o in table[14]] if table.shape[1] > 14 else []
     keep = (ends[0] != "-") & (ends[1] != "-")
-    weight = np.array([float(o[1]) for o in scores]) if scores and all(scores) else None
+    weight = np.array([float(o[1]) for o in scores if o]) if scores and all(scores) else None
     graph = from_edges(
         ends[0][keep],
         ends[1][keep],
