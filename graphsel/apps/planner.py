@@ -101,11 +101,12 @@ def _within_caps(names, wishes):
 # %% ../../nbs/11_apps/01_planner.ipynb #0864741c
 def first_picks(
     plan: Selection,  # nested
-    n: int,  # how many
+    budget: float,  # how many picks: a whole number
     bounds: np.ndarray | None = None,  # of `bounds_of_prefixes`
 ) -> Selection:  # the plan for the smaller budget
     "The start of a plan, as a plan. Raises `GraphselError` for more picks than there are."
-    if check_positive_int(n, "budget") > len(plan):
+    n = check_positive_int(budget, "budget")
+    if n > len(plan):
         raise GraphselError(
             f"budget is {n:,} but the plan has only {len(plan):,} picks; "
             "lower it or give more candidates"
@@ -150,7 +151,7 @@ class PlanState:
         whole, bounds = self.whole_plan(wishes, budget)
         plan = whole
         if wishes.nested and budget <= len(whole):
-            plan = first_picks(whole, int(budget), bounds)
+            plan = first_picks(whole, budget, bounds)
         self.wishes, self.plan, self.whole, self.bounds = wishes, plan, whole, bounds
         return plan
 
