@@ -19,7 +19,8 @@ import notebooks
 import pytest
 import render_readme
 from conftest import ROOT
-from docstrings import with_parameters
+
+from graphsel.core.docs import described
 
 NBS = ROOT / "nbs"
 WORKS = citations.read_works()
@@ -222,7 +223,7 @@ def written_out(a: int):  # not used
 
 def test_parameters_from_docments():
     assert (
-        with_parameters(documented)
+        described(documented)
         == """Pick.
 
 Second paragraph.
@@ -246,19 +247,19 @@ dict
 
 
 def test_parameters_only_where_there_are_comments():
-    assert with_parameters(bare) == "No comments."
+    assert described(bare) == "No comments."
     assert (
-        with_parameters(written_out).endswith("    Kept.")
-        and with_parameters(written_out).count("Parameters") == 1
+        described(written_out).endswith("    Kept.")
+        and described(written_out).count("Parameters") == 1
     )
-    assert with_parameters(lambda x: x) == ""
+    assert described(lambda x: x) == ""
 
 
 def test_parameters_of_a_class_are_its_fields():
-    text = with_parameters(Fields)
+    text = described(Fields)
     assert text.startswith("A row.\n\nParameters\n") and "name : str\n    of the gene" in text
     assert "values : list, default list()\n    one per round" in text and "Returns" not in text
-    assert "self" not in with_parameters(Fields.method)
+    assert "self" not in described(Fields.method)
 
 
 @pytest.mark.parametrize(
@@ -285,9 +286,7 @@ def test_every_public_function_says_what_it_does():
     for module in filter(None, map(api.module_of, PAGES)):
         names = [name for name, kind, _ in api.members(module) if kind == "autofunction"]
         things = {name: getattr(sys.modules[module], name) for name in names}
-        silent += [
-            f"{module}.{name}" for name, o in things.items() if not with_parameters(o).strip()
-        ]
+        silent += [f"{module}.{name}" for name, o in things.items() if not described(o).strip()]
     assert not silent
 
 

@@ -351,11 +351,12 @@ def test_front_door():
 def test_help_tells_every_parameter(name):
     thing = getattr(graphsel, name)
     text = inspect.getdoc(thing)
+    entries = {line.partition(" : ")[0] for line in text.splitlines()}  # a type need not be told
     parameters = [
-        f"{'*' * (p.kind is p.VAR_POSITIONAL)}{'**' * (p.kind is p.VAR_KEYWORD)}{p.name} : "
+        f"{'*' * (p.kind is p.VAR_POSITIONAL)}{'**' * (p.kind is p.VAR_KEYWORD)}{p.name}"
         for p in inspect.signature(thing).parameters.values()
     ]
-    assert "\nParameters\n-----" in text and not [p for p in parameters if p not in text]
+    assert "\nParameters\n-----" in text and not [p for p in parameters if p not in entries]
 
 
 @pytest.mark.parametrize("wing", WINGS)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from citations import cite
 from contents import Node, pages
-from docstrings import with_parameters
+
+from graphsel.core.docs import described
 
 PACKAGE = "graphsel"
 ROLE = ":cite:year:`%s`"
@@ -184,9 +185,9 @@ def process_docstring(app, what, name, thing, options, lines):
     elif what in ("data", "attribute"):
         text = value_text(thing, lines)
     elif isinstance(thing, property):
-        text = with_parameters(thing.fget)
+        text = described(thing.fget)
     else:
-        text = with_parameters(inspect.unwrap(getattr(thing, "func", thing)))
+        text = described(inspect.unwrap(getattr(thing, "func", thing)))
     lines[:] = restructured(text, app.config.bib_works)
 
 

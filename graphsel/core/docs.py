@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../../nbs/00_core/09_docs.ipynb #6f9eb1b6
 import ast
+import dataclasses
 import inspect
 import io
 import re
@@ -17,25 +18,40 @@ from typing import Any
 
 # %% ../../nbs/00_core/09_docs.ipynb #4959711a
 def parameter_comments(
-    function: Callable,  # written in Python
-) -> dict[str, str]:  # parameter -> the comment beside it; "return" -> that of the result
+    thing: Callable,  # a function or a class, written in Python
+) -> dict[str, str]:  # parameter or field -> the comment beside it; "return" -> that of the result
     "What stands beside or above the parameters in the source. Empty where the source is not at hand."
+    if inspect.isclass(thing) and "__init__" in vars(thing):
+        if found := parameter_comments(thing.__init__):
+            return found
     try:
-        source = textwrap.dedent(inspect.getsource(function))
-    except (OSError, TypeError):
+        source = textwrap.dedent(inspect.getsource(thing))
+        head = ast.parse(source).body[0]
+    except (OSError, TypeError, SyntaxError):
         return {}
-    head: Any = ast.parse(source).body[0]
-    starts = {p.lineno: p.arg for p in ast.walk(head.args) if isinstance(p, ast.arg)}
-    if head.returns is not None:
-        starts[head.returns.lineno] = "return"
+    starts, end = _places(head)
     beside, above = {}, {}
-    for line, text, alone in _comments(source, head.body[0].lineno):
+    for line, text, alone in _comments(source, end):
         where = above if alone else beside
         near = [o for o in starts if (o > line if alone else o <= line)]
         if near:
             name = starts[min(near) if alone else max(near)]
             where[name] = f"{where.get(name, '')} {text}".strip()
     return above | beside
+
+
+def _places(head: Any) -> tuple[dict[int, str], int]:
+    "The line of each parameter or field, and the first line that holds none of them."
+    if isinstance(head, ast.ClassDef):
+        fields = [o for o in head.body if isinstance(o, ast.AnnAssign)]
+        starts = {o.lineno: ast.unparse(o.target) for o in fields}
+        return starts, max(((o.end_lineno or o.lineno) + 1 for o in fields), default=0)
+    if not isinstance(head, ast.FunctionDef | ast.AsyncFunctionDef):
+        return {}, 0
+    starts = {o.lineno: o.arg for o in ast.walk(head.args) if isinstance(o, ast.arg)}
+    if head.returns is not None:
+        starts[head.returns.lineno] = "return"
+    return starts, head.body[0].lineno
 
 
 def _comments(source, end):
@@ -48,48 +64,97 @@ def _comments(source, end):
             yield token.start[0], text, token.line.lstrip().startswith("#")
 
 # %% ../../nbs/00_core/09_docs.ipynb #72bc2110
+EMPTY = inspect.Parameter.empty
+STARS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+
+
 def described(
-    function: Callable,  # with comments beside its parameters
-) -> str:  # the docstring with sections Parameters and Returns, as numpydoc has them
-    "The docstring, with what stands beside the parameters. Where one has a comment, all are listed."
-    comments = parameter_comments(function)
-    text = inspect.cleandoc(function.__doc__ or "")
-    if not comments or "\nParameters\n" in text:
+    thing: Callable,  # a function, a method or a class
+) -> str:  # "" where neither docstring nor comment is there
+    """The docstring, with what stands beside the parameters as sections Parameters and Returns.
+
+    Where one parameter has a comment, all are listed. A docstring with sections of its own is left as it is."""
+    text = _written(thing)
+    if "----" in text:
         return text
-    signature = inspect.signature(function)
-    listed = [p for name, p in signature.parameters.items() if name not in ("self", "cls")]
-    rows = [_entry(p, comments.get(p.name)) for p in listed]
-    text += "\n\nParameters\n----------\n" + "\n".join(rows)
-    if "return" in comments:
-        kind = _annotation(signature.return_annotation)
-        text += f"\n\nReturns\n-------\n{kind}\n    {comments['return']}"
-    return text
+    comments = parameter_comments(thing)
+    parts = [text, _parameters(thing, comments), _returns(thing, comments)]
+    return "\n\n".join(o for o in parts if o)
 
 
-def _entry(parameter, comment):
+def _written(thing):
+    "The docstring, unless it is one that a dataclass wrote by itself."
+    own = thing.__dict__.get("__doc__") if inspect.isclass(thing) else thing.__doc__
+    if not own or own.startswith(f"{thing.__name__}("):
+        return ""
+    return inspect.cleandoc(own)
+
+
+def _parameters(thing, comments):
+    "The section of parameters; empty where none has a comment."
+    try:
+        known = inspect.signature(thing).parameters.values()
+    except (TypeError, ValueError):
+        return ""
+    known = [o for o in known if o.name not in ("self", "cls")]
+    if not any(o.name in comments for o in known):
+        return ""
+    made = _factories(thing)
+    rows = [_entry(o, comments.get(o.name), made.get(o.name)) for o in known]
+    return "\n".join(["Parameters", "----------", *rows])
+
+
+def _entry(parameter, comment, made):
     "One parameter: its name, type and default, and below it what it is."
-    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
-    kind = _annotation(parameter.annotation)
-    default = "" if parameter.default is parameter.empty else f", default {parameter.default!r}"
-    head = f"{stars}{parameter.name} : {kind}{default}"
+    default = ""
+    if parameter.default is not EMPTY:
+        default = f"default {made or _default(parameter.default)}"
+    about = ", ".join(filter(None, [_type_name(parameter.annotation), default]))
+    head = STARS.get(parameter.kind, "") + parameter.name
+    head += f" : {about}" if about else ""
     return f"{head}\n    {comment}" if comment else head
 
 
-def _annotation(annotation):
+def _returns(thing, comments):
+    "The section of what comes back."
+    if "return" not in comments or inspect.isclass(thing):
+        return ""
+    kind = _type_name(inspect.signature(thing).return_annotation) or "object"
+    return f"Returns\n-------\n{kind}\n    {comments['return']}"
+
+
+def _factories(thing):
+    "Fields of a dataclass whose default is made anew for each object: how."
+    if not dataclasses.is_dataclass(thing):
+        return {}
+    made = {o.name: o.default_factory for o in dataclasses.fields(thing)}
+    names = {
+        name: getattr(o, "__name__", "…")
+        for name, o in made.items()
+        if o is not dataclasses.MISSING
+    }
+    return {name: f"{o}()".replace("<lambda>", "…") for name, o in names.items()}
+
+
+def _default(value):
+    "A default as it is shown: never an address in memory."
+    if callable(value):
+        return getattr(value, "__name__", type(value).__name__)
+    text = repr(value)
+    return f"a {type(value).__name__}" if " at 0x" in text else text
+
+
+def _type_name(annotation):
     "A type as one reads it aloud: names without the modules that they come from."
-    if annotation is inspect.Parameter.empty:
-        return "object"
+    if annotation is EMPTY or annotation is None:
+        return ""
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     return re.sub(r"\b(?:\w+\.)+(?=\w)", "", text)
 
 # %% ../../nbs/00_core/09_docs.ipynb #707e54e8
 def documented(
-    thing: Callable,  # a function, or a class with comments beside the parameters of `__init__`
+    thing: Callable,  # a function or a class
 ) -> Callable:  # the same
     "Put what stands beside the parameters into the docstring, for `help` and editors."
-    of_class = inspect.isclass(thing)
-    told = described(thing.__init__ if of_class else thing)
-    head = inspect.cleandoc(thing.__doc__ or "")
-    _, title, parameters = told.partition("\n\nParameters\n")
-    thing.__doc__ = head + title + parameters if of_class else told or head
+    thing.__doc__ = described(thing)
     return thing
