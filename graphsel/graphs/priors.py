@@ -64,6 +64,19 @@ class GenePrior:
         features[known] = self.features[[at[g] for g in genes[known]]]
         return replace(self, genes=genes, features=features, missing=tuple(genes[~known]))
 
+# %% ../../nbs/03_graphs/04_priors.ipynb #fd4c5179
+def feature_values(
+    table: "pd.DataFrame",  # a row per gene
+    name: str,  # for messages
+) -> np.ndarray:  # genes x features
+    "A table of features as numbers. Raises `GraphselError` for one that is none."
+    try:
+        return table.to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as e:
+        raise GraphselError(
+            f"{name}: a feature is not a number ({e}); keep numeric columns only"
+        ) from e
+
 # %% ../../nbs/03_graphs/04_priors.ipynb #4e7250fd
 def make_prior(
     table: "pd.DataFrame",  # genes x features, numeric
@@ -78,12 +91,7 @@ def make_prior(
     if table.index.has_duplicates:
         twice = table.index[table.index.duplicated()].unique()
         raise GraphselError(f"{name}: genes named twice: {name_some(twice)}; keep one row each")
-    try:
-        values = table.to_numpy(dtype=np.float64)
-    except (TypeError, ValueError) as e:
-        raise GraphselError(
-            f"{name}: a feature is not a number ({e}); keep numeric columns only"
-        ) from e
+    values = feature_values(table, name)
     if values.size == 0 or not np.isfinite(values).all():
         raise GraphselError(f"{name}: it is empty or holds NaN; fill or remove those rows")
     return GenePrior(np.array(table.index, dtype=str), values - values.mean(axis=0), name)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
+from ..priors import feature_values
 from ...core.errors import GraphselError, check_positive_int, name_some, shorten
 from ..build import from_matrix
 from ..graph import GeneGraph
@@ -39,12 +40,7 @@ def from_embedding(
         table = table[table.index.isin(set(genes))]
     if len(table) < 2:
         raise GraphselError(f"{name}: {len(table)} genes; neighbors need at least 2")
-    try:
-        values = table.to_numpy(dtype=np.float64)
-    except (TypeError, ValueError) as e:
-        raise GraphselError(
-            f"{name}: a feature is not a number ({e}); keep numeric columns only"
-        ) from e
+    values = feature_values(table, name)
     fine = np.isfinite(values).all(axis=1)
     if not fine.all():
         raise GraphselError(
