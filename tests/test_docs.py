@@ -281,6 +281,16 @@ def test_citations_in_docstrings():
     assert lines == ["As Ash et al. :cite:year:`ash2020`.", "", *section]
 
 
+def test_contributing_sends_to_rooms_that_exist():
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("## Where does it go?")[2]
+    rows = [o for o in table.partition("\n## ")[0].splitlines() if o.startswith("|")]
+    named = re.findall(r"`((?:nbs/|tests/)?\d*_?\w+/[\w/]+)`", "".join(rows))
+    places = [ROOT / o if o.startswith(("nbs/", "tests/")) else NBS / o for o in named]
+    assert len(places) > 15
+    lost = [o for o in places if not (o.is_dir() or o.with_suffix(".ipynb").exists())]
+    assert not lost
+
+
 def test_every_public_function_says_what_it_does():
     silent = []
     for module in filter(None, map(api.module_of, PAGES)):
