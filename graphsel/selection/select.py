@@ -248,7 +248,9 @@ def select(
     model=None,  # of active:NAME: a name, an untrained or a trained model; None = "gp" on the screen
     **params,  # of the criterion (noise, weights, kernel ...), and ties, epsilon, seconds of `greedy`
 ) -> Selection:  # ranked: every prefix is a plan where the strategy is nested
-    "Choose perturbations in one shot, from the graph; with `screen`, from its responses, too. Raises `GraphselError` for anything impossible."
+    """Choose perturbations in one shot, from the graph; with `screen`, from its responses, too.
+
+    Raises `GraphselError` for anything impossible."""
     found, started = _one_shot(criterion, screen, model), time.perf_counter()
     rng = as_rng(random_state)
     _check_parameters(criterion, params)
