@@ -152,18 +152,45 @@ def on_dask(
     protocol: Protocol, bench: Bench, todo: list[Task], address: str
 ) -> Generator[tuple, None, None]:  # task, rows, seconds
     "Run tasks on a dask cluster; one whose worker dies again and again becomes failed rows."
-    from dask.distributed import as_completed
-
     with dask_client(address) as client, client.as_current():
         shared = client.scatter([bench], broadcast=True, hash=False)[0]
         elsewhere = registered_elsewhere()
         futures = {client.submit(work, protocol, shared, t, elsewhere, pure=False): t for t in todo}
-        for future, found in as_completed(futures, with_results=True, raise_errors=False):
-            task = futures.pop(future)
-            if future.status != "finished":
-                why = _why(future, address)
-                found = failed_rows(protocol, bench, task, protocol.budgets, why), 0.0
-            yield task, *found
+        while futures:
+            for future in _ended(list(futures), client):
+                task = futures.pop(future)
+                found = _result_of(future)
+                if found is None:
+                    why = _why(future, address)
+                    found = failed_rows(protocol, bench, task, protocol.budgets, why), 0.0
+                yield task, *found
+
+
+def _ended(futures, client, every=1.0):
+    """The tasks that have ended; all of them once the client has given its scheduler up.
+
+    Who waits for the tasks alone may wait for ever: a lost scheduler ends none of them."""
+    from dask.distributed import CancelledError, wait
+
+    while client.status in ("running", "connecting"):
+        done = [o for o in futures if o.done()]
+        if done:
+            return done
+        with contextlib.suppress(TimeoutError, CancelledError):
+            wait(futures, timeout=every, return_when="FIRST_COMPLETED")
+    return futures
+
+
+def _result_of(future):
+    "What a task gave; None where it failed or was lost."
+    from dask.distributed import CancelledError
+
+    if future.status != "finished":
+        return None
+    try:
+        return future.result()
+    except (Exception, CancelledError):  # its worker went with the result
+        return None
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #220c22de
 def run_all(
