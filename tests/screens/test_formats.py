@@ -178,7 +178,9 @@ def test_calls_of_cell_ranger(cells, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [gzip.compress(b"X\n\0\0"), gzip.compress(b"RDX3\nX\n"), b"RDX3\nX\n"]
+    "content",
+    [gzip.compress(b"X\n\0\0", mtime=0), gzip.compress(b"RDX3\nX\n", mtime=0), b"RDX3\nX\n"],
+    ids=["rds", "rdata", "rdata not packed"],
 )
 def test_files_of_r_are_told_how_to_export(content, tmp_path):
     (tmp_path / "cells.rds").write_bytes(content)
