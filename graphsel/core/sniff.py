@@ -8,6 +8,7 @@ __all__ = []
 # %% ../../nbs/00_core/10_sniff.ipynb #12cdbb89
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 import csv
@@ -140,10 +141,19 @@ def identifier_of(
 ) -> str | None:  # a key of `IDENTIFIERS`
     "The form that nearly all values have, if they are accession numbers."
     values = list(values)
-    for name, form in IDENTIFIERS.items():
-        if values and sum(bool(form.fullmatch(o)) for o in values) >= 0.9 * len(values):
-            return name
-    return None
+    fits = (name for name, form in IDENTIFIERS.items() if _nearly_all(values, form.fullmatch))
+    return next(fits, None)
+
+
+def _nearly_all(values, test):
+    "True where at least nine tenths pass; stops at the first that is one too many."
+    lost = 0
+    for value in values:
+        if not test(value):
+            lost += 1
+            if 10 * lost > len(values):
+                return False
+    return bool(values)
 
 # %% ../../nbs/00_core/10_sniff.ipynb #ceab8cc0
 def column_kind(
@@ -154,9 +164,10 @@ def column_kind(
     values = [o for o in values if not is_missing(o)]
     if not values:
         return "empty"
-    share = sum(is_number(o, comma) for o in values) / len(values)
-    if share > 0.9:
-        return _kind_of_numbers(values) if share == 1 else "number"
+    if _nearly_all(values, partial(is_number, comma=comma)):
+        words = sum(not is_number(o, comma) for o in values)
+        if 10 * words < len(values):
+            return "number" if words else _kind_of_numbers(values)
     if {o.lower() for o in values} <= FLAGS:
         return "flag"
     if sum(bool(_LINK.match(o)) for o in values) > 0.8 * len(values):
@@ -314,7 +325,7 @@ def _layout(cut, delimiter, skipped, comma, known, header):
     else:
         names = [o.lstrip("# ") for o in first]
     names = ["", *names] if short and header else names
-    columns = [[row[i] for row in rows if i < len(row)] for i in range(len(names))]
+    columns = _columns(rows, len(names))
     return Layout(
         delimiter,
         header,
@@ -325,6 +336,15 @@ def _layout(cut, delimiter, skipped, comma, known, header):
         comma,
         bool(names) and header is not False and _is_unnamed(names[0]),
     )
+
+
+def _columns(rows, n):
+    "The values of each of `n` columns; lines may be shorter, or longer."
+    columns = [[] for _ in range(n)]
+    for row in rows:
+        for column, value in zip(columns, row):
+            column.append(value)
+    return columns
 
 
 def _is_unnamed(name):

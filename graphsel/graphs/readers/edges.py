@@ -153,6 +153,7 @@ def edge_table(
         "skiprows": look.skip,
         "names": range(len(layout.names)),
         "index_col": False,
+        "low_memory": False,
         "keep_default_na": False,
         "na_values": [""],
         "decimal": "," if layout.comma else ".",

@@ -25,7 +25,7 @@ def _string_table(path, sep, wanted, **types):
     import csv
     import pandas as pd
 
-    options = {"sep": sep, "keep_default_na": False, "quoting": csv.QUOTE_NONE}
+    options = {"sep": sep, "keep_default_na": False, "quoting": csv.QUOTE_NONE, "low_memory": False}
     with reading(path, "a file of STRING", "is it complete, and the right one?"):
         with open_inflated(path) as f:
             columns = list(pd.read_csv(f, nrows=0, **options).columns)
@@ -103,12 +103,7 @@ def read_string(
             Path(info).name,
             name_some(lacking),
         )
-    s, t = (
-        np.array([names.get(p, p) for p in e.cat.categories], dtype=object)[e.cat.codes]
-        if len(table)
-        else []
-        for e in ends
-    )
+    s, t = (_renamed(e, names) for e in ends)
     graph = from_edges(
         s,
         t,
@@ -131,6 +126,16 @@ def read_string(
     return graph
 
 # %% ../../../nbs/03_graphs/readers/02_string.ipynb #da4913c7
+def _renamed(proteins, names):
+    "Categories under their names; two proteins of one name become one category."
+    import pandas as pd
+
+    known = [names.get(p, p) for p in proteins.cat.categories]
+    code, different = pd.factorize(np.array(known, dtype=object))
+    codes = np.append(code, -1)[proteins.cat.codes]
+    return pd.Categorical.from_codes(codes, different)
+
+
 def _beside(links):
     "The info file that belongs to a links file, if it is there."
     links = Path(links)
