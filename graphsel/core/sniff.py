@@ -7,7 +7,7 @@ __all__ = []
 
 # %% ../../nbs/00_core/10_sniff.ipynb #12cdbb89
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -258,9 +258,10 @@ class Layout:
     names: tuple[str, ...]  # of the columns as they stand; numbers from 1 where there is no header
     rows: tuple[tuple[str, ...], ...]  # the lines looked at, header and comments aside
     kinds: tuple[str, ...]  # of the columns: see `column_kind`
-    comments: int = 0  # lines before the header that begin with # or !
+    comments: int = 0  # lines above the header: those that begin with # or !, and titles
     comma: bool = False  # decimal commas
     index: bool = False  # the first column holds row names or numbers below no name
+    titles: int = 0  # lines above the header that hold a single field
 
     @property
     def even(self) -> float:  # 0..1
@@ -297,8 +298,34 @@ def sniff(
     lines = lines[skipped:]
     delimiter = find_delimiter(lines)
     cut = [split_line(line, delimiter) for line in lines]
+    titles = _titles(cut)
+    cut = cut[titles:]
     comma = delimiter != "," and any(_DECIMAL_COMMA.fullmatch(o) for row in cut for o in row)
-    return _layout(cut, delimiter, skipped, comma, known, header)
+    layout = _layout(cut, delimiter, skipped + titles, comma, known, header)
+    return replace(layout, titles=titles)
+
+
+def _titles(cut):
+    "How many rows at the beginning hold one field only, where the others hold several: titles of a table."
+    filled = [sum(bool(o) for o in row) for row in cut]
+    above = next((i for i, n in enumerate(filled) if n > 1), 0)
+    others = filled[above:]
+    wordy = any(" " in o for row in cut[:above] for o in row)
+    titled = wordy and above <= 5 and sum(n > 1 for n in others) > 0.8 * len(others)
+    return above if titled else 0
+
+
+def lines_above(
+    lines: Iterable[str],  # of a file, as they stand
+    n: int,  # lines that are no rows of the table: comments, titles, header
+) -> int:
+    "How many lines stand above the first row, blank ones among them."
+    at = 0
+    for at, line in enumerate(lines):
+        if n <= 0:
+            return at
+        n -= bool(line.strip())
+    return at + 1
 
 
 def _comments(lines):

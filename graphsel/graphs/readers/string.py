@@ -18,6 +18,7 @@ from ...core.sniff import first_lines
 from ...genes.symbols import AliasTable, make_aliases
 from ..build import from_edges
 from ..graph import GeneGraph
+from .edges import renamed_categories
 
 # %% ../../../nbs/03_graphs/readers/02_string.ipynb #2c1de268
 def _string_table(path, sep, wanted, **types):
@@ -103,7 +104,7 @@ def read_string(
             Path(info).name,
             name_some(lacking),
         )
-    s, t = (_renamed(e, names) for e in ends)
+    s, t = (renamed_categories(e, names) for e in ends)
     graph = from_edges(
         s,
         t,
@@ -126,16 +127,6 @@ def read_string(
     return graph
 
 # %% ../../../nbs/03_graphs/readers/02_string.ipynb #da4913c7
-def _renamed(proteins, names):
-    "Categories under their names; two proteins of one name become one category."
-    import pandas as pd
-
-    known = [names.get(p, p) for p in proteins.cat.categories]
-    code, different = pd.factorize(np.array(known, dtype=object))
-    codes = np.append(code, -1)[proteins.cat.codes]
-    return pd.Categorical.from_codes(codes, different)
-
-
 def _beside(links):
     "The info file that belongs to a links file, if it is there."
     links = Path(links)
