@@ -144,7 +144,8 @@ def known_limits(
         limits["groups"] = {perturbation_name(n): str(part) for n, part in limits["groups"].items()}
     if "prefer" in limits:
         limits["prefer"] = {perturbation_name(n): v for n, v in limits["prefer"].items()}
-        known_to(graph, limits["prefer"], "prefer", "report", report)
+        other = [n for n in limits["prefer"] if n not in report]
+        known_to(graph, other, "prefer", "report", report)
     return limits
 
 # %% ../../nbs/06_selection/09_select.ipynb #ec285a58

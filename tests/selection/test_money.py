@@ -1,5 +1,7 @@
 """Limits at once: how many picks, what they may cost together, wells, caps and preferences."""
 
+from collections import Counter
+from dataclasses import dataclass
 from itertools import combinations
 
 import helpers
@@ -48,6 +50,20 @@ def promised(guarantee):
     return next((v for text, v in shares.items() if guarantee.startswith(text)), 0.0)
 
 
+@dataclass
+class Feasible:
+    "Whether a set of picks keeps to a sum and to three of each group."
+
+    prices: dict
+    money: float | None
+    groups: dict
+
+    def __call__(self, picks):
+        parts = Counter(self.groups[g] for g in picks if g in self.groups)
+        spent = sum(self.prices[g] for g in picks)
+        return max(parts.values(), default=0) <= 3 and (self.money is None or spent <= self.money)
+
+
 ASKED = {
     "number": {"budget": 3},
     "money": {"budget": 11.0},
@@ -80,11 +96,7 @@ def test_each_combination_against_every_plan(name, more):
         if "caps" in more:
             limits |= {"groups": groups, "caps": 3}
 
-        def fits(picks):
-            spent = sum(prices[g] for g in picks)
-            full = "caps" in more and any([groups[g] for g in picks].count(p) > 3 for p in "ab")
-            return not full and (money is None or spent <= money)
-
+        fits = Feasible(prices, money, groups if "caps" in more else {})
         for criterion in ("graphreach", "facility"):
             if "caps" in more and number > 6 and money is None:
                 continue
