@@ -326,7 +326,7 @@ def screen_options(about: str) -> list:  # what --screen is for
 
 # %% ../../nbs/12_cli/01_options.ipynb #4a59d5cb
 _LISTS = ("candidates", "targets", "measured", "pending", "exclude", "must")
-_TABLES = ("costs", "groups")
+_TABLES = ("costs", "groups", "prefer", "guides")
 
 
 def in_names_of(

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import inspect
 import time
 
+import numpy as np
+
 from graphsel.core.errors import (
     GraphselError,
     check_positive_int,
@@ -28,7 +30,7 @@ from ..genes.perturbations import perturbation_name, perturbed_genes
 from ..genes.symbols import AliasTable, Resolution, resolve
 from ..graphs.graph import Graphs, align, attach, fill_layers
 from .explain import explain
-from .limits import check_budget
+from .limits import check_budget, number_and_money
 from .next_round import all_measured, learned_design, trained_model
 from .plan import Selection
 from .strategies import Problem, get_strategy
@@ -116,7 +118,10 @@ def in_known_names(
 
 # %% ../../nbs/06_selection/09_select.ipynb #eaefeb85
 # arguments of `greedy` beyond those every strategy has
-LIMITS = ("must", "groups", "caps", "max_per_gene", "method", "ties", "bound", "epsilon", "seconds")
+LIMITS = (
+    *("must", "groups", "caps", "max_per_gene", "prefer"),
+    *("method", "ties", "bound", "epsilon", "seconds"),
+)
 
 
 def known_limits(
@@ -137,6 +142,10 @@ def known_limits(
             )
     if "groups" in limits:
         limits["groups"] = {perturbation_name(n): str(part) for n, part in limits["groups"].items()}
+    if "prefer" in limits:
+        limits["prefer"] = {perturbation_name(n): v for n, v in limits["prefer"].items()}
+        other = [n for n in limits["prefer"] if n not in report]
+        known_to(graph, other, "prefer", "report", report)
     return limits
 
 # %% ../../nbs/06_selection/09_select.ipynb #ec285a58
@@ -219,7 +228,8 @@ def _kept(names):
 # %% ../../nbs/06_selection/09_select.ipynb #f4ed5f37
 def select(
     graph: Graphs,  # one graph or several
-    budget: int | float,  # picks; with `costs`, cost units
+    # picks; with `costs` alone, cost units; None = as many as `room` and `max_cost` allow
+    budget: int | float | None,
     criterion: str = "variance",  # any one-shot strategy: see `STRATEGIES`
     *,
     candidates: Iterable[str] | None = None,  # what may be picked; None = every gene of the graph
@@ -230,6 +240,8 @@ def select(
     missing: str = "report",  # "report", "error", "drop" or "backoff"
     default_cost: float | None = None,  # of candidates without a cost; None = 1, with a warning
     max_cost: float | None = None,  # most that all picks may cost; `budget` then is how many
+    room: int | None = None,  # wells for picks, of all plates
+    prefer: Mapping[str, float] | None = None,  # perturbation -> what its gains count (absent = 1)
     # for "backoff": graphs that lend edges to genes the graph lacks, in this order
     fallback: Sequence[Graphs] = (),
     random_state: RandomState = None,  # for strategies that draw
@@ -278,6 +290,7 @@ def select(
             groups=groups,
             caps=caps,
             max_per_gene=max_per_gene,
+            prefer=prefer,
             method=method,
             bound=bound,
         ).items()
@@ -297,10 +310,13 @@ def select(
     )
     if found.kind == "active":
         problem = replace(problem, model=trained_model(model, graph, screen, rng))
+    number, money = number_and_money(
+        budget, max_cost, room, len(problem.candidates), costs is not None
+    )
     if found.kind != "criterion":
-        _check_without_gains(criterion, problem, costs, budget)
+        _check_without_gains(criterion, problem, number, money)
     with one_thread():
-        s = _picked(found, problem, budget, max_cost, rng)
+        s = _picked(found, problem, number, money, rng, all_of_them=budget is not None)
     s = replace(
         s,
         report=dict(sorted(report.items())),
@@ -324,41 +340,62 @@ def _one_shot(name, screen, model):
     )
 
 
-def _picked(found, problem, budget, max_cost, rng):
-    "What the strategy picks: within the budget, and within a cost where there is one."
-    if max_cost is None:
-        return found.pick(problem, budget, rng)
-    if problem.costs is None:
-        raise GraphselError("max_cost limits what picks cost; give their costs as well")
-    number = check_budget(budget, len(problem.candidates))
+def _picked(found, problem, number, money, rng, *, all_of_them=True):
+    "What the strategy picks: so many (or fewer, where caps close before), within a sum, or both."
+    if number is None:
+        return found.pick(problem, money, rng)
+    scarce = {"groups", "max_per_gene"} & set(problem.limits)  # they may allow fewer picks
+    if money is not None and scarce:
+        return _both(found, problem, number, money, rng)
+    if scarce and not all_of_them:
+        return _as_many_as_fit(found, problem, number, rng)
     free = found.pick(replace(problem, costs=None), number, rng)
+    if problem.costs is None:
+        return free
     price = [float(problem.costs[g]) for g in free.genes]
-    if sum(price) <= max_cost:  # money is no limit here
-        return replace(free, columns=free.columns | {"cost": price})
-    if "groups" in problem.limits:
-        raise GraphselError(
-            f"{number:,} picks within the caps cost {sum(price):g}, more than max_cost {max_cost:g}; "
-            "groups and max_cost together are not possible: raise it, lower the budget, or drop the groups"
-        )
-    together = {"groups": dict.fromkeys(problem.candidates, "plan"), "caps": number}
-    limited = replace(problem, limits=dict(problem.limits) | together)
-    plan = found.pick(limited, max_cost, rng)
-    columns = {k: v for k, v in plan.columns.items() if k != "group"}
-    return replace(plan, budget=number, columns=columns)
+    if money is not None and sum(price) > money:
+        return _both(found, problem, number, money, rng)
+    return _told_money(replace(free, columns=free.columns | {"cost": price}), number, money)
 
 
-def _check_without_gains(criterion, problem, costs, budget):
+def _as_many_as_fit(found, problem, number, rng):
+    "So many picks, or as many as caps and the limit on genes allow: each counts 1 of a sum."
+    plan = found.pick(replace(problem, costs=dict.fromkeys(problem.candidates, 1.0)), number, rng)
+    columns = {k: v for k, v in plan.columns.items() if k != "cost"}
+    if problem.costs is None:
+        return replace(plan, budget=number, columns=columns)
+    price = [float(problem.costs[g]) for g in plan.genes]
+    return _told_money(replace(plan, columns=columns | {"cost": price}), number, None)
+
+
+def _both(found, problem, number, money, rng):
+    "The plan where money is scarce; the number is forgotten where money alone keeps it."
+    must = problem.limits.get("must", ())
+    fewest = sorted(problem.costs[g] for g in problem.candidates if g not in must)
+    paid = np.cumsum([sum(problem.costs[g] for g in must), *fewest])
+    most = len(must) + int((paid <= money + 1e-9).sum()) - 1
+    limits = dict(problem.limits) | ({"number": number} if most > number else {})
+    plan = found.pick(replace(problem, limits=limits), money, rng)
+    return _told_money(plan, number, money)
+
+
+def _told_money(plan, number, money):
+    "The plan with its number as budget, and the money among its parameters."
+    return replace(plan, budget=number, params=plan.params | {"max_cost": money})
+
+
+def _check_without_gains(criterion, problem, number, money):
     "Raise for what a strategy that has no gains cannot heed."
     odd = set(problem.params) - {"hops"} | set(problem.limits)
     if odd:
         raise GraphselError(
             f"'{criterion}' has no parameter {name_some(sorted(odd))}; remove it, or choose a criterion"
         )
-    if costs is not None:
+    if money is not None:
         raise GraphselError(
             f"'{criterion}' has no gain to weigh against costs; choose a criterion ({', '.join(CRITERIA)})"
         )
-    check_budget(budget, len(problem.candidates))
+    check_budget(number, len(problem.candidates))
 
 
 def _check_parameters(criterion, params):
