@@ -76,6 +76,11 @@ _fit_options = [
         type=click.IntRange(1),
         help="Also plan what to measure next: so many genes, from these responses (next.csv).",
     ),
+    click.option(
+        "--pending",
+        type=_file,
+        help="With --next: genes that are being measured; they need no picking.",
+    ),
     click.option("--seed", default=0, show_default=True, type=click.IntRange(0)),
     click.option(
         "--out",
@@ -95,7 +100,9 @@ _FIT_FILES = (*_ALWAYS, *_TABLES, *_JUDGED, "next.csv")
 @together(_graph_options, GraphFiles, "sources")
 @with_options(_fit_options)
 @_plugin_option
-def fit_command(*, screen, sources, model, settings, genes, form, folds, following, seed, out):
+def fit_command(
+    *, screen, sources, model, settings, genes, form, folds, following, pending, seed, out
+):
     """Train a model on a screen and predict unmeasured genes: mean, uncertainty, a ranked table.
 
     \b
@@ -126,7 +133,10 @@ def fit_command(*, screen, sources, model, settings, genes, form, folds, followi
     """
     untrained = _model_with(model, settings)
     files = {"screen": screen.screen, "graph": sources.graphs, "prior": sources.priors}
-    check_folder_of(out, _FIT_FILES, inputs_of(**files, genes=None if genes == "all" else genes))
+    if pending and not following:
+        raise click.UsageError("'--pending' is used with '--next' only.")
+    lists = {"genes": None if genes == "all" else genes, "pending": pending}
+    check_folder_of(out, _FIT_FILES, inputs_of(**files, **lists))
     trained, graph, report, out = screen.open(), sources.open(), {}, Path(out)
     train, wanted = _train_and_wanted(trained, graph, genes, report)
     tables = _tables_of(form, len(wanted), trained.n_vars)
@@ -137,7 +147,7 @@ def fit_command(*, screen, sources, model, settings, genes, form, folds, followi
     click.echo(_summary(ranked, len(wanted), report, out), err=True)
     data = {"screen": trained, "graph": graph, "perturbations": train}
     if following:
-        _plan_next(data, following, genes, seed, out)
+        _plan_next(data, following, lists, seed, out)
     elif len(ranked):
         _show_next_step(screen, sources, genes, out, len(ranked))
     _judge(untrained, data, folds, seed, out)
@@ -152,7 +162,10 @@ def _train_and_wanted(trained, graph, genes, report):
     wanted = known_to(graph, asked, "genes", "report", report)
     if not wanted:
         what = "predict" if train else "train on"
-        raise GraphselError(f"nothing to {what}: no such gene is in the graph; check the symbols")
+        why = "no such gene is in the graph; check the symbols"
+        if train and genes in (None, "all"):
+            why = "every gene of the graph was perturbed; name genes to predict (--genes)"
+        raise GraphselError(f"nothing to {what}: {why}")
     return train, wanted
 
 
@@ -264,15 +277,22 @@ def _judge(untrained, data, folds, seed, out):
     click.echo(f"graphsel: {found}", err=True)
 
 # %% ../../nbs/12_cli/04_fit.ipynb #4bd4c2f5
-def _plan_next(data, n, genes, seed, out):
-    "What to measure next, from the responses: next.csv."
+def _plan_next(data, n, lists, seed, out):
+    "What to measure next, from the responses, apart from what is under way: next.csv."
     from graphsel.selection.plan import describe
     from graphsel.selection.select import select
 
-    graph, wanted = data["graph"], None
-    if genes not in (None, "all"):
-        wanted = in_names_of(graph, {"genes": read_gene_list(genes)})[0]["genes"]
-    plan = select(graph, n, candidates=wanted, screen=data["screen"], random_state=seed)
+    graph = data["graph"]
+    read = {what: read_gene_list(path) for what, path in lists.items() if path is not None}
+    known = in_names_of(graph, read)[0]
+    plan = select(
+        graph,
+        n,
+        candidates=known.get("genes"),
+        screen=data["screen"],
+        pending=known.get("pending", ()),
+        random_state=seed,
+    )
     plan.to_csv(out / "next.csv")
     click.echo(f"graphsel: {describe(plan, 'in missing.csv')}; see {out / 'next.csv'}", err=True)
 
