@@ -541,7 +541,7 @@ def _boxes_of_lists():
             0, 0, 10**6, description="most of each group", style={"description_width": "140px"}
         ),
         "plate": w.BoundedIntText(
-            0, 0, 10**6, description="genes on a plate", style={"description_width": "140px"}
+            0, 0, 10**6, description="genes on a plate", style={"description_width": "150px"}
         ),
     }
 
@@ -675,7 +675,10 @@ def _tabs(i):
     "The boxes on the left."
     hops = "hops: how far a measurement is taken to speak for its neighbors"
     parts = {
-        "Genes": [_note("Genes you could perturb"), i.genes, i.genes_file],
+        "Genes": [
+            *(_note("Genes you could perturb"), i.genes, i.genes_file),
+            *(_note("Targets"), i.targets),
+        ],
         "Graph": [
             _note("One or several (Ctrl or Cmd click)"),
             i.graphs,
@@ -695,11 +698,10 @@ def _tabs(i):
             _note("Results so far, a table or .h5ad: their responses decide what is next"),
             *(i.screen_file, _note("Measured, or being measured"), i.measured),
         ],
-        "More": [
-            *(_note("Targets"), i.targets),
+        "Lab": [
+            *(getattr(i, f"lab_{f.name}") for f in fields(Lab)),
             *(_note("Plates, each representative; 0: none"), i.plate),
         ],
-        "Lab": [getattr(i, f"lab_{f.name}") for f in fields(Lab)],
     }
     column = w.Layout(overflow="hidden")
     tabs = w.Tab(

@@ -103,7 +103,9 @@ _STYLE = """<style>
   .gs-boxes, .gs-boxes > * { width: 100% !important }
   .gs-table td { white-space: normal; padding: 1px 4px }
   .gs-table th { padding: 1px 4px }
-  .gs-table td:last-child { min-width: 90px }
+  .gs-table td:last-child { min-width: 70px }
+  .gs-table table { font-size: 11px }
+  .gs-figures { max-width: none !important; width: 900px !important; flex-shrink: 0 }
 }
 </style>"""
 
