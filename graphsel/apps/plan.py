@@ -261,7 +261,7 @@ def _once(x, key, make):
         x.opened[key] = make()
     return x.opened[key]
 
-
+# %% ../../nbs/11_apps/05_plan.ipynb #afbeed2f
 def screen_of(
     x: PlanExplorer,  # its boxes
 ):  # AnnData, or None where nothing was uploaded
@@ -545,7 +545,7 @@ def _boxes_of_lists():
         ),
     }
 
-
+# %% ../../nbs/11_apps/05_plan.ipynb #4616b6f4
 def _boxes_of_graphs(choices, chosen):
     "One graph or several, from a list, a file or a path; and priors."
     wide = w.Layout(width="auto")
@@ -610,7 +610,7 @@ def _boxes_of_the_budget(budget):
         ),
     }
 
-
+# %% ../../nbs/11_apps/05_plan.ipynb #3b88251c
 _OF_THE_LAB = {
     "guides": "guides per gene",
     "cells": "cells per gene",
