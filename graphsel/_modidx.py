@@ -168,6 +168,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                  'graphsel/apps/plan.py'),
                                     'graphsel.apps.plan._boxes_of_the_lab': ( '11_apps/plan.html#_boxes_of_the_lab',
                                                                               'graphsel/apps/plan.py'),
+                                    'graphsel.apps.plan._column_of_genes': ('11_apps/plan.html#_column_of_genes', 'graphsel/apps/plan.py'),
                                     'graphsel.apps.plan._costs_as_text': ('11_apps/plan.html#_costs_as_text', 'graphsel/apps/plan.py'),
                                     'graphsel.apps.plan._has_costs': ('11_apps/plan.html#_has_costs', 'graphsel/apps/plan.py'),
                                     'graphsel.apps.plan._names_and_hashes': ( '11_apps/plan.html#_names_and_hashes',

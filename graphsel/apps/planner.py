@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..core.errors import GraphselError, check_positive_int
+from ..core.errors import GraphselError, check_positive_int, name_some
 from ..core.identity import fingerprint
 from ..genes.lists import parse_genes
 from ..genes.symbols import genes_in, resolve
@@ -86,7 +86,13 @@ def most_affordable(
     graph = wishes.graph
     out = {*wishes.exclude, *all_measured(graph, wishes.screen, wishes.measured)}
     asked = graph.genes if wishes.candidates is None else wishes.candidates
-    names = [n for n in asked if n not in out and all(gene in graph for gene in genes_in(n))]
+    known = [n for n in asked if all(gene in graph for gene in genes_in(n))]
+    names = [n for n in known if n not in out]
+    if not known:
+        raise GraphselError(
+            f"none of the {len(asked):,} candidates ({name_some(asked, 2)}) is in the graph, whose "
+            f"genes are called {name_some(graph.genes, 2)}; choose a graph of these genes"
+        )
     if not names:
         raise GraphselError(
             "no candidate is left to pick; "
