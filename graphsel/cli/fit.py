@@ -76,6 +76,11 @@ _fit_options = [
         type=click.IntRange(1),
         help="Also plan what to measure next: so many genes, from these responses (next.csv).",
     ),
+    click.option(
+        "--pending",
+        type=_file,
+        help="With --next: genes that are being measured; they need no picking.",
+    ),
     click.option("--seed", default=0, show_default=True, type=click.IntRange(0)),
     click.option(
         "--out",
@@ -97,7 +102,7 @@ _FIT_FILES = (*_ALWAYS, *_TABLES, *_JUDGED, "next.csv")
 @_aliases_option
 @_plugin_option
 def fit_command(
-    *, screen, sources, model, settings, genes, aliases, form, folds, following, seed, out
+    *, screen, sources, model, settings, genes, aliases, form, folds, following, pending, seed, out
 ):
     """Train a model on a screen and predict unmeasured genes: mean, uncertainty, a ranked table.
 
@@ -129,8 +134,11 @@ def fit_command(
     """
     untrained = _model_with(model, settings)
     files = {"screen": screen.screen, "graph": sources.graphs, "prior": sources.priors}
+    if pending and not following:
+        raise click.UsageError("'--pending' is used with '--next' only.")
     listed = None if genes == "all" else genes
-    check_folder_of(out, _FIT_FILES, inputs_of(**files, genes=listed, aliases=aliases))
+    lists = {"genes": listed, "pending": pending, "aliases": aliases}
+    check_folder_of(out, _FIT_FILES, inputs_of(**files, **lists))
     trained, graph, out = screen.open(), sources.open(), Path(out)
     trained, train, wanted, report = _train_and_wanted(trained, graph, genes, aliases)
     tables = _tables_of(form, len(wanted), trained.n_vars)
@@ -141,7 +149,8 @@ def fit_command(
     click.echo(_summary(ranked, len(wanted), report, out), err=True)
     data = {"screen": trained, "graph": graph, "perturbations": train}
     if following:
-        _plan_next(data, following, wanted if listed else None, seed, out)
+        data["genes"] = wanted if listed else None
+        _plan_next(data, following, (pending, aliases), seed, out)
     elif len(ranked):
         _show_next_step(screen, sources, (listed, aliases), out, len(ranked))
     _judge(untrained, data, folds, seed, out)
@@ -159,10 +168,13 @@ def _train_and_wanted(screen, graph, genes, aliases):
     wanted = known_to(graph, named["genes"], "genes", "report", lost := {})
     if not wanted:
         what = "predict" if train else "train on"
-        raise GraphselError(
-            f"nothing to {what}: no such gene is in the graph ({name_some(graph.genes, 3)}); check "
-            "the symbols, or translate them: --aliases hgnc, --aliases FILE"
+        why = (
+            f"no such gene is in the graph ({name_some(graph.genes, 3)}); check the symbols, or "
+            "translate them: --aliases hgnc, --aliases FILE"
         )
+        if train and genes in (None, "all"):
+            why = "every gene of the graph was perturbed; name genes to predict (--genes)"
+        raise GraphselError(f"nothing to {what}: {why}")
     return screen, train, wanted, report | with_reasons(lost, reasons)
 
 
@@ -274,15 +286,22 @@ def _judge(untrained, data, folds, seed, out):
     click.echo(f"graphsel: {found}", err=True)
 
 # %% ../../nbs/12_cli/04_fit.ipynb #4bd4c2f5
-def _plan_next(data, n, wanted, seed, out):
-    "What to measure next, from the responses: next.csv."
+def _plan_next(data, n, names, seed, out):
+    "What to measure next, from the responses, apart from what is under way: next.csv."
     from graphsel.selection.next_round import known_rows
     from graphsel.selection.plan import describe
     from graphsel.selection.select import select
 
-    graph, measured = data["graph"], data["screen"]
-    measured = measured[known_rows(graph, measured)].copy()  # the others were told before
-    plan = select(graph, n, candidates=wanted, screen=measured, random_state=seed)
+    (pending, aliases), graph, screen = names, data["graph"], data["screen"]
+    plan = select(
+        graph,
+        n,
+        candidates=data["genes"],
+        screen=screen[known_rows(graph, screen)].copy(),  # the others were told before
+        pending=read_gene_list(pending) if pending else (),
+        aliases=aliases,
+        random_state=seed,
+    )
     plan.to_csv(out / "next.csv")
     click.echo(f"graphsel: {describe(plan, 'in missing.csv')}; see {out / 'next.csv'}", err=True)
 

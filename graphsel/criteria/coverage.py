@@ -72,6 +72,7 @@ class RowCriterion(Criterion):
 
     hard = False  # True: count targets; False: add up the soft form
     form = "facility"  # see `compiled.FORMS`
+    tells_error = False  # what is covered is no variance
 
     @property
     def touched(self):
@@ -107,6 +108,10 @@ class RowCriterion(Criterion):
 
     def ceiling(self):
         return self.top
+
+    def covered(self, value):
+        total = float(self.weights.sum())
+        return min(1.0, value / total) if total > 0 else None
 
     def reset(self):
         self.level, self.current = 1, 0.0
@@ -157,6 +162,7 @@ class RowCriterion(Criterion):
 
 # %% ../../nbs/05_criteria/03_coverage.ipynb #d1a30ed5
 COVERS = ("supervision", "targets")
+SUPERVISION = "what predictions of the targets lean on, with this graph"  # in words
 SOURCES = 20  # best sources per gene, as GEARS keeps them
 OWN = 0.3  # strength with which a combination reaches the effects of its own genes
 
@@ -240,6 +246,7 @@ class GraphReach(RowCriterion):
         "the paper's criterion, reconstructed."
     )
     hard = True
+    part_of = "the weight of the targets"
     tie_rule = "soft reach, then the degree in the graph, then the name"
 
     def __init__(
@@ -264,6 +271,7 @@ class GraphReach(RowCriterion):
             layers = trimmed(graph, SOURCES if sources is None else sources).graphs
             lean = leaning_of(graph, self.given_targets, at, a)
             rows, worth, self.targets = supervision(layers, self.touched, lean, hops, direction)
+            self.part_of = SUPERVISION
             self.set_rows(rows, worth)
             return
         self.targets, everything = names, len(at) == len(graph)
@@ -274,6 +282,9 @@ class GraphReach(RowCriterion):
 
     def most(self):
         return self.weights[np.bincount(self.reach.indices, minlength=len(self.targets)) > 0].sum()
+
+    def share(self, value):
+        return self.covered(value)
 
     def followed(self):
         gain = self.loops.gene_gains(self.sparse, self.weights, self.count, 1)
@@ -377,6 +388,7 @@ class SoftReach(SoftCriterion):
 
     name = "softreach"
     picks = "As graphreach, but a strong link counts more than a weak one."
+    part_of = "the weight of the targets"
 
     def __init__(
         self,
@@ -408,8 +420,12 @@ class SoftReach(SoftCriterion):
             lean = leaning_of(graph, self.given_targets, at, a)
             layers = trimmed(graph, SOURCES).graphs
             Q, worth, self.targets = supervision(layers, self.touched, lean, hops, graded=True)
+            self.part_of = SUPERVISION
             self.set_rows(Q / tau, worth)
             return
         self.targets = names
         Q = block(graph.operator(hops, norm or "sym"), self.touched, at)
         self.set_rows(Q / tau if form == "saturated" else Q, a)
+
+    def share(self, value):
+        return self.covered(value)

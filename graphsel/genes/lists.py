@@ -76,8 +76,12 @@ GENE_COLUMNS = (
 )
 _GENE_END = re.compile(r"(?!prev|old|alias|synonym).*(symbols?|genenames?|targetgenes?)")
 VALUE_COLUMNS = {
-    "cost": re.compile(r"(costs?|prices?)(per\w+|eur|usd|gbp|chf)?"),
+    "cost": re.compile(r"(costs?|prices?)(per\w+?)?(eur|usd|gbp|chf|[€$£])?"),
     "group": re.compile(r"(groups?|plates?)(id|no|number|name)?"),
+    "guides": re.compile(
+        r"(n|no|number|count)?(of)?(sg|g)?(rna|guide(rna)?)s?(pergene|count|number)?"
+    ),
+    "weight": re.compile(r"(weight|preference|priority)s?|prefer"),
 }
 _SEPARATORS = {"": "", "\t": "tabs", ";": "semicolons", ",": "commas", " ": "blanks"}
 
@@ -233,6 +237,7 @@ def parse_pairs(
 def _tell_empty(names, column, where):
     "Say whose cell is empty, and what that means."
     means = {"cost": "they cost 1, as genes that are not listed", "group": "they are in no group"}
+    means |= {"weight": "they weigh 1, as genes that are not listed", "guides": "they have none"}
     if names:
         log.warning("%s: no %s for %s; %s", where, column, name_some(names), means[column])
 
@@ -256,7 +261,7 @@ def _pairs(text, column, where):
         if not text and not found.head:
             raise GraphselError(
                 f"{where}, line {line}: the {column} '' of {shorten(name)} is missing; write for "
-                f"example {shorten(name)},{'2.5' if column == 'cost' else 'plate 1'}"
+                f"example {shorten(name)},{'plate 1' if column == 'group' else '2.5'}"
             )
         seen.add(name)
         yield line, name, text, separator
@@ -290,10 +295,11 @@ def _headless_pairs(rows):
 def parse_costs(
     text: str,  # as typed, pasted or read
     where: str = "costs",  # for messages
+    column: str = "cost",  # or "guides" (how many) or "weight"
 ) -> dict[str, float] | None:  # None where there is no line
-    "Costs of genes. Raises `GraphselError` at the first that is not a number."
+    "Costs of genes, or other numbers. Raises `GraphselError` at the first that is not a number."
     costs, empty = {}, []
-    for line, name, value, separator in _pairs(text, "cost", where):
+    for line, name, value, separator in _pairs(text, column, where):
         if not value:
             empty.append(name)
             continue
@@ -303,10 +309,10 @@ def parse_costs(
             costs[name] = float(decimal)
         except ValueError as e:
             raise GraphselError(
-                f"{where}, line {line}: the cost '{shorten(value)}' of {shorten(name)} is not a "
+                f"{where}, line {line}: the {column} '{shorten(value)}' of {shorten(name)} is not a "
                 f"number; write for example {shorten(name)},2.5"
             ) from e
-    _tell_empty(empty, "cost", where)
+    _tell_empty(empty, column, where)
     _tell_damaged([*costs, *empty], where)
     return costs or None
 
@@ -424,9 +430,26 @@ def read_pairs(
 
 def read_costs(
     path: str | Path,  # a table with the columns gene, cost
+    column: str = "cost",  # or "guides" (how many) or "weight"
 ) -> dict[str, float]:
     "Costs of genes. Raises `GraphselError` for what `read_pairs` refuses, and at the first that is not a number."
-    costs = parse_costs(list_text(path), str(path))
+    costs = parse_costs(list_text(path), str(path), column)
     if not costs:
-        raise GraphselError(f"{path} holds no cost; write one line gene,cost for each gene")
+        raise GraphselError(f"{path} holds no {column}; write one line gene,{column} for each gene")
     return costs
+
+# %% ../../nbs/01_genes/02_lists.ipynb #d2c840bd
+_SIGNS = {"€": "EUR", "$": "USD", "£": "GBP"}
+_CURRENCY = re.compile(
+    r"(?<![a-z])(eur|usd|gbp|chf|sek|dkk|nok|jpy|cny|cad|aud)(?![a-z])|[€$£]", re.IGNORECASE
+)
+
+
+def cost_currency(
+    path: str | Path,  # a table with the columns gene, cost
+) -> str:  # three letters; empty where the header does not say
+    "The currency of costs."
+    found = find_rows(_clean(list_text(path)), "cost")
+    at = found.value("cost") if found.head else None
+    named = None if at is None else _CURRENCY.search(found.head[at])
+    return "" if named is None else _SIGNS.get(named[0], named[0].upper())

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import inspect
 import time
 
+import numpy as np
+
 from graphsel.core.errors import (
     GraphselError,
     check_positive_int,
@@ -29,7 +31,7 @@ from ..genes.perturbations import perturbation_name
 from ..genes.symbols import AliasTable
 from ..graphs.graph import Graphs, align, attach, fill_layers
 from .explain import explain
-from .limits import check_budget
+from .limits import check_budget, number_and_money
 from graphsel.selection.names import (
     alias_table,
     in_names_of,
@@ -47,7 +49,10 @@ if TYPE_CHECKING:
 
 # %% ../../nbs/06_selection/09_select.ipynb #eaefeb85
 # arguments of `greedy` beyond those every strategy has
-LIMITS = ("must", "groups", "caps", "max_per_gene", "method", "ties", "bound", "epsilon", "seconds")
+LIMITS = (
+    *("must", "groups", "caps", "max_per_gene", "prefer"),
+    *("method", "ties", "bound", "epsilon", "seconds"),
+)
 
 
 def known_limits(
@@ -68,6 +73,10 @@ def known_limits(
             )
     if "groups" in limits:
         limits["groups"] = {perturbation_name(n): str(part) for n, part in limits["groups"].items()}
+    if "prefer" in limits:
+        limits["prefer"] = {perturbation_name(n): v for n, v in limits["prefer"].items()}
+        other = [n for n in limits["prefer"] if n not in report]
+        known_to(graph, other, "prefer", "report", report)
     return limits
 
 # %% ../../nbs/06_selection/09_select.ipynb #ec285a58
@@ -143,7 +152,8 @@ def _all_costs(costs, candidates, default):
     return costs | dict.fromkeys(without, 1.0 if default is None else default)
 
 # %% ../../nbs/06_selection/09_select.ipynb #40471255
-_LISTS = ("candidates", "targets", "measured", "pending", "exclude", "must", "costs", "groups")
+_NAMED = ("candidates", "targets", "measured", "pending", "exclude", "must")
+_VALUED = ("costs", "groups", "prefer")
 
 
 @dataclass(frozen=True)
@@ -151,7 +161,7 @@ class _Names:
     "What was asked for, in the names the graph knows."
 
     graph: Graphs  # with genes that were lent to it
-    lists: tuple  # in the order of `_LISTS`
+    lists: tuple  # in the order of `_NAMED` and `_VALUED`
     screen: "ad.AnnData | None"
     left: dict  # rows of the screen that were left out, and why
     reasons: dict  # unknown name -> why
@@ -160,6 +170,10 @@ class _Names:
 def _in_one_spelling(graph, lists, screen, aliases, policy):
     "The lists and the screen in the names the graph knows."
     missing, fallback = policy
+    if fallback and missing != "backoff":
+        raise GraphselError(
+            "a fallback is used with missing='backoff' (--missing backoff) only; say so, or leave it out"
+        )
     table = alias_table(aliases)
     kept = {k: v if isinstance(v, str | Mapping | None) else list(v) for k, v in lists.items()}
     named, reasons = in_names_of(graph, kept, table)
@@ -175,7 +189,8 @@ def _in_one_spelling(graph, lists, screen, aliases, policy):
 # %% ../../nbs/06_selection/09_select.ipynb #f4ed5f37
 def select(
     graph: Graphs,  # one graph or several
-    budget: int | float,  # picks; with `costs`, cost units
+    # picks; with `costs` alone, cost units; None = as many as `room` and `max_cost` allow
+    budget: int | float | None,
     criterion: str = "variance",  # any one-shot strategy: see `STRATEGIES`
     *,
     candidates: Iterable[str] | None = None,  # what may be picked; None = every gene of the graph
@@ -188,6 +203,8 @@ def select(
     aliases: AliasTable | str | Path | None = None,
     default_cost: float | None = None,  # of candidates without a cost; None = 1, with a warning
     max_cost: float | None = None,  # most that all picks may cost; `budget` then is how many
+    room: int | None = None,  # wells for picks, of all plates
+    prefer: Mapping[str, float] | None = None,  # perturbation -> what its gains count (absent = 1)
     # for "backoff": graphs that lend edges to genes the graph lacks, in this order
     fallback: Sequence[Graphs] = (),
     random_state: RandomState = None,  # for strategies that draw
@@ -212,16 +229,12 @@ def select(
     found, started = _one_shot(criterion, screen, model), time.perf_counter()
     rng = as_rng(random_state)
     _check_parameters(criterion, params)
-    if fallback and missing != "backoff":
-        raise GraphselError(
-            "a fallback is used with missing='backoff' only; say so, or leave it out"
-        )
-    lists = dict(
-        zip(_LISTS, (candidates, targets, measured, pending, exclude, must, costs, groups))
-    )
+    lists = (candidates, targets, measured, pending, exclude, must, costs, groups, prefer)
+    lists = dict(zip((*_NAMED, *_VALUED), lists, strict=True))
     names = _in_one_spelling(graph, lists, screen, aliases, (missing, fallback))
     graph, screen = names.graph, names.screen
-    candidates, targets, measured, pending, exclude, must, costs, groups = names.lists
+    candidates, targets, measured, pending, exclude, must, *tables = names.lists
+    costs, groups, prefer = tables
     if screen is not None or pending:
         measured = all_measured(graph, screen, measured, pending)
     if screen is not None and criterion == "variance" and "kernel" not in params:
@@ -239,6 +252,7 @@ def select(
             groups=groups,
             caps=caps,
             max_per_gene=max_per_gene,
+            prefer=prefer,
             method=method,
             bound=bound,
         ).items()
@@ -258,14 +272,17 @@ def select(
     )
     if found.kind == "active":
         problem = replace(problem, model=trained_model(model, graph, screen, rng))
+    number, money = number_and_money(
+        budget, max_cost, room, len(problem.candidates), costs is not None
+    )
     if found.kind != "criterion":
-        _check_without_gains(criterion, problem, costs, budget)
+        _check_without_gains(criterion, problem, number, money)
     with one_thread():
-        s = _picked(found, problem, budget, max_cost, rng)
+        s = _picked(found, problem, number, money, rng, all_of_them=budget is not None)
     s = replace(
         s,
         report=with_reasons(names.left | report, names.reasons),
-        unknown=unknown_to([graph], report),
+        unknown=unknown_to([graph], names.left | report),
         params={**s.params, **problem.params},
         seconds=time.perf_counter() - started,
     )
@@ -285,41 +302,62 @@ def _one_shot(name, screen, model):
     )
 
 
-def _picked(found, problem, budget, max_cost, rng):
-    "What the strategy picks: within the budget, and within a cost where there is one."
-    if max_cost is None:
-        return found.pick(problem, budget, rng)
-    if problem.costs is None:
-        raise GraphselError("max_cost limits what picks cost; give their costs as well")
-    number = check_budget(budget, len(problem.candidates))
+def _picked(found, problem, number, money, rng, *, all_of_them=True):
+    "What the strategy picks: so many (or fewer, where caps close before), within a sum, or both."
+    if number is None:
+        return found.pick(problem, money, rng)
+    scarce = {"groups", "max_per_gene"} & set(problem.limits)  # they may allow fewer picks
+    if money is not None and scarce:
+        return _both(found, problem, number, money, rng)
+    if scarce and not all_of_them:
+        return _as_many_as_fit(found, problem, number, rng)
     free = found.pick(replace(problem, costs=None), number, rng)
+    if problem.costs is None:
+        return free
     price = [float(problem.costs[g]) for g in free.genes]
-    if sum(price) <= max_cost:  # money is no limit here
-        return replace(free, columns=free.columns | {"cost": price})
-    if "groups" in problem.limits:
-        raise GraphselError(
-            f"{number:,} picks within the caps cost {sum(price):g}, more than max_cost {max_cost:g}; "
-            "groups and max_cost together are not possible: raise it, lower the budget, or drop the groups"
-        )
-    together = {"groups": dict.fromkeys(problem.candidates, "plan"), "caps": number}
-    limited = replace(problem, limits=dict(problem.limits) | together)
-    plan = found.pick(limited, max_cost, rng)
-    columns = {k: v for k, v in plan.columns.items() if k != "group"}
-    return replace(plan, budget=number, columns=columns)
+    if money is not None and sum(price) > money:
+        return _both(found, problem, number, money, rng)
+    return _told_money(replace(free, columns=free.columns | {"cost": price}), number, money)
 
-# %% ../../nbs/06_selection/09_select.ipynb #ae563917
-def _check_without_gains(criterion, problem, costs, budget):
+
+def _as_many_as_fit(found, problem, number, rng):
+    "So many picks, or as many as caps and the limit on genes allow: each counts 1 of a sum."
+    plan = found.pick(replace(problem, costs=dict.fromkeys(problem.candidates, 1.0)), number, rng)
+    columns = {k: v for k, v in plan.columns.items() if k != "cost"}
+    if problem.costs is None:
+        return replace(plan, budget=number, columns=columns)
+    price = [float(problem.costs[g]) for g in plan.genes]
+    return _told_money(replace(plan, columns=columns | {"cost": price}), number, None)
+
+
+def _both(found, problem, number, money, rng):
+    "The plan where money is scarce; the number is forgotten where money alone keeps it."
+    must = problem.limits.get("must", ())
+    fewest = sorted(problem.costs[g] for g in problem.candidates if g not in must)
+    paid = np.cumsum([sum(problem.costs[g] for g in must), *fewest])
+    most = len(must) + int((paid <= money + 1e-9).sum()) - 1
+    limits = dict(problem.limits) | ({"number": number} if most > number else {})
+    plan = found.pick(replace(problem, limits=limits), money, rng)
+    return _told_money(plan, number, money)
+
+
+def _told_money(plan, number, money):
+    "The plan with its number as budget, and the money among its parameters."
+    return replace(plan, budget=number, params=plan.params | {"max_cost": money})
+
+
+def _check_without_gains(criterion, problem, number, money):
     "Raise for what a strategy that has no gains cannot heed."
     odd = set(problem.params) - {"hops"} | set(problem.limits)
     if odd:
         raise GraphselError(
             f"'{criterion}' has no parameter {name_some(sorted(odd))}; remove it, or choose a criterion"
         )
-    if costs is not None:
+    if money is not None:
         raise GraphselError(
             f"'{criterion}' has no gain to weigh against costs; choose a criterion ({', '.join(CRITERIA)})"
         )
-    check_budget(budget, len(problem.candidates))
+    check_budget(number, len(problem.candidates))
 
 
 def _check_parameters(criterion, params):
