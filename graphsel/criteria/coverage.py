@@ -162,7 +162,9 @@ class RowCriterion(Criterion):
 
 # %% ../../nbs/05_criteria/03_coverage.ipynb #d1a30ed5
 COVERS = ("supervision", "targets")
-SUPERVISION = "what predictions of the targets lean on, with this graph"  # in words
+# what a share is a share of, in words
+OF_TARGETS = "the weight of the targets"
+OF_SUPERVISION = "what predictions of the targets lean on, with this graph"
 SOURCES = 20  # best sources per gene, as GEARS keeps them
 OWN = 0.3  # strength with which a combination reaches the effects of its own genes
 
@@ -246,7 +248,7 @@ class GraphReach(RowCriterion):
         "the paper's criterion, reconstructed."
     )
     hard = True
-    part_of = "the weight of the targets"
+    part_of = OF_TARGETS
     tie_rule = "soft reach, then the degree in the graph, then the name"
 
     def __init__(
@@ -271,7 +273,8 @@ class GraphReach(RowCriterion):
             layers = trimmed(graph, SOURCES if sources is None else sources).graphs
             lean = leaning_of(graph, self.given_targets, at, a)
             rows, worth, self.targets = supervision(layers, self.touched, lean, hops, direction)
-            self.part_of = SUPERVISION
+            if self.part_of == OF_TARGETS:  # a subclass may have words of its own
+                self.part_of = OF_SUPERVISION
             self.set_rows(rows, worth)
             return
         self.targets, everything = names, len(at) == len(graph)
@@ -388,7 +391,7 @@ class SoftReach(SoftCriterion):
 
     name = "softreach"
     picks = "As graphreach, but a strong link counts more than a weak one."
-    part_of = "the weight of the targets"
+    part_of = OF_TARGETS
 
     def __init__(
         self,
@@ -420,7 +423,8 @@ class SoftReach(SoftCriterion):
             lean = leaning_of(graph, self.given_targets, at, a)
             layers = trimmed(graph, SOURCES).graphs
             Q, worth, self.targets = supervision(layers, self.touched, lean, hops, graded=True)
-            self.part_of = SUPERVISION
+            if self.part_of == OF_TARGETS:  # a subclass may have words of its own
+                self.part_of = OF_SUPERVISION
             self.set_rows(Q / tau, worth)
             return
         self.targets = names
