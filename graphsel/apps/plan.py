@@ -57,7 +57,7 @@ from graphsel.plotting.plans import (
 from ..selection.budget import plates
 from ..selection.plan import Selection
 from ..selection.report import in_words, missing_genes, picks_csv
-from ..selection.select import in_known_names
+from ..selection.names import in_known_names
 from ..selection.strategies import STRATEGIES
 
 import ipywidgets as w

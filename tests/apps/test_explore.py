@@ -224,11 +224,14 @@ class Counted(GraphReach):
 
     name, submodular, total, part_of = "counted", False, 0.5, "something"
 
+    def share(self, value):
+        return None
+
 
 class Telling(Counted):
     "The same, which says what its value is a share of."
 
-    name, part_of = "telling", "the genes within reach"
+    name, part_of, tells_error = "telling", "the genes within reach", True
 
     def share(self, value):
         return value / len(self.targets)
