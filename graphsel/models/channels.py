@@ -33,6 +33,7 @@ class GeneRows:
 
 DENSE_GENES = 1500  # up to this size a channel's kernel is computed once for all genes
 LIBRARY_GENES = 3000  # up to so many genes of a screen, once for all of these
+THIN = 0.1  # a share of entries below which it pays to leave zeros out
 
 
 def gram(
@@ -45,9 +46,11 @@ def gram(
         return inner_products(A, B)
     left, right = A.astype(np.float32).tocsc(), B.astype(np.float32).tocsc()
     K = np.zeros((A.shape[0], B.shape[0]))
+    thin = A.nnz < THIN * A.shape[0] * A.shape[1]
     for start in range(0, A.shape[1], block):
-        part = slice(start, start + block)
-        K += left[:, part].toarray() @ right[:, part].toarray().T
+        part = left[:, start : start + block]
+        other = np.ascontiguousarray(right[:, start : start + block].toarray().T)
+        K += (part.tocsr() if thin else part.toarray()) @ other
     return K
 
 # %% ../../nbs/07_models/04_channels.ipynb #e0160b09
