@@ -82,7 +82,10 @@ def _in_words(new, targets, share=0.05, most=3):
         return None
     if not len(new) or new.max() <= 0:
         return 0, ""
-    best = np.argsort(-nine_digits(new), kind="stable")[:most]
+    level = -nine_digits(new)
+    least = np.partition(level, most - 1)[most - 1] if len(level) > most else np.inf
+    some = np.flatnonzero(level <= least)
+    best = some[np.argsort(level[some], kind="stable")[:most]]
     return int((new >= share * new.max()).sum()), " ".join(targets[best[new[best] > 0]])
 
 
