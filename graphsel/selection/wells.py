@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/06_selection/13_wells.ipynb #0de0c1d7
+GOLDEN = (np.sqrt(5) - 1) / 2
 SHAPES = {6: (2, 3), 12: (3, 4), 24: (4, 6), 48: (6, 8), 96: (8, 12), 384: (16, 24)}
 
 
@@ -50,13 +51,22 @@ def control_wells(
     wells: list[str],  # in use
     controls: int,  # wells of a plate that hold controls
 ) -> list[str]:
-    "Wells for the controls, spread evenly over the plate. Raises `GraphselError` where no well is left for a gene."
+    """Wells for the controls, spread over rows and columns (a Fibonacci lattice).
+
+    Raises `GraphselError` where no well is left for a gene."""
     if check_positive_int(controls, "controls", least=0) >= len(wells):
         raise GraphselError(
             f"{controls} controls leave no well for a gene: a plate has {len(wells)} wells in use"
         )
-    at = (np.arange(controls) + 0.5) * len(wells) / max(controls, 1)
-    return [wells[int(i)] for i in at]
+    grid = np.array([(ord(w[0]), int(w[1:])) for w in wells], float)
+    grid = (grid - grid.min(axis=0)) / np.maximum(np.ptp(grid, axis=0), 1)
+    left, chosen = np.ones(len(wells), bool), []
+    for i in range(controls):
+        wanted = (i + 0.5) / controls, (GOLDEN * (i + 0.5)) % 1  # row and column
+        far = np.abs(grid - wanted).sum(axis=1)
+        chosen.append(int(np.argmin(np.where(left, far, np.inf))))
+        left[chosen[-1]] = False
+    return [wells[i] for i in sorted(chosen)]
 
 # %% ../../nbs/06_selection/13_wells.ipynb #ca44e0c4
 def room_on_plates(
