@@ -72,6 +72,7 @@ class RowCriterion(Criterion):
 
     hard = False  # True: count targets; False: add up the soft form
     form = "facility"  # see `compiled.FORMS`
+    tells_error = False  # what is covered is no variance
 
     @property
     def touched(self):
@@ -107,6 +108,10 @@ class RowCriterion(Criterion):
 
     def ceiling(self):
         return self.top
+
+    def covered(self, value):
+        total = float(self.weights.sum())
+        return min(1.0, value / total) if total > 0 else None
 
     def reset(self):
         self.level, self.current = 1, 0.0
@@ -157,6 +162,9 @@ class RowCriterion(Criterion):
 
 # %% ../../nbs/05_criteria/03_coverage.ipynb #d1a30ed5
 COVERS = ("supervision", "targets")
+# what a share is a share of, in words
+OF_TARGETS = "the weight of the targets"
+OF_SUPERVISION = "what predictions of the targets lean on, with this graph"
 SOURCES = 20  # best sources per gene, as GEARS keeps them
 ENOUGH = 0.1  # strength that is half of all that can be had
 OWN = 0.3  # strength with which a combination reaches the effects of its own genes
@@ -242,6 +250,7 @@ class GraphReach(RowCriterion):
         "the paper's criterion, reconstructed."
     )
     hard = True
+    part_of = OF_TARGETS
     tie_rule = "soft reach, then the degree in the graph, then the name"
 
     def __init__(
@@ -268,6 +277,8 @@ class GraphReach(RowCriterion):
             # half of a prediction are the effects of its own genes, half what all sources say
             lean = leaning_of(graph, self.given_targets, at, a, own=len(layers) * sources)
             rows, worth, self.targets = supervision(layers, self.touched, lean, hops, direction)
+            if self.part_of == OF_TARGETS:  # a subclass may have words of its own
+                self.part_of = OF_SUPERVISION
             self.form = "hyperbolic"  # among equals a second visit counts, but less than the first
             self.set_rows(rows / ENOUGH, worth)
             return
@@ -279,6 +290,9 @@ class GraphReach(RowCriterion):
 
     def most(self):
         return self.weights[np.bincount(self.reach.indices, minlength=len(self.targets)) > 0].sum()
+
+    def share(self, value):
+        return self.covered(value)
 
     def followed(self):
         gain = self.loops.gene_gains(self.sparse, self.weights, self.count, 1)
@@ -382,6 +396,7 @@ class SoftReach(SoftCriterion):
 
     name = "softreach"
     picks = "As graphreach, but a strong link counts more than a weak one."
+    part_of = OF_TARGETS
 
     def __init__(
         self,
@@ -413,8 +428,13 @@ class SoftReach(SoftCriterion):
             layers = trimmed(graph, SOURCES).graphs
             lean = leaning_of(graph, self.given_targets, at, a, own=2 * len(layers))
             Q, worth, self.targets = supervision(layers, self.touched, lean, hops, graded=True)
+            if self.part_of == OF_TARGETS:  # a subclass may have words of its own
+                self.part_of = OF_SUPERVISION
             self.set_rows(Q / tau, worth)
             return
         self.targets = names
         Q = block(graph.operator(hops, norm or "sym"), self.touched, at)
         self.set_rows(Q / tau if form == "saturated" else Q, a)
+
+    def share(self, value):
+        return self.covered(value)
