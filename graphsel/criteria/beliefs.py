@@ -282,16 +282,17 @@ def kernel_moments(
     weight: np.ndarray,  # one per target
 ) -> np.ndarray:  # kernels x kernels x elements
     "Sums over the targets of weighted products of two kernels' columns, exactly."
-    from graphsel.criteria.loops import BLOCK, parts_of, sum_squares
+    from graphsel.criteria import loops
 
     width, same = max(F.shape[1] for F in elements), elements is targets
     A = _side_by_side(elements, width)
     B = A if same else _side_by_side(targets, width)
     out = np.zeros((len(elements), len(elements), A.shape[0]))
-    rows, weight = parts_of(A), np.asarray(weight, float)
-    for first in progress(range(0, B.shape[0], BLOCK), "first gains"):
-        columns = parts_of(sp.csr_matrix(B[first : first + BLOCK].T))
-        sum_squares(rows, columns, first, weight, same, out)
+    rows, weight = loops.parts_of(A), np.asarray(weight, float)
+    for first in progress(range(0, B.shape[0], loops.BLOCK), "first gains"):
+        some = sp.csr_matrix(B[first : first + loops.BLOCK].T)
+        columns, m = loops.parts_of(some), some.shape[1]
+        loops.sum_squares(rows, columns, first, m, weight, same, out)
     upper = np.triu_indices(len(out), 1)
     out[upper] = out.transpose(1, 0, 2)[upper]
     return out

@@ -615,13 +615,12 @@ def add_products(out, weight, one, other):
 
 
 @njit(cache=True)
-def sum_squares(rows, columns, first, weights, same, out):
+def sum_squares(rows, columns, first, m, weights, same, out):
     """Add to out[k, l, e] the sum over some targets t of weight[t] K_k[t, e] K_l[t, e], for kernels l <= k.
 
-    rows: of the elements, kernel after kernel; columns: the same over the targets from `first` on, with their
-    weights; same: elements and targets are the same, and each product adds to both, with the weight of the other."""
+    rows: of the elements, kernel after kernel; columns: the same over m targets from `first` on; same: elements
+    and targets are the same, and each product adds to both ends, with the weight of the other."""
     n_kernels, width = len(out), len(columns.start) // len(out)
-    m = min(len(weights) - first, BLOCK)
     total, begin = np.zeros((n_kernels, m)), columns.start[:-1].copy()
     weight = weights[first : first + m]
     for e in range(first + m if same else len(rows.start) - 1):
