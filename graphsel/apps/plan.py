@@ -45,6 +45,7 @@ from ..genes.lists import parse_costs, parse_genes, parse_pairs, read_costs, rea
 from ..graphs.graph import Graphs, combine
 from ..graphs.priors import read_prior
 from ..graphs.readers.read import read_graph
+from ..screens.read import read_screen
 from graphsel.plotting.plans import (
     budget_figure,
     comparison_figure,
@@ -56,7 +57,7 @@ from graphsel.plotting.plans import (
 from ..selection.budget import plates
 from ..selection.plan import Selection
 from ..selection.report import in_words, missing_genes, picks_csv
-from ..selection.select import in_known_names
+from ..selection.names import in_known_names
 from ..selection.strategies import STRATEGIES
 
 import ipywidgets as w
@@ -201,7 +202,8 @@ def read_wishes(
     if lists["groups"] and not i.cap.value:
         raise GraphselError("groups are given, but not how many of each; set 'most of each group'")
     cap = i.cap.value if lists["groups"] else None
-    return Wishes(graph, i.criterion.value, i.hops.value, cap=cap, renamed=renamed, **lists)
+    given = Wishes(graph, i.criterion.value, i.hops.value, cap=cap, renamed=renamed, **lists)
+    return replace(given, screen=screen_of(x))
 
 
 def _read_boxes(graph, texts):
@@ -260,6 +262,16 @@ def _once(x, key, make):
     return x.opened[key]
 
 
+def screen_of(
+    x: PlanExplorer,  # its boxes
+):  # AnnData, or None where nothing was uploaded
+    "What earlier rounds gave. Raises `GraphselError` for a file that is no screen."
+    files = x.inputs.screen_file.value
+    if not files:
+        return None
+    return _once(x, ("screen", *_names_and_hashes(files)), lambda: _open_screen(files))
+
+
 def _names_and_hashes(files):
     return tuple((file["name"], sha1(bytes(file["content"]))) for file in files)
 
@@ -277,6 +289,12 @@ def _open_uploads(files, directed):
                 f"{names}: explains the proteins of STRING's links; choose both files together"
             )
         return [open_choice(path, directed) for path in own]
+
+
+def _open_screen(files):
+    "The screen of one upload."
+    with uploaded(*files) as paths:
+        return read_screen(paths[-1])
 
 
 def _open_priors(files):
@@ -513,7 +531,8 @@ def _boxes_of_lists():
         "genes_file": _file("from a file"),
         "must": _text("picked in any case", 3),
         "exclude": _text("never picked", 3),
-        "measured": _text("measured before: a warm start"),
+        "screen_file": _file("upload results"),
+        "measured": _text("measured before, or being measured: a warm start"),
         "targets": _text("what should become predictable; empty: the candidates"),
         "costs": _text("gene,cost (a line each; others cost 1)", 3),
         "costs_file": _file("costs from a file"),
@@ -522,7 +541,7 @@ def _boxes_of_lists():
             0, 0, 10**6, description="most of each group", style={"description_width": "140px"}
         ),
         "plate": w.BoundedIntText(
-            0, 0, 10**6, description="genes on a plate", style={"description_width": "140px"}
+            0, 0, 10**6, description="genes on a plate", style={"description_width": "150px"}
         ),
     }
 
@@ -548,8 +567,13 @@ def _boxes_of_criteria():
     others = [("nothing", None), *((name, name) for name in names)]
     return {
         "criterion": w.Dropdown(options=first, description="criterion"),
-        "hops": w.Dropdown(options=hops, description="hops"),
-        "other": w.Dropdown(options=others, description="compare with"),
+        "hops": w.Dropdown(options=hops, index=0, description="hops"),
+        "other": w.Dropdown(
+            options=others,
+            index=0,
+            description="compare with",
+            style={"description_width": "90px"},
+        ),
         "why": w.Text(
             placeholder="why is this gene (not) on the list?",
             continuous_update=False,
@@ -587,11 +611,21 @@ def _boxes_of_the_budget(budget):
     }
 
 
+_OF_THE_LAB = {
+    "guides": "guides per gene",
+    "cells": "cells per gene",
+    "controls": "control slots",
+    "control_cells": "cells per control slot",
+    "guide_cost": "price of a guide",
+    "cell_cost": "price of a cell",
+}
+
+
 def _boxes_of_the_lab(lab):
     "One box for each number of the laboratory."
-    boxes, style = {}, {"description_width": "110px"}
+    boxes, style = {}, {"description_width": "150px"}
     for f in fields(Lab):
-        value, label = getattr(lab, f.name), f.name.replace("_", " ")
+        value, label = getattr(lab, f.name), _OF_THE_LAB.get(f.name, f.name)
         if f.name == "currency":
             made = w.Text(value, description=label, continuous_update=False, style=style)
         else:
@@ -641,7 +675,10 @@ def _tabs(i):
     "The boxes on the left."
     hops = "hops: how far a measurement is taken to speak for its neighbors"
     parts = {
-        "Genes": [_note("Genes you could perturb"), i.genes, i.genes_file],
+        "Genes": [
+            *(_note("Genes you could perturb"), i.genes, i.genes_file),
+            *(_note("Targets"), i.targets),
+        ],
         "Graph": [
             _note("One or several (Ctrl or Cmd click)"),
             i.graphs,
@@ -657,11 +694,14 @@ def _tabs(i):
             *(_note("Costs: the budget is then in cost units"), i.costs, i.costs_file),
             *(_note("Groups, of each of which only some are picked"), i.groups, i.cap),
         ],
-        "More": [
-            *(_note("Measured before"), i.measured, _note("Targets"), i.targets),
+        "Rounds": [
+            _note("Results so far, a table or .h5ad: their responses decide what is next"),
+            *(i.screen_file, _note("Measured, or being measured"), i.measured),
+        ],
+        "Lab": [
+            *(getattr(i, f"lab_{f.name}") for f in fields(Lab)),
             *(_note("Plates, each representative; 0: none"), i.plate),
         ],
-        "Lab": [getattr(i, f"lab_{f.name}") for f in fields(Lab)],
     }
     column = w.Layout(overflow="hidden")
     tabs = w.Tab(

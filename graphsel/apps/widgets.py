@@ -96,11 +96,16 @@ _STYLE = """<style>
 .gs-boxes .lm-TabBar-tab { flex: 0 1 auto !important; padding: 0 7px !important }
 .gs-boxes .lm-TabBar-tab { min-width: 0 !important }
 .gs-curve, .gs-map, .gs-comparison, .gs-figures { border-radius: 3px }
+[data-jp-theme-light="false"] :is(.gs-curve, .gs-map, .gs-comparison, .gs-figures) {
+  filter: invert(.87) hue-rotate(180deg)
+}
 @media (max-width: 640px) {
   .gs-boxes, .gs-boxes > * { width: 100% !important }
   .gs-table td { white-space: normal; padding: 1px 4px }
   .gs-table th { padding: 1px 4px }
-  .gs-table td:last-child { min-width: 90px }
+  .gs-table td:last-child { min-width: 70px }
+  .gs-table table { font-size: 11px }
+  .gs-figures { max-width: none !important; width: 900px !important; flex-shrink: 0 }
 }
 </style>"""
 

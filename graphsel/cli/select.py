@@ -22,12 +22,12 @@ from graphsel.cli.options import (
     _MODELS,
     GraphFiles,
     ScreenFile,
+    _aliases_option,
     _file,
     _graph_options,
     _plugin_option,
     beside,
     completing,
-    in_names_of,
     inputs_of,
     origin_of,
     read_settings,
@@ -173,12 +173,7 @@ _how_options = [
         help="With --missing backoff: a graph that lends edges to genes the others lack. "
         "Repeat for several.",
     ),
-    click.option(
-        "--aliases",
-        type=_file,
-        help="Other names of genes: 'hgnc' (human), or a CSV or TSV with alias,symbol. "
-        "Applied to all lists; other case needs no table.",
-    ),
+    _aliases_option,
 ]
 
 # %% ../../nbs/12_cli/02_select.ipynb #53438e0c
@@ -342,18 +337,15 @@ def select_command(
     lab = parse_lab(outputs.lab, options["costs"])
     named = [options[k] for k in (*_LISTS, *_TABLES, "screen") if options[k]]
     arguments = read_lists(options)
-    graph = sources.open()
-    lists = {k: arguments[k] for k in (*_LISTS, *_TABLES) if arguments.get(k)}
-    lists, reasons = in_names_of(graph, lists, aliases)
-    arguments = arguments | lists | own
-    bench.take_guides(arguments)
-    plan = select(graph, budget, criterion, random_state=seed, room=bench.room, **arguments)
+    graph, how = sources.open(), {"aliases": aliases, "random_state": seed, "room": bench.room}
+    bench.take_guides(arguments, graph, aliases)
+    plan = select(graph, budget, criterion, **how, **(arguments | own))
     plan = bench.spread(plan, lab.currency)
     if outputs.curve:
         _write_curve(plan, outputs.curve)
     if outputs.page:
         _write_page(plan, outputs.page, lab, sources.graphs, arguments.get("must"))
-    _show_plan(plan, outputs, reasons)
+    _show_plan(plan, outputs)
     if outputs.out and not is_stream(outputs.out):
         _write_origin(plan, outputs.out, [*sources.files, *options["fallback"], *named])
 
@@ -381,7 +373,14 @@ def _checked(budget, options, room):
     return int(budget)
 
 
-_READERS = dict.fromkeys(_LISTS, read_gene_list) | {
+def _read_perturbations(path):
+    "The names of a list; B+C and C+B are one."
+    from graphsel.genes.perturbations import perturbation_name
+
+    return list(dict.fromkeys(map(perturbation_name, read_gene_list(path))))
+
+
+_READERS = dict.fromkeys(_LISTS, _read_perturbations) | {
     "costs": read_costs,
     "groups": lambda path: read_pairs(path, "group"),
     "prefer": lambda path: read_costs(path, "weight"),
@@ -464,9 +463,13 @@ class Bench:
             return None
         return room_on_plates(self.plates, self.size or 96, **self.wells)
 
-    def take_guides(self, arguments):
+    def take_guides(self, arguments, graph, aliases):
         "Take the guides out of what `select` gets."
-        self.guides = arguments.pop("guides", None) or self.guides
+        from graphsel.selection.names import alias_table, in_names_of
+
+        guides = {"guides": arguments.pop("guides", None)}
+        named, _ = in_names_of(graph, guides, alias_table(aliases))
+        self.guides = named["guides"] or self.guides
 
     def spread(self, plan, currency):
         "The plan with its places and guides; the map is written."
@@ -521,7 +524,7 @@ def _or_null(value):
     return value
 
 # %% ../../nbs/12_cli/02_select.ipynb #da34ebab
-def _show_plan(plan, outputs, reasons):
+def _show_plan(plan, outputs):
     "Write, print or show a plan."
     from graphsel.selection.plan import describe
 
@@ -536,17 +539,16 @@ def _show_plan(plan, outputs, reasons):
     if out is not None:
         see = "--out with a file lists them"
         if not is_stream(out):
-            see = f"see {_write_missing(plan, out, reasons)}"
+            see = f"see {_write_missing(plan, out)}"
     written = f"; written to {out}" if out else ""
     click.echo(f"graphsel: {describe(plan, see)}{written}", err=True)
 
 
-def _write_missing(plan, out, reasons):
+def _write_missing(plan, out):
     "The file of names that were left out, and why; an old one goes where there are none."
     import pandas as pd
 
-    path = beside(out, ".missing.csv")
-    rows = [(n, f"{why}; {reasons[n]}" if n in reasons else why) for n, why in plan.report.items()]
+    path, rows = beside(out, ".missing.csv"), list(plan.report.items())
     # a link or a device stays: it gets a table without rows
     ordinary = path.is_file() and not path.is_symlink()
     if not rows and ordinary:

@@ -20,7 +20,7 @@ from ..core.errors import GraphselError, log, name_some
 from ..core.files import check_file, file_and_filter, open_inflated, reading
 from ..core.outputs import bare_table, from_sheet
 from ..core.sheets import sheet_rows
-from ..core.sniff import first_lines, sniff
+from ..core.sniff import first_lines, lines_above, sniff
 from ..genes.perturbations import control_stem, perturbation_name
 from ..genes.symbols import damaged_note
 from .labels import CONDITIONS, plain_name
@@ -66,7 +66,10 @@ def _read_text_table(path):
     with reading(path, "a table"):
         layout = sniff(lines)
     _check_header(layout, path)
-    options = {"sep": layout.delimiter or ",", "skiprows": layout.comments}
+    if layout.titles:
+        log.info("%s: titles above the table are passed over: %d", path.name, layout.titles)
+    above = lines_above(lines, layout.comments)
+    options = {"sep": layout.delimiter or ",", "skiprows": above}
     if layout.delimiter == " ":
         options["sep"] = r"\s+"
     if layout.comma:

@@ -24,7 +24,7 @@ from ..graphs.disturbance import disturb
 from ..graphs.graph import Graphs
 from .greedy import greedy
 from .plan import Selection
-from .select import known_to, unknown_to
+from .names import known_to, unknown_to
 
 if TYPE_CHECKING:
     import pandas as pd

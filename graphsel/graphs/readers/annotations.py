@@ -77,11 +77,10 @@ _WEIGHT = re.compile(r"[-+]?\d*\.?\d+(e[-+]?\d+)?", re.IGNORECASE)
 
 def _members(fields):
     "The genes of some fields, without weights behind them."
-    fields = [o.strip() for o in fields]
-    fields = [o for o in fields if o]
+    fields = [o for o in map(str.strip, fields) if o]
     if len(fields) == 1 and _is_list(fields[0]):
         return [o for o in _LIST.split(fields[0]) if o]
-    if not any("," in o for o in fields):
+    if "," not in "\t".join(fields):
         return fields
     found = []
     for one in fields:
