@@ -404,7 +404,7 @@ def read_lists(
     kept = ("candidates", "targets", "costs")
     return {k: v for k, v in arguments.items() if v is not None or k in kept}
 
-
+# %% ../../nbs/12_cli/02_select.ipynb #d3e5caec
 def parse_wells(
     text: str,  # NAME=VALUE, separated by commas
 ) -> dict:  # arguments of `plate_map`
@@ -543,7 +543,7 @@ def _show_plan(plan, outputs):
     written = f"; written to {out}" if out else ""
     click.echo(f"graphsel: {describe(plan, see)}{written}", err=True)
 
-
+# %% ../../nbs/12_cli/02_select.ipynb #c3fb7f77
 def _write_missing(plan, out):
     "The file of names that were left out, and why; an old one goes where there are none."
     import pandas as pd

@@ -234,7 +234,7 @@ def describe(
     told = _left_out(s)
     return text + (f"; {', '.join(told)} ({see})" if told else "")
 
-
+# %% ../../nbs/06_selection/01_plan.ipynb #1995f3ac
 def _left_out(s):
     "How many names have no part in a plan, by reason."
     why = list(s.report.values())
@@ -392,7 +392,7 @@ def load_selection(
         d[k] = [np.nan if v is None else v for v in d[k]]
     return Selection(**d)
 
-
+# %% ../../nbs/06_selection/01_plan.ipynb #30c9fbfe
 def _wrong_entry(d):
     "What is wrong with the entries of a plan; an empty text where nothing is."
     missing = [k for k in ("genes", "gains", "values") if k not in d]
