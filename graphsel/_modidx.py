@@ -743,6 +743,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'graphsel.cli.select._read_perturbations': ( '12_cli/select.html#_read_perturbations',
                                                                                   'graphsel/cli/select.py'),
                                      'graphsel.cli.select._show_plan': ('12_cli/select.html#_show_plan', 'graphsel/cli/select.py'),
+                                     'graphsel.cli.select._take_weights': ('12_cli/select.html#_take_weights', 'graphsel/cli/select.py'),
                                      'graphsel.cli.select._write_curve': ('12_cli/select.html#_write_curve', 'graphsel/cli/select.py'),
                                      'graphsel.cli.select._write_missing': ('12_cli/select.html#_write_missing', 'graphsel/cli/select.py'),
                                      'graphsel.cli.select._write_origin': ('12_cli/select.html#_write_origin', 'graphsel/cli/select.py'),

@@ -172,6 +172,13 @@ def test_wells_say_how_many_and_guides_are_counted(tmp_path):
     assert pd.read_csv(tmp_path / "p.csv")["cost"].sum() <= 300
     assert ask("--prefer", tmp_path / "genes.xlsx", "--budget", 1).exit_code == 0
     assert pd.read_csv(tmp_path / "p.csv")["gene"].tolist() == [sheet["Gene"][17]]
+    weights = ["--target-weights", tmp_path / "genes.xlsx", "--criterion", "graphreach"]
+    covers = ["--set", "covers=targets", "--budget", 1]
+    assert ask(*weights, *covers).exit_code == 0
+    assert pd.read_csv(tmp_path / "p.csv")["value"].iloc[-1] >= 100, "the heavy one is reached"
+    said = ["--set", f'weights={{"{sheet["Gene"][17]}": 100}}', "--criterion", "graphreach"]
+    assert ask(*said, *covers).exit_code == 0
+    assert pd.read_csv(tmp_path / "p.csv")["value"].iloc[-1] >= 100
     assert ask("--guides", 4, "--budget", 2).exit_code == 0
     assert pd.read_csv(tmp_path / "p.csv")["guides"].tolist() == [4, 4]
     r = ask("--guides", 4, "--wells", "guides=3", "--budget", 2)
