@@ -3807,6 +3807,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                'graphsel/selection/plan.py'),
                                          'graphsel.selection.plan.exhausted': ( '06_selection/plan.html#exhausted',
                                                                                 'graphsel/selection/plan.py'),
+                                         'graphsel.selection.plan.fewer_in_words': ( '06_selection/plan.html#fewer_in_words',
+                                                                                     'graphsel/selection/plan.py'),
                                          'graphsel.selection.plan.load_selection': ( '06_selection/plan.html#load_selection',
                                                                                      'graphsel/selection/plan.py'),
                                          'graphsel.selection.plan.money_text': ( '06_selection/plan.html#money_text',
