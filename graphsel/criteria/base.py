@@ -68,10 +68,11 @@ def served_in_words(
     largest = new.max(initial=0.0)
     if largest <= 0:
         return 0, ""
-    served = np.flatnonzero(new >= share * largest)
-    best = served if len(served) >= most else np.flatnonzero(new > 0)
-    best = best[np.argsort(-nine_digits(new[best]), kind="stable")[:most]]
-    return len(served), " ".join(targets[best])
+    level = -nine_digits(new)
+    least = np.partition(level, most - 1)[most - 1] if len(level) > most else np.inf
+    some = np.flatnonzero((level <= least) & (new > 0))  # a million targets are not sorted
+    best = some[np.argsort(level[some], kind="stable")[:most]]
+    return int((new >= share * largest).sum()), " ".join(targets[best])
 
 
 class SetFunction:

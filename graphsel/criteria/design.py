@@ -792,7 +792,7 @@ class SupervisionVariance(Criterion):
             return super().start(at)
         fresh = copy.copy(self)
         found = [with_known(o, at) for o in self.prior]
-        fresh.posteriors = [o for o, _ in found]
+        fresh.posterior = Posteriors(o for o, _ in found)
         fresh.current = self._over_beliefs(removed for _, removed in found)
         return fresh
 
