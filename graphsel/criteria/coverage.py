@@ -162,7 +162,9 @@ class RowCriterion(Criterion):
 
 # %% ../../nbs/05_criteria/03_coverage.ipynb #d1a30ed5
 COVERS = ("supervision", "targets")
-SUPERVISION = "what predictions of the targets lean on, with this graph"  # in words
+# what a share is a share of, in words
+OF_TARGETS = "the weight of the targets"
+OF_SUPERVISION = "what predictions of the targets lean on, with this graph"
 SOURCES = 20  # best sources per gene, as GEARS keeps them
 ENOUGH = 0.1  # strength that is half of all that can be had
 OWN = 0.3  # strength with which a combination reaches the effects of its own genes
@@ -248,7 +250,7 @@ class GraphReach(RowCriterion):
         "the paper's criterion, reconstructed."
     )
     hard = True
-    part_of = "the weight of the targets"
+    part_of = OF_TARGETS
     tie_rule = "soft reach, then the degree in the graph, then the name"
 
     def __init__(
@@ -275,7 +277,8 @@ class GraphReach(RowCriterion):
             # half of a prediction are the effects of its own genes, half what all sources say
             lean = leaning_of(graph, self.given_targets, at, a, own=len(layers) * sources)
             rows, worth, self.targets = supervision(layers, self.touched, lean, hops, direction)
-            self.part_of = SUPERVISION
+            if self.part_of == OF_TARGETS:  # a subclass may have words of its own
+                self.part_of = OF_SUPERVISION
             self.form = "hyperbolic"  # among equals a second visit counts, but less than the first
             self.set_rows(rows / ENOUGH, worth)
             return
@@ -393,7 +396,7 @@ class SoftReach(SoftCriterion):
 
     name = "softreach"
     picks = "As graphreach, but a strong link counts more than a weak one."
-    part_of = "the weight of the targets"
+    part_of = OF_TARGETS
 
     def __init__(
         self,
@@ -425,7 +428,8 @@ class SoftReach(SoftCriterion):
             layers = trimmed(graph, SOURCES).graphs
             lean = leaning_of(graph, self.given_targets, at, a, own=2 * len(layers))
             Q, worth, self.targets = supervision(layers, self.touched, lean, hops, graded=True)
-            self.part_of = SUPERVISION
+            if self.part_of == OF_TARGETS:  # a subclass may have words of its own
+                self.part_of = OF_SUPERVISION
             self.set_rows(Q / tau, worth)
             return
         self.targets = names
