@@ -139,15 +139,14 @@ class GraphFiles:
     columns: tuple[str, ...] = ()  # [FILE:]source=A,target=B[,weight=W]
     weight: tuple[str, ...] = ()  # [FILE:]NAME
     kind: tuple[str, ...] = ()  # [FILE:]KIND
+    taxon: tuple[str, ...] = ()  # [FILE:]NUMBER
 
     def open(self, genes: Iterable[str] | None = None):  # these only; None: all
         "The graph or graph set of the `--graph` and `--prior` options."
         from graphsel.graphs.graph import combine
         from graphsel.graphs.priors import read_prior
-        from graphsel.graphs.readers.read import read_graph
 
-        how: dict = {"directed": self.directed, "top_k": self.top_k, "genes": genes}
-        layers = [read_graph(path, **how, **self._told_of(path)) for path in self.graphs]
+        layers = [self._layer(path, genes) for path in self.graphs]
         graph = combine(layers, [read_prior(path) for path in self.priors])
         for prior in graph.priors:
             if prior.missing:
@@ -155,16 +154,32 @@ class GraphFiles:
                 log.warning("%r: no row for %s genes; they get its mean", prior, n)
         return graph
 
-    def open_for(self, screen):  # AnnData
-        "The graphs, pruned to the perturbed genes of a screen."
-        from graphsel.genes.perturbations import perturbed_genes
+    def _layer(self, path, genes):
+        "One graph: of a file, or of the registry by its name."
+        from graphsel.datasets.load import load_graph
+        from graphsel.graphs.readers.read import read_graph
 
-        return self.open(sorted({g for name in screen.obs_names for g in perturbed_genes(name)}))
+        if not _is_data_set(path, "graph"):
+            how: dict = {"directed": self.directed, "top_k": self.top_k, "genes": genes}
+            return read_graph(path, **how, **self._told_of(path))
+        graph = load_graph(path)
+        return graph if genes is None else graph.subgraph([g for g in genes if g in graph])
+
+    def open_for(self, screen, aliases=None):  # AnnData; a table of other names
+        "The graphs, pruned to the perturbed genes of a screen, however they spell them."
+        from graphsel.genes.perturbations import perturbed_genes
+        from graphsel.genes.symbols import resolve
+        from graphsel.selection.names import spellings
+
+        genes = sorted({g for name in screen.obs_names for g in perturbed_genes(name)})
+        graph = self.open(sorted(spellings(genes, aliases)))
+        meant = set(resolve(genes, graph.genes, aliases).mapping.values())
+        return graph if meant.issuperset(graph.genes) else graph.subgraph(meant)
 
     def _told_of(self, path):
         "How this file is to be read, as far as it was said."
         said = {}
-        for option in ("columns", "weight", "kind"):
+        for option in ("columns", "weight", "kind", "taxon"):
             for text in getattr(self, option):
                 file, value = _for_which(text, self.graphs)
                 if file in (None, path):
@@ -195,7 +210,8 @@ _graph_options = [
         type=_file,
         help="Edge list, gene sets (GMT, Enrichr), annotations (GAF), tables of BioGRID, OmniPath, "
         "STRING and others (text, also .gz; .parquet), or control cells (.h5ad: co-expression). "
-        "What a file is, is told by its content. Repeat for several.",
+        "What a file is, is told by its content; or the name of a data set, such as string-human. "
+        "Repeat for several.",
     ),
     click.option(
         "--prior",
@@ -215,7 +231,8 @@ _graph_options = [
         "--columns",
         multiple=True,
         metavar="[FILE:]source=A,target=B[,weight=W]",
-        help="The columns of an edge list, by name or by number [found by their usual names].",
+        help="The columns of an edge list, or of gene sets (term=A,gene=B), by name or by number "
+        "[found by their usual names].",
     ),
     click.option(
         "--weight",
@@ -229,8 +246,14 @@ _graph_options = [
         multiple=True,
         metavar="[FILE:]KIND",
         help="What a graph file is, where its content fits two: edges, sets, bare-sets "
-        "(gene sets without descriptions), terms (a term and a gene a line), sif, mitab, matrix, "
-        "string, annotations, reactome.",
+        "(gene sets without descriptions), terms (a term and a gene a line), gmx, json, sif, mitab, "
+        "matrix, string, annotations, reactome.",
+    ),
+    click.option(
+        "--taxon",
+        multiple=True,
+        metavar="[FILE:]NUMBER",
+        help="Keep what is of one species, such as 9606, of tables and annotations of several.",
     ),
 ]
 
@@ -326,58 +349,21 @@ def screen_options(about: str) -> list:  # what --screen is for
 
 # %% ../../nbs/12_cli/01_options.ipynb #4a59d5cb
 _LISTS = ("candidates", "targets", "measured", "pending", "exclude", "must")
-_TABLES = ("costs", "groups")
+_TABLES = ("costs", "groups", "prefer", "guides")
+_aliases_option = click.option(
+    "--aliases",
+    type=_file,
+    help="Other names of genes: 'hgnc' (human), or a CSV or TSV with alias,symbol. Applied to all "
+    "lists and to the screen; other case needs no table, nor do dates such as 2-Sep.",
+)
 
 
-def in_names_of(
-    graph,  # one graph or several
-    lists: dict,  # option -> names, or a dict by names
-    aliases: str | None = None,  # a file, or the name of a table in the registry
-) -> tuple[dict, dict]:  # the lists in the names the graph knows; unknown name -> why, where known
-    "Look up the names of lists, and tell what was renamed."
-    from graphsel.selection.select import in_known_names
-
-    named, found = in_known_names(graph, lists, _alias_table(aliases))
-    for what, how in found.items():
-        if how.changed:
-            click.echo(f"graphsel: {what}: {how}", err=True)
-    if not aliases:
-        hints = [f"{what}: {hint}" for what, how in found.items() if (hint := _alias_hint(how))]
-        for hint in hints[:1]:
-            click.echo(f"graphsel: {hint}", err=True)
-    reasons = {}
-    for how in found.values():
-        for name, why in how.missing.items():
-            if why != "unknown":
-                reasons[name] = why.removeprefix("unknown; ")
-    return named, reasons
-
-
-def _alias_table(wish):
-    "The table of `--aliases`: a file, or the name of a table in the registry."
-    if wish is None:
-        return None
-    from graphsel.datasets.load import load_names
+def _is_data_set(name, kind):
+    "Whether this names a data set of the registry, and no file."
     from graphsel.datasets.registry import list_datasets
-    from graphsel.genes.symbols import read_aliases
 
-    known = list_datasets().query("kind == 'names'")["name"].tolist()
-    return load_names(wish) if wish in known and not Path(wish).exists() else read_aliases(wish)
-
-
-def _alias_hint(found):
-    "What to try where many names are unknown."
-    from graphsel.genes.symbols import looks_like
-
-    lost, asked = list(found.missing), len(found.missing) + len(found.mapping)
-    if len(lost) < max(3, asked / 10):
-        return ""
-    odd = next((f" ({name}: {looks_like(name)})" for name in lost if looks_like(name)), "")
-    return (
-        f"{len(lost):,} of {asked:,} genes are not in the graph{odd}; old or other names are "
-        "translated by --aliases hgnc (human; see 'graphsel list datasets'), "
-        "or --aliases FILE with alias,symbol"
-    )
+    known = list_datasets()
+    return not Path(name).exists() and name in known["name"][known["kind"] == kind].tolist()
 
 # %% ../../nbs/12_cli/01_options.ipynb #2f69b8c0
 # options that name files
@@ -426,6 +412,8 @@ def _input_sha1(path):
     "The hash of a file; of a folder (.zarr), that of the names and hashes of its files."
     from graphsel.core.identity import file_sha1, sha1
 
+    if _is_data_set(str(path), "graph"):
+        return sha1(str(path))
     if not path.is_dir():
         return file_sha1(path)
     inside = [file for file in sorted(path.rglob("*")) if file.is_file()]

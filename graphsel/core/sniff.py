@@ -7,7 +7,8 @@ __all__ = []
 
 # %% ../../nbs/00_core/10_sniff.ipynb #12cdbb89
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 import csv
@@ -140,10 +141,19 @@ def identifier_of(
 ) -> str | None:  # a key of `IDENTIFIERS`
     "The form that nearly all values have, if they are accession numbers."
     values = list(values)
-    for name, form in IDENTIFIERS.items():
-        if values and sum(bool(form.fullmatch(o)) for o in values) >= 0.9 * len(values):
-            return name
-    return None
+    fits = (name for name, form in IDENTIFIERS.items() if _nearly_all(values, form.fullmatch))
+    return next(fits, None)
+
+
+def _nearly_all(values, test):
+    "True where at least nine tenths pass; stops at the first that is one too many."
+    lost = 0
+    for value in values:
+        if not test(value):
+            lost += 1
+            if 10 * lost > len(values):
+                return False
+    return bool(values)
 
 # %% ../../nbs/00_core/10_sniff.ipynb #ceab8cc0
 def column_kind(
@@ -154,9 +164,10 @@ def column_kind(
     values = [o for o in values if not is_missing(o)]
     if not values:
         return "empty"
-    share = sum(is_number(o, comma) for o in values) / len(values)
-    if share > 0.9:
-        return _kind_of_numbers(values) if share == 1 else "number"
+    if _nearly_all(values, partial(is_number, comma=comma)):
+        words = sum(not is_number(o, comma) for o in values)
+        if 10 * words < len(values):
+            return "number" if words else _kind_of_numbers(values)
     if {o.lower() for o in values} <= FLAGS:
         return "flag"
     if sum(bool(_LINK.match(o)) for o in values) > 0.8 * len(values):
@@ -247,9 +258,10 @@ class Layout:
     names: tuple[str, ...]  # of the columns as they stand; numbers from 1 where there is no header
     rows: tuple[tuple[str, ...], ...]  # the lines looked at, header and comments aside
     kinds: tuple[str, ...]  # of the columns: see `column_kind`
-    comments: int = 0  # lines before the header that begin with # or !
+    comments: int = 0  # lines above the header: those that begin with # or !, and titles
     comma: bool = False  # decimal commas
     index: bool = False  # the first column holds row names or numbers below no name
+    titles: int = 0  # lines above the header that hold a single field
 
     @property
     def even(self) -> float:  # 0..1
@@ -286,8 +298,34 @@ def sniff(
     lines = lines[skipped:]
     delimiter = find_delimiter(lines)
     cut = [split_line(line, delimiter) for line in lines]
+    titles = _titles(cut)
+    cut = cut[titles:]
     comma = delimiter != "," and any(_DECIMAL_COMMA.fullmatch(o) for row in cut for o in row)
-    return _layout(cut, delimiter, skipped, comma, known, header)
+    layout = _layout(cut, delimiter, skipped + titles, comma, known, header)
+    return replace(layout, titles=titles)
+
+
+def _titles(cut):
+    "How many rows at the beginning hold one field only, where the others hold several: titles of a table."
+    filled = [sum(bool(o) for o in row) for row in cut]
+    above = next((i for i, n in enumerate(filled) if n > 1), 0)
+    others = filled[above:]
+    wordy = any(" " in o for row in cut[:above] for o in row)
+    titled = wordy and above <= 5 and sum(n > 1 for n in others) > 0.8 * len(others)
+    return above if titled else 0
+
+
+def lines_above(
+    lines: Iterable[str],  # of a file, as they stand
+    n: int,  # lines that are no rows of the table: comments, titles, header
+) -> int:
+    "How many lines stand above the first row, blank ones among them."
+    at = 0
+    for at, line in enumerate(lines):
+        if n <= 0:
+            return at
+        n -= bool(line.strip())
+    return at + 1
 
 
 def _comments(lines):
@@ -314,7 +352,7 @@ def _layout(cut, delimiter, skipped, comma, known, header):
     else:
         names = [o.lstrip("# ") for o in first]
     names = ["", *names] if short and header else names
-    columns = [[row[i] for row in rows if i < len(row)] for i in range(len(names))]
+    columns = _columns(rows, len(names))
     return Layout(
         delimiter,
         header,
@@ -325,6 +363,15 @@ def _layout(cut, delimiter, skipped, comma, known, header):
         comma,
         bool(names) and header is not False and _is_unnamed(names[0]),
     )
+
+
+def _columns(rows, n):
+    "The values of each of `n` columns; lines may be shorter, or longer."
+    columns = [[] for _ in range(n)]
+    for row in rows:
+        for column, value in zip(columns, row):
+            column.append(value)
+    return columns
 
 
 def _is_unnamed(name):

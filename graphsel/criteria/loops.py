@@ -177,10 +177,10 @@ def refresh(run, j, hard, form, by_ratio):
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #ff52d4a1
 @njit(cache=True)
-def soften(run, j):
+def soften(run, j, form):
     "The soft gain of element j now, in billionths."
     targets, strength = row_of(run.rows, j, run.buffer)
-    run.soft[j] = np.rint(soft_gain(0, targets, strength, run.weight, run.state) * 1e9)
+    run.soft[j] = np.rint(soft_gain(form, targets, strength, run.weight, run.state) * 1e9)
     run.stamp[j] = run.number[1]
     return run.soft[j]
 
@@ -289,7 +289,7 @@ def next_one(run, queue, n, top, hard, form, by_ratio, soft_ties, left):
         elif score < b:
             sink(heap, n, 0, score, s, o)
         elif soft_ties and run.stamp[j] < run.number[1]:
-            if soften(run, j) == s:
+            if soften(run, j, form) == s:
                 return j, n, top, computed
             sink(heap, n, 0, b, run.soft[j], o)
         else:
@@ -332,7 +332,7 @@ def top_scores(run, tied, by_ratio, left):
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #6a003b96
 @njit(cache=True)
-def scan_one(run, tied, by_ratio, soft_ties, left):
+def scan_one(run, tied, form, by_ratio, soft_ties, left):
     "(best open element or -1, scores computed)."
     n, computed = top_scores(run, tied, by_ratio, left)
     if n == 0:
@@ -341,7 +341,7 @@ def scan_one(run, tied, by_ratio, soft_ties, left):
     for step in range(n + 1):  # first the one whose old soft gain is largest
         j = tied[np.argmax(run.soft[tied[:n]])] if step == 0 else tied[step - 1]
         if soft_ties and run.stamp[j] < run.number[1] and run.soft[j] >= best:
-            soften(run, j)
+            soften(run, j, form)
         soft = run.soft[j] if soft_ties else 0.0
         if soft > best or (soft == best and run.order[j] < run.order[winner]):
             winner, best = j, soft
@@ -436,7 +436,7 @@ def pick_some(run, n, left, hard, form, by_ratio, soft_ties, advance):
     top = len(queue.head) - 1
     while done < n:
         if scan:
-            j, c = scan_one(run, tied, by_ratio, soft_ties, left)
+            j, c = scan_one(run, tied, form, by_ratio, soft_ties, left)
         else:
             j, size, top, c = next_one(
                 run, queue, size, top, hard, form, by_ratio, hard and soft_ties, left

@@ -57,7 +57,8 @@ def find_controls(
     _check_one_reading(obs, readings)
     usual_first = [k for k in readings if any((k, c) in SPELLINGS for c in readings[k])]
     key = (usual_first or list(readings))[0]
-    log.info("perturbations read from obs['%s'], control is %s", key, _quoted(readings[key]))
+    if not (perturbation_key and control):
+        log.info("perturbations read from obs['%s'], control is %s", key, _quoted(readings[key]))
     return key, readings[key]
 
 
@@ -196,7 +197,9 @@ def split_labels(
         )
     pairs = [o for o, p in parts.items() if len(p) > 1]
     if pairs:
-        log.info("pairs: %s", name_some(f"{o} = {'+'.join(parts[o])}" for o in pairs))
+        other = [o for o in pairs if o != "+".join(parts[o])]
+        told = [f"{o} = {'+'.join(parts[o])}" for o in other] or pairs
+        log.info("pairs: %s", name_some(told))
     return parts
 
 # %% ../../nbs/02_screens/02_labels.ipynb #aee1226d

@@ -20,7 +20,7 @@ from ..core.errors import GraphselError, log, name_some
 from ..core.files import check_file, file_and_filter, open_inflated, reading
 from ..core.outputs import bare_table, from_sheet
 from ..core.sheets import sheet_rows
-from ..core.sniff import first_lines, sniff
+from ..core.sniff import first_lines, lines_above, sniff
 from ..genes.perturbations import control_stem, perturbation_name
 from ..genes.symbols import damaged_note
 from .labels import CONDITIONS, plain_name
@@ -66,7 +66,10 @@ def _read_text_table(path):
     with reading(path, "a table"):
         layout = sniff(lines)
     _check_header(layout, path)
-    options = {"sep": layout.delimiter or ",", "skiprows": layout.comments}
+    if layout.titles:
+        log.info("%s: titles above the table are passed over: %d", path.name, layout.titles)
+    above = lines_above(lines, layout.comments)
+    options = {"sep": layout.delimiter or ",", "skiprows": above}
     if layout.delimiter == " ":
         options["sep"] = r"\s+"
     if layout.comma:
@@ -81,7 +84,7 @@ def _read_text_table(path):
 
 UNNAMED = "Unnamed: 0"  # what pandas calls a first column without a name
 
-
+# %% ../../nbs/02_screens/05_tables.ipynb #f3eaccef
 def _check_header(layout, path):
     "Raise where the first line is data. Numbers in a row, as a table of latent directions has, are names."
     first = [o for o in layout.rows[0][1:]] if layout.rows else []
@@ -93,7 +96,7 @@ def _check_header(layout, path):
             "the columns, perturbation among them"
         )
 
-
+# %% ../../nbs/02_screens/05_tables.ipynb #a601a8a0
 def _read_sheet(path):
     "The first sheet of an Excel file as pandas reads it."
     import pandas as pd
@@ -235,7 +238,7 @@ def perturbation_column(
     log.info("%s: perturbations read from column '%s'", source, found[0])
     return found[0]
 
-
+# %% ../../nbs/02_screens/05_tables.ipynb #b81c6b3c
 _NAME_IT = (
     "name the column with the perturbations so, or say which it is "
     "(perturbation_key=, --perturbation-key)"

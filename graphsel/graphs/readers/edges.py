@@ -18,7 +18,14 @@ import numpy as np
 from ...core.errors import GraphselError, log, name_some
 from ...core.files import check_file, open_inflated, reading
 from ...core.outputs import bare_table
-from ...core.sniff import Layout, column_kind, first_lines, split_line
+from graphsel.core.sniff import (
+    Layout,
+    column_kind,
+    first_lines,
+    lines_above,
+    plain,
+    split_line,
+)
 from ..build import from_edges
 from ..graph import GeneGraph
 from graphsel.graphs.readers.columns import (
@@ -62,19 +69,12 @@ def look_at(
             raise ValueError("it is no text")
     layout = table_layout(lines)
     if layout.header is None and columns:
-        numbers = columns["source"].isdecimal() and columns["target"].isdecimal()
+        numbers = all(o.isdecimal() for k, o in columns.items() if k != "weight")
         layout = table_layout(lines, not numbers)
-    return Look(path, tuple(lines), layout, _lines_above(lines, layout))
-
-
-def _lines_above(lines, layout):
-    "How many lines stand above the first row, blank ones among them."
+    if layout.titles:
+        log.info("%s: titles above the table are passed over: %d", path.name, layout.titles)
     above = layout.comments + (layout.header is not False)
-    for n, line in enumerate(lines):
-        if above <= 0:
-            return n
-        above -= bool(line.strip())
-    return len(lines)
+    return Look(path, tuple(lines), layout, lines_above(lines, above))
 
 # %% ../../../nbs/03_graphs/readers/01_edges.ipynb #8c233b76
 def look_at_frame(
@@ -153,6 +153,7 @@ def edge_table(
         "skiprows": look.skip,
         "names": range(len(layout.names)),
         "index_col": False,
+        "low_memory": False,
         "keep_default_na": False,
         "na_values": [""],
         "decimal": "," if layout.comma else ".",
@@ -216,6 +217,7 @@ def make_strengths(values, recipe, name, column):
 _GENE_TYPE = re.compile(
     r"(biolink:)?(gene|protein|gene ?/ ?protein|gene ?product|geneorgeneproduct)", re.IGNORECASE
 )
+_TYPED = re.compile(r"([A-Za-z][\w -]*)::.+")
 
 
 def rows_of_genes(
@@ -226,12 +228,29 @@ def rows_of_genes(
     keep = np.ones(len(table), dtype=bool)
     for at in (found.source, found.target):
         keep &= ~_is_any(table.iloc[:, at], lambda o: str(o).strip() == "-")
-    if found.types is None:
-        return keep
     of_genes = keep.copy()
-    for at in found.types:
-        of_genes &= _is_any(table.iloc[:, at], lambda o: bool(_GENE_TYPE.fullmatch(str(o).strip())))
+    for at in found.types or ():
+        of_genes &= _is_any(table.iloc[:, at], _is_gene_type)
+    for column in (table.iloc[:, found.source], table.iloc[:, found.target]):
+        if _is_any(column, _typed).sum() > 0.9 * len(
+            column
+        ):  # BCR::ABL1 is a gene, and no gene of kind BCR
+            of_genes &= _is_any(column, _may_be_gene)
     return of_genes if of_genes.any() else keep
+
+
+def _is_gene_type(text):
+    return bool(_GENE_TYPE.fullmatch(str(text).strip()))
+
+
+def _typed(name):
+    "The match of a name that says what it is, such as Disease::DOID:10652."
+    return _TYPED.fullmatch(str(name).strip())
+
+
+def _may_be_gene(name):
+    typed = _typed(name)
+    return typed is None or _is_gene_type(typed[1])
 
 
 def _is_any(column, test: Callable):
@@ -239,9 +258,9 @@ def _is_any(column, test: Callable):
     import pandas as pd
 
     code, values = pd.factorize(column)
-    return np.append([test(o) for o in values], False).astype(bool)[code]
+    return np.array([*(bool(test(o)) for o in values), False])[code]
 
-
+# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #3c077c96
 def tell_numbers(
     names: Iterable[str],  # of the graph's genes
     where: str,
@@ -251,12 +270,133 @@ def tell_numbers(
     if not names or sum(str(o).isdecimal() for o in names) < 0.9 * len(names):
         return ""
     log.warning(
-        "%s: its genes are numbers (%s), such as NCBI Gene has; names are had by gs.graphs.rename_genes "
-        "with a table of names",
+        "%s: its genes are numbers (%s), such as NCBI Gene has; lists of symbols are matched to them by "
+        "--aliases hgnc, or gs.graphs.rename_genes gives the genes their names",
         where,
         name_some(names),
     )
     return "numbers as names"
+
+# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #eb83b652
+_FORMS = {  # of names around the one that is meant
+    "Entrez numbers behind the symbols are left out": re.compile(r"(\S+) \(\d+\)"),
+    "names without the kind before them": re.compile(r"(?i:gene|protein)::(.+)"),
+    "names without their prefix": re.compile(
+        r"(?:[a-z]{3,4}|NCBIGene|ncbigene|entrez|ENTREZ|ENSEMBL|ensembl|UniProtKB|uniprotkb):"
+        r"(\d+|ENS[A-Z]*\d{6,}(?:\.\d+)?|[A-Z]\w{5,9})"
+    ),
+}
+
+
+def bare_names(
+    names: Iterable[str],  # as a file has them
+) -> tuple[dict[str, str], str]:  # name -> the name that is meant; what was done, in words
+    "Names such as TP53 (7157) of DepMap, hsa:7157 of KEGG and NCBIGene:7157 without what surrounds them."
+    names = list(names)
+    for told, form in _FORMS.items():
+        found = {o: m[1] for o in names if (m := form.fullmatch(str(o).strip()))}
+        if names and len(found) >= 0.9 * len(names):
+            return found, told
+    return {}, ""
+
+
+def renamed_categories(
+    column,  # Series of a table
+    names: Mapping[str, str],  # old -> new; others keep theirs
+):  # Categorical
+    "A column under other names; two names that become one are one category."
+    import pandas as pd
+
+    column = column if hasattr(column, "cat") else column.astype("category")
+    known = [names.get(o, o) for o in column.cat.categories]
+    code, different = pd.factorize(np.array(known, dtype=object))
+    return pd.Categorical.from_codes(np.append(code, -1)[column.cat.codes], different)
+
+
+def without_wrapping(
+    source,  # Series of a table
+    target,
+) -> tuple:  # both, and what was done, in words
+    "Both ends of edges by their bare names."
+    import pandas as pd
+
+    both = {*pd.unique(source.dropna()), *pd.unique(target.dropna())}
+    names, told = bare_names(both)
+    if not names:
+        return source, target, ""
+    return renamed_categories(source, names), renamed_categories(target, names), told
+
+# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #faf27d37
+_TAXON = re.compile(
+    r"(.*_)?(organism_?id|tax_?id|taxon|ncbi_?tax_?id|organism|species)(_interactor)?(_?[ab12]|_source|_target)?"
+)
+
+
+def species_of(
+    table,  # DataFrame, its columns numbered
+    layout: Layout,
+):  # array of text, one for each row: "9606", "9606 and 10090"; None where nothing says it
+    "The species of each row, by the columns that are called so."
+    at = [
+        i
+        for i, name in enumerate(layout.names)
+        if layout.header is True and _TAXON.fullmatch(plain(name))
+    ]
+    each = [species_in(table.iloc[:, i]) for i in at]
+    each = [o for o in each if o is not None]
+    return both_species(each[0], each[-1]) if each else None
+
+
+def both_species(
+    a,  # array of text: of the first gene of each row
+    b,  # of the second
+):  # "9606", or "9606 and 10090"
+    "What two columns say together."
+    return np.where(a == b, a, a + " and " + b)
+
+
+def species_in(
+    column,  # Series of a table
+):  # array of text, or None
+    "The first number of a field such as taxid:9606(human)|taxid:9606(Homo sapiens), or its words."
+    import pandas as pd
+
+    code, values = pd.factorize(column)
+    if len(values) > 1000:
+        return None  # too many for species
+    found = [re.search(r"-?\d+", str(o)) for o in values]
+    names = [m[0] if m else str(o) for m, o in zip(found, values)]
+    return np.array([*names, ""], dtype=object)[code]
+
+# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #7aca51d6
+def rows_of_species(
+    species,  # of each row: see `species_of`; None = unknown
+    taxon: int | None,  # the one that is kept; None = all
+    name: str,  # of the file
+):  # bool array, or None for all
+    "The rows of one species; several in one graph are told. Raises `GraphselError` where none is left."
+    if species is None:
+        if taxon is not None:
+            raise GraphselError(f"{name}: no column says the species; leave taxon= out")
+        return None
+    found = {
+        str(k): int(n) for k, n in zip(*np.unique(species.astype(str), return_counts=True)) if k
+    }
+    if taxon is None:
+        if len(found) > 1:
+            most = sorted(found.items(), key=lambda o: -o[1])
+            told = name_some(f"{k} in {n:,} rows" for k, n in most)
+            log.warning(
+                "%s: its genes are of several species (%s), all in one graph; taxon=%s (--taxon) keeps one",
+                name,
+                told,
+                most[0][0].split(" and ")[0],
+            )
+        return None
+    keep = species == str(taxon)
+    if not keep.any():
+        raise GraphselError(f"{name}: no row of species {taxon}; it has {name_some(found)}")
+    return keep
 
 # %% ../../../nbs/03_graphs/readers/01_edges.ipynb #ade387eb
 def read_edges(
@@ -267,6 +407,7 @@ def read_edges(
     genes: Iterable[str] | None = None,  # keep edges among these only
     columns: str | Mapping[str, str] | None = None,  # "source=A,target=B,weight=W"; None = as found
     weight: str | None = None,  # a column, "none", "abs(W)", "-log10(P)", "1-D" or "1/(1+D)"
+    taxon: int | None = None,  # keep edges within this species only, e.g. 9606; None = all
     look: "Look|None" = None,  # what was seen of the file already
 ) -> GeneGraph:
     """A graph from a file of edges. Raises `GraphselError` for a file that is missing, unreadable or holds no two
@@ -281,7 +422,7 @@ def read_edges(
     if found is None:
         raise GraphselError(f"{path}: {_no_genes(look.layout)}")
     table = edge_table(look) if table is None else table
-    return edges_graph(look, table, found, directed=directed, top_k=top_k, genes=genes)
+    return edges_graph(look, table, found, directed=directed, top_k=top_k, genes=genes, taxon=taxon)
 
 
 def _no_genes(layout):
@@ -291,27 +432,31 @@ def _no_genes(layout):
     )
 
 # %% ../../../nbs/03_graphs/readers/01_edges.ipynb #c1f72509
-def edges_graph(look, table, found, *, directed=False, top_k=None, genes=None):
+def edges_graph(look, table, found, *, directed=False, top_k=None, genes=None, taxon=None):
     "The graph of a table whose columns are known."
     keep = rows_of_genes(table, found)
+    of_species = rows_of_species(species_of(table, look.layout), taxon, look.name)
+    other = 0 if of_species is None else int((keep & ~of_species).sum())
+    keep = keep if of_species is None else keep & of_species
     chosen = table if keep.all() else table[keep]
     column = None if found.weight is None else look.layout.names[found.weight]
     strength = None
     if found.weight is not None:
         strength = _strengths(chosen, found.weight, found.recipe, look.name, column)
+    *ends, done = without_wrapping(chosen.iloc[:, found.source], chosen.iloc[:, found.target])
     graph = from_edges(
-        chosen.iloc[:, found.source],
-        chosen.iloc[:, found.target],
+        *ends,
         strength,
         directed=directed,
         top_k=top_k,
         genes=genes,
         name=look.name,
     )
-    said = found.words(look.layout, directed)
-    lost = int((~keep).sum())
-    if lost:
-        said += f"; {lost:,} of {len(table):,} rows are not between two genes"
-    graph.source.update(reading=said, no_genes=lost)
+    lost = int((~keep).sum()) - other
+    said = [found.words(look.layout, directed)]
+    said += [f"{lost:,} of {len(table):,} rows are not between two genes"] if lost else []
+    said += [f"{other:,} rows of other species left out"] if other else []
+    said += [done] if done else []
+    graph.source.update(reading="; ".join(said), no_genes=lost)
     tell_numbers(graph.genes, look.name)
     return graph

@@ -18,6 +18,7 @@ from ...core.sniff import first_lines
 from ...genes.symbols import AliasTable, make_aliases
 from ..build import from_edges
 from ..graph import GeneGraph
+from .edges import renamed_categories
 
 # %% ../../../nbs/03_graphs/readers/02_string.ipynb #2c1de268
 def _string_table(path, sep, wanted, **types):
@@ -25,7 +26,7 @@ def _string_table(path, sep, wanted, **types):
     import csv
     import pandas as pd
 
-    options = {"sep": sep, "keep_default_na": False, "quoting": csv.QUOTE_NONE}
+    options = {"sep": sep, "keep_default_na": False, "quoting": csv.QUOTE_NONE, "low_memory": False}
     with reading(path, "a file of STRING", "is it complete, and the right one?"):
         with open_inflated(path) as f:
             columns = list(pd.read_csv(f, nrows=0, **options).columns)
@@ -103,12 +104,7 @@ def read_string(
             Path(info).name,
             name_some(lacking),
         )
-    s, t = (
-        np.array([names.get(p, p) for p in e.cat.categories], dtype=object)[e.cat.codes]
-        if len(table)
-        else []
-        for e in ends
-    )
+    s, t = (renamed_categories(e, names) for e in ends)
     graph = from_edges(
         s,
         t,

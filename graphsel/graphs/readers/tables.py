@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../../nbs/03_graphs/readers/06_tables.ipynb #e89a9cc2
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 import re
 
@@ -18,19 +18,33 @@ from ..build import from_edges, from_gene_sets, from_matrix
 from ..graph import GeneGraph
 from .annotations import _is_list, _members
 from .columns import gene_pairs, parse_weight
-from .edges import Look, edge_table, make_strengths, tell_numbers
+from graphsel.graphs.readers.edges import (
+    Look,
+    bare_names,
+    both_species,
+    edge_table,
+    make_strengths,
+    rows_of_species,
+    species_in,
+    tell_numbers,
+)
 
 # %% ../../../nbs/03_graphs/readers/06_tables.ipynb #c279ac95
 _TERMS = (
-    "gs_name term go_id go goid go_term_id term_id term_name termid pathway pathway_name pathway_id set set_name"
-    " geneset gene_set gene_set_name geneset_name gs_id ont ontology_id module module_id complex complex_name"
-    " complex_id hpo_id hpo_term_id disease disease_id kegg_id reactome_id collection path_id pathid"
+    "complexid complex_id humap2_id humap3_id gs_name term go_id go goid go_term_id"
+    " go_term_accession term_id term_name termid pathway pathway_name pathway_id set set_name"
+    " geneset gene_set gene_set_name geneset_name gs_id ont ontology_id module module_id complex"
+    " complex_name complexname hpo_id hpo_term_id disease disease_id diseaseid disease_name"
+    " diseasename phenotype phenotype_id trait kegg_id reactome_id collection path_id pathid"
+    " group_id"
 )
 _GENES = (
-    "gene_symbol symbol genesymbol hgnc_symbol approved_symbol human_gene_symbol gene_name external_gene_name"
-    " gene genes member members geneid gene_id entrez_gene ncbi_gene entrezgene entrez_gene_id ncbi_gene_id"
-    " ensembl_gene ensembl_gene_id ensembl_id db_object_symbol genes_symbol"
+    "gene_symbol symbol symbols genesymbol hgnc_symbol approved_symbol human_gene_symbol gene_name"
+    " external_gene_name subunits_gene_name genenames gene_names gene genes member members geneid gene_id"
+    " entrez_gene ncbi_gene entrezgene entrez_gene_id ncbi_gene_id ensembl_gene ensembl_gene_id"
+    " gene_stable_id ensembl_id db_object_symbol genes_symbol"
 )
+_ENRICHED = "generatio bgratio"  # clusterProfiler calls the term ID
 
 
 def term_columns(
@@ -40,11 +54,24 @@ def term_columns(
     if layout.header is False:
         return _terms_by_form(layout)
     names = [plain(o) for o in layout.names]
-    term = next((names.index(o) for o in _TERMS.split() if o in names), None)
+    terms = "id" if {*_ENRICHED.split()} <= {*names} else _TERMS
+    term = next((names.index(o) for o in terms.split() if o in names), None)
     gene = next((names.index(o) for o in _GENES.split() if o in names), None)
     if term is None or gene is None or gene_pairs(layout.names, layout.kinds):
         return None
     return term, gene
+
+# %% ../../../nbs/03_graphs/readers/06_tables.ipynb #4024d8cd
+_GENE_ID = re.compile(
+    r"[a-z]{3,4}:\d+|(NCBIGene|entrez|ENSEMBL|UniProtKB|HGNC|Gene:):\w+", re.IGNORECASE
+)
+
+
+def are_gene_ids(
+    values: Sequence[str],  # of a column
+) -> bool:
+    "True for identifiers of genes, such as KEGG's hsa:7157."
+    return bool(values) and all(map(_GENE_ID.fullmatch, values))
 
 
 def _terms_by_form(layout):
@@ -61,6 +88,8 @@ def _terms_by_form(layout):
 
 def _are_terms(values):
     "Identifiers of terms, or names of several words."
+    if are_gene_ids(values):
+        return False
     if identifier_of(values) in ("prefixed", "pathway"):
         return True
     wordy = sum(bool(re.search(r"[A-Za-z][ _][A-Za-z]", o)) for o in values)
@@ -79,18 +108,35 @@ def read_terms(
     keep, lost = _rows_that_count(table, look.layout)
     rows = table[keep]
     terms, genes = (rows.iloc[:, i].astype(str).to_numpy() for i in at)
-    sets = {}
-    for term, gene in zip(terms, genes):
-        sets.setdefault(term, []).extend(_members([gene]) if _is_list(gene) else [gene])
+    sets, done = _sets_of(terms, genes)
     if not sets:
         raise GraphselError(f"{look.path}: no line is left of {len(table):,}{lost}")
     graph = from_gene_sets(sets, name=look.name, **options)
     term, gene = (
         f"column {i + 1}" if look.layout.header is False else look.layout.names[i] for i in at
     )
-    graph.source.update(reading=f"gene sets: {len(sets):,} terms ({term}) of genes ({gene}){lost}")
+    done = f"; {done}" if done else ""
+    graph.source.update(
+        reading=f"gene sets: {len(sets):,} terms ({term}) of genes ({gene}){lost}{done}"
+    )
     tell_numbers(graph.genes, look.name)
     return graph
+
+# %% ../../../nbs/03_graphs/readers/06_tables.ipynb #703a00b6
+_NUMBERS = re.compile(r"\d+([,;|/ ]+\d+)+")
+
+
+def _sets_of(terms, genes):
+    "term -> genes, of which a field may hold several; what was taken off their names, in words."
+    sets = {}
+    for term, gene in zip(terms, genes):
+        several = re.split(r"[,;|/ ]+", gene) if _NUMBERS.fullmatch(gene) else None
+        several = several or (_members([gene]) if _is_list(gene) else [gene])
+        sets.setdefault(term, []).extend(several)
+    names, done = bare_names({o for genes in sets.values() for o in genes})
+    if names:
+        sets = {term: [names.get(o, o) for o in genes] for term, genes in sets.items()}
+    return sets, done
 
 
 def _rows_that_count(table, layout):
@@ -105,7 +151,7 @@ def _rows_that_count(table, layout):
     if "category" in names and set(value("category")) & {"PROCESS", "FUNCTION", "COMPONENT"}:
         keep &= (value("category") == "PROCESS").to_numpy()
         said = ", processes only"
-    for name in {"tax_id", "taxid", "taxon"} & set(names):
+    for name in {"tax_id", "taxid", "taxon", "organism"} & set(names):
         species = sorted(set(value(name)[keep]))
         if len(species) > 1:
             log.warning(
@@ -194,6 +240,12 @@ def mitab_name(
     found = _PLAIN_ID.match(own)
     return found[1].strip() if found else "-"
 
+# %% ../../../nbs/03_graphs/readers/06_tables.ipynb #ad5e3c43
+def _mitab_species(table):
+    "The species of each row, by columns 10 and 11."
+    a, b = (species_in(table.iloc[:, i]) for i in (9, 10))
+    return None if a is None or b is None else both_species(a, b)
+
 
 def read_mitab(
     look: Look,
@@ -201,6 +253,7 @@ def read_mitab(
     directed: bool = False,
     top_k: int | None = None,
     genes: Iterable[str] | None = None,  # see `read_edges`
+    taxon: int | None = None,  # keep edges within this species only, e.g. 9606; None = all
 ) -> GeneGraph:
     "The graph of a PSI-MI TAB file."
     layout = replace(look.layout, kinds=("text",) * len(look.layout.names), comma=False)
@@ -213,6 +266,8 @@ def read_mitab(
         ends.append(np.array([name[key] for key in map(tuple, fields.to_numpy())], dtype=object))
     scores = [_SCORE.search(str(o)) for o in table[14]] if table.shape[1] > 14 else []
     keep = (ends[0] != "-") & (ends[1] != "-")
+    of_species = rows_of_species(_mitab_species(table), taxon, look.name)
+    keep = keep if of_species is None else keep & of_species
     weight = np.array([float(o[1]) for o in scores if o]) if scores and all(scores) else None
     graph = from_edges(
         ends[0][keep],
@@ -225,7 +280,8 @@ def read_mitab(
     )
     says = "all count alike" if weight is None else "weight: the score of column 15"
     lost = int((~keep).sum())
-    left = f"; {lost:,} lines without two names left out" if lost else ""
+    why = "without two names" + ("" if of_species is None else " or of other species")
+    left = f"; {lost:,} lines {why} left out" if lost else ""
     graph.source.update(reading=f"PSI-MI TAB: edges between gene names, {says}{left}")
     return graph
 
