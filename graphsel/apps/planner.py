@@ -20,6 +20,7 @@ from ..genes.symbols import genes_in, resolve
 from ..graphs.graph import Graphs
 from ..selection.budget import bounds_of_prefixes
 from ..selection.explain import why
+from ..selection.names import none_known
 from ..selection.next_round import all_measured
 from ..selection.plan import Selection, share_of
 from ..selection.select import select
@@ -87,6 +88,8 @@ def most_affordable(
     out = {*wishes.exclude, *all_measured(graph, wishes.screen, wishes.measured)}
     asked = graph.genes if wishes.candidates is None else wishes.candidates
     names = [n for n in asked if n not in out and all(gene in graph for gene in genes_in(n))]
+    if not any(all(gene in graph for gene in genes_in(n)) for n in asked):
+        raise none_known(graph, asked)
     if not names:
         raise GraphselError(
             "no candidate is left to pick; "

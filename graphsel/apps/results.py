@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .page import html_table
-from .widgets import _Page, _STYLE, _named, _note, _picture, _show_picture, heard
+from graphsel.apps.widgets import (
+    _Page,
+    _STYLE,
+    _named,
+    _note,
+    _picture,
+    _show_picture,
+    heard,
+    sentence,
+)
 from ..benchmark.metrics import LOWER_IS_BETTER
 from ..benchmark.reliability import stability_table
 from ..benchmark.store import Comparison, read_comparison
@@ -53,7 +62,7 @@ class ResultExplorer(_Page):
                 self.found = read_comparison(folder)
         except GraphselError as e:
             shown = f" Shown below: {self.found.name}." if self.found else ""
-            return self.say(f"{e}.{shown}", wrong=True)
+            return self.say(f"{sentence(e)}{shown}", wrong=True)
         self.tell(told)
         offer_choices(self)
         self.update()
@@ -66,7 +75,7 @@ class ResultExplorer(_Page):
             with heard():
                 show_results(self)
         except GraphselError as e:
-            self.say(f"{e}.", wrong=True)
+            self.say(sentence(e), wrong=True)
 
 # %% ../../nbs/11_apps/04_results.ipynb #2b5bbe4c
 def offer_choices(

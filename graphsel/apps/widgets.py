@@ -145,11 +145,20 @@ def _show_picture(box, picture):
     box.layout.display = "" if picture else "none"
 
 # %% ../../nbs/11_apps/03_widgets.ipynb #1dd70f04
+def sentence(
+    error: Exception,
+) -> str:  # with an end
+    "A message as a sentence."
+    text = str(error)
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 class _Page:
     "What both explorers share."
 
     widget: w.Widget
     outputs: SimpleNamespace
+    told: tuple = ()  # what was told last
 
     def _ipython_display_(self):
         from IPython.display import display
@@ -163,5 +172,6 @@ class _Page:
 
     def tell(self, messages):
         "List what was told beside."
+        self.told = tuple(messages)
         lines = "".join(f"<div>{escape(message)}</div>" for message in messages)
         self.outputs.told.value = f"<div class='gs-note'>{lines}</div>" if lines else ""

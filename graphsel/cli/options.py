@@ -139,6 +139,7 @@ class GraphFiles:
     columns: tuple[str, ...] = ()  # [FILE:]source=A,target=B[,weight=W]
     weight: tuple[str, ...] = ()  # [FILE:]NAME
     kind: tuple[str, ...] = ()  # [FILE:]KIND
+    taxon: tuple[str, ...] = ()  # [FILE:]NUMBER
 
     def open(self, genes: Iterable[str] | None = None):  # these only; None: all
         "The graph or graph set of the `--graph` and `--prior` options."
@@ -169,7 +170,7 @@ class GraphFiles:
     def _told_of(self, path):
         "How this file is to be read, as far as it was said."
         said = {}
-        for option in ("columns", "weight", "kind"):
+        for option in ("columns", "weight", "kind", "taxon"):
             for text in getattr(self, option):
                 file, value = _for_which(text, self.graphs)
                 if file in (None, path):
@@ -220,7 +221,8 @@ _graph_options = [
         "--columns",
         multiple=True,
         metavar="[FILE:]source=A,target=B[,weight=W]",
-        help="The columns of an edge list, by name or by number [found by their usual names].",
+        help="The columns of an edge list, or of gene sets (term=A,gene=B), by name or by number "
+        "[found by their usual names].",
     ),
     click.option(
         "--weight",
@@ -234,8 +236,14 @@ _graph_options = [
         multiple=True,
         metavar="[FILE:]KIND",
         help="What a graph file is, where its content fits two: edges, sets, bare-sets "
-        "(gene sets without descriptions), terms (a term and a gene a line), sif, mitab, matrix, "
-        "string, annotations, reactome.",
+        "(gene sets without descriptions), terms (a term and a gene a line), gmx, json, sif, mitab, "
+        "matrix, string, annotations, reactome.",
+    ),
+    click.option(
+        "--taxon",
+        multiple=True,
+        metavar="[FILE:]NUMBER",
+        help="Keep what is of one species, such as 9606, of tables and annotations of several.",
     ),
 ]
 

@@ -353,7 +353,9 @@ def select_command(
 def _checked(budget, options, room):
     "The budget as `select` takes it, with the options that must agree with it."
     if (options["groups"] is None) != (options["cap"] is None):
-        raise GraphselError("--groups and --cap belong together; give both or neither")
+        from graphsel.selection.limits import groups_without_caps
+
+        raise groups_without_caps()
     most = options["max_cost"]
     if most is not None and not options["costs"]:
         raise GraphselError("--max-cost limits what picks cost; give --costs as well")

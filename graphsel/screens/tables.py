@@ -84,7 +84,7 @@ def _read_text_table(path):
 
 UNNAMED = "Unnamed: 0"  # what pandas calls a first column without a name
 
-
+# %% ../../nbs/02_screens/05_tables.ipynb #f3eaccef
 def _check_header(layout, path):
     "Raise where the first line is data. Numbers in a row, as a table of latent directions has, are names."
     first = [o for o in layout.rows[0][1:]] if layout.rows else []
@@ -96,7 +96,7 @@ def _check_header(layout, path):
             "the columns, perturbation among them"
         )
 
-
+# %% ../../nbs/02_screens/05_tables.ipynb #a601a8a0
 def _read_sheet(path):
     "The first sheet of an Excel file as pandas reads it."
     import pandas as pd
@@ -238,7 +238,7 @@ def perturbation_column(
     log.info("%s: perturbations read from column '%s'", source, found[0])
     return found[0]
 
-
+# %% ../../nbs/02_screens/05_tables.ipynb #b81c6b3c
 _NAME_IT = (
     "name the column with the perturbations so, or say which it is "
     "(perturbation_key=, --perturbation-key)"

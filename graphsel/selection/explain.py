@@ -82,12 +82,11 @@ def _in_words(new, targets, share=0.05, most=3):
     largest = new.max(initial=0.0)
     if largest <= 0:
         return 0, ""
-    served = np.flatnonzero(new >= share * largest)
-    best = served
-    if len(best) < most:
-        best = np.flatnonzero(new > 0)
-    best = best[np.argsort(-nine_digits(new[best]), kind="stable")[:most]]
-    return len(served), " ".join(targets[best])
+    level = -nine_digits(new)
+    least = np.partition(level, most - 1)[most - 1] if len(level) > most else np.inf
+    some = np.flatnonzero(level <= least)
+    best = some[np.argsort(level[some], kind="stable")[:most]]
+    return int((new >= share * largest).sum()), " ".join(targets[best[new[best] > 0]])
 
 
 def _criterion_of(plan):

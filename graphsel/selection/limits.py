@@ -166,16 +166,22 @@ def _check_spending(budget, costs, at):
     return float(budget)
 
 # %% ../../nbs/06_selection/02_limits.ipynb #d11143f6
+def groups_without_caps() -> GraphselError:  # ready to raise
+    "The error for groups or caps that are given without the other."
+    return GraphselError(
+        "groups and the most picks from each (groups=, caps=; --groups, --cap; in the explorer 'most of "
+        "each group') belong together; give both or neither"
+    )
+
+
 def _parts(groups, caps, elements):
     "(part of each element, room of each part, names of the parts)."
     if caps is None and groups:
-        raise GraphselError(
-            "groups without caps limit nothing; say how many may come from each, caps=..., or leave the groups out"
-        )
+        raise groups_without_caps()
     if caps is None:
         return np.full(len(elements), -1), np.zeros(0, np.int64), ()
     if not isinstance(groups, Mapping):
-        raise GraphselError("caps need groups: give a mapping from name to part")
+        raise groups_without_caps()
     names = sorted({str(p) for p in groups.values()})
     caps = caps if isinstance(caps, Mapping) else dict.fromkeys(names, caps)
     unknown = sorted({str(p) for p in caps} - set(names))

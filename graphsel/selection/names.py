@@ -77,6 +77,20 @@ def known_to(
     return [n for n in names if n not in lacking]
 
 # %% ../../nbs/06_selection/08_names.ipynb #88ad7bb9
+def none_known(
+    graph: Graphs,  # one graph or several
+    candidates: Iterable[str],  # as they were given
+) -> GraphselError:  # ready to raise
+    "The error for candidates of which the graph knows none: both kinds of names, and what to do."
+    names = [str(n) for n in candidates]
+    kind = next((f" ({looks_like(n)})" for n in names if looks_like(n)), "")
+    return GraphselError(
+        f"no candidate is in the graph: the candidates are called {name_some(names)}{kind}; the "
+        f"genes of the graph {name_some(graph.genes)}; give both in the same kind of names, or "
+        "translate them by an alias table (--aliases, aliases=)"
+    )
+
+
 def unknown_to(
     graphs: Iterable[Graphs],
     names: Iterable[str],  # perturbations

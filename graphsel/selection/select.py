@@ -37,6 +37,7 @@ from graphsel.selection.names import (
     in_names_of,
     known_to,
     match_screen,
+    none_known,
     unknown_to,
     with_reasons,
 )
@@ -101,11 +102,7 @@ def make_problem(
         else known_to(graph, candidates, "candidates", missing, report)
     )
     if report and not wanted:
-        raise GraphselError(
-            f"no candidate is in the graph: the candidates are called {name_some(report)}; "
-            f"the genes of the graph {name_some(graph.genes)}; "
-            "give both in the same kind of names (--aliases translates)"
-        )
+        raise none_known(graph, report)
     measured = known_to(graph, measured, "measured", missing, report)
     exclude = expand_patterns(exclude, wanted, "exclude")
     exclude, known = set(known_to(graph, exclude, "exclude", missing, report)), set(measured)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+import json
 import re
 import sys
 
@@ -22,6 +23,7 @@ from ...core.errors import GraphselError, log, name_some
 from ...core.files import read_text
 from ..build import from_gene_sets, from_membership
 from ..graph import GeneGraph
+from .edges import tell_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +56,7 @@ def parse_gene_sets(
         sets[term] = members
     return sets
 
-
+# %% ../../../nbs/03_graphs/readers/03_annotations.ipynb #ea938df2
 def _gene_set_line(line, bare=False):
     "(term, genes) of one line, or (None, ...) where it is not one."
     first, *rest = line.split("\t")
@@ -131,10 +133,74 @@ def read_gene_sets(
     "A graph from a gene set file."
     name = Path(path).name
     sets = parse_gene_sets(read_text(path), name, bare)
+    return _graph_of_sets(sets, name, "gene sets", options)
+
+
+def _graph_of_sets(sets, name, kind, options):
+    "The graph of gene sets, and what was read."
     graph = from_gene_sets(sets, name=name, **options)
     n_genes = len(set().union(*sets.values()))
-    graph.source.update(reading=f"gene sets: {len(sets):,} sets of {n_genes:,} genes")
+    graph.source.update(reading=f"{kind}: {len(sets):,} sets of {n_genes:,} genes")
+    tell_numbers(graph.genes, name)
     return graph
+
+# %% ../../../nbs/03_graphs/readers/03_annotations.ipynb #05355b07
+_MEMBERS = ("geneSymbols", "gene_symbols", "genes", "members", "symbols")
+
+
+def read_json_sets(
+    path: str | Path,  # .json, also .gz
+    **options,  # of `from_gene_sets`
+) -> GeneGraph:
+    "A graph from gene sets in JSON. Raises `GraphselError` for other JSON, and for a set that stands twice."
+    name = Path(path).name
+    try:
+        found = json.loads(read_text(path), object_pairs_hook=_once)
+    except ValueError as e:
+        raise GraphselError(f"{path}: it is no whole JSON ({e}); is it complete?") from e
+    sets = {k: _json_members(v) for k, v in found.items()} if isinstance(found, dict) else {}
+    if not sets or not all(sets.values()):
+        raise GraphselError(
+            f"{path}: JSON, but no gene sets (an object of lists of genes, as of MSigDB or Enrichr); a "
+            "network of Cytoscape or NDEx is exported as SIF or as a table of edges"
+        )
+    return _graph_of_sets(sets, name, "gene sets in JSON", options)
+
+
+def _once(pairs):
+    "An object whose keys stand once."
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [k for k, _ in pairs]
+        twice = next(k for k in keys if keys.count(k) > 1)
+        raise GraphselError(f"'{twice}' stands twice in the JSON; rename or merge it")
+    return found
+
+
+def _json_members(value):
+    "The genes of a set: a list, the keys of an object of weights, or one of its fields. Empty for anything else."
+    if isinstance(value, dict):
+        inside = next((value[k] for k in _MEMBERS if isinstance(value.get(k), list)), None)
+        weighted = all(isinstance(o, (int, float)) for o in value.values())
+        value = inside if inside is not None else list(value) if weighted else []
+    names = value if isinstance(value, list) else []
+    return [o.strip() for o in names] if all(isinstance(o, str) for o in names) else []
+
+# %% ../../../nbs/03_graphs/readers/03_annotations.ipynb #465efa6c
+def read_gmx(
+    path: str | Path,  # .gmx, also .gz
+    **options,  # of `from_gene_sets`
+) -> GeneGraph:
+    "A graph from gene sets that are columns. Raises `GraphselError` for a set without a name, or a repeated one."
+    rows = [line.split("\t") for line in read_text(path).splitlines() if line.strip()]
+    names = [o.strip() for o in rows[0]]
+    if len(set(names)) < len(names) or not all(names):
+        raise GraphselError(f"{path}: a set has no name, or one that stands twice; name each once")
+    if max(map(len, rows)) > len(names):
+        raise GraphselError(f"{path}: lines have more fields than there are sets ({len(names)})")
+    sets = {o: [row[i].strip() for row in rows[2:] if i < len(row)] for i, o in enumerate(names)}
+    sets = {name: [o for o in genes if o] for name, genes in sets.items()}
+    return _graph_of_sets(sets, Path(path).name, "gene sets, a column each", options)
 
 # %% ../../../nbs/03_graphs/readers/03_annotations.ipynb #7ee90192
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def _best_first(pairs):
 WEIGHTS = (  # the first that is there counts
     "weight edge_weight edgeweight w",
     "combined_score string_score",
-    "importance confidence confidence_score confidence_value score interaction_score edge_score mi_score"
+    "importance confidence confidence_score confidence_value score interaction_score edge_score mi_score pint"
     " intact_miscore miscore strength probability prob",
     "adja similarity sim correlation cor corr coef pearson spearman rho pcc asso association jaccard cosine"
     " mutual_information mi coexpression coexp biweight bicor tom",
@@ -179,7 +179,10 @@ def weight_column(
         return by_name
     names = {i: plain(layout.names[i]) for i in numeric}
     wrong = [i for i in numeric if names[i] in WRONG_WAY]
-    free = [i for i in numeric if i not in wrong and not _NONE.fullmatch(names[i])]
+    ends = {i for _, *pair in gene_pairs(layout.names, layout.kinds) for i in pair}
+    free = [
+        i for i in numeric if i not in ends and i not in wrong and not _NONE.fullmatch(names[i])
+    ]
     free = [i for i in free if _filled(layout.column(i)) > 0.5]
     if len(free) == 1 and layout.kinds[free[0]] == "number":
         return free[0]
@@ -204,7 +207,7 @@ def _is_numeric(kind, at):
 def _recipes(column, what):
     return f"--weight '-log10({column})'" if what == "p values" else f"--weight '1/(1+{column})'"
 
-
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #75d3abf9
 def _named_weight(layout, taken):
     "The first column with the name of a weight, as far as it is filled."
     names = [plain(o) for o in layout.names]
@@ -269,7 +272,7 @@ class Columns:
             weight = "weight: " + RECIPE_TEXT.get(self.recipe, "{}").format(name(self.weight))
         return f"edges {name(self.source)} {arrow} {name(self.target)}, {weight}"
 
-
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #7f46b530
 RECIPE_TEXT = {
     "abs": "abs({})",
     "-log10": "-log10({})",
@@ -287,17 +290,17 @@ _RECIPE = {
 def parse_columns(
     given: "str|Mapping|None",  # "source=A,target=B,weight=W", or the same as a dict
 ) -> dict[str, str]:
-    "What `columns=` says. Raises `GraphselError` for other words than source, target and weight."
+    "What `columns=` says. Raises `GraphselError` for other words than source, target and weight, or term and gene."
     if not given:
         return {}
     if isinstance(given, str):
         parts = [o.partition("=") for o in given.split(",")]
         given = {k.strip(): v.strip() for k, _, v in parts}
-    odd = [k for k in given if k not in ("source", "target", "weight")]
-    if odd or not {"source", "target"} <= set(given) or not all(given.values()):
+    edges = {"source", "target"} <= set(given) <= {"source", "target", "weight"}
+    if not (edges or set(given) == {"term", "gene"}) or not all(given.values()):
         raise GraphselError(
-            f"columns are given as source=A,target=B or source=A,target=B,weight=W, not as '{given}'; "
-            "names of columns, or their numbers from 1 where there is no header"
+            f"columns are given as source=A,target=B or source=A,target=B,weight=W (gene sets: term=A,gene=B), "
+            f"not as '{given}'; names of columns, or their numbers from 1 where there is no header"
         )
     return {k: str(v) for k, v in given.items()}
 
@@ -345,6 +348,17 @@ def given_columns(
     wish = columns.get("weight") if weight is None else weight
     at, recipe = _wished_weight(layout, wish, (source, target))
     return Columns(source, target, at, recipe, 9.0)
+
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #09bb34e8
+def given_terms(
+    layout: Layout,
+    columns: Mapping[str, str],  # of `parse_columns`: term and gene
+) -> tuple[int, int]:  # positions
+    "The columns of terms and genes as they were named. Raises `GraphselError` for one that is not there."
+    term, gene = (position(layout, columns[o], o) for o in ("term", "gene"))
+    if term == gene:
+        raise GraphselError(f"term and gene are one column, '{columns['term']}'; name two")
+    return term, gene
 
 
 def _wished_weight(layout, wish, taken):

@@ -69,7 +69,7 @@ def look_at(
             raise ValueError("it is no text")
     layout = table_layout(lines)
     if layout.header is None and columns:
-        numbers = columns["source"].isdecimal() and columns["target"].isdecimal()
+        numbers = all(o.isdecimal() for k, o in columns.items() if k != "weight")
         layout = table_layout(lines, not numbers)
     if layout.titles:
         log.info("%s: titles above the table are passed over: %d", path.name, layout.titles)
@@ -232,7 +232,9 @@ def rows_of_genes(
     for at in found.types or ():
         of_genes &= _is_any(table.iloc[:, at], _is_gene_type)
     for column in (table.iloc[:, found.source], table.iloc[:, found.target]):
-        if _is_any(column, _typed).mean() > 0.9:  # BCR::ABL1 is a gene, and no gene of kind BCR
+        if _is_any(column, _typed).sum() > 0.9 * len(
+            column
+        ):  # BCR::ABL1 is a gene, and no gene of kind BCR
             of_genes &= _is_any(column, _may_be_gene)
     return of_genes if of_genes.any() else keep
 
@@ -258,7 +260,7 @@ def _is_any(column, test: Callable):
     code, values = pd.factorize(column)
     return np.array([*(bool(test(o)) for o in values), False])[code]
 
-
+# %% ../../../nbs/03_graphs/readers/01_edges.ipynb #3c077c96
 def tell_numbers(
     names: Iterable[str],  # of the graph's genes
     where: str,
@@ -377,7 +379,9 @@ def rows_of_species(
         if taxon is not None:
             raise GraphselError(f"{name}: no column says the species; leave taxon= out")
         return None
-    found = {str(k): int(n) for k, n in zip(*np.unique(species.astype(str), return_counts=True)) if k}
+    found = {
+        str(k): int(n) for k, n in zip(*np.unique(species.astype(str), return_counts=True)) if k
+    }
     if taxon is None:
         if len(found) > 1:
             most = sorted(found.items(), key=lambda o: -o[1])
@@ -418,9 +422,7 @@ def read_edges(
     if found is None:
         raise GraphselError(f"{path}: {_no_genes(look.layout)}")
     table = edge_table(look) if table is None else table
-    return edges_graph(
-        look, table, found, directed=directed, top_k=top_k, genes=genes, taxon=taxon
-    )
+    return edges_graph(look, table, found, directed=directed, top_k=top_k, genes=genes, taxon=taxon)
 
 
 def _no_genes(layout):

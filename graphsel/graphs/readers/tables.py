@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../../nbs/03_graphs/readers/06_tables.ipynb #e89a9cc2
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 import re
 
@@ -31,11 +31,12 @@ from graphsel.graphs.readers.edges import (
 
 # %% ../../../nbs/03_graphs/readers/06_tables.ipynb #c279ac95
 _TERMS = (
-    "gs_name term go_id go goid go_term_id go_term_accession term_id term_name termid pathway pathway_name"
-    " pathway_id set set_name geneset gene_set gene_set_name geneset_name gs_id ont ontology_id module"
-    " module_id complexid complex_id complex complex_name complexname humap2_id humap3_id hpo_id hpo_term_id"
-    " disease disease_id diseaseid disease_name diseasename phenotype phenotype_id trait kegg_id reactome_id"
-    " collection path_id pathid group_id group_name group"
+    "complexid complex_id humap2_id humap3_id gs_name term go_id go goid go_term_id"
+    " go_term_accession term_id term_name termid pathway pathway_name pathway_id set set_name"
+    " geneset gene_set gene_set_name geneset_name gs_id ont ontology_id module module_id complex"
+    " complex_name complexname hpo_id hpo_term_id disease disease_id diseaseid disease_name"
+    " diseasename phenotype phenotype_id trait kegg_id reactome_id collection path_id pathid"
+    " group_id"
 )
 _GENES = (
     "gene_symbol symbol symbols genesymbol hgnc_symbol approved_symbol human_gene_symbol gene_name"
@@ -60,10 +61,17 @@ def term_columns(
         return None
     return term, gene
 
-
+# %% ../../../nbs/03_graphs/readers/06_tables.ipynb #4024d8cd
 _GENE_ID = re.compile(
     r"[a-z]{3,4}:\d+|(NCBIGene|entrez|ENSEMBL|UniProtKB|HGNC|Gene:):\w+", re.IGNORECASE
 )
+
+
+def are_gene_ids(
+    values: Sequence[str],  # of a column
+) -> bool:
+    "True for identifiers of genes, such as KEGG's hsa:7157."
+    return bool(values) and all(map(_GENE_ID.fullmatch, values))
 
 
 def _terms_by_form(layout):
@@ -80,7 +88,7 @@ def _terms_by_form(layout):
 
 def _are_terms(values):
     "Identifiers of terms, or names of several words."
-    if values and all(map(_GENE_ID.fullmatch, values)):
+    if are_gene_ids(values):
         return False
     if identifier_of(values) in ("prefixed", "pathway"):
         return True
@@ -114,7 +122,7 @@ def read_terms(
     tell_numbers(graph.genes, look.name)
     return graph
 
-
+# %% ../../../nbs/03_graphs/readers/06_tables.ipynb #703a00b6
 _NUMBERS = re.compile(r"\d+([,;|/ ]+\d+)+")
 
 
@@ -232,7 +240,7 @@ def mitab_name(
     found = _PLAIN_ID.match(own)
     return found[1].strip() if found else "-"
 
-
+# %% ../../../nbs/03_graphs/readers/06_tables.ipynb #ad5e3c43
 def _mitab_species(table):
     "The species of each row, by columns 10 and 11."
     a, b = (species_in(table.iloc[:, i]) for i in (9, 10))
