@@ -699,6 +699,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'graphsel.cli.options.ScreenFile': ('12_cli/options.html#screenfile', 'graphsel/cli/options.py'),
                                       'graphsel.cli.options.ScreenFile.open': ( '12_cli/options.html#screenfile.open',
                                                                                 'graphsel/cli/options.py'),
+                                      'graphsel.cli.options._anything_own': ( '12_cli/options.html#_anything_own',
+                                                                              'graphsel/cli/options.py'),
                                       'graphsel.cli.options._file_of': ('12_cli/options.html#_file_of', 'graphsel/cli/options.py'),
                                       'graphsel.cli.options._for_which': ('12_cli/options.html#_for_which', 'graphsel/cli/options.py'),
                                       'graphsel.cli.options._input_sha1': ('12_cli/options.html#_input_sha1', 'graphsel/cli/options.py'),

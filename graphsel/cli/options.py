@@ -273,7 +273,10 @@ class ScreenFile:
 
         options = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "screen"}
         told = {k: v for k, v in options.items() if v or (k == "guides" and v is False)}
-        return read_screen(self.screen, **told)
+        screen = read_screen(self.screen, **told)
+        n, m = (f"{size:,}" for size in screen.shape)
+        log.info("%s: a screen of %s perturbations and %s responses", Path(self.screen).name, n, m)
+        return screen
 
 # %% ../../nbs/12_cli/01_options.ipynb #f341f505
 def screen_options(about: str) -> list:  # what --screen is for
@@ -410,7 +413,9 @@ def available_cores() -> int:
 def load_plugin(
     path: str,  # a file of Python
 ) -> None:
-    "Run a file that registers criteria, models or strategies. Raises `GraphselError` for one that cannot be run."
+    """Run a file that registers criteria, models, strategies or graph formats.
+
+    Raises `GraphselError` for one that cannot be run, and for one that registers nothing."""
     file = check_file(path).resolve()
     name = file.stem
     if file.suffix != ".py" or not name.isidentifier():
@@ -424,6 +429,25 @@ def load_plugin(
     except Exception as e:
         sys.path.remove(str(file.parent))
         raise GraphselError(f"{path}: {type(e).__name__}: {e}; mend the file") from e
+    if not _anything_own():
+        raise GraphselError(
+            f"{path}: it registers nothing; put @gs.criteria.register, @gs.models.register_model or "
+            "@gs.selection.strategy(name) before what it defines"
+        )
+
+
+def _anything_own():
+    "True where something is registered that was written outside this package."
+    from graphsel.core.registry import module_of
+    from graphsel.criteria.base import CRITERIA
+    from graphsel.graphs.readers.formats import FORMATS
+    from graphsel.models.base import MODELS
+    from graphsel.selection.strategies import STRATEGIES
+
+    formats = [o.read for o in FORMATS.values()]
+    return any(o.own() for o in (CRITERIA, MODELS, STRATEGIES)) or not all(
+        module_of(o).startswith("graphsel.") for o in formats
+    )
 
 
 def _file_of(module):
@@ -446,6 +470,6 @@ _plugin_option = click.option(
     is_eager=True,
     expose_value=False,
     callback=_load_plugins,
-    help="A file of Python that registers criteria, models or strategies of yours. "
+    help="A file of Python that registers criteria, models, strategies or graph formats of yours. "
     "Repeat for several.",
 )
