@@ -734,6 +734,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'graphsel.cli.select.PlanOutputs': ('12_cli/select.html#planoutputs', 'graphsel/cli/select.py'),
                                      'graphsel.cli.select.PlanOutputs.check': ( '12_cli/select.html#planoutputs.check',
                                                                                 'graphsel/cli/select.py'),
+                                     'graphsel.cli.select.Reading': ('12_cli/select.html#reading', 'graphsel/cli/select.py'),
                                      'graphsel.cli.select._checked': ('12_cli/select.html#_checked', 'graphsel/cli/select.py'),
                                      'graphsel.cli.select._or_null': ('12_cli/select.html#_or_null', 'graphsel/cli/select.py'),
                                      'graphsel.cli.select._own_parameters': ( '12_cli/select.html#_own_parameters',

@@ -279,65 +279,70 @@ class ScreenFile:
         return screen
 
 # %% ../../nbs/12_cli/01_options.ipynb #f341f505
+_screen_reading = {  # how the cells or the table of a screen are read
+    "perturbation-key": click.option(
+        "--perturbation-key",
+        help="The column that names the perturbation [found by its usual names].",
+    ),
+    "control": click.option(
+        "--control",
+        metavar="NAME[,NAME]",
+        help="The name of the control, several, or NegCtrl* [found by its usual names].",
+    ),
+    "separator": click.option(
+        "--separator",
+        help="What joins the genes of a pair; + = never split at _ [by the evidence].",
+    ),
+    "guides": click.option(
+        "--guides/--no-guides",
+        default=None,
+        help="Numbers at the end of labels (TP53_1) are guides of one gene [by the evidence].",
+    ),
+    "where": click.option(
+        "--where",
+        multiple=True,
+        metavar="COLUMN=VALUE",
+        help="Keep cells or rows with this value; COLUMN!=VALUE leaves them out. Repeatable.",
+    ),
+    "covariate": click.option(
+        "--covariate",
+        help="Compare with the controls of the same value in this column (batch, cell type).",
+    ),
+    "pool": click.option(
+        "--pool",
+        metavar="COLUMN[,COLUMN]",
+        help="Pool cells of several lines, doses or times, which is refused otherwise.",
+    ),
+    "layer": click.option("--layer", help="For single cells: the layer to read [X]."),
+    "raw": click.option(
+        "--raw", "use_raw", is_flag=True, help="For single cells: read the raw values."
+    ),
+    "labels": click.option(
+        "--labels",
+        type=click.Path(path_type=str),
+        help="For cells without labels (Cell Ranger): a table of barcodes and perturbations.",
+    ),
+    "transpose": click.option(
+        "--transpose", is_flag=True, help="For tables: the perturbations are the columns."
+    ),
+    "min-cells": click.option(
+        "--min-cells",
+        type=click.IntRange(1),
+        help="For single cells: leave out perturbations with fewer.",
+    ),
+    "normalize": click.option(
+        "--normalize",
+        is_flag=True,
+        help="The values are counts: normalize and take logarithms.",
+    ),
+}
+
+
 def screen_options(about: str) -> list:  # what --screen is for
     "`--screen`, and how it is read."
     return [
         click.option("--screen", required=True, type=click.Path(path_type=str), help=about),
-        click.option(
-            "--perturbation-key",
-            help="The column that names the perturbation [found by its usual names].",
-        ),
-        click.option(
-            "--control",
-            metavar="NAME[,NAME]",
-            help="The name of the control, several, or NegCtrl* [found by its usual names].",
-        ),
-        click.option(
-            "--separator",
-            help="What joins the genes of a pair; + = never split at _ [by the evidence].",
-        ),
-        click.option(
-            "--guides/--no-guides",
-            default=None,
-            help="Numbers at the end of labels (TP53_1) are guides of one gene [by the evidence].",
-        ),
-        click.option(
-            "--where",
-            multiple=True,
-            metavar="COLUMN=VALUE",
-            help="Keep cells or rows with this value; COLUMN!=VALUE leaves them out. Repeatable.",
-        ),
-        click.option(
-            "--covariate",
-            help="Compare with the controls of the same value in this column (batch, cell type).",
-        ),
-        click.option(
-            "--pool",
-            metavar="COLUMN[,COLUMN]",
-            help="Pool cells of several lines, doses or times, which is refused otherwise.",
-        ),
-        click.option("--layer", help="For single cells: the layer to read [X]."),
-        click.option(
-            "--raw", "use_raw", is_flag=True, help="For single cells: read the raw values."
-        ),
-        click.option(
-            "--labels",
-            type=click.Path(path_type=str),
-            help="For cells without labels (Cell Ranger): a table of barcodes and perturbations.",
-        ),
-        click.option(
-            "--transpose", is_flag=True, help="For tables: the perturbations are the columns."
-        ),
-        click.option(
-            "--min-cells",
-            type=click.IntRange(1),
-            help="For single cells: leave out perturbations with fewer.",
-        ),
-        click.option(
-            "--normalize",
-            is_flag=True,
-            help="The values are counts: normalize and take logarithms.",
-        ),
+        *_screen_reading.values(),
     ]
 
 # %% ../../nbs/12_cli/01_options.ipynb #4a59d5cb
