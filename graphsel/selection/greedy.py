@@ -61,6 +61,7 @@ class Draft(Generic[_C]):
     gains: list = field(default_factory=list)
     values: list = field(default_factory=list)
     columns: dict = field(default_factory=dict)  # name -> one value per pick
+    served: list = field(default_factory=list)  # whom each pick serves, where that costs nothing
     evaluations: int = 0
     bound: float = np.inf
 
@@ -100,6 +101,8 @@ class Draft(Generic[_C]):
 
     def take(self, j):
         self.tell({k: [v] for k, v in self.criterion.extras(j).items()}, [j])
+        if self.criterion.keeps_gains and (served := self.criterion.served(j)):
+            self.served.append(served)
         before = self.criterion.current
         self.criterion.add(j)
         self.picks.append(int(j))
@@ -592,5 +595,6 @@ def _as_selection(draft, method, guarantee, seconds):
         criterion=c,
         tie_rule="the name" if draft.ties == "index" else c.tie_rule,
         basis=basis_of(c),
+        served=draft.served,
         **share_of(c, draft.criterion.current),
     )

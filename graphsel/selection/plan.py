@@ -54,6 +54,8 @@ class Selection:
     part_of: str = ""  # in words
     tie_rule: str = ""  # what decides among picks that add the same, in words
     basis: str = ""  # what the choice rests on, in words
+    # for each pick whom it serves, where that was at hand while picking: not saved
+    served: list = field(default_factory=list, repr=False, metadata={"saved": False})
     # what was maximized, while in memory: not saved
     criterion: "Criterion|None" = field(default=None, repr=False, metadata={"saved": False})
 
@@ -88,7 +90,11 @@ class Selection:
         return load_selection(path)
 
     def __getstate__(self):
-        return {**self.__dict__, "criterion": None}  # a plan travels light between processes
+        return {
+            **self.__dict__,
+            "criterion": None,
+            "served": [],
+        }  # a plan travels light between processes
 
     def __repr__(self):
         return describe(self)

@@ -56,11 +56,11 @@ def test_many_pairs_are_kept_among_genes():
     g = random_graph(np.random.default_rng(0), 30, directed=False)
     names = pairs_of(gene_names(12))
     c = SupervisionVariance(g, names)
-    assert c.posteriors[0].covariance.shape == (13, 13), "12 genes and a dummy"
+    assert c.posterior[0].covariance.shape == (13, 13), "12 genes and a dummy"
     products = SupervisionVariance(g, names, form="factored")
     assert greedy(c, 6).genes == greedy(products, 6).genes
     plain = SupervisionVariance(g, names, kernel="cosine")
-    assert plain.posteriors[0].covariance.shape == (13, 13)
+    assert plain.posterior[0].covariance.shape == (13, 13)
     dense = SupervisionVariance(g, names, kernel="cosine", form="dense")
     np.testing.assert_allclose(plain.gains(), dense.gains())
 
