@@ -102,13 +102,12 @@ def _strongest(rows, asked, neighbors):
     "genes x targets: the positive similarities, of each target the `neighbors` largest."
     from graphsel.criteria import loops
 
-    n, m = rows.shape[0], asked.shape[0]
-    columns, lists = loops.parts_of(sp.csr_matrix(rows.T)), loops.make_shortlist(m, neighbors)
-    wanted, begin = loops.parts_of(sp.csr_matrix(asked)), columns.start.copy()
-    compare = loops.list_mutual if asked is rows else loops.list_closest
-    step = max(1, m // 20)
-    for s in progress(range(0, m, step), "comparing genes"):
-        compare(wanted, columns, begin, (s, min(s + step, m)), n, lists, neighbors)
+    n, wanted = rows.shape[0], loops.parts_of(sp.csr_matrix(asked))
+    lists = loops.make_shortlist(asked.shape[0], neighbors)
+    for first in progress(range(0, n, loops.BLOCK), "comparing genes"):
+        some = sp.csr_matrix(rows[first : first + loops.BLOCK].T)
+        columns, width = loops.parts_of(some), some.shape[1]
+        loops.list_closest(wanted, columns, first, width, asked is rows, lists, neighbors)
     return _as_rows(lists, n, neighbors)
 
 

@@ -252,7 +252,16 @@ MODELS = Registry(
 def register_model(
     model: type[ResponseModel],  # with a `name` of its own
 ) -> type[ResponseModel]:  # the same: use it as a decorator
-    "Make a model known under its name; one of the same name is replaced."
+    """Make a model known under its name; one of the same name is replaced.
+
+    Raises `GraphselError` for what is no response model.
+    """
+    if not (isinstance(model, type) and issubclass(model, ResponseModel)):
+        raise GraphselError(
+            f"{getattr(model, '__name__', model)} is no response model: write a class on "
+            "gs.models.ResponseModel with _fit and _predict (see CONTRIBUTING), which may hold "
+            "any other model, one of scikit-learn, say"
+        )
     MODELS[model.name] = model
     return model
 
