@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..core.errors import GraphselError, check_positive_int, name_some
+from ..core.errors import GraphselError, check_positive_int
 from ..core.identity import fingerprint
 from ..genes.lists import parse_genes
 from ..genes.symbols import genes_in, resolve

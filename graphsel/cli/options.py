@@ -357,7 +357,7 @@ def screen_options(about: str) -> list:  # what --screen is for
 
 # %% ../../nbs/12_cli/01_options.ipynb #4a59d5cb
 _LISTS = ("candidates", "targets", "measured", "pending", "exclude", "must")
-_TABLES = ("costs", "groups", "prefer", "guides")
+_TABLES = ("costs", "groups", "prefer", "guides", "target_weights")
 _aliases_option = click.option(
     "--aliases",
     type=_file,

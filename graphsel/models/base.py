@@ -179,6 +179,7 @@ class ResponseModel(Stacked, BaseEstimator):
     ) -> "ResponseModel":
         "Train on the picked rows only. Raises `GraphselError` for names the screen lacks and for what is no graph."
         names, Y = picked_rows(screen, perturbations)
+        self.__dict__.pop("report_", None)  # of `validate`, on what was learned before
         self.perturbations_ = [perturbation_name(n) for n in names]
         self.graph_, self.var_, self.form_ = check_graph(graph), screen.var.copy(), FORM
         self.screen_genes_ = sorted({g for n in screen.obs_names for g in perturbed_genes(n)})

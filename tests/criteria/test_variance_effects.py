@@ -153,7 +153,7 @@ def test_waiting_changes_are_worked_in(monkeypatch):
     waiting = c.start(range(20))
     monkeypatch.setattr(design, "ROWS", 3)
     worked = c.start(range(20))
-    assert worked.posteriors[0].a.shape[1] < 3 < waiting.posteriors[0].a.shape[1]
+    assert worked.posterior[0].a.shape[1] < 3 < waiting.posterior[0].a.shape[1]
     for _ in range(2):
         np.testing.assert_allclose(worked.gains(), waiting.gains(), rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(worked.contributions(30), waiting.contributions(30), rtol=1e-9)
