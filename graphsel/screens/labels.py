@@ -124,8 +124,8 @@ def _factorized(column):
 
 
 def plain_name(column: str) -> str:
-    "The name of a column without capitals, blanks and signs."
-    return re.sub(r"[\W_]+", "", str(column)).casefold()
+    "The name of a column without capitals, blanks, signs, and the Metadata_ of CellProfiler."
+    return re.sub(r"[\W_]+", "", str(column).removeprefix("Metadata_")).casefold()
 
 # %% ../../nbs/02_screens/02_labels.ipynb #63db19e6
 def _check_one_reading(obs, readings):
