@@ -38,6 +38,7 @@ extensions = [
 # ---- notebooks ----
 nb_execution_mode = "off"
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # a table that code wrote is a table
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
 myst_heading_anchors = 4
 suppress_warnings = ["myst.header"]  # a page may go from # to ###

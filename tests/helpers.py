@@ -158,7 +158,8 @@ def reach_instance(rng, graph):
     else:
         sources = int(rng.integers(1, 5))
         times = touched(graph, names)[:, at].sum(axis=0)  # in how many targets each gene is
-        hit, worth = [E[:, at] > 0], [a * (times - 1)]  # its own effect returns in the others
+        own = a * (times - 1) * sources * len(graph.graphs)  # its effect returns in the others
+        hit, worth = [E[:, at] > 0], [own]
         for layer in graph.graphs:
             best = replace(layer, adjacency=keep_top(layer.adjacency, sources))
             P = dense_operator(best, hops, "row")

@@ -291,6 +291,17 @@ def test_contributing_sends_to_rooms_that_exist():
     assert not lost
 
 
+def test_readme_is_short_and_its_figure_is_that_of_the_atlas():
+    from PIL import Image
+
+    from graphsel.core.identity import file_sha1
+
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1300
+    drawn_from = Image.open(NBS / "images/atlas.png").info["Source"]
+    says = "run nbs/index.ipynb with its slow cells: its figure is of another table"
+    assert drawn_from == file_sha1(NBS / "benchmarks/atlas.parquet"), says
+
+
 def test_every_public_function_says_what_it_does():
     silent = []
     for module in filter(None, map(api.module_of, PAGES)):

@@ -1,5 +1,6 @@
-"""Every notebook runs from top to bottom, each in a process of its own, and leaves no file behind."""
+"""Every notebook runs from top to bottom, each in a process of its own (a fork), and leaves no file behind."""
 
+import json
 import os
 import re
 import shutil
@@ -26,15 +27,6 @@ SLOW = [
 FLAGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["nbdev"][
     "tst_flags"
 ].split()
-
-# nbdev's own runner; it prints the traceback of the first cell that fails on stderr.
-RUN = """
-import sys
-from nbdev.test import test_nb
-path, base, timeout, *skip = sys.argv[1:]
-done, seconds = test_nb(path, skip_flags=skip, basepath=base, cell_timeout=int(timeout) or None)
-sys.exit(0 if done else 1)
-"""
 
 
 def copy_of_tree(folder):
@@ -66,30 +58,58 @@ def files(folder):
     }
 
 
-def run(name, tmp_path, skip, timeout):
+class Runner:
+    "The process that runs notebooks, one in a fork at a time (tests/notebook_runner.py)."
+
+    def __init__(self):
+        script = [sys.executable, str(ROOT / "tests" / "notebook_runner.py")]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(script, stdin=pipe, stdout=pipe, text=True)
+
+    def run(self, **job):
+        "The exit code of a job; an end of the runner itself is no success."
+        self.process.stdin.write(json.dumps(job) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline() or -1)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def runner():
+    started = Runner()
+    yield started
+    started.close()
+
+
+def run(runner, name, tmp_path, skip, timeout):
     "Run the notebook `name` without the cells flagged by `skip`."
-    tree = copy_of_tree(tmp_path)
+    tree, log = tmp_path / "tree", tmp_path / "log"
+    tree.mkdir()
+    copy_of_tree(tree)
     before = files(tree / "nbs")
-    cmd = [sys.executable, "-c", RUN, str(tree / "nbs" / name), str(tree), str(timeout), *skip]
-    done = subprocess.run(
-        cmd,
-        cwd=tree / "nbs",
+    code = runner.run(
+        notebook=str(tree / "nbs" / name),
+        base=str(tree),
+        timeout=timeout,
+        skip=skip,
+        cwd=str(tree / "nbs"),
         env=environment(tree),
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
+        log=str(log),
     )
-    assert done.returncode == 0, f"{name} failed\n{done.stdout[-2000:]}\n{done.stderr[-8000:]}"
+    assert code == 0, f"{name} failed\n{log.read_text(errors='replace')[-10000:]}"
     left = sorted(files(tree / "nbs") - before)
     assert not left, f"{name} left behind {left}: write to a temporary folder"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_notebook(name, tmp_path):
-    run(name, tmp_path, FLAGS, timeout=300)
+def test_notebook(runner, name, tmp_path):
+    run(runner, name, tmp_path, FLAGS, timeout=300)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
-def test_slow_notebook(name, tmp_path):
-    run(name, tmp_path, [o for o in FLAGS if o != "slow"], timeout=0)
+def test_slow_notebook(runner, name, tmp_path):
+    run(runner, name, tmp_path, [o for o in FLAGS if o != "slow"], timeout=0)

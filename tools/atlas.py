@@ -1,4 +1,4 @@
-"""The atlas: every screen × strategies × levels of telling, resumable. `python tools/atlas.py --help`.
+"""The atlas: every screen × strategies × levels of telling × models, resumable. `python tools/atlas.py --help`.
 
 Each screen is an ordinary comparison in a folder of its own; what is done is kept, and the same command goes on.
 `--gather` writes the one table of the page: errors and hashes of picks, no measurement."""
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 import graphsel as gs
+from graphsel.active.loop import parse_strategy
 
 ROOT = Path(__file__).resolve().parent.parent
 HUMAN = ("string_v12.tsv.gz", "go_bp_2018.txt")
@@ -38,6 +39,8 @@ ONE_SHOT = (
 )
 LEARNERS = "ensemble bald batchbald bait acs-fw coreset badge lcmd kmeans typiclust iterpert"
 STRATEGIES = [*ONE_SHOT.split(), *(f"active:{name}" for name in LEARNERS.split())]
+# these look at names that they are told; the others pick alike at every level and run at one
+AIM = {"facility", "graphreach", "softreach", "variance", "active:bait", "active:iterpert"}
 KEPT = [
     "strategy",
     "kind",
@@ -56,6 +59,7 @@ KEPT = [
     "picks_sha1",
     "status",
 ]
+ORDER = ["screen", "model", "targets", "strategy", "seed", "split", "budget"]
 
 
 def read_arguments() -> argparse.Namespace:
@@ -71,8 +75,10 @@ def read_arguments() -> argparse.Namespace:
     told.add_argument("--screens", default=",".join(SCREENS), help="names, separated by commas")
     told.add_argument("--strategies", default=",".join(STRATEGIES))
     told.add_argument("--levels", default="pool,library", help="what strategies are told")
-    told.add_argument("--model", default="gp")
-    told.add_argument("--seeds", type=int, default=10, help="splits")
+    told.add_argument(
+        "--model", default="gp:10,gnn:5", help="NAME or NAME:SPLITS, separated by commas"
+    )
+    told.add_argument("--seeds", type=int, default=10, help="splits of a model without a number")
     told.add_argument("--random-draws", type=int, default=5)
     told.add_argument("--jobs", type=int, default=1)
     told.add_argument("--dask", help="address of a scheduler")
@@ -88,28 +94,42 @@ def budgets_of(screen, graph) -> list[int]:
     return sorted({max(2, round(share * n)) for share in SHARES})
 
 
-def run_screen(name: str, asked: argparse.Namespace) -> None:
-    "The comparisons of one screen, a folder for each level of telling."
+def models_of(asked: argparse.Namespace) -> list[tuple[str, int]]:
+    "Models and their numbers of splits."
+    parts = [part.partition(":") for part in asked.model.split(",")]
+    return [(name, int(splits or asked.seeds)) for name, _, splits in parts]
+
+
+def aims(strategy: str) -> bool:
+    "Whether a strategy, its start or its shortlist looks at the names that it is told."
+    return bool(set(parse_strategy(strategy).parts) & AIM)
+
+
+def run_screen(name: str, model: str, seeds: int, asked: argparse.Namespace) -> None:
+    "The comparisons of one screen and model, a folder for each level of telling."
     file, graphs = SCREENS[name]
     screen = gs.read_screen(asked.data / file)
     graph = gs.combine([gs.read_graph(asked.data / g) for g in graphs])
     budgets = budgets_of(screen, graph)
+    strategies = asked.strategies.split(",")
     for level in asked.levels.split(","):
-        gs.compare(
-            screen,
-            graph,
-            asked.strategies.split(","),
-            budgets,
-            out=asked.out / f"{name}-{level}-{asked.model}",
-            resume=True,
-            jobs=asked.jobs,
-            dask=asked.dask,
-            models=asked.model,
-            seeds=asked.seeds,
-            random_draws=asked.random_draws,
-            targets=level,
-            standardize=True,
-        )
+        if strategies:
+            gs.compare(
+                screen,
+                graph,
+                strategies,
+                budgets,
+                out=asked.out / f"{name}-{level}-{model}",
+                resume=True,
+                jobs=asked.jobs,
+                dask=asked.dask,
+                models=model,
+                seeds=seeds,
+                random_draws=asked.random_draws,
+                targets=level,
+                standardize=True,
+            )
+        strategies = [s for s in strategies if aims(s)]
 
 
 def finished(folder: Path) -> bool:
@@ -124,6 +144,18 @@ def finished(folder: Path) -> bool:
     return len(gs.benchmark.read_results(folder)) == every
 
 
+def at_every_level(rows: pd.DataFrame) -> pd.DataFrame:
+    "The rows of one screen and model; what does not look at names stands at every level of telling."
+    parts = [rows]
+    for level in sorted(set(rows["targets"])):
+        there = set(rows.loc[rows["targets"] == level, "strategy"])
+        blind = [s for s in set(rows["strategy"]) - there if not aims(s)]
+        others = rows[rows["strategy"].isin(blind)]
+        others = others[others["targets"] == others["targets"].min()]
+        parts.append(others.assign(targets=level))
+    return pd.concat(parts, ignore_index=True)
+
+
 def gather(out: Path) -> pd.DataFrame:
     "Every row of every comparison that ran to its end: errors and hashes, no measurement."
     parts = []
@@ -134,6 +166,8 @@ def gather(out: Path) -> pd.DataFrame:
         else:
             logging.warning("%s is not finished and is left out", folder.name)
     found = pd.concat(parts, ignore_index=True)
+    found = pd.concat([at_every_level(g) for _, g in found.groupby(["screen", "model"])])
+    found = found.sort_values(ORDER, ignore_index=True)
     found["picks_sha1"] = found["picks_sha1"].str[:10]
     for column in ("mse", "pearson_delta_centered"):
         found[column] = found[column].astype(np.float32)
@@ -150,8 +184,9 @@ def main() -> int:
     unknown = [n for n in asked.screens.split(",") if n not in SCREENS]
     if unknown:
         sys.exit(f"no screen called {unknown[0]}; there are {', '.join(SCREENS)}")
-    for name in asked.screens.split(","):
-        run_screen(name, asked)
+    for model, seeds in models_of(asked):
+        for name in asked.screens.split(","):
+            run_screen(name, model, seeds, asked)
     return 0
 
 

@@ -24,8 +24,7 @@ from graphsel.active.queries import (
     wide_hidden,
 )
 from ..criteria.base import incidence
-from ..graphs.graph import kernel_factor
-from ..graphs.kernels import hop_range
+from ..graphs.kernels import kernel_of
 from ..graphs.operators import inner_products
 from ..selection.baselines import clusters, squared_distances, typicality
 from ..selection.strategies import Problem
@@ -258,10 +257,8 @@ def sources(
         length = np.sqrt((p.features**2).sum(axis=1))
         found.append((S @ sp.diags(length) @ p.factor).toarray())
     if graphs or (graphs is None and not g.priors):
-        found += [
-            sp.csr_matrix(S @ kernel_factor(layer, hop_range(problem.params.get("hops") or 2)))
-            for layer in g.graphs
-        ]
+        hops = problem.params.get("hops") or 2
+        found += [sp.csr_matrix(S @ kernel_of(layer, "cosine", hops)) for layer in g.graphs]
     return found
 
 # %% ../../nbs/08_active/03_diversity.ipynb #6f68ef9c

@@ -13,8 +13,9 @@ from html import escape
 import numpy as np
 
 from ..core.errors import GraphselError, check_positive_int, name_some
-from ..selection.plan import Selection
+from ..selection.plan import Selection, cost_in_words, money_text
 from ..selection.report import explanations, in_words, tidy
+from ..selection.wells import SHAPES, map_of_plan, plate_grid
 
 # %% ../../nbs/11_apps/02_page.ipynb #a0ca5da4
 def html_table(
@@ -34,8 +35,9 @@ def plan_table(
     must: Iterable[str] = (),  # genes that had to be picked
     height: int = 360,  # pixels; beyond that it scrolls
 ) -> str:  # HTML
-    "Rank, gene, gain, value, cost and plate where there are such, and explanation."
-    more = [name for name in ("cost", "group", "plate") if name in plan.columns]
+    "Rank, gene, gain, value, cost, guides and place where there are such, and explanation."
+    names = ("cost", "guides", "group", "plate", "well")
+    more = [name for name in names if name in plan.columns]
     columns = [plan.genes, plan.gains, plan.values, *(plan.columns[name] for name in more)]
     rows = zip(range(1, len(plan) + 1), *columns, explanations(plan, must))
     return html_table(("rank", "gene", "gain", "value", *more, "why"), rows, height)
@@ -102,15 +104,23 @@ def plan_page(
     must: Iterable[str] = (),  # marked with a star
     title: str = "Plan of a perturbation screen",
 ) -> str:  # an HTML document
-    "One page to print: what was asked, what it takes, and the genes in order."
+    """What was asked, what it takes, and the genes in order: on one page.
+
+    With wells, guides or costs a laboratory sheet: plates as they lie on the bench, a line to tick for each gene."""
     must, n = set(must), len(plan)
     columns, size = next((columns, size) for most, columns, size in _PRINT if n <= most)
     facts = page_facts(plan, lab, graph)
+    told = "".join(f"<dt>{escape(what)}</dt><dd>{escape(how)}</dd>" for what, how in facts)
+    if is_sheet(plan):
+        columns, size = sheet_size(plan, len(facts))
+        picks = plate_pictures(plan, size) + sheet_table(plan, lab, must)
+    else:
+        picks = f"<ol>{''.join(_items(plan, must, with_gains=n <= 300))}</ol>"
     return _PAGE.format(
         title=escape(title),
-        words=escape(in_words(plan, 0)),
-        facts="".join(f"<dt>{escape(what)}</dt><dd>{escape(how)}</dd>" for what, how in facts),
-        picks="".join(_items(plan, must, with_gains=n <= 300)),
+        words=escape(in_words(plan, 0, lab.currency)),
+        facts=told,
+        picks=picks,
         left_out=_left_out(plan),
         foot=escape(_foot(plan, must, with_gains=n <= 300)),
         columns=columns,
@@ -129,12 +139,12 @@ def page_facts(
     facts = [("Criterion", f"{plan.strategy}{hops}; {plan.n_targets:,} targets")]
     if graph:
         facts.append(("Graph", graph))
-    if "cost" in plan.columns:
-        facts.append(("Cost units", f"{sum(plan.columns['cost']):g} of {plan.budget:g}"))
     if plan.measured:
         facts.append(("Measured before", f"{len(plan.measured):,} genes"))
     if "plate" in plan.columns:
-        facts.append(("Plates", f"{len(set(plan.columns['plate'])):,}, each representative"))
+        facts.append(("Plates", _plates_in_words(plan)))
+    if is_sheet(plan):
+        return facts + _sheet_facts(plan, lab)
     guides = f"{n:,} genes x {lab.guides} guides + {lab.controls:,} control slots"
     cells = f"{n:,} genes x {lab.cells:,} + {lab.controls:,} control slots x {lab.control_cells:,}"
     each = f"{lab.guide_cost:g} {lab.currency} per guide, {lab.cell_cost:g} {lab.currency} per cell"
@@ -144,6 +154,187 @@ def page_facts(
         ("Cells", f"{cells} = {order['cells']:,} cells"),
         ("Cost, assumed", f"{each}: {order['cost']:,.0f} {lab.currency}"),
     ]
+
+# %% ../../nbs/11_apps/02_page.ipynb #fa221439
+def is_sheet(
+    plan: Selection,
+) -> bool:
+    "Whether the laboratory has more to know than names."
+    return bool({"well", "guides", "cost"} & plan.columns.keys())
+
+
+def _plates_in_words(plan):
+    "How many plates, of which size, and what lies on them beside the genes."
+    n, wells = len(set(plan.columns["plate"])), plan.params.get("wells")
+    if wells is None or "well" not in plan.columns:
+        return f"{n:,}, each representative"
+    controls = (
+        f"{len(wells['controls']):,} control wells on each" if wells["controls"] else "no controls"
+    )
+    plates = "plate" if n == 1 else "plates"
+    return f"{n:,} {plates} of {wells['size']} wells, each representative; {controls}"
+
+
+def _sheet_facts(plan, lab):
+    "Guides and the one sum."
+    n, facts = len(plan), []
+    if "guides" in plan.columns:
+        facts.append(("Guides", f"{sum(plan.columns['guides']):,} guides for {n:,} genes"))
+    if "cost" in plan.columns:
+        told = cost_in_words(plan, lab.currency)
+        told += " at most" if " of " in told else ""
+        controls = plan.params.get("wells", {}).get("controls")
+        facts.append(("Cost", f"{told}, controls aside" if controls else told))
+    elif "guides" in plan.columns:
+        guides = sum(plan.columns["guides"])
+        each = f"{guides:,} guides x {lab.guide_cost:g} {lab.currency}"
+        facts.append(
+            ("Cost, assumed", f"{each} = {money_text(guides * lab.guide_cost)} {lab.currency}")
+        )
+    return facts
+
+# %% ../../nbs/11_apps/02_page.ipynb #2bf43c49
+def plate_pictures(
+    plan: Selection,
+    most: float = 8,  # letters in points, at most
+) -> str:  # HTML; empty for a plan without wells
+    "The plates as they lie on the bench."
+    table = map_of_plan(plan)
+    if table is None:
+        return ""
+    size, parts = plan.params["wells"]["size"], []
+    for plate, some in table.groupby("plate"):
+        grid = plate_grid(some, size)
+        head = "".join(f"<th>{name}</th>" for name in grid.columns)
+        control = some["well"][some["kind"] == "control"].tolist()
+        rows = "".join(_row_of_plate(row, control) for row in grid.itertuples(index=False))
+        n = int((some["kind"] == "gene").sum())
+        told = f"Plate {plate}: {n:,} genes, {len(control):,} controls"
+        letters = f"font-size: {_letters(some, len(grid.columns), most):.2g}pt"
+        parts.append(
+            f"<div class='plate'><b>{told}</b>"
+            f"<table style='{letters}'><tr>{head}</tr>{rows}</table></div>"
+        )
+    return "".join(parts)
+
+
+def _letters(table, columns, most):
+    "Letters in points with which the longest name fits into a well."
+    longest = max(4, *map(len, table["gene"]))
+    return float(np.clip(_WIDE / columns / (0.21 * longest), 3.5, most))
+
+
+def _row_of_plate(row, control):
+    "One row of wells."
+    letter, *wells = row
+    cells = []
+    for i, content in enumerate(wells, 1):
+        kind = "c" if f"{letter}{i:02}" in control else "" if content else "e"
+        shown = "ctrl" if kind == "c" else escape(content)
+        cells.append(f"<td class='{kind}'>{shown}</td>")
+    return f"<tr><th>{letter}</th>{''.join(cells)}</tr>"
+
+# %% ../../nbs/11_apps/02_page.ipynb #881fe360
+def lab_columns(
+    plan: Selection,
+    currency: str = "",  # of the costs
+) -> dict[str, list]:  # head -> places (texts), guides (whole numbers), prices (other numbers)
+    "What a laboratory has to know of each gene."
+    c, found = plan.columns, {}
+    if "plate" in c and "well" in c:
+        found["well"] = [f"{plate}-{well}" for plate, well in zip(c["plate"], c["well"])]
+    elif "plate" in c:
+        found["plate"] = [str(plate) for plate in c["plate"]]
+    if "guides" in c:
+        found["guides"] = [int(n) for n in c["guides"]]
+    if "cost" in c:
+        found[currency] = [float(v) for v in c["cost"]]
+    return found
+
+
+def sheet_table(
+    plan: Selection,
+    lab: Lab,  # its currency
+    must: Iterable[str] = (),  # marked with a star
+) -> str:  # HTML
+    "A line for each gene, best first; the last one has the sums."
+    columns, must, rows = lab_columns(plan, lab.currency), set(must), []
+    head = "".join(f"<th>{escape(name)}</th>" for name in ("", "gene", *columns, "✓"))
+    for i, gene in enumerate(plan.genes):
+        name = escape(gene) + "*" * (gene in must)
+        cells = "".join(_lab_cell(values[i]) for values in columns.values())
+        rows.append(f"<tr><td class='n'>{i + 1}</td><td>{name}</td>{cells}<td></td></tr>")
+    cells = "".join(_lab_cell(lab_sum(values)) for values in columns.values())
+    last = f"<tr class='total'><td></td><td>{len(plan):,} genes</td>{cells}<td></td></tr>"
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}{last}</tbody></table>"
+    return f"<div class='sheet'>{table}</div>"
+
+
+def lab_sum(values):
+    "The sum of numbers; of places none."
+    return "" if not values or isinstance(values[0], str) else sum(values)
+
+
+def _lab_cell(value):
+    "A price, a number, or a place."
+    kind = "" if isinstance(value, str) else " class='n'"
+    return f"<td{kind}>{escape(_lab_text(value))}</td>"
+
+
+def _lab_text(value):
+    "The same as text."
+    if isinstance(value, str):
+        return value
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+
+# %% ../../nbs/11_apps/02_page.ipynb #f44f7e23
+_TALL, _WIDE, _GAP = 265, 186, 4  # millimeters: printed on a page, and between two columns
+
+
+def sheet_size(
+    plan: Selection,
+    n_facts: int,  # lines above the plates
+) -> tuple[int, float]:  # columns of the table, letters in points
+    "The largest letters with which a plan takes the fewest pages, so that none stays half empty."
+    tried = []
+    for size in (10, 9.5, 9, 8.5, 8, 7.5, 7):
+        columns = max(1, int((_WIDE + _GAP) / (sheet_width(plan, size) + _GAP)))
+        height = sheet_height(plan, n_facts, columns, size)
+        tried.append((-(-height * 1.03 // _TALL), -size, columns))
+    _, size, columns = min(tried)
+    return columns, -size
+
+
+def sheet_width(
+    plan: Selection,
+    size: float,  # letters in points
+) -> float:  # millimeters
+    "About how wide a line of the table is."
+    letters = [max(map(len, plan.genes), default=4) + 1, len(str(len(plan))), 1]
+    for name, values in lab_columns(plan, "EUR").items():
+        widest = lab_sum(values) or max(values, key=len, default="")
+        letters.append(1 + max(len(name), len(_lab_text(widest))))
+    return size * 0.353 * (0.52 * sum(letters) + 0.95 * len(letters))
+
+
+def sheet_height(
+    plan: Selection,
+    n_facts: int,  # lines above the plates
+    columns: int,  # of the table
+    size: float,  # letters in points
+) -> float:  # millimeters
+    "About how tall a sheet is."
+    line, lines = size * 0.353, -(-(len(plan) + 2) // columns)
+    left_out = sum(map(len, plan.report)) / 130 * 2.7
+    height = 22 + 4.8 * n_facts + left_out + lines * line * 1.3
+    wells = plan.params.get("wells")
+    table = map_of_plan(plan)
+    if table is None:
+        return height
+    rows, width = SHAPES[wells["size"]]
+    letters = _letters(table, width + 1, size)
+    plates = len(set(plan.columns["plate"]))
+    return height + plates * ((rows + 1) * (letters * 0.353 * 1.6 + 0.2) + line * 1.4 + 3)
 
 # %% ../../nbs/11_apps/02_page.ipynb #d3868441
 _PAGE = """<!DOCTYPE html>
@@ -161,6 +352,21 @@ dt {{ color: #555 }}
 dd {{ margin: 0 }}
 ol {{ columns: {columns}; column-gap: 4mm; font-size: {size}pt; line-height: 1.2 }}
 ol {{ margin: 0; padding: 0; list-style: none }}
+.sheet {{ columns: {columns}; column-gap: 4mm; font-size: {size}pt; line-height: 1.25 }}
+.plate {{ font-size: {size}pt; break-inside: avoid; margin: 0 0 3mm }}
+table {{ border-collapse: collapse; width: 100% }}
+th, td {{ border: .2mm solid #888; padding: 0 .35em; text-align: left; white-space: nowrap }}
+th {{ font-weight: 600; border-bottom: .4mm solid #111 }}
+.n {{ text-align: right }}
+tr {{ break-inside: avoid }}
+thead {{ break-inside: avoid }}
+.plate table {{ table-layout: fixed; line-height: 1.6 }}
+.plate th, .plate td {{ text-align: center; padding: 0; overflow: hidden }}
+.plate th {{ border: 0 }}
+.plate th:first-child {{ width: 1.6em }}
+.plate .c {{ border: .7mm solid #111; font-style: italic }}
+.plate .e {{ background: #e4e4e4 }}
+.total td {{ font-weight: 600; border-top: .4mm solid #111 }}
 li {{ break-inside: avoid; white-space: nowrap; overflow: hidden; text-overflow: ellipsis }}
 li b {{ font-weight: 600 }}
 i {{ color: #555; font-style: normal }}
@@ -172,7 +378,7 @@ small {{ color: #555 }}
 <h1>{title}</h1>
 <p>{words}</p>
 <dl>{facts}</dl>
-<ol>{picks}</ol>
+{picks}
 {left_out}
 <p><small>{foot}</small></p>
 </body>
@@ -203,9 +409,11 @@ def _foot(plan, must, with_gains):
     text = f"graphsel {plan.version}; graph {plan.graph[:12]}."
     if must:
         text += " * must-have."
-    if with_gains and np.isfinite(plan.gains).any():
+    if with_gains and np.isfinite(plan.gains).any() and not is_sheet(plan):
         text += " +: what the pick adds to the value of those before it."
-    if "plate" in plan.columns:
+    if map_of_plan(plan) is not None:
+        text += " 2-A03: plate 2, well A03. Framed: control; grey: empty."
+    elif "plate" in plan.columns and not is_sheet(plan):
         text += " P: plate."
     return text
 

@@ -35,6 +35,7 @@ from graphsel.apps.widgets import (
     _text,
     download_link,
     heard,
+    sentence,
     uploaded,
 )
 from ..core.errors import GraphselError, log, name_some
@@ -42,9 +43,11 @@ from ..core.identity import sha1
 from ..datasets.load import load_graph
 from ..datasets.registry import data_folders, list_datasets
 from ..genes.lists import parse_costs, parse_genes, parse_pairs, read_costs, read_gene_list
+from ..genes.symbols import AliasTable, read_aliases
 from ..graphs.graph import Graphs, combine
 from ..graphs.priors import read_prior
 from ..graphs.readers.read import read_graph
+from ..screens.read import read_screen
 from graphsel.plotting.plans import (
     budget_figure,
     comparison_figure,
@@ -56,7 +59,8 @@ from graphsel.plotting.plans import (
 from ..selection.budget import plates
 from ..selection.plan import Selection
 from ..selection.report import in_words, missing_genes, picks_csv
-from ..selection.select import in_known_names
+from ..selection.limits import groups_without_caps
+from ..selection.names import in_known_names
 from ..selection.strategies import STRATEGIES
 
 import ipywidgets as w
@@ -142,7 +146,7 @@ class PlanExplorer(_Page):
             self.tell(told)
         except GraphselError as e:
             kept = " The plan below is the last one that could be made." if self.state.plan else ""
-            self.say(f"{e}.{kept}", wrong=True)
+            self.say(f"{sentence(e)}{kept}", wrong=True)
 
     def on_number(self, change=None):
         self.update_from(lambda: take_number(self))
@@ -158,7 +162,7 @@ class PlanExplorer(_Page):
             with quietly(self):
                 set_boxes()
         except GraphselError as e:
-            return self.say(f"{e}.", wrong=True)
+            return self.say(sentence(e), wrong=True)
         self.update()
 
     def on_why(self, change=None):
@@ -185,7 +189,7 @@ def quietly(x):
 
 # %% ../../nbs/11_apps/05_plan.ipynb #b2f32b74
 _LISTS = ("targets", "measured", "must", "exclude", "costs", "groups")
-_READ = {"costs": parse_costs, "groups": lambda text: parse_pairs(text, "group")}
+_READ = {"costs": parse_costs, "groups": lambda text: parse_pairs(text, "group", "groups")}
 
 
 def read_wishes(
@@ -194,22 +198,33 @@ def read_wishes(
     "What the boxes say. Raises `GraphselError` for what cannot be read."
     i, graph = x.inputs, graph_of(x)
     texts = {"candidates": i.genes.value} | {name: getattr(i, name).value for name in _LISTS}
-    key = graph.fingerprint, *texts.values()
+    key = graph.fingerprint, *texts.values(), *_names_and_hashes(i.aliases_file.value)
     if x.read[0] != key:
-        x.read = key, *_read_boxes(graph, texts)
+        x.read = key, *_read_boxes(graph, texts, aliases_of(x))
     _, lists, renamed = x.read
     if lists["groups"] and not i.cap.value:
-        raise GraphselError("groups are given, but not how many of each; set 'most of each group'")
+        raise groups_without_caps()
     cap = i.cap.value if lists["groups"] else None
-    return Wishes(graph, i.criterion.value, i.hops.value, cap=cap, renamed=renamed, **lists)
+    given = Wishes(graph, i.criterion.value, i.hops.value, cap=cap, renamed=renamed, **lists)
+    return replace(given, screen=screen_of(x))
 
 
-def _read_boxes(graph, texts):
+def aliases_of(
+    x: PlanExplorer,  # its boxes
+) -> AliasTable | None:
+    "The table of other names that was uploaded. Raises `GraphselError` for what is none."
+    if not x.inputs.aliases_file.value:
+        return None
+    with uploaded(x.inputs.aliases_file.value[-1]) as paths:
+        return read_aliases(paths[0])
+
+
+def _read_boxes(graph, texts, aliases):
     "The lists of the boxes in the names of the graph, and a sentence about those that were spelled otherwise."
     read = {}
     for what, text in texts.items():
         read[what] = _READ[what](text) if what in _READ else parse_genes(text, what)
-    named, found = in_known_names(graph, {what: names for what, names in read.items() if names})
+    named, found = in_known_names(graph, {k: names for k, names in read.items() if names}, aliases)
     lists = {what: named.get(what) for what in read}
     for what, names in lists.items():
         if isinstance(names, list):
@@ -260,6 +275,16 @@ def _once(x, key, make):
     return x.opened[key]
 
 
+def screen_of(
+    x: PlanExplorer,  # its boxes
+):  # AnnData, or None where nothing was uploaded
+    "What earlier rounds gave. Raises `GraphselError` for a file that is no screen."
+    files = x.inputs.screen_file.value
+    if not files:
+        return None
+    return _once(x, ("screen", *_names_and_hashes(files)), lambda: _open_screen(files))
+
+
 def _names_and_hashes(files):
     return tuple((file["name"], sha1(bytes(file["content"]))) for file in files)
 
@@ -277,6 +302,12 @@ def _open_uploads(files, directed):
                 f"{names}: explains the proteins of STRING's links; choose both files together"
             )
         return [open_choice(path, directed) for path in own]
+
+
+def _open_screen(files):
+    "The screen of one upload."
+    with uploaded(*files) as paths:
+        return read_screen(paths[-1])
 
 
 def _open_priors(files):
@@ -513,7 +544,9 @@ def _boxes_of_lists():
         "genes_file": _file("from a file"),
         "must": _text("picked in any case", 3),
         "exclude": _text("never picked", 3),
-        "measured": _text("measured before: a warm start"),
+        "screen_file": _file("upload results"),
+        "measured": _text("measured before, or being measured: a warm start"),
+        "aliases_file": _file("other names of genes"),
         "targets": _text("what should become predictable; empty: the candidates"),
         "costs": _text("gene,cost (a line each; others cost 1)", 3),
         "costs_file": _file("costs from a file"),
@@ -522,7 +555,7 @@ def _boxes_of_lists():
             0, 0, 10**6, description="most of each group", style={"description_width": "140px"}
         ),
         "plate": w.BoundedIntText(
-            0, 0, 10**6, description="genes on a plate", style={"description_width": "140px"}
+            0, 0, 10**6, description="genes on a plate", style={"description_width": "150px"}
         ),
     }
 
@@ -548,8 +581,13 @@ def _boxes_of_criteria():
     others = [("nothing", None), *((name, name) for name in names)]
     return {
         "criterion": w.Dropdown(options=first, description="criterion"),
-        "hops": w.Dropdown(options=hops, description="hops"),
-        "other": w.Dropdown(options=others, description="compare with"),
+        "hops": w.Dropdown(options=hops, index=0, description="hops"),
+        "other": w.Dropdown(
+            options=others,
+            index=0,
+            description="compare with",
+            style={"description_width": "90px"},
+        ),
         "why": w.Text(
             placeholder="why is this gene (not) on the list?",
             continuous_update=False,
@@ -587,11 +625,21 @@ def _boxes_of_the_budget(budget):
     }
 
 
+_OF_THE_LAB = {
+    "guides": "guides per gene",
+    "cells": "cells per gene",
+    "controls": "control slots",
+    "control_cells": "cells per control slot",
+    "guide_cost": "price of a guide",
+    "cell_cost": "price of a cell",
+}
+
+
 def _boxes_of_the_lab(lab):
     "One box for each number of the laboratory."
-    boxes, style = {}, {"description_width": "110px"}
+    boxes, style = {}, {"description_width": "150px"}
     for f in fields(Lab):
-        value, label = getattr(lab, f.name), f.name.replace("_", " ")
+        value, label = getattr(lab, f.name), _OF_THE_LAB.get(f.name, f.name)
         if f.name == "currency":
             made = w.Text(value, description=label, continuous_update=False, style=style)
         else:
@@ -641,7 +689,10 @@ def _tabs(i):
     "The boxes on the left."
     hops = "hops: how far a measurement is taken to speak for its neighbors"
     parts = {
-        "Genes": [_note("Genes you could perturb"), i.genes, i.genes_file],
+        "Genes": [
+            *(_note("Genes you could perturb"), i.genes, i.genes_file),
+            *(_note("Targets"), i.targets),
+        ],
         "Graph": [
             _note("One or several (Ctrl or Cmd click)"),
             i.graphs,
@@ -657,11 +708,15 @@ def _tabs(i):
             *(_note("Costs: the budget is then in cost units"), i.costs, i.costs_file),
             *(_note("Groups, of each of which only some are picked"), i.groups, i.cap),
         ],
-        "More": [
-            *(_note("Measured before"), i.measured, _note("Targets"), i.targets),
-            *(_note("Plates, each representative; 0: none"), i.plate),
+        "Rounds": [
+            _note("Results so far, a table or .h5ad: their responses decide what is next"),
+            *(i.screen_file, _note("Measured, or being measured"), i.measured),
         ],
-        "Lab": [getattr(i, f"lab_{f.name}") for f in fields(Lab)],
+        "Lab": [
+            *(getattr(i, f"lab_{f.name}") for f in fields(Lab)),
+            *(_note("Plates, each representative; 0: none"), i.plate),
+            *(_note("A table alias,symbol: names are translated by it"), i.aliases_file),
+        ],
     }
     column = w.Layout(overflow="hidden")
     tabs = w.Tab(
@@ -678,10 +733,12 @@ def take_file(x, change, box, read):
     if not change["new"]:
         return
     try:
-        with uploaded(change["new"][-1]) as paths:
-            box.value = read(paths[0])
+        with heard() as told, uploaded(change["new"][-1]) as paths:
+            text = read(paths[0])
+        box.value = text
+        x.tell(tuple(dict.fromkeys([*told, *x.told])))
     except GraphselError as e:
-        x.say(f"{e}.", wrong=True)
+        x.say(sentence(e), wrong=True)
 
 
 def _costs_as_text(path):
@@ -697,5 +754,5 @@ def answer_why(x):
         try:
             text = why_gene(plan, x.state.wishes.graph, asked)
         except GraphselError as e:
-            text = f"{e}."
+            text = sentence(e)
     x.outputs.answer.value = f"<div class='gs-note'>{escape(text)}</div>"

@@ -14,16 +14,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.errors import GraphselError, check_positive_int
+from ..core.identity import fingerprint
 from ..genes.lists import parse_genes
 from ..genes.symbols import genes_in, resolve
 from ..graphs.graph import Graphs
 from ..selection.budget import bounds_of_prefixes
 from ..selection.explain import why
+from ..selection.names import none_known
+from ..selection.next_round import all_measured
 from ..selection.plan import Selection, share_of
 from ..selection.select import select
 from ..selection.strategies import get_strategy
 
 if TYPE_CHECKING:
+    import anndata as ad
     import pandas as pd
 
 # %% ../../nbs/11_apps/01_planner.ipynb #3a668133
@@ -42,6 +46,7 @@ class Wishes:
     costs: Mapping | None = None  # absent = 1
     groups: Mapping | None = None  # gene -> its group
     cap: int | None = None  # most picks of each group
+    screen: "ad.AnnData | None" = None  # what earlier rounds gave; its rows count as measured
     seed: int = 0
     renamed: str = ""  # what was taken in another spelling than it was given; for the page
 
@@ -50,7 +55,8 @@ class Wishes:
         lists = self.candidates, self.targets, self.measured, self.must, self.exclude
         tables = (None if o is None else tuple(o.items()) for o in (self.costs, self.groups))
         how = self.graph.fingerprint, self.criterion, self.hops, self.cap, self.seed
-        return (*how, *lists, *tables)
+        seen = None if self.screen is None else fingerprint(self.screen)
+        return (*how, *lists, *tables, seen)
 
     @property
     def nested(self) -> bool:  # the plan for 50 is the start of the plan for 100
@@ -68,6 +74,7 @@ class Wishes:
             exclude=self.exclude,
             costs=self.costs,
             default_cost=None if self.costs is None else 1.0,
+            screen=self.screen,
             random_state=self.seed,
             **{name: value for name, value in given.items() if value},
         )
@@ -77,9 +84,12 @@ def most_affordable(
     wishes: Wishes,  # what is asked
 ) -> int:  # picks, or cost units
     "The largest budget that makes sense. Raises `GraphselError` where nothing is left to pick."
-    graph, out = wishes.graph, {*wishes.exclude, *wishes.measured}
+    graph = wishes.graph
+    out = {*wishes.exclude, *all_measured(graph, wishes.screen, wishes.measured)}
     asked = graph.genes if wishes.candidates is None else wishes.candidates
     names = [n for n in asked if n not in out and all(gene in graph for gene in genes_in(n))]
+    if not any(all(gene in graph for gene in genes_in(n)) for n in asked):
+        raise none_known(graph, asked)
     if not names:
         raise GraphselError(
             "no candidate is left to pick; "

@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .page import html_table
-from .widgets import _Page, _STYLE, _named, _picture, _show_picture, heard
+from graphsel.apps.widgets import (
+    _Page,
+    _STYLE,
+    _named,
+    _note,
+    _picture,
+    _show_picture,
+    heard,
+    sentence,
+)
+from ..benchmark.metrics import LOWER_IS_BETTER
 from ..benchmark.reliability import stability_table
 from ..benchmark.store import Comparison, read_comparison
 from ..core.errors import GraphselError
@@ -52,7 +62,7 @@ class ResultExplorer(_Page):
                 self.found = read_comparison(folder)
         except GraphselError as e:
             shown = f" Shown below: {self.found.name}." if self.found else ""
-            return self.say(f"{e}.{shown}", wrong=True)
+            return self.say(f"{sentence(e)}{shown}", wrong=True)
         self.tell(told)
         offer_choices(self)
         self.update()
@@ -65,7 +75,7 @@ class ResultExplorer(_Page):
             with heard():
                 show_results(self)
         except GraphselError as e:
-            self.say(f"{e}.", wrong=True)
+            self.say(sentence(e), wrong=True)
 
 # %% ../../nbs/11_apps/04_results.ipynb #2b5bbe4c
 def offer_choices(
@@ -159,29 +169,35 @@ def in_plain_words(
 
     shown = pd.DataFrame({"strategy": table["strategy"], "measured": table["budget"]})
     if "wins" in table:
-        shown["better than random"] = table["advantage"]
-        shown["95 % interval"] = _intervals(table["low"], table["high"])
+        better = "better than random, %" if LOWER_IS_BETTER.get(metric) else "better than random"
+        shown[better] = _with_ends(table, "advantage", "low", "high")
         shown["better in, % of splits"] = 100 * table["wins"]
         shown["splits"] = table["splits"]
         return shown.assign(**{"spread over splits": table["spread"]})
-    shown[f"{metric}, mean"] = table["mean"]
-    shown["its 95 % interval"] = _intervals(table["ci_low"], table["ci_high"])
-    shown["relative to random"] = table["ratio_to_random"]
-    shown["95 % interval of that"] = _intervals(table["ratio_low"], table["ratio_high"])
+    shown[f"{metric}, mean"] = _with_ends(table, "mean", "ci_low", "ci_high")
+    shown["relative to random"] = _with_ends(table, "ratio_to_random", "ratio_low", "ratio_high")
     shown["p (Holm)"] = table["p_holm"]
-    saved = 100 * table["budget_saved"]
+    percent = table[["budget_saved", "saved_low", "saved_high"]].mul(100).round()
+    told = _with_ends(percent, *percent)
     least = table["saved_at_least"].fillna(False).astype(bool)
-    ends = _intervals(100 * table["saved_low"], 100 * table["saved_high"])
     shown["budget saved, %"] = [
-        "" if v != v else f"{'at least ' if more else ''}{v:.0f}" for v, more in zip(saved, least)
+        f"at least {o}" if more and o else o for o, more in zip(told, least)
     ]
-    shown["95 % interval, %"] = ends
     return shown
 
 
-def _intervals(low, high):
-    "Both ends in one cell; nothing where there is none."
-    return ["" if a != a or b != b else f"{tidy(a)} to {tidy(b)}" for a, b in zip(low, high)]
+def _with_ends(table, value, low, high):
+    "A number and its 95 % interval in one cell; an end that is not known is left open."
+    return [_one_cell(*row) for row in table[[value, low, high]].itertuples(index=False)]
+
+
+def _one_cell(value, low, high):
+    told = tidy(value)
+    if value != value or low != low or high != high or low == high:
+        return told
+    first = "…" if low == -float("inf") else tidy(low)
+    last = "…" if high == float("inf") else tidy(high)
+    return f"{told} ({first} to {last})"
 
 # %% ../../nbs/11_apps/04_results.ipynb #7f68c243
 def result_inputs(folder: str):
@@ -209,4 +225,6 @@ def lay_out_results(i, o) -> w.Widget:  # inputs, outputs
     tables = w.Tab([o.saved, o.stability, o.facts], titles=names)
     one_by_one = w.VBox([i.metric, i.model, i.graph, i.noise])
     choice = w.HBox([one_by_one, i.strategies], layout=w.Layout(flex_flow="row wrap"))
-    return w.VBox([w.HTML(_STYLE), i.folder, o.status, o.told, choice, o.figures, tables])
+    figures = w.Box([o.figures], layout=w.Layout(overflow="auto", max_width="100%"))
+    brackets = _note("In brackets: 95 % intervals")
+    return w.VBox([w.HTML(_STYLE), i.folder, o.status, o.told, choice, figures, brackets, tables])

@@ -96,11 +96,16 @@ _STYLE = """<style>
 .gs-boxes .lm-TabBar-tab { flex: 0 1 auto !important; padding: 0 7px !important }
 .gs-boxes .lm-TabBar-tab { min-width: 0 !important }
 .gs-curve, .gs-map, .gs-comparison, .gs-figures { border-radius: 3px }
+[data-jp-theme-light="false"] :is(.gs-curve, .gs-map, .gs-comparison, .gs-figures) {
+  filter: invert(.87) hue-rotate(180deg)
+}
 @media (max-width: 640px) {
   .gs-boxes, .gs-boxes > * { width: 100% !important }
   .gs-table td { white-space: normal; padding: 1px 4px }
   .gs-table th { padding: 1px 4px }
-  .gs-table td:last-child { min-width: 90px }
+  .gs-table td:last-child { min-width: 70px }
+  .gs-table table { font-size: 11px }
+  .gs-figures { max-width: none !important; width: 900px !important; flex-shrink: 0 }
 }
 </style>"""
 
@@ -140,11 +145,20 @@ def _show_picture(box, picture):
     box.layout.display = "" if picture else "none"
 
 # %% ../../nbs/11_apps/03_widgets.ipynb #1dd70f04
+def sentence(
+    error: Exception,
+) -> str:  # with an end
+    "A message as a sentence."
+    text = str(error)
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 class _Page:
     "What both explorers share."
 
     widget: w.Widget
     outputs: SimpleNamespace
+    told: tuple = ()  # what was told last
 
     def _ipython_display_(self):
         from IPython.display import display
@@ -158,5 +172,6 @@ class _Page:
 
     def tell(self, messages):
         "List what was told beside."
+        self.told = tuple(messages)
         lines = "".join(f"<div>{escape(message)}</div>" for message in messages)
         self.outputs.told.value = f"<div class='gs-note'>{lines}</div>" if lines else ""

@@ -26,6 +26,8 @@ from graphsel.benchmark.store import (
     write_task,
 )
 from ..core.errors import check_positive_int, log
+from ..core.outputs import write_table
+from ..genes.symbols import AliasTable
 from ..graphs.graph import Graphs
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ RESULT_FILES = (
     "results.csv",
     "summary.csv",
     "risk.csv",
+    "missing.csv",
     "stability.csv",
     "run.json",
     *(f"{name}.png" for name in FIGURES),
@@ -98,13 +101,15 @@ def compare(
     resume: bool = False,  # go on with what is in the folder
     jobs: int = 1,  # processes
     dask: str | None = None,  # address of a dask scheduler
+    # other names of genes: a table, its file, or "hgnc"; other case and dates such as 2-Sep need none
+    aliases: AliasTable | str | Path | None = None,
     notes: dict | None = None,  # kept in run.json
     **options,  # further fields of `Protocol`: seeds, models, preset, targets, noise, repeats, standardize ...
 ) -> "pd.DataFrame":  # the result table
     "Compare strategies on a screen. Raises `GraphselError` before anything runs; later failures are rows."
     protocol = make_protocol(strategies, budgets, **options)
     jobs = check_positive_int(jobs, "jobs")
-    bench = make_bench(screen, graph)
+    bench = make_bench(screen, graph, aliases)
     check_inputs(protocol, bench)
     if dask is not None:  # a cluster that does not answer is refused now
         with dask_client(dask) as client:
@@ -113,6 +118,7 @@ def compare(
         folder, done = None, {}
         if out is not None:
             folder, done = open_folder(out, protocol, bench, resume, notes or {})
+            _write_missing(bench.reasons, Path(out) / "missing.csv")
         every = make_tasks(protocol, bench.graphs)
         todo = [t for t in every if t.key not in done]
         rows = [r for t in every for r in done.get(t.key, ())]
@@ -122,6 +128,14 @@ def compare(
         if out is not None:
             write_results(results, out)
         return results
+
+
+def _write_missing(reasons, path):
+    "The file of perturbations that were left out, and why; none where all are in the graph."
+    import pandas as pd
+
+    if reasons:
+        write_table(pd.DataFrame(list(reasons.items()), columns=["gene", "reason"]), path)
 
 
 def _announce(todo, every, jobs, out):

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 import time
 
@@ -19,11 +20,12 @@ from ..active.diversity import priors_only
 from ..active.loop import ParsedStrategy, round_sizes, rounds
 from ..active.queries import RULES, hidden, wide_hidden
 from .protocol import Protocol, Task, own_params
-from ..core.errors import GraphselError, log, name_some, shorten
+from ..core.errors import GraphselError, name_some, shorten
 from ..core.identity import fingerprint
 from ..core.randomness import RandomState, as_rng, child_rng
 from ..criteria.registry import make_criterion
-from ..genes.perturbations import perturbed_genes
+from ..genes.perturbations import perturbation_name
+from ..genes.symbols import AliasTable
 from ..graphs.disturbance import disturb
 from ..graphs.graph import Graphs
 from ..models.additive import Additive
@@ -31,6 +33,7 @@ from ..models.base import ResponseModel, picked_rows
 from ..models.registry import MODELS, make_model
 from ..models.transfer import sources_of
 from ..screens.screen import check_screen
+from ..selection.names import alias_table, match_screen
 from ..selection.strategies import Problem, Strategy
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ class Bench:
     screen: "ad.AnnData"  # rows: the perturbations that can be compared
     graphs: dict  # name -> graph, whole
     left_out: tuple = ()  # perturbations of the screen whose genes a graph lacks
+    reasons: dict = field(default_factory=dict, repr=False)  # name -> why it was left out
     shelves: dict = field(default_factory=dict, repr=False)
 
     @property
@@ -118,28 +122,25 @@ def _title(graph):
 def make_bench(
     screen: "ad.AnnData",  # a screen
     graph: Graphs | Mapping[str, Graphs] | Sequence[Graphs],  # one graph (or set), or several
+    aliases: AliasTable | str | Path | None = None,  # other names of genes; see `select`
 ) -> Bench:
     "Match a screen with its graphs. Raises `GraphselError` when hardly any perturbation is in them."
     graphs = name_graphs(graph)
-    # a control row has no genes
-    names = sorted(n for n in check_screen(screen).obs_names if perturbed_genes(n))
-    known = [n for n in names if all(p in g for p in perturbed_genes(n) for g in graphs.values())]
-    lost = tuple(sorted(set(names) - set(known)))
+    screen, names, reasons = match_screen(
+        list(graphs.values()), check_screen(screen), alias_table(aliases)
+    )
+    reasons.pop("control", None)  # which perturbs no gene
+    lost, names = tuple(sorted(reasons)), set(names)
+    known = sorted(n for n in screen.obs_names if perturbation_name(n) in names)
     if len(known) < 4:
         raise GraphselError(
-            f"only {len(known)} of {len(names)} perturbations are in the graph (missing: {name_some(lost)}); "
-            "are both named by the same kind of symbol?"
-        )
-    if lost:
-        log.warning(
-            "%d of %d perturbations are not in %s and are left out: %s",
-            len(lost),
-            len(names),
-            "the graph" if len(graphs) == 1 else "all graphs",
-            name_some(lost),
+            f"only {len(known)} of {len(known) + len(lost)} perturbations are in the graph (missing: "
+            f"{name_some(lost)}); are both named by the same kind of symbol? The graph has "
+            f"{name_some(next(iter(graphs.values())).genes, 3)}; other names are translated by an alias "
+            "table (--aliases hgnc, aliases=)"
         )
     picked_rows(screen, known)  # refuses values that are not finite, or no responses at all
-    return Bench(screen[known].copy(), graphs, lost)
+    return Bench(screen[known].copy(), graphs, lost, reasons)
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #150f4ee7
 def split_perturbations(

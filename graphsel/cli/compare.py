@@ -20,6 +20,7 @@ from graphsel.cli.options import (
     _STRATEGIES,
     GraphFiles,
     ScreenFile,
+    _aliases_option,
     _graph_options,
     _plugin_option,
     available_cores,
@@ -199,8 +200,9 @@ class Running:
 @with_options(_plan_options)
 @with_options(_setting_options)
 @together(_run_options, Running, "running")
+@_aliases_option
 @_plugin_option
-def compare_command(*, screen, sources, running, strategies, budgets, **options):
+def compare_command(*, screen, sources, running, strategies, budgets, aliases, **options):
     """Compare strategies on a published screen.
 
     \b
@@ -214,23 +216,25 @@ def compare_command(*, screen, sources, running, strategies, budgets, **options)
     """
     from graphsel.benchmark.compare import RESULT_FILES, compare
     from graphsel.benchmark.protocol import make_protocol
+    from graphsel.selection.names import alias_table
 
     options = _as_arguments(options)
     names = split_list(strategies)
     sizes = split_list(budgets, int, "budgets") if budgets else None
     make_protocol(names, sizes, **options)
-    inputs = inputs_of(screen=screen.screen, graph=sources.graphs, prior=sources.priors)
-    check_folder_of(running.out, RESULT_FILES, inputs)
-    found = screen.open()
+    files = {"graph": sources.graphs, "prior": sources.priors, "aliases": aliases}
+    check_folder_of(running.out, RESULT_FILES, inputs_of(screen=screen.screen, **files))
+    found, table = screen.open(), alias_table(aliases)
     results = compare(
         found,
-        sources.open_for(found),
+        sources.open_for(found, table),
         names,
         sizes,
         out=running.out,
         resume=running.resume,
         jobs=running.jobs or available_cores(),
         dask=running.dask,
+        aliases=table,
         notes=origin_of(screen.screen, *sources.files),
         **options,
     )

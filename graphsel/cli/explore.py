@@ -92,8 +92,11 @@ def voila_call(
 def allow_uploads(
     folder: Path,  # where voila looks for its settings
 ) -> None:
-    "Write the one setting that has no option: how large a message may be."
-    settings = {"Voila": {"tornado_settings": {"websocket_max_message_size": _LIMIT}}}
+    "Write what has no option: how large a message may be, and that a page that was closed leaves nothing running."
+    settings = {
+        "Voila": {"tornado_settings": {"websocket_max_message_size": _LIMIT}},
+        "MappingKernelManager": {"cull_idle_timeout": 120, "cull_interval": 60},
+    }
     (folder / "voila.json").write_text(json.dumps(settings), encoding="utf-8")
 
 

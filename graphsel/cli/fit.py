@@ -15,19 +15,19 @@ from graphsel.cli.options import (
     _MODELS,
     GraphFiles,
     ScreenFile,
+    _aliases_option,
     _file,
     _graph_options,
     _plugin_option,
     check_folder_of,
     completing,
-    in_names_of,
     inputs_of,
     read_settings,
     screen_options,
     together,
     with_options,
 )
-from ..core.errors import GraphselError, log, unknown_name
+from ..core.errors import GraphselError, log, name_some, unknown_name
 from ..core.files import atomic_path
 from ..core.outputs import write_table
 from ..genes.lists import read_gene_list
@@ -76,6 +76,11 @@ _fit_options = [
         type=click.IntRange(1),
         help="Also plan what to measure next: so many genes, from these responses (next.csv).",
     ),
+    click.option(
+        "--pending",
+        type=_file,
+        help="With --next: genes that are being measured; they need no picking.",
+    ),
     click.option("--seed", default=0, show_default=True, type=click.IntRange(0)),
     click.option(
         "--out",
@@ -94,8 +99,11 @@ _FIT_FILES = (*_ALWAYS, *_TABLES, *_JUDGED, "next.csv")
 @together(screen_options("The screen to train on: see compare."), ScreenFile, "screen")
 @together(_graph_options, GraphFiles, "sources")
 @with_options(_fit_options)
+@_aliases_option
 @_plugin_option
-def fit_command(*, screen, sources, model, settings, genes, form, folds, following, seed, out):
+def fit_command(
+    *, screen, sources, model, settings, genes, aliases, form, folds, following, pending, seed, out
+):
     """Train a model on a screen and predict unmeasured genes: mean, uncertainty, a ranked table.
 
     \b
@@ -126,9 +134,13 @@ def fit_command(*, screen, sources, model, settings, genes, form, folds, followi
     """
     untrained = _model_with(model, settings)
     files = {"screen": screen.screen, "graph": sources.graphs, "prior": sources.priors}
-    check_folder_of(out, _FIT_FILES, inputs_of(**files, genes=None if genes == "all" else genes))
-    trained, graph, report, out = screen.open(), sources.open(), {}, Path(out)
-    train, wanted = _train_and_wanted(trained, graph, genes, report)
+    if pending and not following:
+        raise click.UsageError("'--pending' is used with '--next' only.")
+    listed = None if genes == "all" else genes
+    lists = {"genes": listed, "pending": pending, "aliases": aliases}
+    check_folder_of(out, _FIT_FILES, inputs_of(**files, **lists))
+    trained, graph, out = screen.open(), sources.open(), Path(out)
+    trained, train, wanted, report = _train_and_wanted(trained, graph, genes, aliases)
     tables = _tables_of(form, len(wanted), trained.n_vars)
     log.info("training %s on %s perturbations", model, f"{len(train):,}")
     fitted = untrained.fit(trained, graph, perturbations=train, random_state=seed)
@@ -137,34 +149,44 @@ def fit_command(*, screen, sources, model, settings, genes, form, folds, followi
     click.echo(_summary(ranked, len(wanted), report, out), err=True)
     data = {"screen": trained, "graph": graph, "perturbations": train}
     if following:
-        _plan_next(data, following, genes, seed, out)
+        data["genes"] = wanted if listed else None
+        _plan_next(data, following, (pending, aliases), seed, out)
     elif len(ranked):
-        _show_next_step(screen, sources, genes, out, len(ranked))
+        _show_next_step(screen, sources, (listed, aliases), out, len(ranked))
     _judge(untrained, data, folds, seed, out)
 
 # %% ../../nbs/12_cli/04_fit.ipynb #0f41325b
-def _train_and_wanted(trained, graph, genes, report):
-    "The perturbations to train on, and those to predict."
-    from graphsel.selection.select import known_to
+def _train_and_wanted(screen, graph, genes, aliases):
+    "The screen in the names of the graph, what to train on, what to predict, and what is left out."
+    from graphsel.selection.names import alias_table, in_names_of, known_to, match_screen
+    from graphsel.selection.names import with_reasons
 
-    train = known_to(graph, trained.obs_names, "screen", "report", report)
-    asked = _asked_for(genes, graph, trained, train) if train else ()
-    wanted = known_to(graph, asked, "genes", "report", report)
+    table = alias_table(aliases)
+    screen, train, report = match_screen(graph, screen, table)
+    asked = _asked_for(genes, graph, screen, train) if train else []
+    named, reasons = in_names_of(graph, {"genes": asked}, table)
+    wanted = known_to(graph, named["genes"], "genes", "report", lost := {})
     if not wanted:
         what = "predict" if train else "train on"
-        raise GraphselError(f"nothing to {what}: no such gene is in the graph; check the symbols")
-    return train, wanted
+        why = (
+            f"no such gene is in the graph ({name_some(graph.genes, 3)}); check the symbols, or "
+            "translate them: --aliases hgnc, --aliases FILE"
+        )
+        if train and genes in (None, "all"):
+            why = "every gene of the graph was perturbed; name genes to predict (--genes)"
+        raise GraphselError(f"nothing to {what}: {why}")
+    return screen, train, wanted, report | with_reasons(lost, reasons)
 
 
 def _asked_for(genes, graph, trained, train):
-    "The genes of a file in the names of the graph; 'all' that were not perturbed; or the nearest of these."
+    "The genes of a file; 'all' of the graph that were not perturbed; or the nearest of these."
     from graphsel.models.predictions import genes_worth_asking
 
     if genes is None:
         return genes_worth_asking(graph, train)
     if genes == "all":
         return [gene for gene in graph.genes if gene not in trained.obs_names]
-    return in_names_of(graph, {"genes": read_gene_list(genes)})[0]["genes"]
+    return read_gene_list(genes)
 
 # %% ../../nbs/12_cli/04_fit.ipynb #abe66578
 def _model_with(name, settings):
@@ -264,21 +286,29 @@ def _judge(untrained, data, folds, seed, out):
     click.echo(f"graphsel: {found}", err=True)
 
 # %% ../../nbs/12_cli/04_fit.ipynb #4bd4c2f5
-def _plan_next(data, n, genes, seed, out):
-    "What to measure next, from the responses: next.csv."
+def _plan_next(data, n, names, seed, out):
+    "What to measure next, from the responses, apart from what is under way: next.csv."
+    from graphsel.selection.next_round import known_rows
     from graphsel.selection.plan import describe
     from graphsel.selection.select import select
 
-    graph, wanted = data["graph"], None
-    if genes not in (None, "all"):
-        wanted = in_names_of(graph, {"genes": read_gene_list(genes)})[0]["genes"]
-    plan = select(graph, n, candidates=wanted, screen=data["screen"], random_state=seed)
+    (pending, aliases), graph, screen = names, data["graph"], data["screen"]
+    plan = select(
+        graph,
+        n,
+        candidates=data["genes"],
+        screen=screen[known_rows(graph, screen)].copy(),  # the others were told before
+        pending=read_gene_list(pending) if pending else (),
+        aliases=aliases,
+        random_state=seed,
+    )
     plan.to_csv(out / "next.csv")
     click.echo(f"graphsel: {describe(plan, 'in missing.csv')}; see {out / 'next.csv'}", err=True)
 
 # %% ../../nbs/12_cli/04_fit.ipynb #23372305
-def _show_next_step(screen, sources, genes, out, n):
+def _show_next_step(screen, sources, names, out, n):
     "The command that plans what to measure next, with the files of this one."
+    genes, aliases = names
     ask = ["graphsel", "select"]
     if screen == ScreenFile(screen.screen):
         ask += ["--screen", screen.screen]
@@ -292,8 +322,10 @@ def _show_next_step(screen, sources, genes, out, n):
         ask += ["--top-k", str(sources.top_k)]
     if sources.directed:
         ask += ["--directed"]
-    if genes not in (None, "all"):
+    if genes:
         ask += ["--candidates", genes]
+    if aliases:
+        ask += ["--aliases", aliases]
     ask += ["--criterion", "variance", "--budget", str(min(n, 50)), "--out", str(out / "next.csv")]
     click.echo(
         "graphsel: ranked.csv is ordered by predicted effect; what to measure next is a plan:\n"

@@ -156,11 +156,16 @@ class GraphFiles:
                 log.warning("%r: no row for %s genes; they get its mean", prior, n)
         return graph
 
-    def open_for(self, screen):  # AnnData
-        "The graphs, pruned to the perturbed genes of a screen."
+    def open_for(self, screen, aliases=None):  # AnnData; a table of other names
+        "The graphs, pruned to the perturbed genes of a screen, however they spell them."
         from graphsel.genes.perturbations import perturbed_genes
+        from graphsel.genes.symbols import resolve
+        from graphsel.selection.names import spellings
 
-        return self.open(sorted({g for name in screen.obs_names for g in perturbed_genes(name)}))
+        genes = sorted({g for name in screen.obs_names for g in perturbed_genes(name)})
+        graph = self.open(sorted(spellings(genes, aliases)))
+        meant = set(resolve(genes, graph.genes, aliases).mapping.values())
+        return graph if meant.issuperset(graph.genes) else graph.subgraph(meant)
 
     def _told_of(self, path):
         "How this file is to be read, as far as it was said."
@@ -334,58 +339,13 @@ def screen_options(about: str) -> list:  # what --screen is for
 
 # %% ../../nbs/12_cli/01_options.ipynb #4a59d5cb
 _LISTS = ("candidates", "targets", "measured", "pending", "exclude", "must")
-_TABLES = ("costs", "groups")
-
-
-def in_names_of(
-    graph,  # one graph or several
-    lists: dict,  # option -> names, or a dict by names
-    aliases: str | None = None,  # a file, or the name of a table in the registry
-) -> tuple[dict, dict]:  # the lists in the names the graph knows; unknown name -> why, where known
-    "Look up the names of lists, and tell what was renamed."
-    from graphsel.selection.select import in_known_names
-
-    named, found = in_known_names(graph, lists, _alias_table(aliases))
-    for what, how in found.items():
-        if how.changed:
-            click.echo(f"graphsel: {what}: {how}", err=True)
-    if not aliases:
-        hints = [f"{what}: {hint}" for what, how in found.items() if (hint := _alias_hint(how))]
-        for hint in hints[:1]:
-            click.echo(f"graphsel: {hint}", err=True)
-    reasons = {}
-    for how in found.values():
-        for name, why in how.missing.items():
-            if why != "unknown":
-                reasons[name] = why.removeprefix("unknown; ")
-    return named, reasons
-
-
-def _alias_table(wish):
-    "The table of `--aliases`: a file, or the name of a table in the registry."
-    if wish is None:
-        return None
-    from graphsel.datasets.load import load_names
-    from graphsel.datasets.registry import list_datasets
-    from graphsel.genes.symbols import read_aliases
-
-    known = list_datasets().query("kind == 'names'")["name"].tolist()
-    return load_names(wish) if wish in known and not Path(wish).exists() else read_aliases(wish)
-
-
-def _alias_hint(found):
-    "What to try where many names are unknown."
-    from graphsel.genes.symbols import looks_like
-
-    lost, asked = list(found.missing), len(found.missing) + len(found.mapping)
-    if len(lost) < max(3, asked / 10):
-        return ""
-    odd = next((f" ({name}: {looks_like(name)})" for name in lost if looks_like(name)), "")
-    return (
-        f"{len(lost):,} of {asked:,} genes are not in the graph{odd}; old or other names are "
-        "translated by --aliases hgnc (human; see 'graphsel list datasets'), "
-        "or --aliases FILE with alias,symbol"
-    )
+_TABLES = ("costs", "groups", "prefer", "guides")
+_aliases_option = click.option(
+    "--aliases",
+    type=_file,
+    help="Other names of genes: 'hgnc' (human), or a CSV or TSV with alias,symbol. Applied to all "
+    "lists and to the screen; other case needs no table, nor do dates such as 2-Sep.",
+)
 
 # %% ../../nbs/12_cli/01_options.ipynb #2f69b8c0
 # options that name files

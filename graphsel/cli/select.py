@@ -22,12 +22,12 @@ from graphsel.cli.options import (
     _MODELS,
     GraphFiles,
     ScreenFile,
+    _aliases_option,
     _file,
     _graph_options,
     _plugin_option,
     beside,
     completing,
-    in_names_of,
     inputs_of,
     origin_of,
     read_settings,
@@ -38,7 +38,7 @@ from graphsel.cli.options import (
 from ..core.errors import GraphselError, unknown_name
 from ..core.files import atomic_path, is_stream
 from ..core.outputs import PAGES, check_ending, check_outputs, table_text, write_table
-from ..genes.lists import read_costs, read_gene_list, read_pairs
+from ..genes.lists import cost_currency, read_costs, read_gene_list, read_pairs
 
 # %% ../../nbs/12_cli/02_select.ipynb #cf7de4fd
 _list_options = [
@@ -75,6 +75,19 @@ _list_options = [
         type=click.FloatRange(0, min_open=True),
         help="Most that all picks may cost, by --costs; --budget then is how many, and may be "
         "left out.",
+    ),
+    click.option(
+        "--guides",
+        type=_file,
+        metavar="FILE|N",
+        help="Table with the columns gene,guides, or one number for all: for the picks, the order "
+        "list and the page.",
+    ),
+    click.option(
+        "--prefer",
+        type=_file,
+        help="Table with the columns gene,weight: what a pick adds counts so many times when "
+        "picks are chosen [1]. Weights of targets: --set weights=...",
     ),
     click.option(
         "--default-cost",
@@ -136,12 +149,13 @@ _how_options = [
         "--plate-size",
         type=click.IntRange(1),
         help="Spread the picks over plates of this size, each representative by itself: "
-        "a further column.",
+        "a further column. With --plates, --wells or --plate-map: wells of a plate [96].",
     ),
     click.option(
         "--plates",
         type=click.IntRange(1),
-        help="With --plate-map: how many plates [as few as possible].",
+        help="How many plates: each pick gets a well, and there are no more picks than wells; "
+        "--budget may be left out [as few as possible].",
     ),
     click.option(
         "--missing",
@@ -159,12 +173,7 @@ _how_options = [
         help="With --missing backoff: a graph that lends edges to genes the others lack. "
         "Repeat for several.",
     ),
-    click.option(
-        "--aliases",
-        type=_file,
-        help="Other names of genes: 'hgnc' (human), or a CSV or TSV with alias,symbol. "
-        "Applied to all lists; other case needs no table.",
-    ),
+    _aliases_option,
 ]
 
 # %% ../../nbs/12_cli/02_select.ipynb #53438e0c
@@ -188,19 +197,19 @@ _out_options = [
         default="",
         metavar="NAME=VALUE,...",
         help="For --page [guides=3,cells=100 (per gene),controls=30 (slots),control_cells=20 "
-        "(per slot),guide_cost=10,cell_cost=0.1,currency=EUR].",
+        "(per slot),guide_cost=10,cell_cost=0.1,currency=EUR (with --costs: as its header says)].",
     ),
     click.option(
         "--plate-map",
         type=_file,
         help="Write which gene goes into which well to this workbook (.xlsx): a sheet for each "
-        "plate, and a list to order from. --plate-size is then the number of wells [96].",
+        "plate, a list to order from, and a row for each well.",
     ),
     click.option(
         "--wells",
         default="",
         metavar="NAME=VALUE,...",
-        help="For --plate-map [controls=0 (wells of each plate),free_edges=false,guides=1 "
+        help="Give each pick a well [controls=0 (wells of each plate),free_edges=false,guides=1 "
         "(of each gene)].",
     ),
     click.option(
@@ -247,6 +256,7 @@ class PlanOutputs:
 # %% ../../nbs/12_cli/02_select.ipynb #0290d6ed
 def parse_lab(
     text: str,  # NAME=VALUE, separated by commas
+    costs: str | None = None,  # the file of costs: its header may name the currency
 ):  # a Lab
     "What the `--lab` option says. Raises `GraphselError` for a name that it has not, or a value that is no number."
     from graphsel.apps.page import Lab
@@ -262,6 +272,8 @@ def parse_lab(
             found[name] = value if name == "currency" else json.loads(value)
         except ValueError:
             found[name] = value  # refused by Lab, with its name
+    if costs is not None and "currency" not in found:
+        found["currency"] = cost_currency(costs) or "cost units"
     return Lab(**found)
 
 # %% ../../nbs/12_cli/02_select.ipynb #4aa43a84
@@ -294,6 +306,8 @@ def select_command(
     Examples:
       graphsel select --graph string.tsv.gz --budget 100 --criterion variance --out picks.csv
       graphsel select --graph string.tsv.gz --budget 96 --screen round1.h5ad --out round2.csv
+      graphsel select --graph string.tsv.gz --candidates genes.xlsx --costs genes.xlsx \\
+          --budget 96 --max-cost 6000 --plates 2 --wells controls=8 --plate-map map.xlsx
 
     Lists of genes are files with one name a line, or tables (CSV, TSV, .xlsx) with a column
     gene, symbol, target or perturbation.
@@ -310,44 +324,48 @@ def select_command(
                                a second time; and so on
       nearest, similarity      the earlier pick or measured gene with the most similar
                                neighborhood (1: the same)
-      cost, group, plate       by --costs, --groups, --plate-size
-      well                     by --plate-map
+      cost, group, guides      by --costs, --groups, --guides
+      plate, well              by --plate-size; by --plates, --wells or --plate-map
     """
     from graphsel.selection.select import select
 
     files = {"graph": sources.graphs, "prior": sources.priors, "aliases": aliases, **options}
+    bench = Bench.of(options, plate_size, plates, outputs)
     outputs.check(inputs_of(**files))
-    budget = _checked(budget, options)
+    budget = _checked(budget, options, bench.room)
     own = _own_parameters(settings, criterion)
-    lab = parse_lab(outputs.lab)
+    lab = parse_lab(outputs.lab, options["costs"])
     named = [options[k] for k in (*_LISTS, *_TABLES, "screen") if options[k]]
     arguments = read_lists(options)
-    graph = sources.open()
-    lists = {k: arguments[k] for k in (*_LISTS, *_TABLES) if arguments.get(k)}
-    lists, reasons = in_names_of(graph, lists, aliases)
-    plan = select(graph, budget, criterion, random_state=seed, **(arguments | lists | own))
-    plan = _on_plates(plan, plate_size, plates, outputs)
+    graph, how = sources.open(), {"aliases": aliases, "random_state": seed, "room": bench.room}
+    bench.take_guides(arguments, graph, aliases)
+    plan = select(graph, budget, criterion, **how, **(arguments | own))
+    plan = bench.spread(plan, lab.currency)
     if outputs.curve:
         _write_curve(plan, outputs.curve)
     if outputs.page:
         _write_page(plan, outputs.page, lab, sources.graphs, arguments.get("must"))
-    _show_plan(plan, outputs, reasons)
+    _show_plan(plan, outputs)
     if outputs.out and not is_stream(outputs.out):
         _write_origin(plan, outputs.out, [*sources.files, *options["fallback"], *named])
 
 # %% ../../nbs/12_cli/02_select.ipynb #869bdc00
-def _checked(budget, options):
+def _checked(budget, options, room):
     "The budget as `select` takes it, with the options that must agree with it."
     if (options["groups"] is None) != (options["cap"] is None):
-        raise GraphselError("--groups and --cap belong together; give both or neither")
+        from graphsel.selection.limits import groups_without_caps
+
+        raise groups_without_caps()
     most = options["max_cost"]
     if most is not None and not options["costs"]:
         raise GraphselError("--max-cost limits what picks cost; give --costs as well")
-    if budget is None and most is None:
+    if budget is None and most is None and room is None:
         raise click.UsageError("Missing option '--budget'.")
-    if budget is None:
+    if budget is None and room is None:
         options["max_cost"] = None
         return most
+    if budget is None:
+        return None
     if options["costs"] and most is None:
         return budget
     if not budget.is_integer():
@@ -357,9 +375,18 @@ def _checked(budget, options):
     return int(budget)
 
 
-_READERS = dict.fromkeys(_LISTS, read_gene_list) | {
+def _read_perturbations(path):
+    "The names of a list; B+C and C+B are one."
+    from graphsel.genes.perturbations import perturbation_name
+
+    return list(dict.fromkeys(map(perturbation_name, read_gene_list(path))))
+
+
+_READERS = dict.fromkeys(_LISTS, _read_perturbations) | {
     "costs": read_costs,
     "groups": lambda path: read_pairs(path, "group"),
+    "prefer": lambda path: read_costs(path, "weight"),
+    "guides": lambda path: read_costs(path, "guides"),
     "screen": lambda path: ScreenFile(path).open(),
 }
 
@@ -404,36 +431,73 @@ def _own_parameters(settings, criterion):
         raise unknown_name("criterion with parameters", others[0], (criterion,))
     return params | of_criterion.get(criterion, {})
 
+# %% ../../nbs/12_cli/02_select.ipynb #0884f551
+@dataclass
+class Bench:
+    "Plates, wells and guides."
 
-def _on_plates(plan, size, number, outputs):
-    "The plan spread over plates, with its map. Raises `GraphselError` for a strategy without an objective."
-    from graphsel.selection.budget import plates
+    size: int | None  # of a plate
+    plates: int | None
+    wells: dict  # of `parse_wells`
+    path: str | None  # of the plate map
+    guides: int | dict | None = None  # of each gene
 
-    if number and not outputs.plate_map:
-        raise GraphselError("--plates goes with --plate-map; give a file for the map")
-    if not size and not outputs.plate_map:
-        return plan
-    if plan.criterion is None:
-        raise GraphselError(
-            f"--plate-size: '{plan.strategy}' has no objective that says which plates are "
-            "representative; choose a criterion"
-        )
-    if not outputs.plate_map:
-        return plates(plan, size)
-    return _mapped(plan, size or 96, number, outputs)
+    @classmethod
+    def of(cls, options, size, plates, outputs):
+        "What the options say; a number of guides is taken out of them."
+        wells, number = parse_wells(outputs.wells), options["guides"]
+        if number is not None and "guides" in wells:
+            raise GraphselError("--guides and --wells guides= say the same; give one of them")
+        bench = cls(size, plates, wells, outputs.plate_map, wells.pop("guides", None))
+        if number is not None and number.isdecimal():
+            bench.guides, options["guides"] = int(number), None
+        return bench
 
+    @property
+    def has_wells(self):
+        return bool(self.path or self.plates or self.wells)
 
-def _mapped(plan, size, number, outputs):
-    "The plan with a plate and a well for each pick; the map is written."
-    from dataclasses import replace
+    @property
+    def room(self):  # for picks; None: no limit
+        from graphsel.selection.wells import room_on_plates
 
-    from graphsel.selection.wells import plate_map, write_plate_map
+        if self.plates is None:
+            return None
+        return room_on_plates(self.plates, self.size or 96, **self.wells)
 
-    table = plate_map(plan, size, plates=number, **parse_wells(outputs.wells))
-    write_plate_map(table, outputs.plate_map, size)
-    place = table[table["kind"] == "gene"].set_index("gene")
-    columns = {name: place.loc[plan.genes, name].tolist() for name in ("plate", "well")}
-    return replace(plan, columns=plan.columns | columns)
+    def take_guides(self, arguments, graph, aliases):
+        "Take the guides out of what `select` gets."
+        from graphsel.selection.names import alias_table, in_names_of
+
+        guides = {"guides": arguments.pop("guides", None)}
+        named, _ = in_names_of(graph, guides, alias_table(aliases))
+        self.guides = named["guides"] or self.guides
+
+    def spread(self, plan, currency):
+        "The plan with its places and guides; the map is written."
+        from dataclasses import replace
+
+        from graphsel.selection.budget import plates
+        from graphsel.selection.wells import guides_of, placed, plate_map, write_plate_map
+
+        if self.guides is not None:
+            guides = {"guides": guides_of(plan.genes, self.guides)}
+            plan = replace(plan, columns=plan.columns | guides)
+        if not (self.size or self.has_wells):
+            return plan
+        if plan.criterion is None:
+            raise GraphselError(
+                f"--plate-size: '{plan.strategy}' has no objective that says which plates are "
+                "representative; choose a criterion"
+            )
+        if not self.has_wells:
+            return plates(plan, self.size)
+        how = self.wells | ({} if self.guides is None else {"guides": self.guides})
+        size = self.size or 96
+        table = plate_map(plan, size, plates=self.plates, **how)
+        if self.path:
+            write_plate_map(table, self.path, size, currency)
+        return placed(plan, table, size)
 
 # %% ../../nbs/12_cli/02_select.ipynb #6e79ed17
 def plan_json(
@@ -462,7 +526,7 @@ def _or_null(value):
     return value
 
 # %% ../../nbs/12_cli/02_select.ipynb #da34ebab
-def _show_plan(plan, outputs, reasons):
+def _show_plan(plan, outputs):
     "Write, print or show a plan."
     from graphsel.selection.plan import describe
 
@@ -477,17 +541,16 @@ def _show_plan(plan, outputs, reasons):
     if out is not None:
         see = "--out with a file lists them"
         if not is_stream(out):
-            see = f"see {_write_missing(plan, out, reasons)}"
+            see = f"see {_write_missing(plan, out)}"
     written = f"; written to {out}" if out else ""
     click.echo(f"graphsel: {describe(plan, see)}{written}", err=True)
 
 
-def _write_missing(plan, out, reasons):
+def _write_missing(plan, out):
     "The file of names that were left out, and why; an old one goes where there are none."
     import pandas as pd
 
-    path = beside(out, ".missing.csv")
-    rows = [(n, f"{why}; {reasons[n]}" if n in reasons else why) for n, why in plan.report.items()]
+    path, rows = beside(out, ".missing.csv"), list(plan.report.items())
     # a link or a device stays: it gets a table without rows
     ordinary = path.is_file() and not path.is_symlink()
     if not rows and ordinary:

@@ -433,7 +433,7 @@ _kept = OrderedDict()
 def remember(
     key: tuple,  # what it is, e.g. ("channels", fingerprint, hops)
     make: Callable,  # computes it
-    limit: int = 8,  # things kept; the one unused for longest goes first
+    limit: int = 16,  # things kept; the one unused for longest goes first
 ):
     "The value of `make()`, computed once per key."
     value = _kept.pop(key) if key in _kept else make()

@@ -72,6 +72,7 @@ class RowCriterion(Criterion):
 
     hard = False  # True: count targets; False: add up the soft form
     form = "facility"  # see `compiled.FORMS`
+    tells_error = False  # what is covered is no variance
 
     @property
     def touched(self):
@@ -107,6 +108,10 @@ class RowCriterion(Criterion):
 
     def ceiling(self):
         return self.top
+
+    def covered(self, value):
+        total = float(self.weights.sum())
+        return min(1.0, value / total) if total > 0 else None
 
     def reset(self):
         self.level, self.current = 1, 0.0
@@ -157,7 +162,11 @@ class RowCriterion(Criterion):
 
 # %% ../../nbs/05_criteria/03_coverage.ipynb #d1a30ed5
 COVERS = ("supervision", "targets")
+# what a share is a share of, in words
+OF_TARGETS = "the weight of the targets"
+OF_SUPERVISION = "what predictions of the targets lean on, with this graph"
 SOURCES = 20  # best sources per gene, as GEARS keeps them
+ENOUGH = 0.1  # strength that is half of all that can be had
 OWN = 0.3  # strength with which a combination reaches the effects of its own genes
 
 
@@ -176,7 +185,7 @@ class Leaning:
 
     targets: np.ndarray  # positions of the genes that the targets are made of
     weights: np.ndarray  # of these genes: of all targets that hold them
-    shared: np.ndarray  # the same less one target: what a gene's own effect is worth to others
+    shared: np.ndarray  # what a gene's own effect is worth to the other targets that hold it
 
 
 def supervision(
@@ -219,13 +228,14 @@ def leaning_of(
     targets: Iterable[str] | None,  # names; None = all genes
     genes: np.ndarray,  # positions of their genes, ascending
     weights: np.ndarray,  # of these genes
+    own: float = 1.0,  # how much a prediction leans on a gene's own effect
 ) -> Leaning:
     "What predictions are asked for. Of single genes none shares anything with another target."
     if targets is None:
         return Leaning(genes, weights, np.zeros(len(genes)))
     Z = incidence(graph, list(targets))[:, genes]
     count = np.asarray(Z.sum(axis=0)).ravel()
-    return Leaning(genes, weights * count, np.maximum(count - 1, 0.0) * weights)
+    return Leaning(genes, weights * count, own * np.maximum(count - 1, 0.0) * weights)
 
 # %% ../../nbs/05_criteria/03_coverage.ipynb #c4983252
 @register
@@ -240,6 +250,7 @@ class GraphReach(RowCriterion):
         "the paper's criterion, reconstructed."
     )
     hard = True
+    part_of = OF_TARGETS
     tie_rule = "soft reach, then the degree in the graph, then the name"
 
     def __init__(
@@ -261,10 +272,15 @@ class GraphReach(RowCriterion):
         names, self.n_targets = graph.genes[at], len(at)
         a = target_weights(graph, weights, self.given_targets, names, self.name)
         if covers == "supervision":
-            layers = trimmed(graph, SOURCES if sources is None else sources).graphs
-            lean = leaning_of(graph, self.given_targets, at, a)
+            sources = SOURCES if sources is None else sources
+            layers = trimmed(graph, sources).graphs
+            # half of a prediction are the effects of its own genes, half what all sources say
+            lean = leaning_of(graph, self.given_targets, at, a, own=len(layers) * sources)
             rows, worth, self.targets = supervision(layers, self.touched, lean, hops, direction)
-            self.set_rows(rows, worth)
+            if self.part_of == OF_TARGETS:  # a subclass may have words of its own
+                self.part_of = OF_SUPERVISION
+            self.form = "hyperbolic"  # among equals a second visit counts, but less than the first
+            self.set_rows(rows / ENOUGH, worth)
             return
         self.targets, everything = names, len(at) == len(graph)
         graph = graph if sources is None else trimmed(graph, sources)
@@ -274,6 +290,9 @@ class GraphReach(RowCriterion):
 
     def most(self):
         return self.weights[np.bincount(self.reach.indices, minlength=len(self.targets)) > 0].sum()
+
+    def share(self, value):
+        return self.covered(value)
 
     def followed(self):
         gain = self.loops.gene_gains(self.sparse, self.weights, self.count, 1)
@@ -377,6 +396,7 @@ class SoftReach(SoftCriterion):
 
     name = "softreach"
     picks = "As graphreach, but a strong link counts more than a weak one."
+    part_of = OF_TARGETS
 
     def __init__(
         self,
@@ -398,18 +418,23 @@ class SoftReach(SoftCriterion):
             raise GraphselError(
                 f"norm is {norm!r}; form 'hyperbolic' takes 'row' alone: choose another form"
             )
-        tau = (0.1 if graded else 0.5) if tau is None else tau
+        tau = (ENOUGH if graded else 0.5) if tau is None else tau
         if isinstance(tau, bool) or not (isinstance(tau, Real) and 0 < tau < np.inf):
             raise GraphselError(f"tau is {tau!r}; give a positive number")
         at = target_genes(graph, self.targets)
         self.form, self.n_targets, names = form, len(at), graph.genes[at]
         a = target_weights(graph, weights, self.given_targets, names, self.name)
         if graded:
-            lean = leaning_of(graph, self.given_targets, at, a)
             layers = trimmed(graph, SOURCES).graphs
+            lean = leaning_of(graph, self.given_targets, at, a, own=2 * len(layers))
             Q, worth, self.targets = supervision(layers, self.touched, lean, hops, graded=True)
+            if self.part_of == OF_TARGETS:  # a subclass may have words of its own
+                self.part_of = OF_SUPERVISION
             self.set_rows(Q / tau, worth)
             return
         self.targets = names
         Q = block(graph.operator(hops, norm or "sym"), self.touched, at)
         self.set_rows(Q / tau if form == "saturated" else Q, a)
+
+    def share(self, value):
+        return self.covered(value)

@@ -8,6 +8,8 @@ __all__ = ['MaxSpec', 'TopEigenvalue', 'SupervisionVariance', 'noise_from_cells'
 # %% ../../nbs/05_criteria/05_design.ipynb #1e620000
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
+import copy
 
 from scipy.linalg import solve_triangular
 import numpy as np
@@ -343,6 +345,9 @@ class Posterior:
         )
 
 # %% ../../nbs/05_criteria/05_design.ipynb #68a8af33
+ROWS = 64  # picks whose changes wait beside the matrices before they are worked in
+
+
 @dataclass(frozen=True, eq=False)
 class GenePosterior:
     "The same, kept among genes: for many combinations of few genes."
@@ -351,44 +356,73 @@ class GenePosterior:
     targets: sp.csr_matrix  # targets x genes
     weights: np.ndarray  # of the targets
     noise: np.ndarray  # of the elements
-    covariance: np.ndarray  # genes x genes, of the effects
-    squares: np.ndarray  # genes x genes: covariance, moment of the targets, covariance
     moment: np.ndarray  # genes x genes: sum over the targets of weight z z^T
+    covariance: np.ndarray  # genes x genes, of the effects, as of the last time it was worked in
+    squares: np.ndarray  # genes x genes: covariance, moment of the targets, covariance
+    a: np.ndarray  # genes x picks since then: covariance - a a^T is the present one
+    b: np.ndarray  # genes x picks since then: squares - a b^T - b a^T are the present ones
+    numerator: np.ndarray  # weighted squares of the covariance of each element with the targets
+    diagonal: np.ndarray  # variance of each element
 
-    def summed(self, M: np.ndarray, at=slice(None)) -> np.ndarray:  # z^T M z of the elements
-        genes = self.members[at]
-        out = np.zeros(len(genes))
-        for a in range(genes.shape[1]):
-            out = out + M[genes[:, a], genes[:, a]]
-            for b in range(a):
-                out = out + 2 * M[genes[:, a], genes[:, b]]
-        return out
+    def over(self, x: np.ndarray) -> np.ndarray:  # genes -> elements: z^T x
+        return reduce(np.add, (x[genes] for genes in self.members.T))
 
     def seen(self, at=slice(None)) -> np.ndarray:  # variance of a measurement of each
-        return np.maximum(self.summed(self.covariance, at), 0) + self.noise[at]
+        return np.maximum(self.diagonal[at], 0) + self.noise[at]
 
     def gains(self, at=slice(None)) -> np.ndarray:  # variance of the targets that each removes
-        return np.maximum(self.summed(self.squares, at), 0) / self.seen(at)
+        return np.maximum(self.numerator[at], 0) / self.seen(at)
 
-    def column(self, j: int) -> np.ndarray:  # genes: covariance with element j
-        return self.covariance[:, self.members[j]].sum(axis=1)
+    def columns(self, at: np.ndarray) -> np.ndarray:  # genes x len(at): covariance with elements
+        genes = self.members[at].T
+        before = reduce(np.add, (self.covariance[:, g] for g in genes))
+        return before - self.a @ reduce(np.add, (self.a[g] for g in genes)).T
 
     def on_targets(self, j: int) -> np.ndarray:  # its covariance with each target
-        return self.targets @ self.column(j)
+        return self.targets @ self.columns(np.array([j]))[:, 0]
 
     def join(self, j: int) -> "GenePosterior":
-        at = np.array([j])
-        s = self.seen(at)[0]
-        G = max(self.summed(self.squares, at)[0], 0)
-        u, v = self.column(j), self.squares[:, self.members[j]].sum(axis=1)
+        root = np.sqrt(float(self.seen(j)))
+        G, genes = max(self.numerator[j], 0), self.members[j]
+        z_a, z_b = self.a[genes].sum(axis=0), self.b[genes].sum(axis=0)
+        u = self.columns(np.array([j]))[:, 0] / root
+        v = self.squares[:, genes].sum(axis=1) - self.a @ z_b - self.b @ z_a
+        w = v / root - u * (G / root**2 / 2)
+        on_u, on_w = self.over(u), self.over(w)
         return replace(
             self,
-            covariance=self.covariance - np.outer(u, u / s),
-            squares=self.squares
-            - np.outer(u, v / s)
-            - np.outer(v / s, u)
-            + np.outer(u, u * G / s**2),
+            a=np.column_stack([self.a, u]),
+            b=np.column_stack([self.b, w]),
+            numerator=self.numerator - 2 * on_u * on_w,
+            diagonal=self.diagonal - on_u**2,
+        ).settled()
+
+    def settled(self) -> "GenePosterior":
+        "With the changes worked in, where there are many."
+        if self.a.shape[1] < ROWS:
+            return self
+        both = self.a @ self.b.T
+        none = np.zeros((len(self.a), 0))
+        return replace(
+            self,
+            covariance=self.covariance - self.a @ self.a.T,
+            squares=self.squares - both - both.T,
+            a=none,
+            b=none,
         )
+
+# %% ../../nbs/05_criteria/05_design.ipynb #a2a5fc86
+def summed(
+    M: np.ndarray,  # genes x genes
+    members: np.ndarray,  # elements x k
+) -> np.ndarray:  # elements: z^T M z
+    "The quadratic form of every element."
+    out = np.zeros(len(members))
+    for a, genes in enumerate(members.T):
+        out += M[genes, genes]
+        for other in members.T[:a]:
+            out += 2 * M[genes, other]
+    return out
 
 
 def gene_posterior(
@@ -402,10 +436,38 @@ def gene_posterior(
     n, count = covariance.shape[0], np.diff(elements.indptr)
     members = np.full((len(count), count.max()), n)
     members[np.arange(count.max()) < count[:, None]] = elements.indices
-    K = np.pad(covariance, (0, 1))
+    members = np.asfortranarray(members)
     Z = sp.csr_matrix((targets.data, targets.indices, targets.indptr), shape=(len(weights), n + 1))
     M = (Z.T @ sp.diags(weights) @ Z).toarray()
-    return GenePosterior(members, Z, weights, noise, K, K @ M @ K, M)
+    return _with_covariance(members, Z, weights, noise, M, np.pad(covariance, (0, 1)))
+
+
+def _with_covariance(members, targets, weights, noise, M, K):
+    "A state of this covariance, nothing waiting beside it."
+    squares, none = K @ M @ K, np.zeros((len(K), 0))
+    known = members, targets, weights, noise, M, K, squares, none, none
+    return GenePosterior(*known, summed(squares, members), summed(K, members))
+
+# %% ../../nbs/05_criteria/05_design.ipynb #8bbbaa66
+KNOWN = 500  # elements that are worked in at once
+FEW = 32  # so many join one by one
+
+
+def with_known(
+    state: GenePosterior,
+    at: np.ndarray,  # positions of elements, each once
+) -> tuple[GenePosterior, float]:  # the state with these measured; the variance they removed
+    "Elements that were measured, all in one step."
+    K = state.covariance - state.a @ state.a.T
+    before = float((state.moment * K).sum())
+    for part in np.split(at, range(KNOWN, len(at), KNOWN)):
+        genes = state.members[part].T
+        U = reduce(np.add, (K[:, g] for g in genes))
+        seen = reduce(np.add, (U[g] for g in genes)) + np.diag(state.noise[part])
+        V = solve_triangular(np.linalg.cholesky((seen + seen.T) / 2), U.T, lower=True)
+        K = K - V.T @ V
+    found = (state.members, state.targets, state.weights, state.noise, state.moment, K)
+    return _with_covariance(*found), before - float((state.moment * K).sum())
 
 # %% ../../nbs/05_criteria/05_design.ipynb #b91cd80c
 class BeliefBlocks(KernelBlocks):
@@ -583,6 +645,16 @@ class SupervisionVariance(Criterion):
 
     def reset(self):
         self.current, self.posteriors = 0.0, list(self.prior)
+
+    def start(self, measured=()):
+        at = np.unique(np.fromiter(measured, int))
+        if len(at) < FEW or not all(isinstance(o, GenePosterior) for o in self.prior):
+            return super().start(at)
+        fresh = copy.copy(self)
+        found = [with_known(o, at) for o in self.prior]
+        fresh.posteriors = [o for o, _ in found]
+        fresh.current = self._over_beliefs(removed for _, removed in found)
+        return fresh
 
     def _over_beliefs(self, parts):
         return sum(u * o for u, o in zip(self.units, parts))

@@ -9,6 +9,7 @@ __all__ = []
 from collections import namedtuple
 
 import numpy as np
+import scipy.sparse as sp
 
 from ..core.compiling import njit
 
@@ -176,10 +177,10 @@ def refresh(run, j, hard, form, by_ratio):
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #ff52d4a1
 @njit(cache=True)
-def soften(run, j):
+def soften(run, j, form):
     "The soft gain of element j now, in billionths."
     targets, strength = row_of(run.rows, j, run.buffer)
-    run.soft[j] = np.rint(soft_gain(0, targets, strength, run.weight, run.state) * 1e9)
+    run.soft[j] = np.rint(soft_gain(form, targets, strength, run.weight, run.state) * 1e9)
     run.stamp[j] = run.number[1]
     return run.soft[j]
 
@@ -288,7 +289,7 @@ def next_one(run, queue, n, top, hard, form, by_ratio, soft_ties, left):
         elif score < b:
             sink(heap, n, 0, score, s, o)
         elif soft_ties and run.stamp[j] < run.number[1]:
-            if soften(run, j) == s:
+            if soften(run, j, form) == s:
                 return j, n, top, computed
             sink(heap, n, 0, b, run.soft[j], o)
         else:
@@ -331,7 +332,7 @@ def top_scores(run, tied, by_ratio, left):
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #6a003b96
 @njit(cache=True)
-def scan_one(run, tied, by_ratio, soft_ties, left):
+def scan_one(run, tied, form, by_ratio, soft_ties, left):
     "(best open element or -1, scores computed)."
     n, computed = top_scores(run, tied, by_ratio, left)
     if n == 0:
@@ -340,7 +341,7 @@ def scan_one(run, tied, by_ratio, soft_ties, left):
     for step in range(n + 1):  # first the one whose old soft gain is largest
         j = tied[np.argmax(run.soft[tied[:n]])] if step == 0 else tied[step - 1]
         if soft_ties and run.stamp[j] < run.number[1] and run.soft[j] >= best:
-            soften(run, j)
+            soften(run, j, form)
         soft = run.soft[j] if soft_ties else 0.0
         if soft > best or (soft == best and run.order[j] < run.order[winner]):
             winner, best = j, soft
@@ -435,7 +436,7 @@ def pick_some(run, n, left, hard, form, by_ratio, soft_ties, advance):
     top = len(queue.head) - 1
     while done < n:
         if scan:
-            j, c = scan_one(run, tied, by_ratio, soft_ties, left)
+            j, c = scan_one(run, tied, form, by_ratio, soft_ties, left)
         else:
             j, size, top, c = next_one(
                 run, queue, size, top, hard, form, by_ratio, hard and soft_ties, left
@@ -491,3 +492,105 @@ def buyers(rows, at, hard, weight, count, state, price):
             v = targets[k]
             out[v] += worth(hard, strength[k], weight[v], count[v], state[v]) > price[v]
     return out
+
+# %% ../../nbs/05_criteria/02_loops.ipynb #13ba5410
+Parts = namedtuple("Parts", "start place value")  # of a CSR matrix
+Shortlist = namedtuple("Shortlist", "value place count least")  # a row for each target
+
+
+def parts_of(
+    M: sp.csr_matrix,  # any
+) -> Parts:
+    "The arrays of a sparse matrix, as the loops below want them."
+    return Parts(M.indptr.astype(np.int64), M.indices.astype(np.int32, copy=False), M.data)
+
+
+def make_shortlist(
+    n: int,  # targets
+    keep: int,  # entries for each
+) -> Shortlist:
+    "Empty lists with twice the room."
+    room = n, 2 * keep
+    return Shortlist(np.zeros(room), np.zeros(room, np.int32), np.zeros(n, np.int32), np.zeros(n))
+
+# %% ../../nbs/05_criteria/02_loops.ipynb #6d147bc4
+@njit(cache=True)
+def shorten(lists, t, keep):
+    "Of the list of target t the `keep` largest stay, of equals the first."
+    n = lists.count[t]
+    if n <= keep:
+        return
+    value, place = lists.value[t], lists.place[t]
+    least = np.partition(value[:n], n - keep)[n - keep]
+    equal = keep - np.sum(value[:n] > least)
+    at = 0
+    for i in range(n):
+        if value[i] > least or (value[i] == least and equal > 0):
+            equal -= value[i] == least
+            value[at], place[at] = value[i], place[i]
+            at += 1
+    lists.count[t], lists.least[t] = at, least
+
+
+@njit(cache=True)
+def offer(lists, t, e, v, keep):
+    "Element e asks for a place on the list of target t."
+    n = lists.count[t]
+    lists.value[t, n], lists.place[t, n] = v, e
+    lists.count[t] = n + 1
+    if n + 1 == lists.value.shape[1]:
+        shorten(lists, t, keep)
+
+# %% ../../nbs/05_criteria/02_loops.ipynb #4162e003
+@njit(cache=True)
+def small_below(rows, share):
+    "For each row the largest number below which the squares add up to at most `share` of the row's."
+    n = len(rows.start) - 1
+    least = np.zeros(n)
+    for t in range(n):
+        value = np.sort(np.abs(rows.value[rows.start[t] : rows.start[t + 1]]))
+        room = share * np.sum(value * value)
+        for v in value:
+            room -= v * v
+            least[t] = v
+            if room < 0:
+                break
+    return least
+
+
+@njit(cache=True)
+def sum_columns(rows, columns, begin, t, total):
+    "Row t of a product of sparse matrices, into `total`, from `begin` in each column."
+    for p in range(rows.start[t], rows.start[t + 1]):
+        r, f = rows.place[p], rows.value[p]
+        for i in range(begin[r], columns.start[r + 1]):
+            total[columns.place[i]] += f * columns.value[i]
+
+
+@njit(cache=True)
+def list_closest(rows, columns, begin, ends, width, lists, keep):
+    "Offer the products of rows ends[0] to ends[1], one for each target, with all elements."
+    total = np.zeros(width)
+    for t in range(ends[0], ends[1]):
+        total[:] = 0
+        sum_columns(rows, columns, begin, t, total)
+        for e in range(width):
+            if total[e] > lists.least[t]:
+                offer(lists, t, e, total[e], keep)
+
+
+@njit(cache=True)
+def list_mutual(rows, columns, begin, ends, width, lists, keep):
+    "The same for rows from ends[0] to ends[1] where elements and targets are the same: each product serves both."
+    total, least = np.zeros(width), lists.least
+    for e in range(ends[0], ends[1]):
+        total[e:] = 0
+        sum_columns(rows, columns, begin, e, total)
+        for p in range(rows.start[e], rows.start[e + 1]):
+            begin[rows.place[p]] += 1  # later rows meet this column from themselves on
+        for t in range(e, width):
+            if total[t] > least[t]:
+                offer(lists, t, e, total[t], keep)
+        for t in range(e + 1, width):
+            if total[t] > least[e]:
+                offer(lists, e, t, total[t], keep)

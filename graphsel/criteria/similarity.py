@@ -22,6 +22,7 @@ from ..graphs.operators import inner_products
 # %% ../../nbs/05_criteria/06_similarity.ipynb #eac6a44a
 FULL_LIMIT = 36_000_000  # entries of a similarity that are all kept
 NEIGHBORS = 200  # strongest candidates kept per target beyond that
+SMALL = 1e-4  # share of a gene's squared length that is left out there, in the smallest parts
 
 
 def similarity_rows(
@@ -35,19 +36,26 @@ def similarity_rows(
     "Similarity of genes and targets. Raises `GraphselError` for a matrix of the wrong shape or with NaN."
     if neighbors is not None:
         neighbors = check_positive_int(neighbors, "neighbors")
+    left, right = _similarity_factors(graph, kernel, hops)
     if neighbors is None and len(genes) * targets.shape[0] > FULL_LIMIT:
         neighbors = NEIGHBORS
         log.info(
-            "similarity: %s genes x %s targets are too many to keep; of each target the %s most similar genes count",
+            "similarity: %s genes x %s targets are too many to keep; of each target the %s most similar genes "
+            "count, their similarities within %g",
             f"{len(genes):,}",
             f"{targets.shape[0]:,}",
             neighbors,
+            2 * np.sqrt(SMALL),
         )
-    left, right = _similarity_factors(graph, kernel, hops)
-    rows, size = left[genes], max(1, int(2e7 // max(len(genes), 1)))
+        left, right = _without_small(left, right)
+    rows, asked = left[genes], targets @ right
+    if neighbors is not None:
+        mutual = left is right and _are_single(targets, genes)
+        return _strongest(rows, rows if mutual else asked, min(neighbors, len(genes)))
+    size = max(1, int(2e7 // max(len(genes), 1)))
     blocks = [
-        _strongest(_dense_product(rows, (targets[s : s + size] @ right)), neighbors)
-        for s in progress(range(0, targets.shape[0], size), "comparing genes")
+        sp.csr_matrix(_dense_product(rows, asked[s : s + size]))
+        for s in range(0, targets.shape[0], size)
     ]
     return sp.csr_matrix(sp.vstack(blocks, format="csr").T)
 
@@ -60,7 +68,7 @@ def _dense_product(A, B):
 
 
 def _similarity_factors(graph, kernel, hops):
-    "Two matrices whose product of rows is the similarity."
+    "Two matrices whose product of rows is the similarity: the same one twice for a kernel's factor."
     if isinstance(kernel, np.ndarray) or sp.issparse(kernel):
         n = len(graph)
         values = kernel.data if sp.issparse(kernel) else kernel
@@ -76,14 +84,50 @@ def _similarity_factors(graph, kernel, hops):
     return F, F
 
 # %% ../../nbs/05_criteria/06_similarity.ipynb #d9bba40f
-def _strongest(block, neighbors):
-    "targets x genes: the positive entries, of each row the `neighbors` largest."
-    if neighbors is not None and neighbors < block.shape[1]:
-        least = np.partition(block, block.shape[1] - neighbors, axis=1)[
-            :, block.shape[1] - neighbors
-        ]
-        block = np.where(block >= least[:, None], block, 0)
-    return sp.csr_matrix(block)
+def _without_small(left, right):
+    """The factor without the smallest parts of each row, `SMALL` of its squared length: by Cauchy and Schwarz
+    no product of two rows, of length 1 at most, changes by more than 2 sqrt(SMALL). A matrix stays as it is."""
+    from graphsel.criteria import loops
+
+    if left is not right:
+        return left, right
+    least = loops.small_below(loops.parts_of(left), SMALL)
+    large = np.abs(left.data) >= np.repeat(least, np.diff(left.indptr))
+    found = sp.csr_matrix((left.data * large, left.indices.copy(), left.indptr.copy()), left.shape)
+    found.eliminate_zeros()
+    return found, found
+
+
+def _strongest(rows, asked, neighbors):
+    "genes x targets: the positive similarities, of each target the `neighbors` largest."
+    from graphsel.criteria import loops
+
+    n, m = rows.shape[0], asked.shape[0]
+    columns, lists = loops.parts_of(sp.csr_matrix(rows.T)), loops.make_shortlist(m, neighbors)
+    wanted, begin = loops.parts_of(sp.csr_matrix(asked)), columns.start.copy()
+    compare = loops.list_mutual if asked is rows else loops.list_closest
+    step = max(1, m // 20)
+    for s in progress(range(0, m, step), "comparing genes"):
+        compare(wanted, columns, begin, (s, min(s + step, m)), n, lists, neighbors)
+    return _as_rows(lists, n, neighbors)
+
+
+def _as_rows(lists, n, neighbors):
+    "The shortlists as a matrix, elements x targets."
+    from graphsel.criteria import loops
+
+    for t in range(len(lists.count)):
+        loops.shorten(lists, t, neighbors)
+    kept = np.arange(lists.value.shape[1]) < lists.count[:, None]
+    target = np.repeat(np.arange(len(kept)), lists.count)
+    entries = lists.value[kept], (lists.place[kept], target)
+    return sp.csr_matrix(entries, shape=(n, len(kept)))
+
+
+def _are_single(targets, genes):
+    "Is each target one of the genes, in their order?"
+    ones = np.array_equal(targets.indptr, np.arange(len(genes) + 1))
+    return ones and np.array_equal(targets.indices, genes) and bool((targets.data == 1).all())
 
 # %% ../../nbs/05_criteria/06_similarity.ipynb #e2268ca0
 @register
@@ -143,11 +187,12 @@ class GraphCut(Criterion):
         weights = target_weights(graph, weights, self.given_targets, self.targets, self.name)
         self.own_kernel = not isinstance(kernel, str)
         left, right = _similarity_factors(graph, kernel, hops)
-        self.left, self.right, asked = (
-            self.rows @ left,
-            sp.csr_matrix(self.rows @ right),
-            incidence(graph, self.targets),
-        )
+        asked = incidence(graph, self.targets)
+        self.left = sp.csr_matrix(self.rows @ left)
+        self.right = self.left if right is left else sp.csr_matrix(self.rows @ right)
+        self.halves = [(self.left, sp.csr_matrix(self.right.T))]
+        if right is not left:
+            self.halves.append((self.right, sp.csr_matrix(self.left.T)))
         self.typical = lam * np.asarray(self.left @ (right.T @ (asked.T @ weights))).ravel()
         self.own = np.asarray(self.left.multiply(self.right).sum(axis=1)).ravel()
         self.submodular = self.left.min() >= 0 and self.right.min() >= 0
@@ -168,11 +213,5 @@ class GraphCut(Criterion):
 
     def add(self, j):
         self.current += self.gain(j)
-        self.close = (
-            self.close
-            + sum(
-                np.asarray((A @ B[j].T).todense()).ravel()
-                for A, B in ((self.left, self.right), (self.right, self.left))
-            )
-            / 2
-        )
+        found = [(rows[j] @ columns).toarray().ravel() for rows, columns in self.halves]
+        self.close = self.close + np.mean(found, axis=0)

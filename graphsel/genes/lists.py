@@ -76,8 +76,14 @@ GENE_COLUMNS = (
 )
 _GENE_END = re.compile(r"(?!prev|old|alias|synonym).*(symbols?|genenames?|targetgenes?)")
 VALUE_COLUMNS = {
-    "cost": re.compile(r"(costs?|prices?)(per\w+|eur|usd|gbp|chf)?"),
-    "group": re.compile(r"(groups?|plates?)(id|no|number|name)?"),
+    "cost": re.compile(
+        r"(unit|list|net|total|order)?(costs?|prices?)(per\w+?)?(eur|usd|gbp|chf|[€$£])?"
+    ),
+    "group": re.compile(r"(library|source|assay)?(groups?|plates?)(id|no|number|name)?"),
+    "guides": re.compile(
+        r"(n|no|number|count)?(of)?(sg|g)?(rna|guide(rna)?)s?(pergene|count|number)?"
+    ),
+    "weight": re.compile(r"(weight|preference|priority)s?|prefer"),
 }
 _SEPARATORS = {"": "", "\t": "tabs", ";": "semicolons", ",": "commas", " ": "blanks"}
 
@@ -232,7 +238,11 @@ def parse_pairs(
 
 def _tell_empty(names, column, where):
     "Say whose cell is empty, and what that means."
-    means = {"cost": "they cost 1, as genes that are not listed", "group": "they are in no group"}
+    means = {
+        "cost": "they cost 1, or --default-cost (default_cost=)",
+        "group": "they are in no group",
+    }
+    means |= {"weight": "they weigh 1, as genes that are not listed", "guides": "they have none"}
     if names:
         log.warning("%s: no %s for %s; %s", where, column, name_some(names), means[column])
 
@@ -256,7 +266,7 @@ def _pairs(text, column, where):
         if not text and not found.head:
             raise GraphselError(
                 f"{where}, line {line}: the {column} '' of {shorten(name)} is missing; write for "
-                f"example {shorten(name)},{'2.5' if column == 'cost' else 'plate 1'}"
+                f"example {shorten(name)},{'plate 1' if column == 'group' else '2.5'}"
             )
         seen.add(name)
         yield line, name, text, separator
@@ -287,26 +297,39 @@ def _headless_pairs(rows):
     return [(line, re.split(r"[\s,;]+", f[0])) for line, f in rows], ","
 
 
+_MONEY = re.compile(r"(?i:[€$£]|eur|usd|gbp|chf)")
+_THOUSANDS = {",": re.compile(r"\d{1,3}(\.\d{3})+,\d+"), ".": re.compile(r"\d{1,3}(,\d{3})+\.\d+")}
+
+
+def _decimal(value, separator):
+    "A number as Python writes it, from one with a currency, a decimal comma or separated thousands."
+    value = _MONEY.sub("", value, count=1).strip()
+    point = next((o for o, form in _THOUSANDS.items() if form.fullmatch(value)), None)
+    if point:
+        return value.replace("." if point == "," else ",", "").replace(",", ".")
+    comma = separator != "," and _NUMBER.fullmatch(value)
+    return value.replace(",", ".") if comma else value
+
+
 def parse_costs(
     text: str,  # as typed, pasted or read
     where: str = "costs",  # for messages
+    column: str = "cost",  # or "guides" (how many) or "weight"
 ) -> dict[str, float] | None:  # None where there is no line
-    "Costs of genes. Raises `GraphselError` at the first that is not a number."
+    "Costs of genes, or other numbers. Raises `GraphselError` at the first that is not a number."
     costs, empty = {}, []
-    for line, name, value, separator in _pairs(text, "cost", where):
+    for line, name, value, separator in _pairs(text, column, where):
         if not value:
             empty.append(name)
             continue
-        comma = separator != "," and _NUMBER.fullmatch(value)
-        decimal = value.replace(",", ".") if comma else value
         try:
-            costs[name] = float(decimal)
+            costs[name] = float(_decimal(value, separator))
         except ValueError as e:
             raise GraphselError(
-                f"{where}, line {line}: the cost '{shorten(value)}' of {shorten(name)} is not a "
+                f"{where}, line {line}: the {column} '{shorten(value)}' of {shorten(name)} is not a "
                 f"number; write for example {shorten(name)},2.5"
             ) from e
-    _tell_empty(empty, "cost", where)
+    _tell_empty(empty, column, where)
     _tell_damaged([*costs, *empty], where)
     return costs or None
 
@@ -405,9 +428,11 @@ def read_gene_list(
     path: str | Path,  # one name a line, or a table with a column of genes
 ) -> list[str]:  # each once, in the file's order
     "Read a list of genes. Raises `GraphselError` where there is no file, no column of genes, or no gene."
-    genes = parse_genes(list_text(path), str(path))
+    text = list_text(path)
+    genes = parse_genes(text, str(path))
     if not genes:
         raise GraphselError(f"{path} holds no gene; write one symbol a line")
+    _tell_read(path, text, len(genes))
     return genes
 
 
@@ -416,17 +441,51 @@ def read_pairs(
     column: str,  # "cost" or "group"
 ) -> dict[str, str]:  # gene -> text of the column
     "One value per gene. Raises `GraphselError` for what `parse_pairs` refuses, and for an empty file."
-    pairs = parse_pairs(list_text(path), column, str(path))
+    text = list_text(path)
+    pairs = parse_pairs(text, column, str(path))
     if not pairs:
         raise GraphselError(f"{path} holds no {column}; write one line gene,{column} for each gene")
+    _tell_read(path, text, len(pairs), column)
     return pairs
 
 
 def read_costs(
     path: str | Path,  # a table with the columns gene, cost
+    column: str = "cost",  # or "guides" (how many) or "weight"
 ) -> dict[str, float]:
     "Costs of genes. Raises `GraphselError` for what `read_pairs` refuses, and at the first that is not a number."
-    costs = parse_costs(list_text(path), str(path))
+    text = list_text(path)
+    costs = parse_costs(text, str(path), column)
     if not costs:
-        raise GraphselError(f"{path} holds no cost; write one line gene,cost for each gene")
+        raise GraphselError(f"{path} holds no {column}; write one line gene,{column} for each gene")
+    _tell_read(path, text, len(costs), column)
     return costs
+
+# %% ../../nbs/01_genes/02_lists.ipynb #781bb42b
+def _tell_read(path, text, n, column=None):
+    "Say what was taken for what in a file of a list."
+    found = find_rows(_clean(text), column)
+    genes = "1 gene" if n == 1 else f"{n:,} genes"
+    told = genes if column is None else f"{column} of {genes}"
+    if not found.head:
+        told += ", without a header"
+    elif found.gene() is not None:
+        told += f", gene: {found.head[found.gene()]}"
+        told += "" if column is None else f", {column}: {found.head[found.value(column)]}"
+    log.info("%s: %s", Path(path).name, told)
+
+# %% ../../nbs/01_genes/02_lists.ipynb #d2c840bd
+_SIGNS = {"€": "EUR", "$": "USD", "£": "GBP"}
+_CURRENCY = re.compile(
+    r"(?<![a-z])(eur|usd|gbp|chf|sek|dkk|nok|jpy|cny|cad|aud)(?![a-z])|[€$£]", re.IGNORECASE
+)
+
+
+def cost_currency(
+    path: str | Path,  # a table with the columns gene, cost
+) -> str:  # three letters; empty where the header does not say
+    "The currency of costs."
+    found = find_rows(_clean(list_text(path)), "cost")
+    at = found.value("cost") if found.head else None
+    named = None if at is None else _CURRENCY.search(found.head[at])
+    return "" if named is None else _SIGNS.get(named[0], named[0].upper())

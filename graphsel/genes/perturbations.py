@@ -8,6 +8,7 @@ __all__ = ['CONTROL_NAMES', 'perturbed_genes', 'perturbation_name']
 # %% ../../nbs/01_genes/03_perturbations.ipynb #f627c8d9
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
+from functools import lru_cache
 import re
 
 import numpy as np
@@ -27,7 +28,12 @@ def perturbed_genes(
     name: str,  # a perturbation: "TP53", "A+B", "TP53+ctrl"
 ) -> tuple[str, ...]:  # sorted; empty for a control
     "The genes a perturbation touches."
-    return tuple(sorted({p for p in genes_in(name) if p and p not in CONTROL_NAMES}))
+    return _parsed(str(name))
+
+
+@lru_cache(maxsize=65_536)
+def _parsed(text):
+    return tuple(sorted({p for p in genes_in(text) if p and p not in CONTROL_NAMES}))
 
 # %% ../../nbs/01_genes/03_perturbations.ipynb #210ae995
 def perturbation_name(

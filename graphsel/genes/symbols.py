@@ -96,7 +96,7 @@ def genes_in(
 ) -> list[str]:  # in its order, blanks around them removed
     "The names of a combination. A number such as 2.31E+13 is a damaged name, not the genes 2.31E and 13."
     text = str(name)
-    if "+" in text and _POWER.fullmatch(plain(text)):
+    if "+" in text and not text[:1].isalpha() and _POWER.fullmatch(plain(text)):
         return [text.strip()]
     return [p.strip() for p in text.split("+")]
 
@@ -331,6 +331,69 @@ def _apply(rule, names, known, taken):
         n: [key(n)] if key(n) in h else h for n, h in hits.items()
     }  # of several, the one that needs no change
 
+# %% ../../nbs/01_genes/01_symbols.ipynb #abc88f9e
+_FAMILIES = {  # month -> (name now, name before, highest number)
+    3: (("MARCHF", "MARCH", 11), ("MTARC", "MARC", 2)),
+    9: (("SEPTIN", "SEPT", 14),),
+    12: (("DELEC", "DEC", 1),),
+}
+
+
+def genes_of_date(
+    name: str,  # any name
+) -> list[tuple[str, ...]]:  # one for each gene that it may have been: its names
+    "The genes that a spreadsheet makes this date of; none for a name that is no date."
+    found = []
+    for month, day in _days(plain(name)):
+        found += [(f"{o[0]}{day}", f"{o[1]}{day}") for o in _FAMILIES.get(month, ()) if day <= o[2]]
+        short = _MONTHS.split("|")[month - 1].upper()
+        found.append((f"{short}{day}", f"{short}-{day}"))
+    return list(dict.fromkeys(found))
+
+
+def _days(name):
+    "(month, day) of a date, in each way that it can be read."
+    if not _DATE.fullmatch(name):
+        return []
+    numbers = [int(o) for o in re.findall(r"\d+", name)]
+    word = re.search("[A-Za-z]{3}", name)
+    if word:
+        month = _MONTHS.split("|").index(word[0].capitalize()) + 1
+        return [(month, numbers[0])] if 1 <= numbers[0] <= 31 else []
+    if name[4:5] == "-":  # 2024-09-02
+        days = [(numbers[1], numbers[2])]
+    else:
+        days = [(numbers[1], numbers[0])]
+        if "/" in name:  # 9/2/2024 or 2/9/2024
+            days.append((numbers[0], numbers[1]))
+    return [(m, d) for m, d in days if 1 <= m <= 12 and 1 <= d <= 31]
+
+# %% ../../nbs/01_genes/01_symbols.ipynb #7bc0394d
+def _resolve_dates(names, known, aliases, results):
+    "Look up the genes of dates; what is found, and what could be two genes, goes into the results."
+    mapping, how, missing = results
+    dates = {n: genes for n in names if (genes := genes_of_date(n))}
+    if not dates:
+        return
+    here = {}
+    for k in known:
+        here.setdefault(k.casefold(), []).append(k)
+    for name, genes in dates.items():
+        hits = {}
+        for gene in genes:
+            spellings = [*gene, *(aliases(o) for o in gene if aliases is not None)]
+            found = [here[s.casefold()] for s in spellings if s.casefold() in here]
+            if found and len(found[0]) == 1:
+                hits[found[0][0]] = gene
+        usual = [gene for gene in genes if "-" not in gene[1]]
+        meant = [k for k, gene in hits.items() if gene in usual] or list(hits)
+        if meant and len(usual) > 1 or len(meant) > 1:
+            several = [gene[0] for gene in usual] if len(usual) > 1 else meant
+            missing[name] = f"a date that a spreadsheet made of {' or '.join(several)}; write which"
+        elif meant:
+            mapping[name], how[name] = meant[0], "from a date"
+            missing.pop(name, None)
+
 # %% ../../nbs/01_genes/01_symbols.ipynb #24d2e3ce
 def resolve(
     names: Iterable[str],  # genes or perturbations (A+B counts as A and B)
@@ -359,6 +422,7 @@ def resolve(
                 mapping[g], how[g] = hits[0], rule[0]
             elif hits:
                 missing[g] = f"ambiguous {rule[0]}: {name_some(hits)}"
+    _resolve_dates([g for g in genes if g not in mapping], known, aliases, (mapping, how, missing))
     missing.update({g: _why(g, aliases) for g in genes if g not in mapping and g not in missing})
     return Resolution(
         {g: mapping[g] for g in genes if g in mapping},

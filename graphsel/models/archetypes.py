@@ -18,7 +18,7 @@ from ..graphs.graph import Graphs
 from .base import check_counts
 from .channels import Asked, ask, between_perturbations, channel_names, whole_graph
 from .likelihood import softmax
-from .stacking import response_units
+from .stacking import effective_responses, response_units
 
 # %% ../../nbs/07_models/06_archetypes.ipynb #1a2b03f8
 def links_of(graph: Graphs) -> sp.csr_matrix:  # N x N, bool
@@ -171,12 +171,6 @@ def winsorized(Y: np.ndarray) -> np.ndarray:
     length = np.linalg.norm(Y, axis=1)
     limit = LONGEST * (np.median(length) or length.mean())
     return Y * np.minimum(1, limit / np.maximum(length, 1e-300))[:, None]
-
-
-def effective_responses(Y: np.ndarray) -> float:
-    "As how many independent responses the columns count."
-    G = Y.T @ Y if Y.shape[1] < len(Y) else Y @ Y.T
-    return float(np.trace(G) ** 2 / max((G**2).sum(), 1e-300))
 
 
 def log_evidence(

@@ -33,6 +33,7 @@ class GeneRows:
 
 DENSE_GENES = 1500  # up to this size a channel's kernel is computed once for all genes
 LIBRARY_GENES = 3000  # up to so many genes of a screen, once for all of these
+THIN = 0.1  # a share of entries below which it pays to leave zeros out
 
 
 def gram(
@@ -45,9 +46,11 @@ def gram(
         return inner_products(A, B)
     left, right = A.astype(np.float32).tocsc(), B.astype(np.float32).tocsc()
     K = np.zeros((A.shape[0], B.shape[0]))
+    thin = A.nnz < THIN * A.shape[0] * A.shape[1]
     for start in range(0, A.shape[1], block):
-        part = slice(start, start + block)
-        K += left[:, part].toarray() @ right[:, part].toarray().T
+        part = left[:, start : start + block]
+        other = np.ascontiguousarray(right[:, start : start + block].toarray().T)
+        K += (part.tocsr() if thin else part.toarray()) @ other
     return K
 
 # %% ../../nbs/07_models/04_channels.ipynb #e0160b09
@@ -105,6 +108,7 @@ class WholeGraph:
         self.small = channels.dense is not None or not 0 < len(every) <= LIBRARY_GENES
         self.place = {g: i for i, g in enumerate(every)}
         self.found: OrderedDict = OrderedDict()
+        self.ways: OrderedDict = OrderedDict()  # of `kernel_points`
         self.encode = channels.encode
 
     @property
@@ -113,16 +117,24 @@ class WholeGraph:
         return self.genes.genes[self.genes.at >= 0]
 
     def _against(self, a: GeneRows, at: np.ndarray) -> np.ndarray:  # channels x A x library
-        if (at >= 0).all():
+        inside = at >= 0
+        if inside.all():
             return self._once(b"library", self.genes)[:, at]
-        return self._once((a.genes.dtype.str, a.genes.tobytes()), a)
+        if not inside.any():
+            return self._once((a.genes.dtype.str, a.genes.tobytes()), a)
+        library = self._once(b"library", self.genes)
+        others = GeneRows(a.genes[~inside], a.at[~inside], [])
+        C = np.empty((len(library), len(at), library.shape[2]), dtype=library.dtype)
+        C[:, inside] = library[:, at[inside]]
+        C[:, ~inside] = self._against(others, at[~inside])
+        return C
 
     def _once(self, key, a):
         if key not in self.found:
             C = self.channels.between(a, self.genes)
             self.found[key] = C if len(self.place) <= DENSE_GENES else C.astype(np.float32)
         self.found.move_to_end(key)
-        while len(self.found) > 3:
+        while len(self.found) > 6:
             self.found.popitem(last=False)
         return self.found[key]
 
@@ -294,6 +306,22 @@ def kernel_points(
     n_components: int | None = None,  # leading coordinates; None = all, or 256 of a large graph
 ) -> Callable:  # genes -> n x d
     "Points whose inner products are the kernel. In a large graph the genes of the screen span them (Nyström)."
+    key = weights.tobytes(), n_components
+    if key not in view.ways:
+        view.ways[key] = _ways(view, weights, n_components)
+    while len(view.ways) > 2:
+        view.ways.popitem(last=False)
+    landmarks, ways = view.ways[key]
+
+    def coordinates(genes):
+        cross = view.between(view.encode(genes), landmarks)
+        return np.tensordot(weights, cross, 1) @ ways
+
+    return coordinates
+
+
+def _ways(view, weights, n_components):
+    "Landmarks, and the way from the kernel with them to coordinates."
     graph = view.graph
     whole = len(graph) <= POINTS
     known = graph.genes if whole else view.known
@@ -307,9 +335,4 @@ def kernel_points(
     U = U * np.sign(U[np.abs(U).argmax(axis=0), np.arange(U.shape[1])])
     root = np.sqrt(np.maximum(values, 0))
     ways = U * np.divide(1, root, out=np.zeros_like(root), where=values > 1e-9 * values[0])
-
-    def coordinates(genes):
-        cross = view.between(view.encode(genes), landmarks)
-        return np.tensordot(weights, cross, 1) @ ways
-
-    return coordinates
+    return landmarks, ways

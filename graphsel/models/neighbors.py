@@ -106,7 +106,7 @@ def weighting_variance(
 class Neighbors(ResponseModel):
     "Weighted mean of the nearest measured neighbors; kernel, number and votes of the mean by leave-one-out error."
 
-    name, centers, pull = "knn", False, -5.0
+    name, centers, pull, belief = "knn", False, -5.0, 0.0
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ from .stacking import response_units
 class Ridge(ResponseModel):
     "Ridge regression on spectral coordinates and degrees; the penalty by leave-one-out error of scaled columns."
 
-    name, remembers, centers, pull = "ridge", False, False, 0.0
+    name, remembers, centers, belief = "ridge", False, False, 0.0
 
     def __init__(
         self,

@@ -35,14 +35,21 @@ def shrunken_mean(
     return keep * mean * unit, (Z - left_out) * unit
 
 # %% ../../nbs/07_models/02_stacking.ipynb #26bde049
-PULL = 10.0  # picks' worth of belief in the model
+BELIEF = 16.0  # 1 / variance of the trust of a kernel model, before anything is seen
+
+
+def effective_responses(Y: np.ndarray) -> float:
+    "As how many independent responses the columns count."
+    G = Y.T @ Y if Y.shape[1] < len(Y) else Y @ Y.T
+    return float(np.trace(G) ** 2 / max((G**2).sum(), 1e-300))
 
 
 def stacked_trust(
     error: np.ndarray,  # n x R, of the model, each pick told from the others
     reference: np.ndarray,  # n x R, of the mean, likewise
     unit: np.ndarray,  # R
-    pull: float = PULL,  # picks' worth of belief in the model; below 0, of doubt
+    pull: float = 0.0,  # picks' worth of belief in the model; below 0, of doubt
+    belief: float = BELIEF,  # 1 / variance of the trust around 1
 ) -> float:  # 1: the model as it is; 0: the mean
     "The share of the model in the mixture that predicts the picks best."
     e = reference / unit
@@ -50,8 +57,10 @@ def stacked_trust(
     size = (d**2).sum()
     if not size > 0:
         return 0.0
-    seen, beforehand = (d * e).sum() / size, abs(pull) / len(e)
-    return float(np.clip((seen + beforehand * (pull > 0)) / (1 + beforehand), 0, 1))
+    sure = belief * (e**2).mean() * e.shape[1] / max(effective_responses(e), 1.0)
+    beforehand = abs(pull) / len(e) * size
+    known = (d * e).sum() + beforehand * (pull > 0) + sure
+    return float(np.clip(known / (size + beforehand + sure), 0, 1))
 
 # %% ../../nbs/07_models/02_stacking.ipynb #b84191d1
 POOLED = 4.0  # picks' worth of common error in the variance of each column
@@ -61,7 +70,7 @@ class Stacked(Calibrated):
     "Mixes a model with the mean of its picks as far as leaving one out asks for it."
 
     stacking, trust_ = False, 1.0
-    pull = PULL
+    pull, belief = 0.0, BELIEF
 
     def _settle(self, Y):
         self.trust_ = 1.0
@@ -74,7 +83,7 @@ class Stacked(Calibrated):
         unit = response_units(Y)
         self.fallback_, reference = shrunken_mean(Y, unit)
         self.same_, self.mean_of_picks_ = np.ptp(Y, axis=0) == 0, Y.mean(axis=0)
-        self.trust_ = stacked_trust(error, reference, unit, self.pull) if len(Y) > 1 else 0.0
+        self.trust_ = self._trust(error, reference, unit)
         if self.trust_ == 0 and len(Y) > 1:
             log.warning("%s: the picks tell no more than their mean, and so does it", self.name)
         self.claimed_ = np.broadcast_to(variance, Y.shape).mean(axis=0)
@@ -83,6 +92,11 @@ class Stacked(Calibrated):
         size = np.divide(unit**2, self.claimed_, out=np.ones_like(unit), where=self.claimed_ > 0)
         self._calibrate(error, variance * size, POOLED)
         self.calibration_ = self.calibration_ * size
+
+    def _trust(self, error, reference, unit):
+        if len(error) < 2:
+            return 0.0
+        return stacked_trust(error, reference, unit, self.pull, self.belief)
 
     def _blended(self, mean, layers):
         if not self.stacking:

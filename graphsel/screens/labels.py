@@ -57,7 +57,8 @@ def find_controls(
     _check_one_reading(obs, readings)
     usual_first = [k for k in readings if any((k, c) in SPELLINGS for c in readings[k])]
     key = (usual_first or list(readings))[0]
-    log.info("perturbations read from obs['%s'], control is %s", key, _quoted(readings[key]))
+    if not (perturbation_key and control):
+        log.info("perturbations read from obs['%s'], control is %s", key, _quoted(readings[key]))
     return key, readings[key]
 
 

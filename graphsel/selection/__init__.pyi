@@ -6,6 +6,7 @@ from . import (
     explain,
     greedy,
     limits,
+    names,
     next_round,
     plan,
     report,

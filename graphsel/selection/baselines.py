@@ -9,8 +9,10 @@ __all__ = []
 import numpy as np
 
 from ..core.errors import nine_digits, power_of_two
+from ..core.identity import remember
 from ..core.randomness import as_seed
 from ..criteria.base import incidence
+from ..graphs.graph import Graphs
 from .plan import Selection
 from .strategies import Problem, ranked, strategy
 
@@ -41,15 +43,24 @@ def pick_degree(problem: Problem, budget: int, rng: np.random.Generator) -> Sele
 @strategy("pagerank")
 def pick_pagerank(problem: Problem, budget: int, rng: np.random.Generator) -> Selection:
     "The genes that a random walk along the links visits most often first (PageRank, averaged over the graphs)."
+    g = problem.graph
+    score = remember(("pagerank", g.fingerprint), lambda: page_ranks(g))
+    return ranked(problem, by_score(problem, score)[:budget], "pagerank")
+
+
+def page_ranks(
+    graph: Graphs,  # one graph or several
+) -> np.ndarray:  # N, summed over the graphs
+    "How often a random walk along the links visits each gene."
     import networkx as nx
 
-    score = np.zeros(len(problem.graph))
-    for layer in problem.graph.graphs:  # an edge of the walker goes from source to receiver
+    score = np.zeros(len(graph))
+    for layer in graph.graphs:  # an edge of the walker goes from source to receiver
         rank = nx.pagerank(
             nx.from_scipy_sparse_array(layer.adjacency.T.astype(float), create_using=nx.DiGraph)
         )
         score += np.array([rank[i] for i in range(len(score))])
-    return ranked(problem, by_score(problem, score)[:budget], "pagerank")
+    return score
 
 # %% ../../nbs/06_selection/08_baselines.ipynb #1d39e3bc
 def squared_distances(

@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from ..core.errors import GraphselError
 from ..criteria.base import Criterion
 from ..criteria.coverage import RowCriterion
-from .limits import Limits, within_caps
+from .limits import Limits, joint_costs, within_caps
 
 # %% ../../nbs/06_selection/03_bounds.ipynb #ee67d609
 def best_sum(
@@ -68,7 +68,9 @@ def largest_sum(
     )
     forced, values = float(np.maximum(gains[limits.must], 0).sum()), np.maximum(gains[rest], 0)
     if not limits.capped:
-        return forced + best_sum(values, budget, costs)
+        if costs is not None:
+            return forced + _priced_sum(values, budget, costs, limits)
+        return forced + best_sum(values, budget)
     part, room = limits.part[rest], limits.left(limits.must)
     if costs is None:
         for front in fronts(
@@ -79,9 +81,17 @@ def largest_sum(
                 break
         return forced + best_sum(kept, budget)
     within = float(values[within_caps(values, part, room)].sum())
-    return forced + min(
-        best_sum(values, budget, costs), within
-    )  # each relaxes one of the two limits
+    return forced + min(_priced_sum(values, budget, costs, limits), within)  # each relaxes limits
+
+
+def _priced_sum(values, budget, costs, limits):
+    "With costs: the smallest of the bounds by money, and by money and number together."
+    if limits.number is None:
+        return best_sum(values, budget, costs)
+    number = limits.number - len(limits.must)
+    if number <= 0 or budget <= 0:
+        return 0.0
+    return min(best_sum(values, 1.0, joint) for joint in joint_costs(costs, budget, number))
 
 # %% ../../nbs/06_selection/03_bounds.ipynb #ff74961c
 LOOKS = 100_000  # gains that are computed for a bound where they are not at hand
@@ -169,6 +179,8 @@ def best_feasible(
     else:
         rest = rest[np.argsort(-gains[rest] / limits.costs[rest], kind="stable")]
         chosen = rest[np.cumsum(limits.costs[rest]) <= budget]
+        if limits.number is not None:
+            chosen = chosen[: limits.number - len(limits.must)]
     return np.r_[limits.must, chosen]
 
 # %% ../../nbs/06_selection/03_bounds.ipynb #f095e0e8
@@ -279,6 +291,8 @@ def exact_plan(
         LinearConstraint(sp.hstack([-A.T, sp.identity(m)]), -np.inf, 0),
         LinearConstraint(np.r_[cost, np.zeros(m)], -np.inf, limits.budget),
     ]
+    if limits.number is not None:
+        lines.append(LinearConstraint(np.r_[np.ones(n), np.zeros(m)], -np.inf, limits.number))
     if limits.capped:
         lines.append(
             LinearConstraint(

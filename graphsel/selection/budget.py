@@ -109,8 +109,8 @@ def budget_curve(
         }
     )
     table["certificate"] = table["value"] / table["upper_bound"]
-    shares = [c.share(v) for v in table["value"]]
-    if len(shares) and None not in shares:
+    shares = [c.share(v) for v in table["value"]] if c.tells_error else []
+    if shares and None not in shares:
         table["expected_error"] = 1 - np.array(shares)
     return table
 

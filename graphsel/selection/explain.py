@@ -64,26 +64,30 @@ def explain(
     near, cosine = nearest_before(
         c.graph, plan.genes, plan.measured, hops or plan.params.get("hops") or 2
     )
-    told = [
-        _in_words(new, c.targets)
-        for new in c.replay(c.positions(plan.genes), c.positions(plan.measured))
-    ]
-    parts = (
-        {"new_targets": [n for n, _ in told], "mostly": [names for _, names in told]}
-        if told and told[0] is not None
-        else {}
-    )
+    parts = _served(plan, c) if plan.genes else {}
     return replace(plan, columns=plan.columns | parts | {"nearest": near, "similarity": cosine})
+
+
+def _served(plan, c):
+    "What each pick serves, in two columns; none where the criterion does not split its gains."
+    at, measured = c.positions(plan.genes), c.positions(plan.measured)
+    if c.start(measured).contributions(int(at[0])) is None:
+        return {}
+    told = [_in_words(new, c.targets) for new in c.replay(at, measured)]
+    return {"new_targets": [n for n, _ in told], "mostly": [names for _, names in told]}
 
 # %% ../../nbs/06_selection/05_explain.ipynb #ac0f6247
 def _in_words(new, targets, share=0.05, most=3):
     "(how many targets are served in earnest, the names of the best served)."
-    if new is None:
-        return None
-    if not len(new) or new.max() <= 0:
+    largest = new.max(initial=0.0)
+    if largest <= 0:
         return 0, ""
-    best = np.argsort(-nine_digits(new), kind="stable")[:most]
-    return int((new >= share * new.max()).sum()), " ".join(targets[best[new[best] > 0]])
+    served = np.flatnonzero(new >= share * largest)
+    best = served
+    if len(best) < most:
+        best = np.flatnonzero(new > 0)
+    best = best[np.argsort(-nine_digits(new[best]), kind="stable")[:most]]
+    return len(served), " ".join(targets[best])
 
 
 def _criterion_of(plan):

@@ -52,7 +52,7 @@ class Draft(Generic[_C]):
     criterion: _C
     limits: Limits
     ties: str = "soft"
-    by_ratio: bool = False  # rank by score per cost
+    price: np.ndarray | None = None  # per element: candidates are ranked by their score for it
     epsilon: float = 0.1  # of the stochastic and the threshold method
     rng: np.random.Generator | None = None  # of the stochastic method
     # no other candidates come after those at hand: only then may the criterion go on to its next stage
@@ -67,11 +67,9 @@ class Draft(Generic[_C]):
     def score(self, at):  # what candidates are ranked by
         self.evaluations += len(at)
         scores = self.criterion.scores(at)
-        return (
-            np.rint(np.rint(scores * 1e9) / (self.limits.costs[at] / self.limits.cost_unit)) * 1e-9
-            if self.by_ratio
-            else scores
-        )
+        if self.price is None:
+            return scores
+        return np.rint(np.rint(scores * 1e9) / self.price[at]) * 1e-9
 
     def fits(self, at):  # which are affordable and have room
         ok = (
@@ -91,7 +89,14 @@ class Draft(Generic[_C]):
 
     @property
     def full(self):
-        return self.limits.costs is None and len(self.picks) == self.limits.budget
+        return len(self.picks) == self.most
+
+    @property
+    def most(self):  # picks; infinite where money alone limits them
+        limits = self.limits
+        if limits.costs is None:
+            return limits.budget
+        return np.inf if limits.number is None else limits.number
 
     def take(self, j):
         self.tell({k: [v] for k, v in self.criterion.extras(j).items()}, [j])
@@ -227,9 +232,11 @@ def _widened(draft, at, sample, scores, rng):
 
 def _most_picks(draft, at):
     "How many of these positions what is left of the budget can hold; at least 1."
-    if draft.limits.costs is None:
-        return max(1, min(len(at), draft.limits.budget - len(draft.picks)))
-    return max(1, int((np.cumsum(np.sort(draft.limits.costs[at])) <= draft.left + 1e-9).sum()))
+    most = min(len(at), draft.most - len(draft.picks))
+    if draft.limits.costs is not None:
+        paid = np.cumsum(np.sort(draft.limits.costs[at])) <= draft.left + 1e-9
+        most = min(most, int(paid.sum()))
+    return max(1, most)
 
 # %% ../../nbs/06_selection/04_greedy.ipynb #7cb8b13c
 def threshold_steps(
@@ -273,7 +280,7 @@ def bundle(draft: Draft[RowCriterion]):  # compiled.Run
         units=c.units,
         order=order,
         ranked=ranked,
-        cost=np.ones(n) if limits.costs is None else limits.costs / limits.cost_unit,
+        cost=_cost_of_loop(draft),
         part=limits.part,
         room=limits.left(np.array(draft.picks, int)).astype(np.int64),
         bound=np.full(n, -1.0),
@@ -285,6 +292,13 @@ def bundle(draft: Draft[RowCriterion]):  # compiled.Run
         buffer=make_buffer(len(c.weights)),
         number=np.array([c.level, 0]),
     )
+
+# %% ../../nbs/06_selection/04_greedy.ipynb #685240bd
+def _cost_of_loop(draft):
+    "What the compiled loop counts and divides by: costs, or what preferences make of a pick."
+    if draft.limits.costs is not None:
+        return draft.limits.costs / draft.limits.cost_unit
+    return np.ones(len(draft.criterion.elements)) if draft.price is None else draft.price
 
 # %% ../../nbs/06_selection/04_greedy.ipynb #245d6821
 def run_compiled(
@@ -299,16 +313,13 @@ def run_compiled(
     for last, stage in enumerate((at[must], at[~must])):  # must-haves first
         run.bound[:] = -1
         run.bound[stage[draft.fits(stage)]] = np.inf
+        by_ratio = draft.price is not None
         if c.hard:
-            loosen(run, draft.by_ratio)
-        n = (
-            len(stage)
-            if draft.limits.costs is not None
-            else min(draft.limits.budget - len(draft.picks), len(stage))
-        )
+            loosen(run, by_ratio)
+        n = int(min(draft.most - len(draft.picks), len(stage)))
         left = np.inf if draft.limits.costs is None else draft.left / draft.limits.cost_unit + 1e-9
         soft_ties = draft.ties != "index"
-        rules = c.hard, FORMS[c.form], draft.by_ratio, soft_ties, soft_ties and bool(last)
+        rules = c.hard, FORMS[c.form], by_ratio, soft_ties, soft_ties and bool(last)
         picks, told, computed = pick_some(run, n, left, *rules)
         draft.evaluations += computed
         _write(draft, run, picks, told)
@@ -367,6 +378,10 @@ def guarantee_of(
         return "the best plan, where the bound equals the value (mixed-integer program)"
     if not (criterion.monotone and criterion.submodular):
         return f"none: {criterion.name} is not {'submodular' if criterion.monotone else 'monotone'}"
+    if limits.liking is not None:
+        return "none: preferences decide as well; the certificate tells of the value alone"
+    if limits.number is not None:
+        return "none is known for a number and a cost together; see the certificate"
     rest = (
         " of the best addition to what is given"
         if len(limits.must) or len(limits.measured)
@@ -417,6 +432,8 @@ def greedy(
     groups: Mapping[str, str] | None = None,  # element -> part (plate, pathway)
     caps: int | Mapping[str, int] | None = None,  # most picks per part
     max_per_gene: int | None = None,  # most picks that a gene may occur in
+    number: int | None = None,  # most picks, beside a budget in cost units
+    prefer: Mapping[str, float] | None = None,  # element -> weight of picking it (absent = 1)
     ties: str = "soft",  # "soft" or "index"
     bound: str = "gains",  # "gains", or "dual": tighter, for coverage and facility location
     epsilon: float = 0.1,  # of the stochastic and the threshold method
@@ -439,23 +456,24 @@ def greedy(
         groups=groups,
         caps=caps,
         max_per_gene=max_per_gene,
+        number=number,
+        prefer=prefer,
     )
-    if limits.most is not None:
-        method = _without_loops(criterion, method)
+    method = _within(limits, criterion, method)
     exact = exact_plan(criterion, limits, seconds) if method == "exact" else None
     drafts = []
-    for by_ratio in [False] if costs is None or exact else [True, False]:
-        draft = Draft(criterion.start(limits.measured), limits, ties, by_ratio, epsilon)
+    for price in [None] if exact else limits.prices():
+        draft = Draft(criterion.start(limits.measured), limits, ties, price, epsilon)
         if method == "stochastic":
             draft.rng = as_rng(random_state)
         drafts.append(_fill(draft, method, limits.at, None if exact is None else exact[0]))
-    worth = [round(d.criterion.current / criterion.scale, 9) for d in drafts]
+    worth = [round(limits.worth(d.picks, d.gains) / criterion.scale, 9) for d in drafts]
     best = drafts[int(np.argmax(worth))]
     if exact is None:
         best.bound = min(d.bound for d in drafts)  # each run's bound is valid
     else:
         best.bound = max(exact[1], best.criterion.current)
-    if costs is None and len(best.picks) < limits.budget:
+    if costs is None and len(best.picks) < limits.budget:  # a limit on genes
         raise GraphselError(
             f"max_per_gene {max_per_gene} ends the plan after {len(best.picks):,} picks; "
             f"raise it or lower the budget of {limits.budget:,}"
@@ -466,11 +484,15 @@ def greedy(
     return _as_selection(best, method, promise, time.perf_counter() - started)
 
 # %% ../../nbs/06_selection/04_greedy.ipynb #a83a0a3e
-def _without_loops(criterion, method):
-    "The method under a limit on genes, which the compiled loop does not know."
-    if method == "exact":
+def _within(limits, criterion, method):
+    "The method under these limits, some of which the compiled loop or an exact plan does not know."
+    if method == "exact" and limits.most is not None:
         raise GraphselError("an exact plan knows no max_per_gene; choose a greedy method")
-    if method != "compiled":
+    if method == "exact" and limits.liking is not None:
+        raise GraphselError("an exact plan knows no preferences; choose a greedy method")
+    joint = limits.number is not None or limits.liking is not None
+    by_steps = limits.most is not None or (limits.costs is not None and joint)
+    if method != "compiled" or not by_steps:
         return method
     return "lazy" if criterion.submodular else "naive"
 

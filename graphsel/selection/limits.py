@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/06_selection/02_limits.ipynb #2ad17be6
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -31,6 +31,9 @@ class Limits:
     parts: tuple = ()  # their names
     members: sp.csr_matrix = field(kw_only=True)  # elements x genes
     most: int | None = field(default=None, kw_only=True)  # picks that a gene may occur in
+    number: int | None = field(default=None, kw_only=True)  # most picks, where the budget is money
+    # what each element is preferred by: its score counts so many times; None = all alike
+    liking: np.ndarray | None = field(default=None, kw_only=True)
 
     @cached_property
     def rest(self) -> np.ndarray:
@@ -56,6 +59,22 @@ class Limits:
     def spend(self, picks) -> float:  # budget used by these positions
         return float(len(picks)) if self.costs is None else float(self.costs[picks].sum())
 
+    def prices(self) -> list[np.ndarray | None]:  # each per element; None: of all alike
+        "What a score is divided by, for each of the runs of a maximizer; the best run counts."
+        if self.costs is None:
+            ways = [None]
+        elif self.number is None:
+            ways = [self.costs / self.cost_unit, None]
+        else:
+            ways = list(joint_costs(self.costs, self.budget, self.number))
+        if self.liking is None:
+            return ways
+        return [1 / self.liking if way is None else way / self.liking for way in ways]
+
+    def worth(self, picks, gains) -> float:
+        "What a run is worth: the value that it adds, each gain times how much its pick is preferred."
+        return float(np.sum(gains if self.liking is None else gains * self.liking[picks]))
+
     def left(self, picks) -> np.ndarray:  # room left in each part
         return self.room - np.bincount(
             self.part[picks][self.part[picks] >= 0], minlength=len(self.room)
@@ -73,21 +92,65 @@ def check_budget(
         )
     return int(budget)
 
+# %% ../../nbs/06_selection/02_limits.ipynb #caa28574
+SHARES = (1.0, 0.9, 0.75, 0.5, 0.25, 0.1, 0.0)  # of money in a joint cost
+
+
+def joint_costs(
+    costs: np.ndarray,  # one per element
+    money: float,  # limits their sum
+    number: float,  # limits how many
+    shares: Iterable[float] = SHARES,  # of money
+) -> Iterator[np.ndarray]:  # one per element and share, of a budget of 1
+    "Joint costs of two limits."
+    for share in shares:
+        yield share * costs / money + (1 - share) / number
+
+# %% ../../nbs/06_selection/02_limits.ipynb #55382646
+def number_and_money(
+    budget: float | None,  # picks, or cost units where there are costs and no `max_cost`
+    max_cost: float | None,  # most that all picks may cost
+    room: int | None,  # wells for picks
+    n_candidates: int,  # how many there are
+    priced: bool,  # there are costs
+) -> tuple[int | None, float | None]:  # most picks, most money; None: no limit
+    "What three limits say together. Raises `GraphselError` where one is missing or they contradict each other."
+    if max_cost is not None and not priced:
+        raise GraphselError("max_cost limits what picks cost; give their costs as well")
+    if room is not None:
+        room = check_positive_int(room, "room")
+    fits = None if room is None else min(room, n_candidates)
+    if budget is None:
+        if fits is None and max_cost is None:
+            raise GraphselError("nothing limits the plan; give a budget, room or max_cost")
+        return fits, max_cost
+    if priced and max_cost is None:
+        return fits, budget
+    number = check_budget(budget, n_candidates)
+    if room is not None and number > room:
+        raise GraphselError(
+            f"{number:,} picks do not fit: there are {room:,} wells for genes; "
+            "use more plates, or fewer picks or controls"
+        )
+    return number, max_cost
+
 # %% ../../nbs/06_selection/02_limits.ipynb #2d613d1e
 def cost_array(
     costs: Mapping[str, float],  # element -> cost; absent = 1
     elements: np.ndarray,  # names
+    what: str = "cost",  # for messages; or "weight"
 ) -> np.ndarray:  # one per element
-    "Costs per element. Raises `GraphselError` for costs that are not positive numbers."
+    "Costs or weights per element. Raises `GraphselError` for those that are not positive numbers."
     if not isinstance(costs, Mapping):
-        raise GraphselError(f"costs is a {type(costs).__name__}; give a mapping from name to cost")
+        kind = type(costs).__name__
+        raise GraphselError(f"{what}s is a {kind}; give a mapping from name to {what}")
     try:
         values = {str(k): float(v) for k, v in costs.items()}
     except (TypeError, ValueError) as e:
-        raise GraphselError(f"costs must be positive numbers ({e}); mend them") from e
+        raise GraphselError(f"{what}s must be positive numbers ({e}); mend them") from e
     bad = [k for k, v in values.items() if not (np.isfinite(v) and v > 0)]
     if bad:
-        raise GraphselError(f"costs must be positive numbers; mend those of {name_some(bad)}")
+        raise GraphselError(f"{what}s must be positive numbers; mend those of {name_some(bad)}")
     return np.array([values.get(e, 1.0) for e in elements])
 
 
@@ -103,16 +166,22 @@ def _check_spending(budget, costs, at):
     return float(budget)
 
 # %% ../../nbs/06_selection/02_limits.ipynb #d11143f6
+def groups_without_caps() -> GraphselError:  # ready to raise
+    "The error for groups or caps that are given without the other."
+    return GraphselError(
+        "groups and the most picks from each (groups=, caps=; --groups, --cap; in the explorer 'most of "
+        "each group') belong together; give both or neither"
+    )
+
+
 def _parts(groups, caps, elements):
     "(part of each element, room of each part, names of the parts)."
     if caps is None and groups:
-        raise GraphselError(
-            "groups without caps limit nothing; say how many may come from each, caps=..., or leave the groups out"
-        )
+        raise groups_without_caps()
     if caps is None:
         return np.full(len(elements), -1), np.zeros(0, np.int64), ()
     if not isinstance(groups, Mapping):
-        raise GraphselError("caps need groups: give a mapping from name to part")
+        raise groups_without_caps()
     names = sorted({str(p) for p in groups.values()})
     caps = caps if isinstance(caps, Mapping) else dict.fromkeys(names, caps)
     unknown = sorted({str(p) for p in caps} - set(names))
@@ -161,6 +230,8 @@ def make_limits(
     groups: Mapping[str, str] | None = None,  # element -> part it belongs to
     caps: int | Mapping[str, int] | None = None,  # most picks per part
     max_per_gene: int | None = None,  # most picks that a gene may occur in
+    number: int | None = None,  # most picks, beside the budget in cost units
+    prefer: Mapping[str, float] | None = None,  # element -> weight of picking it; absent = 1
 ) -> Limits:
     "Check a plan's limits. Raises `GraphselError` for those that cannot be met."
     measured, must, exclude = ([str(n) for n in names] for names in (measured, must, exclude))
@@ -190,7 +261,10 @@ def make_limits(
         *_parts(groups, caps, criterion.elements),
         members=criterion.rows,
         most=max_per_gene,
+        number=None if number is None else check_positive_int(number, "number of picks"),
+        liking=None if prefer is None else cost_array(prefer, criterion.elements, "weight"),
     )
+    _check_number(limits)
     spent = limits.spend(forced)
     if spent > budget:
         raise GraphselError(
@@ -200,6 +274,15 @@ def make_limits(
     _check_caps(limits)
     _check_genes(limits)
     return limits
+
+
+def _check_number(limits):
+    "Raise when more must-haves are asked for than there may be picks."
+    if limits.number is not None and len(limits.must) > limits.number:
+        raise GraphselError(
+            f"{len(limits.must):,} must-have genes, but {limits.number:,} picks at most; "
+            "raise the budget or drop some"
+        )
 
 
 def _check_genes(limits):

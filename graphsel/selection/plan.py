@@ -143,6 +143,26 @@ def share_in_words(
     "How much of what the value is."
     return f"{s.share:.1%} of {s.part_of or 'the whole'}"
 
+# %% ../../nbs/06_selection/01_plan.ipynb #fe5e1729
+def cost_in_words(
+    s: Selection,  # a plan with costs
+    unit: str = "",  # e.g. EUR
+) -> str:
+    "What the picks cost, and what they may."
+    spent = round(sum(s.columns["cost"]), 6)
+    most = s.params.get("max_cost", s.budget)  # None: nothing limits the cost
+    unit = f" {unit}" if unit else ""
+    if most is None:
+        return f"{money_text(spent)}{unit}"
+    return f"{money_text(spent)} of {money_text(most)}{unit}"
+
+
+def money_text(
+    sum_of: float,  # in units of a currency
+) -> str:
+    "A sum as it is written on a bill: two digits after the point, or none."
+    return f"{sum_of:,.0f}" if float(sum_of).is_integer() else f"{sum_of:,.2f}"
+
 # %% ../../nbs/06_selection/01_plan.ipynb #66c096b0
 def productive_picks(
     s: Selection,  # a plan
@@ -205,7 +225,7 @@ def describe(
     if s.basis.startswith(NO_BASIS):
         text += f"; {NO_BASIS}: the plan is as good as random"
     if "cost" in s.columns:
-        text += f"; cost {sum(s.columns['cost']):,.6g} of {s.budget:,.6g}"
+        text += f"; cost {cost_in_words(s)}"
     if s.measured:
         text += f"; {len(s.measured):,} already measured"
         rest = s.certificate_of_rest

@@ -17,6 +17,7 @@ from ..genes.symbols import resolve
 from ..graphs.graph import Graphs
 from graphsel.selection.plan import (
     Selection,
+    cost_in_words,
     exhausted,
     productive_picks,
     selection_frame,
@@ -78,12 +79,11 @@ def missing_genes(
 def in_words(
     plan: Selection,  # a plan
     named: int = 5,  # names of missing genes to spell out; 0 = say nothing of them
+    unit: str = "cost units",  # of what picks cost
 ) -> str:  # one or two sentences
     "What a plan is and how good it surely is."
     text = f"{len(plan):,} of {plan.n_candidates:,} candidates" + (
-        f" for {sum(plan.columns['cost']):g} of {plan.budget:g} cost units"
-        if "cost" in plan.columns
-        else ""
+        f" for {cost_in_words(plan, unit)}" if "cost" in plan.columns else ""
     )
     if plan.certificate is not None and productive_picks(plan) != 0:
         size = "cost" if "cost" in plan.columns else "size"

@@ -24,7 +24,7 @@ from ..graphs.disturbance import disturb
 from ..graphs.graph import Graphs
 from .greedy import greedy
 from .plan import Selection
-from .select import known_to, unknown_to
+from .names import known_to, unknown_to
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -229,7 +229,7 @@ def saturate(
     """Bisection on the level of the truncated mean.
 
     Krause, McMahan, Guestrin & Gupta 2008, algorithm 2, with the budget kept."""
-    tried, bound = [], np.inf
+    tried, bound = [], high
     for _ in range(steps):
         if high - low < 1e-3 * max(high, 1e-12):
             break
@@ -241,7 +241,9 @@ def saturate(
         if worst < level - 1e-9:
             high = level
         if s.upper_bound is not None and s.upper_bound < level - 1e-9:
-            bound = min(bound, level)
+            bound = min(
+                bound, s.upper_bound
+            )  # what the truncated mean cannot reach, no worst case can
     return tried, bound
 
 # %% ../../nbs/06_selection/11_robust.ipynb #c1d336b7

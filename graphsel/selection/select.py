@@ -7,10 +7,13 @@ __all__ = []
 
 # %% ../../nbs/06_selection/09_select.ipynb #f8373665
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 import inspect
 import time
+
+import numpy as np
 
 from graphsel.core.errors import (
     GraphselError,
@@ -20,15 +23,24 @@ from graphsel.core.errors import (
     unknown_parameter,
 )
 from ..core.randomness import RandomState, as_rng, one_thread
-from ..criteria.base import CRITERIA, sorted_names
+from ..criteria.base import CRITERIA
 from ..criteria.mixture import is_mixture
 from ..criteria.registry import parameters_of
 from ..genes.lists import expand_patterns
-from ..genes.perturbations import perturbation_name, perturbed_genes
-from ..genes.symbols import AliasTable, Resolution, resolve
+from ..genes.perturbations import perturbation_name
+from ..genes.symbols import AliasTable
 from ..graphs.graph import Graphs, align, attach, fill_layers
 from .explain import explain
-from .limits import check_budget
+from .limits import check_budget, number_and_money
+from graphsel.selection.names import (
+    alias_table,
+    in_names_of,
+    known_to,
+    match_screen,
+    none_known,
+    unknown_to,
+    with_reasons,
+)
 from .next_round import all_measured, learned_design, trained_model
 from .plan import Selection
 from .strategies import Problem, get_strategy
@@ -36,87 +48,12 @@ from .strategies import Problem, get_strategy
 if TYPE_CHECKING:
     import anndata as ad
 
-# %% ../../nbs/06_selection/09_select.ipynb #e64c29a7
-def known_to(
-    graph: Graphs,  # one graph or several
-    names: Iterable[str],  # perturbations from the user
-    what: str,  # "candidates", "targets" ... for the message
-    missing: str,  # policy, see `align`
-    report: dict,  # gets an entry for each name that is left out
-) -> list[str]:  # names the graph knows, in their one spelling
-    "The perturbations whose genes are all in the graph. Raises `GraphselError` under missing='error'."
-    if isinstance(names, str):
-        raise GraphselError(f"{what} is the text {names!r}; give a list of names")
-    names = [perturbation_name(n) if str(n).strip() else "" for n in names]
-    if "control" in names:
-        report["control"] = f"{what}: the control perturbs no gene"
-    names = [n for n in names if n != "control"]
-    if "" in names or len(set(names)) < len(names):
-        sorted_names(names, what)  # says which is empty or stands twice
-    lacking = [n for n in names if not all(p in graph for p in perturbed_genes(n))]
-    if lacking and missing == "error":
-        raise GraphselError(
-            f"{what}: {len(lacking):,} of {len(names):,} are not in the graph: {name_some(lacking)}; "
-            "mend the names, or take them off the list"
-        )
-    if lacking:
-        log.warning(
-            "%s: %s of %s are not in the graph and are left out: %s",
-            what,
-            f"{len(lacking):,}",
-            f"{len(names):,}",
-            name_some(lacking),
-        )
-    report.update(
-        {
-            n: f"{report[n].split(':')[0]}, {what}: not in the graph"
-            if n in report
-            else f"{what}: not in the graph"
-            for n in lacking
-        }
-    )
-    lacking = set(lacking)
-    return [n for n in names if n not in lacking]
-
-
-def unknown_to(
-    graphs: Iterable[Graphs],
-    names: Iterable[str],  # perturbations
-) -> list[str]:  # sorted
-    "The perturbations with a gene that none of the graphs knows."
-    graphs = list(graphs)
-    known = (all(any(p in g for g in graphs) for p in perturbed_genes(n)) for n in sorted(names))
-    return [n for n, fine in zip(sorted(names), known) if not fine]
-
-# %% ../../nbs/06_selection/09_select.ipynb #52fa46e6
-def in_known_names(
-    graph: Graphs,  # one graph or several
-    lists: Mapping[str, Iterable[str]],  # "candidates", "costs" ... -> names, or a dict by names
-    aliases: AliasTable | None = None,  # other spellings; None = none
-) -> tuple[
-    dict, dict[str, Resolution]
-]:  # the lists with each name once, and how their names were found
-    """Lists of perturbations in the names the graph knows; what it does not know stays.
-
-    Raises `GraphselError` where two names of a dict are one gene."""
-    named, found = {}, {}
-    for what, names in lists.items():
-        plain = [perturbation_name(n) for n in names]
-        found[what] = resolve([n for n in plain if n != "control"], graph.genes, aliases)
-        new = found[what].rename(plain)
-        if isinstance(names, Mapping) and len(set(new)) < len(new):
-            twice = name_some(n for n, k in zip(names, new) if new.count(k) > 1)
-            raise GraphselError(f"{what}: several names of one gene: {twice}; keep one line")
-        named[what] = (
-            dict(zip(new, names.values()))
-            if isinstance(names, Mapping)
-            else list(dict.fromkeys(new))
-        )
-    return named, found
-
 # %% ../../nbs/06_selection/09_select.ipynb #eaefeb85
 # arguments of `greedy` beyond those every strategy has
-LIMITS = ("must", "groups", "caps", "max_per_gene", "method", "ties", "bound", "epsilon", "seconds")
+LIMITS = (
+    *("must", "groups", "caps", "max_per_gene", "prefer"),
+    *("method", "ties", "bound", "epsilon", "seconds"),
+)
 
 
 def known_limits(
@@ -137,6 +74,10 @@ def known_limits(
             )
     if "groups" in limits:
         limits["groups"] = {perturbation_name(n): str(part) for n, part in limits["groups"].items()}
+    if "prefer" in limits:
+        limits["prefer"] = {perturbation_name(n): v for n, v in limits["prefer"].items()}
+        other = [n for n in limits["prefer"] if n not in report]
+        known_to(graph, other, "prefer", "report", report)
     return limits
 
 # %% ../../nbs/06_selection/09_select.ipynb #ec285a58
@@ -161,11 +102,7 @@ def make_problem(
         else known_to(graph, candidates, "candidates", missing, report)
     )
     if report and not wanted:
-        raise GraphselError(
-            f"no candidate is in the graph: the candidates are called {name_some(report)}; "
-            f"the genes of the graph {name_some(graph.genes)}; "
-            "give both in the same kind of names (--aliases translates)"
-        )
+        raise none_known(graph, report)
     measured = known_to(graph, measured, "measured", missing, report)
     exclude = expand_patterns(exclude, wanted, "exclude")
     exclude, known = set(known_to(graph, exclude, "exclude", missing, report)), set(measured)
@@ -190,7 +127,7 @@ def make_problem(
     costs = _all_costs(costs, left, default_cost)
     return Problem(graph, left, targets, measured, costs, limits, params=params), report
 
-
+# %% ../../nbs/06_selection/09_select.ipynb #fbcc04e9
 def _all_costs(costs, candidates, default):
     "A cost for each candidate; says how many had none."
     if default is not None and (costs is None or not default > 0):
@@ -211,15 +148,46 @@ def _all_costs(costs, candidates, default):
         )
     return costs | dict.fromkeys(without, 1.0 if default is None else default)
 
+# %% ../../nbs/06_selection/09_select.ipynb #40471255
+_NAMED = ("candidates", "targets", "measured", "pending", "exclude", "must")
+_VALUED = ("costs", "groups", "prefer")
 
-def _kept(names):
-    "A list that can be read twice."
-    return names if names is None or isinstance(names, str) else list(names)
+
+@dataclass(frozen=True)
+class _Names:
+    "What was asked for, in the names the graph knows."
+
+    graph: Graphs  # with genes that were lent to it
+    lists: tuple  # in the order of `_NAMED` and `_VALUED`
+    screen: "ad.AnnData | None"
+    left: dict  # rows of the screen that were left out, and why
+    reasons: dict  # unknown name -> why
+
+
+def _in_one_spelling(graph, lists, screen, aliases, policy):
+    "The lists and the screen in the names the graph knows."
+    missing, fallback = policy
+    if fallback and missing != "backoff":
+        raise GraphselError(
+            "a fallback is used with missing='backoff' (--missing backoff) only; say so, or leave it out"
+        )
+    table = alias_table(aliases)
+    kept = {k: v if isinstance(v, str | Mapping | None) else list(v) for k, v in lists.items()}
+    named, reasons = in_names_of(graph, kept, table)
+    if missing == "backoff":
+        asked = [named[k] for k in ("candidates", "targets", "measured", "must")]
+        graph = attach(fill_layers(graph), asked, fallback)
+    left = {}
+    if screen is not None:
+        screen, _, left = match_screen(graph, screen, table, missing)
+        left.pop("control", None)
+    return _Names(graph, tuple(named.values()), screen, left, reasons)
 
 # %% ../../nbs/06_selection/09_select.ipynb #f4ed5f37
 def select(
     graph: Graphs,  # one graph or several
-    budget: int | float,  # picks; with `costs`, cost units
+    # picks; with `costs` alone, cost units; None = as many as `room` and `max_cost` allow
+    budget: int | float | None,
     criterion: str = "variance",  # any one-shot strategy: see `STRATEGIES`
     *,
     candidates: Iterable[str] | None = None,  # what may be picked; None = every gene of the graph
@@ -228,8 +196,12 @@ def select(
     exclude: Iterable[str] = (),  # never picked
     costs: Mapping[str, float] | None = None,  # perturbation -> cost
     missing: str = "report",  # "report", "error", "drop" or "backoff"
+    # other names of genes: a table, its file, or "hgnc"; other case and dates such as 2-Sep need none
+    aliases: AliasTable | str | Path | None = None,
     default_cost: float | None = None,  # of candidates without a cost; None = 1, with a warning
     max_cost: float | None = None,  # most that all picks may cost; `budget` then is how many
+    room: int | None = None,  # wells for picks, of all plates
+    prefer: Mapping[str, float] | None = None,  # perturbation -> what its gains count (absent = 1)
     # for "backoff": graphs that lend edges to genes the graph lacks, in this order
     fallback: Sequence[Graphs] = (),
     random_state: RandomState = None,  # for strategies that draw
@@ -254,13 +226,12 @@ def select(
     found, started = _one_shot(criterion, screen, model), time.perf_counter()
     rng = as_rng(random_state)
     _check_parameters(criterion, params)
-    if missing == "backoff":  # lists are read twice
-        candidates, targets, measured, must = map(_kept, (candidates, targets, measured, must))
-        graph = attach(fill_layers(graph), [candidates, targets, measured, must], fallback)
-    elif fallback:
-        raise GraphselError(
-            "a fallback is used with missing='backoff' only; say so, or leave it out"
-        )
+    lists = (candidates, targets, measured, pending, exclude, must, costs, groups, prefer)
+    lists = dict(zip((*_NAMED, *_VALUED), lists, strict=True))
+    names = _in_one_spelling(graph, lists, screen, aliases, (missing, fallback))
+    graph, screen = names.graph, names.screen
+    candidates, targets, measured, pending, exclude, must, *tables = names.lists
+    costs, groups, prefer = tables
     if screen is not None or pending:
         measured = all_measured(graph, screen, measured, pending)
     if screen is not None and criterion == "variance" and "kernel" not in params:
@@ -278,6 +249,7 @@ def select(
             groups=groups,
             caps=caps,
             max_per_gene=max_per_gene,
+            prefer=prefer,
             method=method,
             bound=bound,
         ).items()
@@ -297,14 +269,17 @@ def select(
     )
     if found.kind == "active":
         problem = replace(problem, model=trained_model(model, graph, screen, rng))
+    number, money = number_and_money(
+        budget, max_cost, room, len(problem.candidates), costs is not None
+    )
     if found.kind != "criterion":
-        _check_without_gains(criterion, problem, costs, budget)
+        _check_without_gains(criterion, problem, number, money)
     with one_thread():
-        s = _picked(found, problem, budget, max_cost, rng)
+        s = _picked(found, problem, number, money, rng, all_of_them=budget is not None)
     s = replace(
         s,
-        report=dict(sorted(report.items())),
-        unknown=unknown_to([graph], report),
+        report=with_reasons(names.left | report, names.reasons),
+        unknown=unknown_to([graph], names.left | report),
         params={**s.params, **problem.params},
         seconds=time.perf_counter() - started,
     )
@@ -324,41 +299,62 @@ def _one_shot(name, screen, model):
     )
 
 
-def _picked(found, problem, budget, max_cost, rng):
-    "What the strategy picks: within the budget, and within a cost where there is one."
-    if max_cost is None:
-        return found.pick(problem, budget, rng)
-    if problem.costs is None:
-        raise GraphselError("max_cost limits what picks cost; give their costs as well")
-    number = check_budget(budget, len(problem.candidates))
+def _picked(found, problem, number, money, rng, *, all_of_them=True):
+    "What the strategy picks: so many (or fewer, where caps close before), within a sum, or both."
+    if number is None:
+        return found.pick(problem, money, rng)
+    scarce = {"groups", "max_per_gene"} & set(problem.limits)  # they may allow fewer picks
+    if money is not None and scarce:
+        return _both(found, problem, number, money, rng)
+    if scarce and not all_of_them:
+        return _as_many_as_fit(found, problem, number, rng)
     free = found.pick(replace(problem, costs=None), number, rng)
+    if problem.costs is None:
+        return free
     price = [float(problem.costs[g]) for g in free.genes]
-    if sum(price) <= max_cost:  # money is no limit here
-        return replace(free, columns=free.columns | {"cost": price})
-    if "groups" in problem.limits:
-        raise GraphselError(
-            f"{number:,} picks within the caps cost {sum(price):g}, more than max_cost {max_cost:g}; "
-            "groups and max_cost together are not possible: raise it, lower the budget, or drop the groups"
-        )
-    together = {"groups": dict.fromkeys(problem.candidates, "plan"), "caps": number}
-    limited = replace(problem, limits=dict(problem.limits) | together)
-    plan = found.pick(limited, max_cost, rng)
-    columns = {k: v for k, v in plan.columns.items() if k != "group"}
-    return replace(plan, budget=number, columns=columns)
+    if money is not None and sum(price) > money:
+        return _both(found, problem, number, money, rng)
+    return _told_money(replace(free, columns=free.columns | {"cost": price}), number, money)
 
 
-def _check_without_gains(criterion, problem, costs, budget):
+def _as_many_as_fit(found, problem, number, rng):
+    "So many picks, or as many as caps and the limit on genes allow: each counts 1 of a sum."
+    plan = found.pick(replace(problem, costs=dict.fromkeys(problem.candidates, 1.0)), number, rng)
+    columns = {k: v for k, v in plan.columns.items() if k != "cost"}
+    if problem.costs is None:
+        return replace(plan, budget=number, columns=columns)
+    price = [float(problem.costs[g]) for g in plan.genes]
+    return _told_money(replace(plan, columns=columns | {"cost": price}), number, None)
+
+
+def _both(found, problem, number, money, rng):
+    "The plan where money is scarce; the number is forgotten where money alone keeps it."
+    must = problem.limits.get("must", ())
+    fewest = sorted(problem.costs[g] for g in problem.candidates if g not in must)
+    paid = np.cumsum([sum(problem.costs[g] for g in must), *fewest])
+    most = len(must) + int((paid <= money + 1e-9).sum()) - 1
+    limits = dict(problem.limits) | ({"number": number} if most > number else {})
+    plan = found.pick(replace(problem, limits=limits), money, rng)
+    return _told_money(plan, number, money)
+
+
+def _told_money(plan, number, money):
+    "The plan with its number as budget, and the money among its parameters."
+    return replace(plan, budget=number, params=plan.params | {"max_cost": money})
+
+
+def _check_without_gains(criterion, problem, number, money):
     "Raise for what a strategy that has no gains cannot heed."
     odd = set(problem.params) - {"hops"} | set(problem.limits)
     if odd:
         raise GraphselError(
             f"'{criterion}' has no parameter {name_some(sorted(odd))}; remove it, or choose a criterion"
         )
-    if costs is not None:
+    if money is not None:
         raise GraphselError(
             f"'{criterion}' has no gain to weigh against costs; choose a criterion ({', '.join(CRITERIA)})"
         )
-    check_budget(budget, len(problem.candidates))
+    check_budget(number, len(problem.candidates))
 
 
 def _check_parameters(criterion, params):

@@ -6,12 +6,14 @@
 __all__ = ['plate_map', 'write_plate_map']
 
 # %% ../../nbs/06_selection/13_wells.ipynb #d15112cd
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..core.errors import GraphselError, check_positive_int
+from ..core.errors import GraphselError, check_positive_int, name_some
 from ..core.files import atomic_path
 from ..core.outputs import check_ending, write_book
 from ..core.randomness import RandomState, as_rng
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/06_selection/13_wells.ipynb #0de0c1d7
+GOLDEN = (np.sqrt(5) - 1) / 2
 SHAPES = {6: (2, 3), 12: (3, 4), 24: (4, 6), 48: (6, 8), 96: (8, 12), 384: (16, 24)}
 
 
@@ -48,15 +51,50 @@ def control_wells(
     wells: list[str],  # in use
     controls: int,  # wells of a plate that hold controls
 ) -> list[str]:
-    "Wells for the controls, spread evenly over the plate. Raises `GraphselError` where no well is left for a gene."
+    """Wells for the controls, spread over rows and columns (a Fibonacci lattice).
+
+    Raises `GraphselError` where no well is left for a gene."""
     if check_positive_int(controls, "controls", least=0) >= len(wells):
         raise GraphselError(
             f"{controls} controls leave no well for a gene: a plate has {len(wells)} wells in use"
         )
-    at = (np.arange(controls) + 0.5) * len(wells) / max(controls, 1)
-    return [wells[int(i)] for i in at]
+    grid = np.array([(ord(w[0]), int(w[1:])) for w in wells], float)
+    grid = (grid - grid.min(axis=0)) / np.maximum(np.ptp(grid, axis=0), 1)
+    left, chosen = np.ones(len(wells), bool), []
+    for i in range(controls):
+        wanted = (i + 0.5) / controls, (GOLDEN * (i + 0.5)) % 1  # row and column
+        far = np.abs(grid - wanted).sum(axis=1)
+        chosen.append(int(np.argmin(np.where(left, far, np.inf))))
+        left[chosen[-1]] = False
+    return [wells[i] for i in sorted(chosen)]
 
 # %% ../../nbs/06_selection/13_wells.ipynb #ca44e0c4
+def room_on_plates(
+    plates: int,  # how many
+    size: int = 96,  # wells of a plate
+    controls: int = 0,  # wells of each plate for controls
+    free_edges: bool = False,  # the outer wells stay empty
+) -> int:
+    "Wells for genes on all plates together. Raises `GraphselError` where there is none."
+    wells = well_names(size, free_edges)
+    control_wells(wells, controls)
+    return check_positive_int(plates, "plates") * (len(wells) - controls)
+
+
+def guides_of(
+    genes: list[str],
+    guides: int | Mapping[str, float],  # of each gene: a number, or gene -> number
+) -> list[int]:  # one per gene
+    "Guides for each gene. Raises `GraphselError` for a gene without a number, and for one that is no whole number."
+    if not isinstance(guides, Mapping):
+        return [check_positive_int(guides, "guides")] * len(genes)
+    without = [g for g in genes if g not in guides]
+    if without:
+        raise GraphselError(f"guides: no number for {name_some(without)}; add them to the table")
+    whole = {g: int(n) if float(n).is_integer() else n for g, n in guides.items()}
+    return [check_positive_int(whole[g], f"guides of {g}") for g in genes]
+
+
 def picks_a_plate(
     n: int,  # picks
     room: int,  # wells of a plate for genes
@@ -79,7 +117,7 @@ def plate_map(
     plates: int | None = None,  # how many; None = as few as possible
     controls: int = 0,  # wells of each plate for controls
     free_edges: bool = False,  # leave the outer wells empty
-    guides: int = 1,  # of each gene
+    guides: int | Mapping[str, float] = 1,  # of each gene: a number, or gene -> number
     random_state: RandomState = 0,  # which gene goes into which well
 ) -> (
     "pd.DataFrame"
@@ -92,16 +130,48 @@ def plate_map(
     open_wells = [w for w in wells if w not in set(kept)]
     plan = spread(plan, picks_a_plate(len(plan), len(open_wells), plates))
     picks, rng, rows = plan.to_frame(), as_rng(random_state), []
+    picks["guides"] = guides_of(plan.genes, guides)
+    ordered = None if isinstance(guides, Mapping) else guides
     for plate, some in picks.groupby("plate"):
         at = rng.permutation(len(open_wells))[: len(some)]
-        rows += [(plate, w, "control", "", None, guides, None) for w in kept]
-        cost = some["cost"] if "cost" in some else [None] * len(some)
-        for i, gene, rank, price in zip(at, some["gene"], some["rank"], cost, strict=True):
-            rows.append((plate, open_wells[i], "gene", gene, rank, guides, price))
+        rows += [(plate, w, "control", "", None, ordered, None) for w in kept]
+        if "cost" not in some:
+            some = some.assign(cost=None)
+        names = some[["gene", "rank", "guides", "cost"]].itertuples(index=False, name=None)
+        rows += [(plate, open_wells[i], "gene", *o) for i, o in zip(at, names, strict=True)]
     columns = ["plate", "well", "kind", "gene", "rank", "guides", "cost"]
-    table = pd.DataFrame(rows, columns=columns).astype({"rank": "Int64", "cost": float})
+    kinds = {"rank": "Int64", "guides": "Int64", "cost": float}
+    table = pd.DataFrame(rows, columns=columns).astype(kinds)
     table = table.sort_values(["plate", "well"], ignore_index=True)
     return table if "cost" in picks else table.drop(columns="cost")
+
+# %% ../../nbs/06_selection/13_wells.ipynb #2220f78e
+def placed(
+    plan: Selection,
+    table: "pd.DataFrame",  # of `plate_map`, of this plan
+    size: int = 96,  # wells of a plate
+) -> Selection:  # with the columns `plate` and `well`; what the plates are like is in `params`
+    "A plan whose picks have their wells."
+    place = table[table["kind"] == "gene"].set_index("gene").loc[plan.genes]
+    columns = {name: place[name].tolist() for name in ("plate", "well")}
+    kept = table[(table["kind"] == "control") & (table["plate"] == 1)]["well"].tolist()
+    wells = {"size": size, "controls": kept}
+    return replace(plan, columns=plan.columns | columns, params=plan.params | {"wells": wells})
+
+# %% ../../nbs/06_selection/13_wells.ipynb #fca66648
+def map_of_plan(
+    plan: Selection,  # of `placed`
+) -> "pd.DataFrame | None":  # plate, well, kind, gene; None for a plan without wells
+    "Which gene and which control goes where, from the plan alone."
+    import pandas as pd
+
+    wells = plan.params.get("wells")
+    if wells is None or "well" not in plan.columns:
+        return None
+    plates = plan.columns["plate"]
+    rows = [(p, w, "control", "") for p in sorted(set(plates)) for w in wells["controls"]]
+    rows += [(p, w, "gene", g) for p, w, g in zip(plates, plan.columns["well"], plan.genes)]
+    return pd.DataFrame(rows, columns=["plate", "well", "kind", "gene"])
 
 # %% ../../nbs/06_selection/13_wells.ipynb #4cbeb9a1
 def plate_grid(
@@ -124,26 +194,37 @@ def plate_grid(
 # %% ../../nbs/06_selection/13_wells.ipynb #4a81f14b
 def order_list(
     table: "pd.DataFrame",  # of `plate_map`
-) -> "pd.DataFrame":  # gene, guides, (cost,) plate, well; the last row has the sums
-    "What is to be ordered, the best first."
+    currency: str = "",  # of the costs, e.g. EUR
+) -> "pd.DataFrame":  # gene, guides, (cost, currency,) plate, well; the last row has the sums
+    "What is to be ordered, the best first, and the wells that controls take."
     import pandas as pd
 
     genes = table[table["kind"] == "gene"].sort_values("rank")
-    columns = [c for c in ("gene", "guides", "cost", "plate", "well") if c in genes]
+    if currency and "cost" in genes:
+        genes = genes.assign(currency=currency)
+    columns = ("gene", "guides", "cost", "currency", "plate", "well")
+    genes = genes[[c for c in columns if c in genes]]
     total = {"gene": f"{len(genes)} genes"}
-    total |= {c: genes[c].sum() for c in ("guides", "cost") if c in genes}
-    return pd.concat([genes[columns].astype({"plate": object}), pd.DataFrame([total])])
+    total |= {c: round(genes[c].sum(), 6) for c in ("guides", "cost") if c in genes}
+    total |= {"currency": currency} if "currency" in genes else {}
+    rows, controls = [total], int((table["kind"] == "control").sum())
+    if controls:
+        rows.insert(0, {"gene": "controls", "well": f"{controls} wells"})
+    last = pd.DataFrame(rows).astype({"guides": "Int64"}, errors="ignore")
+    return pd.concat([genes.astype({"plate": object}), last], ignore_index=True)
 
 # %% ../../nbs/06_selection/13_wells.ipynb #c498b5cc
 def write_plate_map(
     table: "pd.DataFrame",  # of `plate_map`
     path: str | Path,  # .xlsx
     size: int = 96,  # wells of a plate
+    currency: str = "",  # of the costs, e.g. EUR
 ) -> Path:
-    "Write the plates, one a sheet, and the list to order from. Raises `GraphselError` for another ending."
+    "Write the plates, one a sheet, what to order, and a row for each well. Raises `GraphselError` for another ending."
     check_ending(path, (".xlsx",), "a plate map")
     sheets = {f"plate {p}": plate_grid(some, size) for p, some in table.groupby("plate")}
-    sheets["order"] = order_list(table)
+    lists = {"order": order_list(table, currency), "wells": table}
+    sheets |= {k: v.astype(object).where(v.notna(), None) for k, v in lists.items()}
     with atomic_path(path) as temporary:
         write_book(sheets, temporary)
     return Path(path)

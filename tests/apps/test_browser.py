@@ -447,6 +447,23 @@ def test_a_plan_is_one_page(page, n):
     assert pages(page) == 1
 
 
+def test_a_laboratory_sheet_is_one_page(page):
+    "Two plates of 96 wells with their genes, places, guides and prices; nothing is cut off."
+    n = 96
+    genes = [f"GENE{i:03}" for i in range(n)]
+    wells = [f"{row}{column:02}" for row in "ABCDEFGH" for column in range(1, 7)]
+    columns = {"plate": [1] * 48 + [2] * 48, "well": wells * 2, "guides": [3] * n}
+    plan = Selection(genes, [1.0] * n, list(np.arange(n) + 1.0), "variance", n, columns=columns)
+    plan.columns["cost"] = [61.5] * n
+    plan.params.update(max_cost=6000, wells={"size": 96, "controls": ["A10", "H12"]})
+    page.set_content(plan_page(plan, graph="string.tsv.gz"))
+    assert pages(page) == 1
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 704, "height": 1000})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 704
+    page.emulate_media(media="screen")
+
+
 def pages(page):
     "How many pages the browser would print."
     return len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True)))

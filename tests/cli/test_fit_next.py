@@ -67,3 +67,15 @@ def test_fit_plans_the_next_round(job, tmp_path):
     )
     assert same.exit_code == 0
     assert list(pd.read_csv(tmp_path / "same.csv")["gene"]) == list(picks["gene"])
+
+
+def test_what_is_under_way_is_not_planned_by_fit(job, tmp_path):
+    folder, edges, first, pending = job
+    ask = ["fit", "--screen", folder / "round1.h5ad", "--graph", edges, "--model", "gp"]
+    ask += ["--folds", 0, "--pending", folder / "pending.txt", "--out", tmp_path / "out"]
+    r = run(*ask)
+    assert r.exit_code == 2 and "--next" in r.stderr
+    r = run(*ask, "--next", 6)
+    assert r.exit_code == 0, r.output
+    picks = pd.read_csv(tmp_path / "out" / "next.csv")["gene"]
+    assert len(picks) == 6 and not set(picks) & (first | pending)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphsel.core.errors import GraphselError
+from graphsel.criteria import design
 from graphsel.criteria.beliefs import BELIEFS, belief_shares
 from graphsel.criteria.design import SupervisionVariance
 from graphsel.criteria.registry import check_criterion, make_criterion
@@ -120,3 +121,50 @@ def test_a_gene_occurs_so_often_at_most(name):
         greedy(c, 5, max_per_gene=1)
     with pytest.raises(GraphselError, match="occurs in 3 must-haves"):
         greedy(c, 5, must=["g00+g01", "g00+g02", "g00+g03"], max_per_gene=2)
+
+
+# ---- many pairs ----
+
+
+def world(n, n_pairs, seed):
+    "A graph, its genes, and some of their pairs."
+    graph = random_graph(np.random.default_rng(seed), n, directed=False)
+    pairs = pairs_of(graph.genes)
+    return graph, list(graph.genes), pairs[:: max(1, len(pairs) // n_pairs)][:n_pairs]
+
+
+def test_many_measured_at_once_are_as_one_by_one(monkeypatch):
+    graph, genes, pairs = world(40, 300, 0)
+    c = SupervisionVariance(graph, [*genes, *pairs], pairs, form="genes")
+    at = c.positions([*genes[:35], *pairs[:5]])
+    many = c.start(at)
+    monkeypatch.setattr(design, "FEW", 1000)
+    single = c.start(at)
+    assert many.current == pytest.approx(single.current, rel=1e-10)
+    for _ in range(2):
+        np.testing.assert_allclose(many.gains(), single.gains(), rtol=1e-8, atol=1e-10)
+        for state in (many, single):
+            state.add(int(c.positions([pairs[7]])[0]))
+
+
+def test_waiting_changes_are_worked_in(monkeypatch):
+    graph, _, pairs = world(20, 60, 1)
+    c = SupervisionVariance(graph, pairs, form="genes")
+    waiting = c.start(range(20))
+    monkeypatch.setattr(design, "ROWS", 3)
+    worked = c.start(range(20))
+    assert worked.posteriors[0].a.shape[1] < 3 < waiting.posteriors[0].a.shape[1]
+    for _ in range(2):
+        np.testing.assert_allclose(worked.gains(), waiting.gains(), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(worked.contributions(30), waiting.contributions(30), rtol=1e-9)
+        for state in (waiting, worked):
+            state.add(25)
+
+
+def test_pairs_in_gene_space_reach_what_arrays_do():
+    graph, genes, pairs = world(70, 2000, 2)
+    names = [*genes, *pairs]
+    dense, own = (SupervisionVariance(graph, names, pairs, form=f) for f in ("dense", "genes"))
+    known = {"measured": genes[:35], "exclude": genes[35:]}
+    reached = [dense.value([*genes[:35], *greedy(c, 24, **known).genes]) for c in (dense, own)]
+    assert reached[1] >= 0.995 * reached[0]

@@ -203,10 +203,18 @@ def test_trust_is_a_regression_through_the_origin():
     e, unit = rng.normal(size=(500, 3)), np.ones(3)
     d = 0.4 * e + rng.normal(size=e.shape)
     slope = (d * e).sum() / (d * d).sum()
-    n = len(e)
-    assert stacked_trust(e - d, e, unit) == pytest.approx((slope + 10 / n) / (1 + 10 / n))
-    assert stacked_trust(e - d, e, unit, -5.0) == pytest.approx(slope / (1 + 5 / n))
-    assert stacked_trust(e + d, e, unit) == 0 and stacked_trust(0 * e, e, unit) == 1
+    n, size = len(e), (d * d).sum()
+    plain = {"belief": 0.0}
+    assert stacked_trust(e - d, e, unit, **plain) == pytest.approx(slope)
+    expected = (slope + 10 / n) / (1 + 10 / n)
+    assert stacked_trust(e - d, e, unit, 10.0, **plain) == pytest.approx(expected)
+    assert stacked_trust(e - d, e, unit, -5.0, **plain) == pytest.approx(slope / (1 + 5 / n))
+    sure = 16 * (e**2).mean() * 3 / effective_responses(e)
+    expected = (slope * size + sure) / (size + sure)
+    assert stacked_trust(e - d, e, unit) == pytest.approx(expected)
+    assert stacked_trust(e - 1e-3 * d, e, unit) > 0.99  # who never claimed to know is not refuted
+    assert stacked_trust(e + d, e, unit, **plain) == 0 and stacked_trust(0 * e, e, unit) == 1
+    assert stacked_trust(e + 10 * e, e, unit) == 0  # far worse than the mean
     assert stacked_trust(e, e, unit) == 0  # the model says what the mean says
 
 

@@ -24,7 +24,8 @@ from graphsel.graphs.graph import combine, fill_layers
 from graphsel.selection.baselines import pick_kcenter, pick_typiclust, squared_distances, typicality
 from graphsel.selection.greedy import greedy
 from graphsel.selection.plan import Selection
-from graphsel.selection.select import in_known_names, make_problem, select
+from graphsel.selection.names import in_known_names
+from graphsel.selection.select import make_problem, select
 from graphsel.selection.strategies import STRATEGIES, Problem, Strategy, ranked, strategy
 
 SEEDS = st.integers(0, 2**32 - 1)

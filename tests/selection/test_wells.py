@@ -8,12 +8,16 @@ from click.testing import CliRunner
 
 from graphsel.cli.main import main
 from graphsel.core.errors import GraphselError
+from graphsel.selection.plan import Selection
 from graphsel.selection.select import select
 from graphsel.selection.wells import (
     SHAPES,
     control_wells,
+    map_of_plan,
     order_list,
+    placed,
     plate_map,
+    room_on_plates,
     well_names,
     write_plate_map,
 )
@@ -68,19 +72,49 @@ def test_controls_are_spread():
     assert len(rows) == 8
 
 
+def test_guides_of_each_gene():
+    numbers = {g: i % 4 + 1 for i, g in enumerate(helpers.GENES)}
+    table = plate_map(PLAN, 24, guides=numbers, controls=1)
+    genes = table[table["kind"] == "gene"]
+    assert dict(zip(genes["gene"], genes["guides"], strict=True)) == {
+        g: numbers[g] for g in PLAN.genes
+    }
+    assert order_list(table)["guides"].iloc[-1] == sum(numbers[g] for g in PLAN.genes)
+    del numbers[PLAN.genes[3]]
+    with pytest.raises(GraphselError, match=f"no number for {PLAN.genes[3]}"):
+        plate_map(PLAN, 24, guides=numbers)
+    with pytest.raises(GraphselError, match="guides of"):
+        plate_map(PLAN, 24, guides=dict.fromkeys(helpers.GENES, 1.5))
+
+
+def test_a_plan_knows_its_wells(tmp_path):
+    table = plate_map(PLAN, 24, plates=2, controls=3)
+    plan = placed(PLAN, table, 24)
+    back = Selection.load(plan.save(tmp_path / "plan.json"))
+    for known in (plan, back):
+        found = map_of_plan(known).sort_values(["plate", "well"], ignore_index=True)
+        pd.testing.assert_frame_equal(found, table[["plate", "well", "kind", "gene"]])
+    assert map_of_plan(PLAN) is None
+    assert room_on_plates(2, 24, 3) == 42 and room_on_plates(1, 96, 4, True) == 56
+
+
 def test_the_workbook_says_the_same(tmp_path):
     plan = select(helpers.GRAPH, 20, costs=PRICES, max_cost=10_000)
     table = plate_map(plan, 24, plates=2, controls=2, guides=3)
     book = openpyxl.load_workbook(write_plate_map(table, tmp_path / "map.xlsx", 24))
-    assert book.sheetnames == ["plate 1", "plate 2", "order"]
+    assert book.sheetnames == ["plate 1", "plate 2", "order", "wells"]
+    assert book["wells"].max_row == 1 + len(table)
     for _, row in table.iterrows():
         sheet = book[f"plate {row['plate']}"]
         at = sheet.cell(ord(row["well"][0]) - ord("A") + 2, int(row["well"][1:]) + 1)
         assert at.value == (row["gene"] or "control")
     order = list(book["order"].values)
-    assert order[0] == ("gene", "guides", "cost", "plate", "well") and len(order) == 22
+    assert order[0] == ("gene", "guides", "cost", "plate", "well") and len(order) == 23
     assert order[-1][:3] == ("20 genes", 60, sum(PRICES[g] for g in plan.genes))
-    assert [o[0] for o in order[1:-1]] == list(plan.genes)
+    assert [o[0] for o in order[1:-2]] == list(plan.genes)
+    assert order[-2][0] == "controls" and order[-2][-1] == "4 wells"
+    priced = order_list(table, "EUR")
+    assert priced["currency"].tolist()[:20] == ["EUR"] * 20 and priced["currency"].iloc[-1] == "EUR"
     with pytest.raises(GraphselError, match="plate map"):
         write_plate_map(table, tmp_path / "map.csv", 24)
     assert order_list(plate_map(PLAN, 24)).columns.tolist() == ["gene", "guides", "plate", "well"]
@@ -100,7 +134,7 @@ def test_the_command(tmp_path):
     picks = pd.read_csv(tmp_path / "p.csv")
     assert not picks.duplicated(["plate", "well"]).any() and set(picks["plate"]) == {1, 2}
     order = list(openpyxl.load_workbook(tmp_path / "map.xlsx")["order"].values)
-    assert [o[0] for o in order[1:-1]] == picks["gene"].tolist()
+    assert [o[0] for o in order[1:-2]] == picks["gene"].tolist()
     for wrong in (["--wells", "contrls=2"], ["--wells", "controls=two"], ["--plates", 1]):
         r = ask(*table, *wrong)
         assert r.exit_code == (0 if wrong[0] == "--plates" else 1), r.output

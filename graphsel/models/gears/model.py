@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 class GEARS(ResponseModel):
     "The GEARS network (Roohani 2023), trained on the moments of the cells instead of on the cells."
 
-    name, pull = "gears", 2.0
+    name, pull, belief = "gears", 2.0, 0.0
 
     def __init__(
         self,
@@ -279,7 +279,7 @@ def settle_gears(model: GEARS, task: Task, seeds: list, Y: np.ndarray):
     model.same_, model.mean_of_picks_ = np.ptp(Y, axis=0) == 0, model.picked_mean_
     if errors:
         told = np.concatenate(errors), np.concatenate(references)
-        model.trust_ = stacked_trust(*told, unit, model.pull)
+        model.trust_ = stacked_trust(*told, unit, model.pull, model.belief)
     if model.trust_ == 0:
         log.warning("gears: the picks tell no more than their mean, and so does it")
 
