@@ -244,7 +244,7 @@ def _reference(rows, about):
         ]
     return told, []
 
-
+# %% ../../nbs/02_screens/07_from_tables.ipynb #279b820d
 def _against_control(rows, weight, source):
     "Rows minus the control of their batch; mean and variance of the controls; how many there are."
     control = rows.control

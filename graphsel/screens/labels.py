@@ -100,7 +100,7 @@ def _matching(wish, labels):
         return [wish]
     return [o for o in labels if fnmatchcase(o, wish)] if set("*?[") & set(wish) else []
 
-
+# %% ../../nbs/02_screens/02_labels.ipynb #9965b1cf
 def _check_one_kind(readings):
     "Raise where a column has several kinds of controls; numbers make no difference."
     for k, names in readings.items():

@@ -260,6 +260,30 @@ def perturbation_column(
     log.info("%s: perturbations read from column '%s'", source, found[0])
     return found[0]
 
+# %% ../../nbs/02_screens/05_tables.ipynb #1043a4b4
+_ENTREZ = re.compile(r"(?P<gene>\S+) \(\d+\)")
+_ASSAY = re.compile(r"(RNA|SCT|ADT|integrated|originalexp|g)\.(?=.)")
+
+
+def without_assay(
+    names: list[str],  # of columns
+) -> list[str]:
+    "Names without the RNA. or g. that Seurat puts before all of them."
+    found = {m[1] if (m := _ASSAY.match(o)) else "" for o in names}
+    return (
+        [_ASSAY.sub("", o, count=1) for o in names]
+        if len(found) == 1 and "" not in found
+        else names
+    )
+
+
+def without_entrez(
+    names: list[str],  # of genes
+) -> list[str]:
+    "Names without the numbers that DepMap puts behind all of them: TP53 (7157)."
+    found = [_ENTREZ.fullmatch(o) for o in names]
+    return [o["gene"] for o in found if o] if names and all(found) else names
+
 # %% ../../nbs/02_screens/05_tables.ipynb #b81c6b3c
 _NAME_IT = (
     "name the column with the perturbations so, or say which it is "
@@ -283,7 +307,6 @@ def _it_has(table):
     return f"it has {name_some(table.columns, 12)}"
 
 
-_ENTREZ = re.compile(r"(?P<gene>\S+) \(\d+\)")  # DepMap's names of genes: TP53 (7157)
 _NUMBERED = re.compile(r"[A-Za-z]{1,4}[_.]?\d+")  # names of latent directions: d1, PC_2, SV3
 
 
@@ -319,29 +342,6 @@ def without_copy(
     return base if dot and number.isdigit() and base in columns else str(name)
 
 # %% ../../nbs/02_screens/05_tables.ipynb #78718bcc
-_ASSAY = re.compile(r"(RNA|SCT|ADT|integrated|originalexp|g)\.(?=.)")
-
-
-def without_assay(
-    names: list[str],  # of columns
-) -> list[str]:
-    "Names without the RNA. or g. that Seurat puts before all of them."
-    found = {m[1] if (m := _ASSAY.match(o)) else "" for o in names}
-    return (
-        [_ASSAY.sub("", o, count=1) for o in names]
-        if len(found) == 1 and "" not in found
-        else names
-    )
-
-
-def without_entrez(
-    names: list[str],  # of genes
-) -> list[str]:
-    "Names without the numbers that DepMap puts behind all of them: TP53 (7157)."
-    found = [_ENTREZ.fullmatch(o) for o in names]
-    return [o["gene"] for o in found if o] if names and all(found) else names
-
-
 def turned(
     table: "pd.DataFrame",  # responses x perturbations
 ) -> "pd.DataFrame":  # perturbations x responses, with a column `perturbation`
@@ -353,7 +353,7 @@ def turned(
     flat.insert(0, "perturbation", names)
     return flat
 
-
+# %% ../../nbs/02_screens/05_tables.ipynb #c800eb51
 def without_metadata(
     table: "pd.DataFrame",  # as it was read
     key: str,  # column with the perturbation
@@ -464,7 +464,7 @@ def long_effects(
         _check_perturbed(table, key, gene, source)
     return _spread(table, (key, gene, effects[0]), source)
 
-
+# %% ../../nbs/02_screens/05_tables.ipynb #7d507c1a
 def _check_perturbed(table, key, gene, source):
     "Raise where a column such as group may hold cell lines instead of perturbations."
     genes = set(table[gene].astype(str))
