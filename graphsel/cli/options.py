@@ -141,13 +141,18 @@ class GraphFiles:
     kind: tuple[str, ...] = ()  # [FILE:]KIND
     taxon: tuple[str, ...] = ()  # [FILE:]NUMBER
 
-    def open(self, genes: Iterable[str] | None = None):  # these only; None: all
+    def open(
+        self,
+        genes: Iterable[str] | None = None,  # these only; None: all
+        aliases=None,  # a table by which graphs of identifiers get symbols
+    ):
         "The graph or graph set of the `--graph` and `--prior` options."
         from graphsel.graphs.graph import combine
         from graphsel.graphs.priors import read_prior
         from graphsel.graphs.readers.read import read_graph
 
         how: dict = {"directed": self.directed, "top_k": self.top_k, "genes": genes}
+        how["aliases"] = aliases
         layers = [read_graph(path, **how, **self._told_of(path)) for path in self.graphs]
         graph = combine(layers, [read_prior(path) for path in self.priors])
         for prior in graph.priors:
@@ -163,7 +168,7 @@ class GraphFiles:
         from graphsel.selection.names import spellings
 
         genes = sorted({g for name in screen.obs_names for g in perturbed_genes(name)})
-        graph = self.open(sorted(spellings(genes, aliases)))
+        graph = self.open(sorted(spellings(genes, aliases)), aliases)
         meant = set(resolve(genes, graph.genes, aliases).mapping.values())
         return graph if meant.issuperset(graph.genes) else graph.subgraph(meant)
 
@@ -343,8 +348,9 @@ _TABLES = ("costs", "groups", "prefer", "guides")
 _aliases_option = click.option(
     "--aliases",
     type=_file,
-    help="Other names of genes: 'hgnc' (human), or a CSV or TSV with alias,symbol. Applied to all "
-    "lists and to the screen; other case needs no table, nor do dates such as 2-Sep.",
+    help="Other names of genes: 'hgnc' (human), or a CSV or TSV with alias,symbol, or orthologs "
+    "(mouse,human). Applied to all lists, the screen, and graphs of numbers or identifiers; other "
+    "case needs no table, nor do dates such as 2-Sep.",
 )
 
 # %% ../../nbs/12_cli/01_options.ipynb #2f69b8c0

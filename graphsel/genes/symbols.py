@@ -279,7 +279,7 @@ def _ortholog_table(rows, columns, name):
     if table.ambiguous:
         told = (f"{k} ({name_some(v, 2)})" for k, v in table.ambiguous.items())
         log.warning(
-            "%s: %d genes have several human orthologs and are not translated: %s",
+            "%s: genes with several human orthologs are not translated: %d (%s)",
             name,
             len(table.ambiguous),
             name_some(told, 3, 120),
@@ -318,7 +318,7 @@ class Resolution:
         self,
     ) -> list:  # names as of a mouse (Mdm2) that were taken for human ones (MDM2)
         cased = [(n, self.mapping[n]) for n, how in self.how.items() if how.endswith("other case")]
-        human = [n for n, k in cased if n == n.capitalize() != k and k == k.upper()]
+        human = [n for n, k in cased if n == n.capitalize() != k == k.upper() and "orf" not in n]
         return human if 2 * len(human) > len(cased) else []
 
     @property
@@ -342,8 +342,8 @@ class Resolution:
         ]
         if self.capitalized:
             parts.append(
-                f"{name_some(self.capitalized, 3)} are written as genes of the mouse or rat, and taken "
-                "for the human genes of the same letters; orthologs are told by a table (--aliases FILE, "
+                f"written as genes of the mouse or rat, and taken for the human genes of the same letters: "
+                f"{name_some(self.capitalized, 3)}; orthologs are told by a table (--aliases FILE, "
                 "columns mouse,human)"
             )
         if self.merged:
@@ -498,6 +498,10 @@ def resolve(
     how = dict.fromkeys(mapping, "as written")
     for rule in _rules(aliases, case):
         open_ = [g for g in genes if g not in mapping and g not in missing]
+        if (
+            rule[2] and aliases is not None
+        ):  # what means several genes is none of them by its letters
+            open_ = [g for g in open_ if unversioned(plain(g)) not in aliases.ambiguous]
         for g, hits in (_apply(rule, open_, known, set(mapping.values())) if open_ else {}).items():
             if len(hits) == 1:
                 mapping[g], how[g] = hits[0], rule[0]

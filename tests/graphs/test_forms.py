@@ -5,6 +5,7 @@ import json
 import pytest
 
 from graphsel.core.errors import GraphselError
+from graphsel.genes.symbols import make_aliases
 from graphsel.graphs.readers.read import read_graph
 
 GENES = ["TP53", "MDM2", "KRAS", "BRAF", "EGFR", "MYC", "CDK4", "RB1"]
@@ -462,3 +463,29 @@ def test_sets_as_columns_without_descriptions_are_no_lines_of_sets(tmp_path):
     path.write_text(table(["Cell cycle", "Apoptosis", "Hypoxia", "P53 targets"], rows))
     with pytest.raises(GraphselError):
         read_graph(path)
+
+
+# ---- numbers become symbols by a table ----
+
+
+@pytest.mark.parametrize("kind", [ENTREZ, UNIPROT, ENSEMBL])
+def test_identifiers_become_symbols_by_a_table(kind, tmp_path, caplog):
+    path = tmp_path / "e.tsv"
+    path.write_text(
+        table(["source", "target", "weight"], [[kind[a], kind[b], w] for a, b, w in PAIRS])
+    )
+    names = make_aliases([(kind[g], g) for g in GENES if g != "RB1"], (), "names.tsv")
+    with caplog.at_level("INFO"):
+        graph = read_graph(path, aliases=names)
+    assert set(graph.genes) == {*GENES, kind["RB1"]} - {"RB1"}
+    assert "7 of 8 genes translated by names.tsv" in caplog.text
+    assert f"1 keep their name: {kind['RB1']}" in caplog.text
+    part = read_graph(path, aliases=names, genes=["TP53", "MDM2", "MYC"])
+    assert edges(part) == {frozenset(o) for o in (("TP53", "MDM2"), ("TP53", "MYC"))}
+
+
+def test_a_graph_of_symbols_stays(tmp_path):
+    path = tmp_path / "e.csv"
+    path.write_text("source,target\nTP53,MDM2\nP53,MYC\n")
+    names = make_aliases([("P53", "TP53")], ["MDM2", "MYC"])
+    assert "P53" in read_graph(path, aliases=names)

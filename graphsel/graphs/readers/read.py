@@ -12,6 +12,8 @@ from pathlib import Path
 from ...core.errors import GraphselError, log, unknown_name
 from ...core.files import check_file, open_inflated, read_text, reading
 from ...core.sniff import Layout, first_lines
+from ...genes.symbols import AliasTable
+from ..build import translated
 from ..graph import GeneGraph
 from .columns import parse_columns
 from .edges import Look, look_at, read_edges
@@ -118,6 +120,7 @@ def read_graph(
     weight: str
     | None = None,  # a column, "none", "abs(W)", "-log10(P)", "1-D" or "1/(1+D)"; None = as found
     kind: str | None = None,  # of `formats.FORMATS`; None = told by the content
+    aliases: AliasTable | None = None,  # a graph of identifiers gets the symbols of this table
     **options,  # of the reader for this kind, e.g. obo="go-basic.obo" for annotations
 ) -> GeneGraph:
     """Read a graph; what the file is, is told by its content, and said in `source["reading"]`. Raises
@@ -126,6 +129,8 @@ def read_graph(
     if kind is not None and kind not in FORMATS:
         raise unknown_name("kind of graph file", kind, FORMATS)
     asked: dict = {"directed": directed, "top_k": top_k, "genes": genes, "weight": weight}
+    if aliases is not None and genes is not None:
+        asked["genes"] = _with_spellings(genes, aliases)
     binary = kind_by_bytes(path)
     if binary == "cells":
         look = Look(path, (), Layout("", None, (), (), ()))
@@ -138,7 +143,14 @@ def read_graph(
         kind = kind or _kind_of(look, columns)
         graph = _read(look, kind, asked | {"columns": columns or None}, options)
     log.info("%s: %s", path.name, graph.source.setdefault("reading", graph.source.get("kind", "")))
-    return _with_edges(graph, path)
+    graph = _with_edges(graph, path)
+    return graph if aliases is None else translated(graph, aliases, path.name)
+
+
+def _with_spellings(genes, aliases):
+    "Genes and all their other spellings."
+    wanted = set(map(str, genes))
+    return wanted | {o for o, symbol in aliases.to.items() if symbol in wanted}
 
 
 def _with_edges(graph, path):
