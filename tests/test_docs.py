@@ -682,3 +682,33 @@ def test_papermill_injects_a_parameter(tmp_path):
 
 def test_types_are_shipped():
     assert (ROOT / "graphsel/py.typed").is_file() and "py.typed" in (ROOT / "setup.py").read_text()
+
+
+# ---- what newcomers tried, and what they were told ----
+
+
+def test_a_newcomer_is_told_what_to_write_instead():
+    import graphsel as gs
+
+    sim = gs.simulated_screen(60, 20, random_state=0)
+    asked = sim.screen, sim.graph, ["random"], [10]
+    for ask, says in [
+        (lambda: gs.compare(*asked, n_jobs=2), "did you mean 'jobs'"),
+        (lambda: gs.compare(*asked, model="gp"), "did you mean 'models'"),
+        (lambda: gs.models.register_model(random.Random), "gs.models.ResponseModel"),
+        (lambda: gs.make_model(random.Random()), "gs.models.register_model"),
+    ]:
+        with pytest.raises(gs.GraphselError, match=re.escape(says)):
+            ask()
+
+
+def test_a_graph_of_the_registry_is_a_graph_of_the_shell(tmp_path):
+    from click.testing import CliRunner
+
+    from graphsel.cli.main import main
+
+    out = tmp_path / "picks.csv"
+    call = ["select", "--graph", "simulated", "--budget", "3", "--out", str(out)]
+    done = CliRunner().invoke(main, call)
+    assert done.exit_code == 0, done.stderr
+    assert len(out.read_text().splitlines()) == 4

@@ -174,7 +174,7 @@ def _plates_in_words(plan):
     plates = "plate" if n == 1 else "plates"
     return f"{n:,} {plates} of {wells['size']} wells, each representative; {controls}"
 
-
+# %% ../../nbs/11_apps/02_page.ipynb #c60384c0
 def _sheet_facts(plan, lab):
     "Guides and the one sum."
     n, facts = len(plan), []
@@ -217,13 +217,13 @@ def plate_pictures(
         )
     return "".join(parts)
 
-
+# %% ../../nbs/11_apps/02_page.ipynb #0e9359ec
 def _letters(table, columns, most):
     "Letters in points with which the longest name fits into a well."
     longest = max(4, *map(len, table["gene"]))
     return float(np.clip(_WIDE / columns / (0.21 * longest), 3.5, most))
 
-
+# %% ../../nbs/11_apps/02_page.ipynb #e2d82176
 def _row_of_plate(row, control):
     "One row of wells."
     letter, *wells = row
@@ -251,7 +251,7 @@ def lab_columns(
         found[currency] = [float(v) for v in c["cost"]]
     return found
 
-
+# %% ../../nbs/11_apps/02_page.ipynb #56617289
 def sheet_table(
     plan: Selection,
     lab: Lab,  # its currency
@@ -269,7 +269,7 @@ def sheet_table(
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}{last}</tbody></table>"
     return f"<div class='sheet'>{table}</div>"
 
-
+# %% ../../nbs/11_apps/02_page.ipynb #5b37d6aa
 def lab_sum(values):
     "The sum of numbers; of places none."
     return "" if not values or isinstance(values[0], str) else sum(values)
@@ -304,7 +304,7 @@ def sheet_size(
     _, size, columns = min(tried)
     return columns, -size
 
-
+# %% ../../nbs/11_apps/02_page.ipynb #a9a169c1
 def sheet_width(
     plan: Selection,
     size: float,  # letters in points
@@ -316,7 +316,7 @@ def sheet_width(
         letters.append(1 + max(len(name), len(_lab_text(widest))))
     return size * 0.353 * (0.52 * sum(letters) + 0.95 * len(letters))
 
-
+# %% ../../nbs/11_apps/02_page.ipynb #004b37d8
 def sheet_height(
     plan: Selection,
     n_facts: int,  # lines above the plates
@@ -403,7 +403,7 @@ def _items(plan, must, with_gains):
         where = f" <i>P{plate}</i>" if plate else ""
         yield f"<li>{rank} <b>{escape(gene)}</b>{star}{adds}{where}</li>"
 
-
+# %% ../../nbs/11_apps/02_page.ipynb #5627d81d
 def _foot(plan, must, with_gains):
     "Where the plan is from, and what its marks mean."
     text = f"graphsel {plan.version}; graph {plan.graph[:12]}."
@@ -417,7 +417,7 @@ def _foot(plan, must, with_gains):
         text += " P: plate."
     return text
 
-
+# %% ../../nbs/11_apps/02_page.ipynb #f82c513b
 def _left_out(plan, most=500):
     "A paragraph of the names that were left out, by reason; nothing of measured genes, which the facts count."
     groups = {}

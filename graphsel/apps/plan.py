@@ -43,11 +43,12 @@ from ..core.identity import sha1
 from ..datasets.load import load_graph
 from ..datasets.registry import data_folders, list_datasets
 from ..genes.lists import parse_costs, parse_genes, parse_pairs, read_costs, read_gene_list
-from ..genes.symbols import AliasTable, read_aliases
+from ..genes.symbols import AliasTable, genes_in, read_aliases
 from ..graphs.graph import Graphs, combine
 from ..graphs.priors import read_prior
 from ..graphs.readers.read import read_graph
 from ..screens.read import read_screen
+from ..screens.tables import read_table
 from graphsel.plotting.plans import (
     budget_figure,
     comparison_figure,
@@ -206,7 +207,7 @@ def read_wishes(
         raise groups_without_caps()
     cap = i.cap.value if lists["groups"] else None
     given = Wishes(graph, i.criterion.value, i.hops.value, cap=cap, renamed=renamed, **lists)
-    return replace(given, screen=screen_of(x))
+    return replace(given, screen=screen_of(x, graph))
 
 
 def aliases_of(
@@ -274,15 +275,17 @@ def _once(x, key, make):
         x.opened[key] = make()
     return x.opened[key]
 
-
+# %% ../../nbs/11_apps/05_plan.ipynb #afbeed2f
 def screen_of(
     x: PlanExplorer,  # its boxes
+    graph: Graphs,  # whose genes tell a column of perturbations
 ):  # AnnData, or None where nothing was uploaded
     "What earlier rounds gave. Raises `GraphselError` for a file that is no screen."
     files = x.inputs.screen_file.value
     if not files:
         return None
-    return _once(x, ("screen", *_names_and_hashes(files)), lambda: _open_screen(files))
+    key = ("screen", graph.fingerprint, *_names_and_hashes(files))
+    return _once(x, key, lambda: _open_screen(files, graph))
 
 
 def _names_and_hashes(files):
@@ -304,10 +307,27 @@ def _open_uploads(files, directed):
         return [open_choice(path, directed) for path in own]
 
 
-def _open_screen(files):
-    "The screen of one upload."
+def _open_screen(files, graph):
+    "The screen of one upload; of a table whose first column names genes of the graph, these are what was perturbed."
     with uploaded(*files) as paths:
-        return read_screen(paths[-1])
+        try:
+            return read_screen(paths[-1])
+        except GraphselError:
+            first = _column_of_genes(paths[-1], graph)
+            if first is None:
+                raise
+            return read_screen(paths[-1], perturbation_key=first)
+
+
+def _column_of_genes(path, graph):
+    "The name of the first column, if at least half of it is in the graph."
+    try:
+        table = read_table(path)
+    except GraphselError:
+        return None
+    names = [genes_in(str(name)) for name in table.iloc[:, 0]]
+    known = sum(all(gene in graph for gene in genes) for genes in names)
+    return str(table.columns[0]) if names and known >= len(names) / 2 else None
 
 
 def _open_priors(files):
@@ -559,7 +579,7 @@ def _boxes_of_lists():
         ),
     }
 
-
+# %% ../../nbs/11_apps/05_plan.ipynb #4616b6f4
 def _boxes_of_graphs(choices, chosen):
     "One graph or several, from a list, a file or a path; and priors."
     wide = w.Layout(width="auto")
@@ -624,7 +644,7 @@ def _boxes_of_the_budget(budget):
         ),
     }
 
-
+# %% ../../nbs/11_apps/05_plan.ipynb #3b88251c
 _OF_THE_LAB = {
     "guides": "guides per gene",
     "cells": "cells per gene",

@@ -185,7 +185,7 @@ def in_plain_words(
     ]
     return shown
 
-
+# %% ../../nbs/11_apps/04_results.ipynb #68f2b042
 def _with_ends(table, value, low, high):
     "A number and its 95 % interval in one cell; an end that is not known is left open."
     return [_one_cell(*row) for row in table[[value, low, high]].itertuples(index=False)]

@@ -101,10 +101,11 @@ _STYLE = """<style>
 }
 @media (max-width: 640px) {
   .gs-boxes, .gs-boxes > * { width: 100% !important }
-  .gs-table td { white-space: normal; padding: 1px 4px }
-  .gs-table th { padding: 1px 4px }
-  .gs-table td:last-child { min-width: 70px }
-  .gs-table table { font-size: 11px }
+  .gs-table td { white-space: normal }
+  .gs-table :is(td, th) { padding: 1px 3px }
+  .gs-table td:last-child { min-width: 60px }
+  .gs-table table { font-size: 10px }
+  .jupyter-widget-tab-contents { padding: 6px }
   .gs-figures { max-width: none !important; width: 900px !important; flex-shrink: 0 }
 }
 </style>"""

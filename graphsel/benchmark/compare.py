@@ -25,7 +25,7 @@ from graphsel.benchmark.store import (
     write_results,
     write_task,
 )
-from ..core.errors import check_positive_int, log
+from ..core.errors import check_positive_int, log, unknown_name
 from ..core.outputs import write_table
 from ..genes.symbols import AliasTable
 from ..graphs.graph import Graphs
@@ -107,6 +107,9 @@ def compare(
     **options,  # further fields of `Protocol`: seeds, models, preset, targets, noise, repeats, standardize ...
 ) -> "pd.DataFrame":  # the result table
     "Compare strategies on a screen. Raises `GraphselError` before anything runs; later failures are rows."
+    own = ("out", "resume", "jobs", "dask", "notes")
+    for name in options.keys() - Protocol.__dataclass_fields__:
+        raise unknown_name("option", name, [*Protocol.__dataclass_fields__, *own])
     protocol = make_protocol(strategies, budgets, **options)
     jobs = check_positive_int(jobs, "jobs")
     bench = make_bench(screen, graph, aliases)

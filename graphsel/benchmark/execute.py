@@ -77,13 +77,15 @@ _one_at_a_time = threading.Lock()
 
 def work(
     protocol: Protocol, bench: Bench, task: Task, elsewhere: dict
-) -> tuple[list[dict], float]:  # rows, and the seconds they took
+) -> tuple[list[dict], float]:  # rows, and the seconds they took, those of compiling aside
     "Run one task, in whichever process this is; with one thread, so that figures are the same to the last bit."
+    from numba.core.event import install_timer
+
     with _one_at_a_time:  # threads of one dask worker take turns
-        started = time.perf_counter()
-        with _registered(elsewhere), one_thread():
+        started, compiling = time.perf_counter(), [0.0]
+        with _registered(elsewhere), one_thread(), install_timer("numba:compile", compiling.append):
             rows = run_task(protocol, bench, task)
-        return rows, time.perf_counter() - started
+        return rows, time.perf_counter() - started - compiling[-1]
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #ae888862
 _loaded = OrderedDict()
@@ -204,13 +206,19 @@ def run_all(
     return ((t, *work(protocol, bench, t, {})) for t in todo)
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #f75a90b7
+LOADING = 30.0  # seconds that a first task may spend on loading and compiling
+
+
 class Remaining:
-    "How long the rest will take, from what tasks of the same strategy and model took."
+    """How long the rest will take, from what tasks of the same strategy and model took.
+
+    The first task of a process loads and compiles: it counts only until a later one is known.
+    """
 
     def __init__(self, todo: Iterable[Task], jobs: int = 1):
         self.left, self.jobs = Counter((t.strategy, t.model) for t in todo), jobs
         self.total = sum(self.left.values())
-        self.seen, self.late = {}, 0.0
+        self.seen, self.warm, self.late = {}, {}, 0.0
         self.started = time.perf_counter()
 
     def finish(self, task: Task, seconds: float) -> None:
@@ -219,6 +227,8 @@ class Remaining:
         if not self.seen:  # processes start once
             self.late = max(0.0, time.perf_counter() - self.started - seconds)
         self.left[kind] -= 1
+        if self.done >= self.jobs:
+            self.warm.setdefault(kind, []).append(seconds)
         self.seen.setdefault(kind, []).append(seconds)
 
     @property
@@ -226,21 +236,21 @@ class Remaining:
         return sum(map(len, self.seen.values()))
 
     def pace(self, elapsed: float | None = None) -> float:  # seconds of work per second
-        "As fast as it went; at first, as fast as all processes could."
+        "As fast as it went, half of it being lost at most; at first, as fast as all processes could."
         if self.done < 4 * self.jobs:
             return self.jobs
         if elapsed is None:
             elapsed = time.perf_counter() - self.started
         busy = sum(map(sum, self.seen.values()))
-        return min(self.jobs, busy / max(elapsed - self.late, 1e-9))
+        return min(self.jobs, max(self.jobs / 2, busy / max(elapsed - self.late, 1e-9)))
 
     def seconds(
         self, elapsed: float | None = None
     ) -> tuple[float, bool]:  # seconds; False: a guess
-        "Time left, at the pace kept so far. NaN before the first task is done."
-        if not self.seen:
+        "Time left, at the pace kept so far. NaN as long as loading may be most of what was seen."
+        if not self.warm and max(map(max, self.seen.values()), default=0.0) < LOADING:
             return float("nan"), False
-        mean = {k: sum(v) / len(v) for k, v in self.seen.items()}
+        mean = {k: sum(v) / len(v) for k, v in (self.seen | self.warm).items()}
         work = sum(n * mean.get(k, max(mean.values())) for k, n in self.left.items())
         known = all(k in mean for k, n in self.left.items() if n)
         return work / max(self.pace(elapsed), 1e-3), known
@@ -248,9 +258,10 @@ class Remaining:
     def __str__(self) -> str:
         left, sure = self.seconds()
         told = f"{self.done} of {self.total} tasks"
-        if left == left:
-            told += f", about {_duration(left)} left"
-        return told if sure or left != left else f"{told} (a guess: not every kind has been run)"
+        if left != left:
+            return f"{told} (the first ones load and compile)"
+        told += f", about {_duration(left)} left"
+        return told if sure else f"{told} (a guess: not every kind has been run)"
 
 
 def _duration(s):

@@ -149,17 +149,25 @@ class GraphFiles:
         "The graph or graph set of the `--graph` and `--prior` options."
         from graphsel.graphs.graph import combine
         from graphsel.graphs.priors import read_prior
-        from graphsel.graphs.readers.read import read_graph
 
-        how: dict = {"directed": self.directed, "top_k": self.top_k, "genes": genes}
-        how["aliases"] = aliases
-        layers = [read_graph(path, **how, **self._told_of(path)) for path in self.graphs]
+        layers = [self._layer(path, genes, aliases) for path in self.graphs]
         graph = combine(layers, [read_prior(path) for path in self.priors])
         for prior in graph.priors:
             if prior.missing:
                 n = f"{len(prior.missing):,}"
                 log.warning("%r: no row for %s genes; they get its mean", prior, n)
         return graph
+
+    def _layer(self, path, genes, aliases):
+        "One graph: of a file, or of the registry by its name."
+        from graphsel.datasets.load import load_graph
+        from graphsel.graphs.readers.read import read_graph
+
+        if not _is_data_set(path, "graph"):
+            how: dict = {"directed": self.directed, "top_k": self.top_k, "genes": genes}
+            return read_graph(path, aliases=aliases, **how, **self._told_of(path))
+        graph = load_graph(path)
+        return graph if genes is None else graph.subgraph([g for g in genes if g in graph])
 
     def open_for(self, screen, aliases=None):  # AnnData; a table of other names
         "The graphs, pruned to the perturbed genes of a screen, however they spell them."
@@ -206,7 +214,8 @@ _graph_options = [
         type=_file,
         help="Edge list, gene sets (GMT, Enrichr), annotations (GAF), tables of BioGRID, OmniPath, "
         "STRING and others (text, also .gz; .parquet), or control cells (.h5ad: co-expression). "
-        "What a file is, is told by its content. Repeat for several.",
+        "What a file is, is told by its content; or the name of a data set, such as string-human. "
+        "Repeat for several.",
     ),
     click.option(
         "--prior",
@@ -344,7 +353,7 @@ def screen_options(about: str) -> list:  # what --screen is for
 
 # %% ../../nbs/12_cli/01_options.ipynb #4a59d5cb
 _LISTS = ("candidates", "targets", "measured", "pending", "exclude", "must")
-_TABLES = ("costs", "groups", "prefer", "guides")
+_TABLES = ("costs", "groups", "prefer", "guides", "target_weights")
 _aliases_option = click.option(
     "--aliases",
     type=_file,
@@ -352,6 +361,14 @@ _aliases_option = click.option(
     "(mouse,human). Applied to all lists, the screen, and graphs of numbers or identifiers; other "
     "case needs no table, nor do dates such as 2-Sep.",
 )
+
+
+def _is_data_set(name, kind):
+    "Whether this names a data set of the registry, and no file."
+    from graphsel.datasets.registry import list_datasets
+
+    known = list_datasets()
+    return not Path(name).exists() and name in known["name"][known["kind"] == kind].tolist()
 
 # %% ../../nbs/12_cli/01_options.ipynb #2f69b8c0
 # options that name files
@@ -400,6 +417,8 @@ def _input_sha1(path):
     "The hash of a file; of a folder (.zarr), that of the names and hashes of its files."
     from graphsel.core.identity import file_sha1, sha1
 
+    if _is_data_set(str(path), "graph"):
+        return sha1(str(path))
     if not path.is_dir():
         return file_sha1(path)
     inside = [file for file in sorted(path.rglob("*")) if file.is_file()]

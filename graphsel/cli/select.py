@@ -87,7 +87,12 @@ _list_options = [
         "--prefer",
         type=_file,
         help="Table with the columns gene,weight: what a pick adds counts so many times when "
-        "picks are chosen [1]. Weights of targets: --set weights=...",
+        "picks are chosen [1].",
+    ),
+    click.option(
+        "--target-weights",
+        type=_file,
+        help="Table with the columns gene,weight: how much each target counts [1]; 0: not at all.",
     ),
     click.option(
         "--default-cost",
@@ -342,6 +347,7 @@ def select_command(
     graph = sources.open(aliases=table)
     how = {"aliases": table, "random_state": seed, "room": bench.room}
     bench.take_guides(arguments, graph, table)
+    own |= _take_weights(arguments, graph, table)
     plan = select(graph, budget, criterion, **how, **(arguments | own))
     plan = bench.spread(plan, lab.currency)
     if outputs.curve:
@@ -390,6 +396,7 @@ _READERS = dict.fromkeys(_LISTS, _read_perturbations) | {
     "groups": lambda path: read_pairs(path, "group"),
     "prefer": lambda path: read_costs(path, "weight"),
     "guides": lambda path: read_costs(path, "guides"),
+    "target_weights": lambda path: read_costs(path, "weight"),
     "screen": lambda path: ScreenFile(path).open(),
 }
 
@@ -409,7 +416,7 @@ def read_lists(
     kept = ("candidates", "targets", "costs")
     return {k: v for k, v in arguments.items() if v is not None or k in kept}
 
-
+# %% ../../nbs/12_cli/02_select.ipynb #d3e5caec
 def parse_wells(
     text: str,  # NAME=VALUE, separated by commas
 ) -> dict:  # arguments of `plate_map`
@@ -429,10 +436,24 @@ def parse_wells(
 def _own_parameters(settings, criterion):
     "What `--set` says, with the name of the criterion before it or without."
     params, of_criterion = read_settings(settings, (criterion,))
-    others = [name for name, value in params.items() if isinstance(value, dict)]
+    owners = [o.partition("=")[0].rpartition(".")[0].strip() for o in settings]
+    others = [name for name in owners if name not in ("", criterion)]
     if others:
         raise unknown_name("criterion with parameters", others[0], (criterion,))
     return params | of_criterion.get(criterion, {})
+
+# %% ../../nbs/12_cli/02_select.ipynb #ee2486c5
+def _take_weights(arguments, graph, aliases):
+    "Weights of targets, a parameter of the criterion; what the graph does not know is left out and told."
+    from graphsel.selection.names import alias_table, in_names_of
+    from graphsel.selection.select import known_to
+
+    if (weights := arguments.pop("target_weights", None)) is None:
+        return {}
+    named, _ = in_names_of(graph, {"target weights": weights}, alias_table(aliases))
+    weights = named["target weights"]
+    known = known_to(graph, weights, "target weights", "report", {})
+    return {"weights": {perturbation: weights[perturbation] for perturbation in known}}
 
 # %% ../../nbs/12_cli/02_select.ipynb #0884f551
 @dataclass
@@ -548,7 +569,7 @@ def _show_plan(plan, outputs):
     written = f"; written to {out}" if out else ""
     click.echo(f"graphsel: {describe(plan, see)}{written}", err=True)
 
-
+# %% ../../nbs/12_cli/02_select.ipynb #c3fb7f77
 def _write_missing(plan, out):
     "The file of names that were left out, and why; an old one goes where there are none."
     import pandas as pd

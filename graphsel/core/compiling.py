@@ -53,27 +53,28 @@ def njit(
     function=None,  # Python in numba's subset
     *,
     cache: bool = True,  # keep the machine code
+    **options,  # of numba.njit
 ):
     "Compile a function on its first call."
     if function is None:
-        return partial(njit, cache=cache)
-    made = _with_store(function) if cache else numba.njit(function)
+        return partial(njit, cache=cache, **options)
+    made = _with_store(function, options) if cache else numba.njit(**options)(function)
     made._cache = CompiledCode(made._cache)
     return made
 
 
-def _with_store(function):
+def _with_store(function, options):
     "The function with a store on disk, wherever there can be one."
     try:
-        return numba.njit(cache=True)(function)
+        return numba.njit(cache=True, **options)(function)
     except RuntimeError:
         folder = private_folder("numba")  # no place that numba knows can be written
     if folder is None:
-        return numba.njit(function)
+        return numba.njit(**options)(function)
     before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
     try:
-        return numba.njit(cache=True)(function)
+        return numba.njit(cache=True, **options)(function)
     except RuntimeError:
-        return numba.njit(function)
+        return numba.njit(**options)(function)
     finally:
         numba.config.CACHE_DIR = before

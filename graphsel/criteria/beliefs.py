@@ -8,15 +8,15 @@ __all__ = []
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #045da5fa
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
 
 from graphsel.core.errors import check_positive_int
 from graphsel.core.identity import remember, sha1
+from graphsel.core.progress import progress
 from graphsel.graphs.graph import Graphs
-from graphsel.graphs.kernels import KernelProduct
 from graphsel.graphs.operators import hop_rows, inner_products, propagation
 
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #4965b0ae
@@ -69,6 +69,105 @@ def belief_shares(
         rows.append([*row, *[prior] * n_priors, constant, degree])
     return np.array(rows) / np.sum(rows, axis=1, keepdims=True)
 
+# %% ../../nbs/05_criteria/04_beliefs.ipynb #861f24e5
+@dataclass(frozen=True, eq=False)
+class Powers:
+    "Kernels of 1, 2 ... hops over one graph: F_h is a scale for each row times a power of a sparse step."
+
+    step: sp.csr_matrix  # N x N
+    back: sp.csr_matrix  # its transpose
+    scales: list  # N for each number of hops
+
+    def __len__(self):
+        return len(self.scales)
+
+    def narrow(self, Y: np.ndarray) -> list:  # N x m -> for each number of hops F_h^T Y
+        X, m, found = np.hstack([s[:, None] * Y for s in self.scales]), Y.shape[1], []
+        for _ in self.scales:
+            X = self.back @ X
+            found.append(X[:, :m])
+            X = np.ascontiguousarray(X[:, m:])
+        return found
+
+    def widen(self, Z: list) -> np.ndarray:  # for each number of hops N x m -> the sum of F_h Z_h
+        X, m = np.zeros((self.step.shape[0], 0)), Z[0].shape[1]
+        for block in reversed(Z):
+            X = self.step @ np.hstack([X, block])
+        blocks = [X[:, k * m : (k + 1) * m] for k in range(len(Z))]
+        return sum(s[:, None] * o for s, o in zip(reversed(self.scales), blocks))
+
+
+@dataclass(frozen=True, eq=False)
+class Explicit:
+    "A kernel of which the factor is at hand."
+
+    factor: sp.csr_matrix  # N x r
+    back: sp.csr_matrix  # its transpose
+
+    def __len__(self):
+        return 1
+
+    def narrow(self, Y: np.ndarray) -> list:
+        return [self.back @ Y]
+
+    def widen(self, Z: list) -> np.ndarray:
+        return self.factor @ Z[0]
+
+
+def explicit(
+    F: sp.csr_matrix,  # N x r
+) -> Explicit:
+    "The factor with its transpose."
+    return Explicit(F, sp.csr_matrix(F.T))
+
+# %% ../../nbs/05_criteria/04_beliefs.ipynb #68c2cd65
+def over(
+    incidence: sp.csr_matrix,  # perturbations x N
+    F,  # N x r, sparse or an array
+):  # perturbations x r
+    "incidence @ F; F itself where the perturbations are the genes, one by one."
+    n, m = incidence.shape
+    plain = n == m == incidence.nnz and np.array_equal(incidence.indices, np.arange(n))
+    return F if plain and (incidence.data == 1).all() else incidence @ F
+
+
+class KernelSum:
+    "Sums of kernels among elements, and between elements and targets, one for each belief, in products."
+
+    def __init__(
+        self,
+        elements: sp.csr_matrix,  # incidence over all genes of the graph
+        targets: sp.csr_matrix | None,  # the same; None = the elements
+        parts: list,  # `Powers` and `Explicit`, with k blocks in all
+        shares: np.ndarray,  # k x beliefs
+        blocks: list,  # k factors: elements x r, sparse
+    ):
+        self.E, self.T = elements, elements if targets is None else targets
+        self.same = targets is None
+        self.parts, self.shares, self.blocks = parts, shares, blocks
+        self.back = self.T.T.tocsr()
+
+    def narrow(self, Y: np.ndarray) -> list:  # targets x beliefs -> for each block r x beliefs
+        Y = over(self.back, Y)
+        return [Z for part in self.parts for Z in part.narrow(Y)]
+
+    def widen(self, Z: list) -> tuple:  # for each block r x beliefs -> elements, targets x beliefs
+        out, at = 0.0, 0
+        for part in self.parts:
+            own = slice(at, at := at + len(part))
+            out = out + part.widen([s * z for s, z in zip(self.shares[own], Z[own])])
+        found = over(self.E, out)
+        return found, found if self.same else over(self.T, out)
+
+    def __call__(self, Y: np.ndarray) -> tuple:  # targets x beliefs -> elements, targets x beliefs
+        return self.widen(self.narrow(Y))
+
+    def rows(self, at) -> list:  # for each block len(at) x r
+        return [F[at] for F in self.blocks]
+
+    def among(self, rows: list, Z: list) -> np.ndarray:  # F Z for the rows of some elements
+        return sum(s * (P @ z) for s, P, z in zip(self.shares, rows, Z))
+
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #18880cb6
 def log_degrees(
     graph: Graphs,  # one graph or several
@@ -115,24 +214,23 @@ class Channels:
         )
         return own + ((self.effects * effect_scale(shares)) ** 2).sum(axis=1)
 
-    def product(self, shares: np.ndarray) -> KernelProduct:  # N -> N, over the whole graph
-        "y -> K y under a belief; y is zero, and the result means something, for the genes at hand alone."
-        n, place = len(self.graph), spread(self.at, len(self.graph))
-        graph_rows = len(self.graph.graphs) * self.hops
-        steps = []
-        for k, share in enumerate(shares[:graph_rows]):
-            step = remember_step(self.graph, k // self.hops)
-            power, total = k % self.hops + 1, np.ones(n)
-            for _ in range(power):
-                total = step[0] @ total
-            scale = place @ np.asarray(self.rows[k].sum(axis=1)).ravel() / total
-            steps.append((*step, scale * np.sqrt(share), power))
-        priors = [np.sqrt(s) * F for s, F in zip(shares[graph_rows:-2], self.rows[graph_rows:])]
-        X = sp.csr_matrix(self.effects * effect_scale(shares))
-        empty = sp.csr_matrix((n, n * len(steps)))
-        return KernelProduct(
-            sp.hstack([empty, place @ sp.hstack([*priors, X])], format="csr"), steps
-        )
+    @property
+    def blocks(self) -> list:  # genes x r, sparse: those of the graph and priors, constant, degree
+        X = sp.csr_matrix(self.effects)
+        return [*self.rows, X[:, :1], X[:, 1:]]
+
+    def parts(self) -> list:  # of a `KernelSum`; means something for the genes at hand alone
+        "The same blocks as products over the whole graph, powers of a sparse step where they are."
+        n, place, parts = len(self.graph), spread(self.at, len(self.graph)), []
+        for layer in range(len(self.graph.graphs)):
+            step, back = remember_step(self.graph, layer)
+            total, scales = np.ones(n), []
+            for F in self.rows[layer * self.hops : (layer + 1) * self.hops]:
+                total = step @ total  # row sums of F and of the power differ by the scale
+                scales.append(place @ np.asarray(F.sum(axis=1)).ravel() / total)
+            parts.append(Powers(step, back, scales))
+        rest = self.blocks[len(self.graph.graphs) * self.hops :]
+        return parts + [explicit(sp.csr_matrix(place @ F)) for F in rest]
 
 
 def effect_scale(
@@ -178,56 +276,23 @@ def _channels(graph, at, hops):
     return Channels(graph, np.asarray(at), hops, tuple(rows), effects)
 
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #599dcfaf
-def _walk(elements, targets, weight, same, out):
-    """out[k, l, e] = sum over t of weight[t] K_k[t, e] K_l[t, e], for kernels l <= k.
-
-    elements: rows by (first, column, value); targets: columns by (start, row, entry); kernel after kernel;
-    same: elements and targets are the same."""
-    first, column, value = elements
-    start, row, entry = targets
-    n_kernels, m = len(out), len(weight)
-    width = (len(start) - 1) // n_kernels
-    total, begin = np.zeros((n_kernels, m)), start[:-1].copy()
-    for e in range(len(first) - 1):
-        low = e if same else 0
-        for p in range(first[e], first[e + 1]):
-            r, f = column[p], value[p]
-            k = r // width
-            for i in range(begin[r], start[r + 1]):
-                total[k, row[i]] += f * entry[i]
-            if same:
-                begin[r] += 1  # later rows meet this column from themselves on
-        for k in range(n_kernels):
-            for j in range(k + 1):
-                square = 0.0
-                for t in range(low, m):
-                    square += weight[t] * total[k, t] * total[j, t]
-                if same:
-                    for t in range(e + 1, m):
-                        out[k, j, t] += weight[e] * total[k, t] * total[j, t]
-                out[k, j, e] += square
-        total[:, low:] = 0
-
-
-@cache
-def _compiled():
-    from graphsel.core.compiling import njit
-
-    return njit(_walk)
-
-
 def kernel_moments(
     elements: Sequence[sp.csr_matrix],  # per kernel: elements x r
     targets: Sequence[sp.csr_matrix],  # per kernel: targets x r; the same object where the same
     weight: np.ndarray,  # one per target
 ) -> np.ndarray:  # kernels x kernels x elements
     "Sums over the targets of weighted products of two kernels' columns, exactly."
-    width = max(F.shape[1] for F in elements)
-    A, B = (_side_by_side(o, width) for o in (elements, targets))
-    B = sp.csr_matrix(B.T)
+    from graphsel.criteria import loops
+
+    width, same = max(F.shape[1] for F in elements), elements is targets
+    A = _side_by_side(elements, width)
+    B = A if same else _side_by_side(targets, width)
     out = np.zeros((len(elements), len(elements), A.shape[0]))
-    rows, columns = (A.indptr, A.indices, A.data), (B.indptr, B.indices, B.data)
-    _compiled()(rows, columns, weight, elements is targets, out)
+    rows, weight = loops.parts_of(A), np.asarray(weight, float)
+    for first in progress(range(0, B.shape[0], loops.BLOCK), "first gains"):
+        some = sp.csr_matrix(B[first : first + loops.BLOCK].T)
+        columns, m = loops.parts_of(some), some.shape[1]
+        loops.sum_squares(rows, columns, first, m, weight, same, out)
     upper = np.triu_indices(len(out), 1)
     out[upper] = out.transpose(1, 0, 2)[upper]
     return out
@@ -256,8 +321,9 @@ def squared_kernels(
 
 def _side_by_side(factors, width):
     "The kernels' rows in one matrix, each as wide as the widest."
-    n = factors[0].shape[0]
-    padded = [sp.hstack([F, sp.csr_matrix((n, width - F.shape[1]))]) for F in factors]
-    found = sp.csr_matrix(sp.hstack(padded))
+    shape = factors[0].shape[0], width
+    factors = map(sp.csr_matrix, factors)
+    padded = [sp.csr_matrix((F.data, F.indices, F.indptr), shape) for F in factors]
+    found = sp.csr_matrix(sp.hstack(padded, format="csr"))
     found.sort_indices()
     return found

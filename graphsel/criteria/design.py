@@ -12,6 +12,7 @@ from functools import reduce
 import copy
 
 from scipy.linalg import solve_triangular
+from scipy.linalg.blas import dtpsv
 import numpy as np
 import scipy.sparse as sp
 
@@ -24,7 +25,17 @@ from graphsel.criteria.base import (
     register,
     target_weights,
 )
-from .beliefs import Channels, belief_shares, channels_of, is_sets, squared_kernels
+from graphsel.criteria.beliefs import (
+    Channels,
+    Explicit,
+    KernelSum,
+    Powers,
+    belief_shares,
+    channels_of,
+    is_sets,
+    over,
+    squared_kernels,
+)
 from ..graphs.graph import Graphs
 from ..graphs.kernels import kernel_of, kernel_product, squared_sums, stands_alone
 from ..graphs.operators import inner_products
@@ -92,42 +103,81 @@ class KernelBlocks:
         )
         return own, on_targets
 
+    def in_parts(self) -> KernelSum:  # a sum of one kernel
+        "The same for arrays with a column for each belief, here one."
+        n, parts = self.product.n, []
+        for step, back, scale, power in self.product.steps:
+            if power == 1:
+                parts.append(Powers(step, back, []))
+            parts[-1].scales.append(scale)
+        at = n * len(self.product.steps)
+        if self.product.rest is not None:
+            parts.append(Explicit(self.product.rest, self.product.back))
+        blocks = [self.F[:, s : s + n] for s in range(0, at, n)] + [self.F[:, at:]] * (
+            self.product.rest is not None
+        )
+        T = None if self.same else self.T
+        return KernelSum(self.E, T, parts, np.ones((len(blocks), 1)), blocks)
+
+# %% ../../nbs/05_criteria/05_design.ipynb #e16de616
+class Growing:
+    "Numbers that grow at their end. Whoever holds a shorter state of them keeps it."
+
+    def __init__(self, data=()):
+        self.data = np.array(data, float)
+        self.filled = len(self.data)
+
+    def joined(self, size: int, more: np.ndarray) -> "Growing":  # the first `size` and `more`
+        if self.filled != size:
+            return Growing(np.append(self.data[:size], more))  # another branch has gone on
+        self.filled = size + len(more)
+        if self.filled > len(self.data):
+            self.data = np.append(self.data, np.zeros(self.filled + len(self.data)))
+        self.data[size : self.filled] = more
+        return self
+
 # %% ../../nbs/05_criteria/05_design.ipynb #a40eba17
 class Known:
-    """The picks so far and the Cholesky factor of their kernel block plus noise.
+    """The picks so far and the Cholesky factor of their kernel block plus noise, row after row.
 
     `join` returns the next one; this one stays as it is."""
 
     def __init__(
         self,
         picks=(),  # n positions
-        L: np.ndarray | None = None,  # n x n, lower
+        rows: Growing | None = None,  # the lower triangle of the factor, row after row
     ):
-        self.picks, self.L = np.asarray(picks, int), np.zeros((0, 0)) if L is None else L
+        self.picks, self.rows = np.asarray(picks, int), rows or Growing()
+
+    @property
+    def L(self) -> np.ndarray:  # n x n, lower
+        n = len(self.picks)
+        L = np.zeros((n, n))
+        L[np.tril_indices(n)] = self.rows.data[: n * (n + 1) // 2]
+        return L
+
+    def _solved(self, b, transposed):
+        n = len(self.picks)
+        return dtpsv(n, self.rows.data[: n * (n + 1) // 2], b, trans=transposed) if n else b
+
+    def half(self, b: np.ndarray) -> np.ndarray:  # n -> n: L^-1 b
+        return self._solved(b, 1)  # the rows of L are the columns of an upper triangle
+
+    def rest(self, b: np.ndarray) -> np.ndarray:  # n -> n: L^-T b
+        return self._solved(b, 0)
 
     def solve(self, b: np.ndarray) -> np.ndarray:  # n -> n: (K_SS + noise)^-1 b
-        if not len(self.picks):
-            return b
-        return solve_triangular(
-            self.L,
-            solve_triangular(self.L, b, lower=True, check_finite=False),
-            lower=True,
-            trans="T",
-            check_finite=False,
-        )
+        return self.rest(self.half(b))
 
     def join(
         self,
         j: int,  # the pick
-        k: np.ndarray,  # n: its kernel with the earlier picks
+        row: np.ndarray,  # n: L^-1 of its kernel with the earlier picks
         s: float,  # its remaining variance plus noise
     ) -> "Known":
         n = len(self.picks)
-        L = np.zeros((n + 1, n + 1))
-        L[:n, :n], L[n, n] = self.L, np.sqrt(s)
-        if n:
-            L[n, :n] = solve_triangular(self.L, k, lower=True, check_finite=False)
-        return Known(np.append(self.picks, j), L)
+        rows = self.rows.joined(n * (n + 1) // 2, np.append(row, np.sqrt(s)))
+        return Known(np.append(self.picks, j), rows)
 
 # %% ../../nbs/05_criteria/05_design.ipynb #dac5616c
 def connected_blocks(
@@ -180,9 +230,10 @@ class MaxSpec(Criterion):
             by_name(graph, noise, self.given_elements, self.elements, "noise"), self.elements
         )
         self.own_kernel = not isinstance(kernel, str)
-        self.kernel, self.prior = connected_blocks(
+        blocks, self.prior = connected_blocks(
             graph, self.rows, kernel=kernel, normalize=normalize, hops=hops, **params
         )
+        self.kernel = blocks.in_parts()
         self.reset()
         self.scale = power_of_two(self.gains())
 
@@ -198,11 +249,11 @@ class MaxSpec(Criterion):
         )  # Hadamard: a determinant is at most the product of its diagonal
 
     def add(self, j):
-        s, S = max(self.residual[j], 0) + self.noise[j], self.known.picks
-        k = self.kernel.columns([j], np.ones(1))
-        left = k - self.kernel.columns(S, self.known.solve(k[S]))
+        s = max(self.residual[j], 0) + self.noise[j]
+        (row,), left, _ = columns_left(self.kernel, [self.known], j)
         self.current += self.gain(j)
-        self.residual, self.known = self.residual - left**2 / s, self.known.join(j, k[S], s)
+        self.residual = self.residual - left[:, 0] ** 2 / s
+        self.known = self.known.join(j, row, s)
 
 # %% ../../nbs/05_criteria/05_design.ipynb #2bf1ce8f
 def bordered_top(
@@ -298,17 +349,18 @@ def left_columns(
     kernel: KernelBlocks,  # elements and targets
     known: Known,  # the picks so far
     j: int,  # an element that is not among them
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # K[elements, j]; C[elements, j]; C[targets, j]
-    "A column of the kernel, and of the covariance that the picks leave."
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # for `Known.join`; C[elements, j]; C[targets, j]
+    "A column of the covariance that the picks leave."
     k = kernel.columns([j], np.ones(1))
-    y = known.solve(k[known.picks])
+    row = known.half(k[known.picks])
+    y = known.rest(row)
     c = k - kernel.columns(known.picks, y)
     if kernel.same:
-        return k, c, c
+        return row, c, c
     e = np.zeros(len(k))
     e[j] = 1.0
     np.subtract.at(e, known.picks, y)
-    return k, c, kernel.on_targets(e)
+    return row, c, kernel.on_targets(e)
 
 # %% ../../nbs/05_criteria/05_design.ipynb #4a5e7a65
 @dataclass(frozen=True, eq=False)
@@ -321,6 +373,10 @@ class Posterior:
     numerator: np.ndarray  # weighted squares of its covariance with the targets
     diagonal: np.ndarray  # its variance
     known: Known = field(default_factory=Known)
+    left: dict = field(default_factory=dict, repr=False)  # the column looked at last
+
+    def column(self, j: int) -> tuple:  # as from `left_columns`
+        return looked_up(self.left, j, lambda: left_columns(self.kernel, self.known, j))
 
     def seen(self, at=slice(None)) -> np.ndarray:  # variance of a measurement of each
         return np.maximum(self.diagonal[at], 0) + self.noise[at]
@@ -329,20 +385,102 @@ class Posterior:
         return np.maximum(self.numerator[at], 0) / self.seen(at)
 
     def on_targets(self, j: int) -> np.ndarray:  # its covariance with each target
-        return left_columns(self.kernel, self.known, j)[2]
+        return self.column(j)[2]
 
     def join(self, j: int) -> "Posterior":
         s, G = float(self.seen(j)), max(self.numerator[j], 0)
         S = self.known.picks
-        k, c, c_targets = left_columns(self.kernel, self.known, j)
+        row, c, c_targets = self.column(j)
         x = self.kernel.on_elements(self.weights * c_targets)
         u = x - self.kernel.columns(S, self.known.solve(x[S]))
         return replace(
             self,
             numerator=self.numerator - 2 * c * u / s + (c / s) ** 2 * G,
             diagonal=self.diagonal - c**2 / s,
-            known=self.known.join(j, k[S], s),
+            known=self.known.join(j, row, s),
+            left={},
         )
+
+    def removed(self, j: int) -> np.ndarray:  # targets: what a measurement of j removes from each
+        return self.weights * self.on_targets(j) ** 2 / self.seen(j)
+
+# %% ../../nbs/05_criteria/05_design.ipynb #55808858
+def columns_left(
+    kernel: KernelSum,
+    known: list,  # for each belief the picks so far
+    j: int,  # an element that is not among them
+) -> tuple[list, np.ndarray, np.ndarray]:  # for `Known.join`; C[elements, j]; C[targets, j]
+    "A column of the covariance that the picks leave, under each belief."
+    own, picked = kernel.rows([j]), kernel.rows(known[0].picks)
+    own = [np.repeat(f.toarray().T, len(known), axis=1) for f in own]
+    k = kernel.among(picked, own)
+    rows = [o.half(np.ascontiguousarray(k[:, b])) for b, o in enumerate(known)]
+    y = np.column_stack([o.rest(row) for o, row in zip(known, rows)])
+    return rows, *kernel.widen([f - P.T @ y for f, P in zip(own, picked)])
+
+
+def looked_up(kept: dict, j, make):
+    "What was made for j; only the last is kept."
+    if j not in kept:
+        kept.clear()
+        kept[j] = make()
+    return kept[j]
+
+# %% ../../nbs/05_criteria/05_design.ipynb #f6c336a4
+@dataclass(frozen=True, eq=False)
+class JointPosterior:
+    "What the picks leave of several kernels, for each element. `join` returns the next one; this one stays as it is."
+
+    kernel: KernelSum
+    weights: np.ndarray  # of the targets
+    noise: np.ndarray  # of the elements
+    numerator: np.ndarray  # elements x beliefs: weighted squares of covariances with the targets
+    diagonal: np.ndarray  # elements x beliefs: variances
+    known: tuple  # for each belief
+    left: dict = field(default_factory=dict, repr=False)  # the column looked at last
+
+    def seen(self, at=slice(None)) -> np.ndarray:  # beliefs x elements
+        return np.maximum(self.diagonal[at], 0).T + self.noise[at]
+
+    def gains(self, at=slice(None)) -> np.ndarray:  # beliefs x elements
+        return np.maximum(self.numerator[at], 0).T / self.seen(at)
+
+    def column(self, j: int) -> tuple:  # as from `columns_left`
+        return looked_up(self.left, j, lambda: columns_left(self.kernel, self.known, j))
+
+    def removed(self, j: int) -> np.ndarray:  # beliefs x targets
+        return self.weights * self.column(j)[2].T ** 2 / self.seen(j)[:, None]
+
+    def join(self, j: int) -> "JointPosterior":
+        s, G = self.seen(j), np.maximum(self.numerator[j], 0)
+        rows, c, c_targets = self.column(j)
+        g = self.kernel.narrow(self.weights[:, None] * c_targets)
+        picked = self.kernel.rows(self.known[0].picks)
+        x = self.kernel.among(picked, g)
+        y = [o.solve(np.ascontiguousarray(x[:, b])) for b, o in enumerate(self.known)]
+        y = np.column_stack(y)
+        u, _ = self.kernel.widen([z - P.T @ y for z, P in zip(g, picked)])
+        part = c / s
+        return replace(
+            self,
+            numerator=self.numerator - 2 * part * u + part**2 * G,
+            diagonal=self.diagonal - part * c,
+            known=tuple(o.join(j, row, v) for o, row, v in zip(self.known, rows, s)),
+            left={},
+        )
+
+
+class Posteriors(tuple):
+    "What the picks leave of several kernels that are kept one by one."
+
+    def gains(self, at=slice(None)) -> list:
+        return [o.gains(at) for o in self]
+
+    def removed(self, j: int) -> list:
+        return [o.removed(j) for o in self]
+
+    def join(self, j: int) -> "Posteriors":
+        return Posteriors(o.join(j) for o in self)
 
 # %% ../../nbs/05_criteria/05_design.ipynb #68a8af33
 ROWS = 64  # picks whose changes wait beside the matrices before they are worked in
@@ -378,8 +516,8 @@ class GenePosterior:
         before = reduce(np.add, (self.covariance[:, g] for g in genes))
         return before - self.a @ reduce(np.add, (self.a[g] for g in genes)).T
 
-    def on_targets(self, j: int) -> np.ndarray:  # its covariance with each target
-        return self.targets @ self.columns(np.array([j]))[:, 0]
+    def removed(self, j: int) -> np.ndarray:  # targets: what a measurement of j removes from each
+        return self.weights * (self.targets @ self.columns(np.array([j]))[:, 0]) ** 2 / self.seen(j)
 
     def join(self, j: int) -> "GenePosterior":
         root = np.sqrt(float(self.seen(j)))
@@ -471,7 +609,7 @@ def with_known(
 
 # %% ../../nbs/05_criteria/05_design.ipynb #b91cd80c
 class BeliefBlocks(KernelBlocks):
-    "The kernel of one belief, through the same window."
+    "The kernel of one belief, in arrays."
 
     def __init__(
         self,
@@ -479,18 +617,11 @@ class BeliefBlocks(KernelBlocks):
         shares: np.ndarray,  # of the belief
         elements: sp.csr_matrix,  # elements x genes at hand
         targets: sp.csr_matrix | None = None,  # targets x genes at hand; None = the elements
-        dense: bool = True,  # arrays, or products
     ):
-        self.same, self.dense = targets is None, dense
-        self.K = self.K_T = None
-        if dense:
-            C = channels.dense(shares)
-            self.K = _between(elements, C, elements)
-            self.K_T = self.K if self.same else _between(targets, C, elements)
-            return
-        self.E = _over_graph(channels, elements)
-        self.T = self.E if self.same else _over_graph(channels, targets)
-        self.product = channels.product(shares)
+        self.same, self.dense = targets is None, True
+        C = channels.dense(shares)
+        self.K = _between(elements, C, elements)
+        self.K_T = self.K if self.same else _between(targets, C, elements)
 
 
 def _between(A, C, B):
@@ -533,7 +664,7 @@ def belief_posteriors(
     hops: int,
     form: str,
     beliefs=None,  # beliefs x (graphs * hops + priors + 2): shares; None = the four of `BELIEFS`
-) -> tuple[list, list[float]]:  # one posterior per belief; the targets' variance under each
+) -> tuple["Posteriors | JointPosterior", list[float]]:  # the targets' variance under each belief
     "What is believed before the first pick."
     at = genes_at_hand(elements, targets)
     channels = channels_of(graph, at, hops)
@@ -543,28 +674,34 @@ def belief_posteriors(
     T = E if targets is None else sp.csr_matrix(targets[:, at])
     if suits_genes(form, E.shape[0], len(at)):
         found = [gene_posterior(channels.dense(s), E, T, weights, noise) for s in beliefs]
-        return found, [float((o.moment * o.covariance).sum()) for o in found]
+        return Posteriors(found), [float((o.moment * o.covariance).sum()) for o in found]
+    blocks = [over(E, F) for F in channels.blocks]
+    others = blocks if T is E else [over(T, F) for F in channels.blocks]
+    own = beliefs @ _row_squares(blocks)
+    other = own if T is E else beliefs @ _row_squares(others)
+    total = [float(weights @ v) for v in other]
     small = E.shape[0] * max(E.shape[0], T.shape[0]) <= DENSE_LIMIT
-    dense = form == "dense" or (form == "auto" and small)
-    blocks = [BeliefBlocks(channels, s, E, None if T is E else T, dense) for s in beliefs]
-    own, other = _variances(channels, E, beliefs), _variances(channels, T, beliefs)
-    if dense:
-        first = [b.squared(weights) for b in blocks]
-    else:
-        rows = tuple(E @ F for F in channels.rows)
-        others = rows if T is E else tuple(T @ F for F in channels.rows)
-        effects = E @ channels.effects, T @ channels.effects
-        first = squared_kernels(rows, others, effects, beliefs, weights)
-    found = [Posterior(b, weights, noise, *o) for b, *o in zip(blocks, first, own)]
-    return found, [float(weights @ v) for v in other]
+    if form == "dense" or (form == "auto" and small):
+        arrays = [BeliefBlocks(channels, s, E, None if T is E else T) for s in beliefs]
+        first = [b.squared(weights) for b in arrays]
+        found = [Posterior(b, weights, noise, *o) for b, *o in zip(arrays, first, own)]
+        return Posteriors(found), total
+    rows = tuple(blocks[:-2])
+    effects = E @ channels.effects, T @ channels.effects
+    first = squared_kernels(rows, rows if T is E else tuple(others[:-2]), effects, beliefs, weights)
+    kernel = KernelSum(
+        _over_graph(channels, E),
+        None if T is E else _over_graph(channels, T),
+        channels.parts(),
+        beliefs.T,
+        blocks,
+    )
+    return JointPosterior(kernel, weights, noise, first.T, own.T, (Known(),) * len(beliefs)), total
 
 
-def _variances(channels, incidence, beliefs):
-    "Prior variances of perturbations under each belief."
-    X = incidence @ channels.effects
-    own = [np.asarray((incidence @ F).power(2).sum(axis=1)).ravel() for F in channels.rows]
-    own += [X[:, 0] ** 2, (X[:, 1:] ** 2).sum(axis=1)]
-    return beliefs @ np.array(own)
+def _row_squares(factors):
+    "For each factor the squared lengths of its rows."
+    return np.array([np.asarray(F.power(2).sum(axis=1)).ravel() for F in factors])
 
 
 def kernel_posterior(
@@ -576,7 +713,7 @@ def kernel_posterior(
     *,
     form: str,
     **kernel,  # as for `kernel_of`
-) -> tuple[list, list[float]]:  # the posterior; the targets' variance
+) -> tuple["Posteriors | JointPosterior", list[float]]:  # with the targets' variance
     "The same for a single kernel."
     at = genes_at_hand(elements, targets)
     if suits_genes(form, elements.shape[0], len(at)):
@@ -584,11 +721,14 @@ def kernel_posterior(
         E = sp.csr_matrix(elements[:, at])
         T = E if targets is None else sp.csr_matrix(targets[:, at])
         found = gene_posterior(inner_products(F, F), E, T, weights, noise)
-        return [found], [float((found.moment * found.covariance).sum())]
+        return Posteriors([found]), [float((found.moment * found.covariance).sum())]
     blocks = KernelBlocks(graph, elements, targets, form, **kernel)
     own, other = blocks.diagonals()
-    found = Posterior(blocks, weights, noise, blocks.squared(weights), own)
-    return [found], [float(weights @ other)]
+    first, total = blocks.squared(weights), [float(weights @ other)]
+    if blocks.dense:
+        return Posteriors([Posterior(blocks, weights, noise, first, own)]), total
+    state = first[:, None], own[:, None], (Known(),)
+    return JointPosterior(blocks.in_parts(), weights, noise, *state), total
 
 # %% ../../nbs/05_criteria/05_design.ipynb #bb38fc79
 @register
@@ -644,7 +784,7 @@ class SupervisionVariance(Criterion):
         self.scale = power_of_two(self.gains())
 
     def reset(self):
-        self.current, self.posteriors = 0.0, list(self.prior)
+        self.current, self.posterior = 0.0, self.prior
 
     def start(self, measured=()):
         at = np.unique(np.fromiter(measured, int))
@@ -652,7 +792,7 @@ class SupervisionVariance(Criterion):
             return super().start(at)
         fresh = copy.copy(self)
         found = [with_known(o, at) for o in self.prior]
-        fresh.posteriors = [o for o, _ in found]
+        fresh.posterior = Posteriors(o for o, _ in found)
         fresh.current = self._over_beliefs(removed for _, removed in found)
         return fresh
 
@@ -660,7 +800,7 @@ class SupervisionVariance(Criterion):
         return sum(u * o for u, o in zip(self.units, parts))
 
     def gains(self, at=slice(None)):
-        return self._over_beliefs(o.gains(at) for o in self.posteriors)
+        return self._over_beliefs(self.posterior.gains(at))
 
     def ceiling(self):
         return self.total
@@ -669,13 +809,11 @@ class SupervisionVariance(Criterion):
         return value / self.total if self.total > 0 else None
 
     def contributions(self, j):
-        at = np.array([j])
-        squares = (self.weights * o.on_targets(j) ** 2 / o.seen(at) for o in self.posteriors)
-        return self._over_beliefs(squares)
+        return self._over_beliefs(self.posterior.removed(j))
 
     def add(self, j):
         self.current += self.gain(j)
-        self.posteriors = [o.join(j) for o in self.posteriors]
+        self.posterior = self.posterior.join(j)
 
 # %% ../../nbs/05_criteria/05_design.ipynb #d27ed596
 def check_no_params(normalize, params):

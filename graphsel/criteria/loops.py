@@ -494,6 +494,7 @@ def buyers(rows, at, hard, weight, count, state, price):
     return out
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #13ba5410
+BLOCK = 1024  # elements or targets at a time: their part of a factor stays in the fast memory
 Parts = namedtuple("Parts", "start place value")  # of a CSR matrix
 Shortlist = namedtuple("Shortlist", "value place count least")  # a row for each target
 
@@ -559,38 +560,85 @@ def small_below(rows, share):
 
 
 @njit(cache=True)
-def sum_columns(rows, columns, begin, t, total):
-    "Row t of a product of sparse matrices, into `total`, from `begin` in each column."
-    for p in range(rows.start[t], rows.start[t + 1]):
+def sum_columns(rows, columns, begin, e, total):
+    "Row e of a product of sparse matrices, added to `total`, from `begin` in each column."
+    for p in range(rows.start[e], rows.start[e + 1]):
         r, f = rows.place[p], rows.value[p]
         for i in range(begin[r], columns.start[r + 1]):
             total[columns.place[i]] += f * columns.value[i]
 
 
 @njit(cache=True)
-def list_closest(rows, columns, begin, ends, width, lists, keep):
-    "Offer the products of rows ends[0] to ends[1], one for each target, with all elements."
-    total = np.zeros(width)
-    for t in range(ends[0], ends[1]):
-        total[:] = 0
-        sum_columns(rows, columns, begin, t, total)
-        for e in range(width):
-            if total[e] > lists.least[t]:
-                offer(lists, t, e, total[e], keep)
+def pass_by(rows, begin, e):
+    "Later rows meet the columns of row e from themselves on."
+    for p in range(rows.start[e], rows.start[e + 1]):
+        begin[rows.place[p]] += 1
 
 
 @njit(cache=True)
-def list_mutual(rows, columns, begin, ends, width, lists, keep):
-    "The same for rows from ends[0] to ends[1] where elements and targets are the same: each product serves both."
-    total, least = np.zeros(width), lists.least
-    for e in range(ends[0], ends[1]):
-        total[e:] = 0
-        sum_columns(rows, columns, begin, e, total)
+def list_closest(rows, columns, first, width, same, lists, keep):
+    """Offer each target the elements from `first` on, `width` of them.
+
+    rows: of the targets; columns: over those elements; same: targets and elements are the same, and each
+    product is offered to both."""
+    total, begin, least = np.zeros(width), columns.start[:-1].copy(), lists.least
+    for t in range(first + width if same else len(rows.start) - 1):
+        low = max(t - first, 0) if same else 0
+        total[low:] = 0
+        sum_columns(rows, columns, begin, t, total)
+        for e in range(low, width):
+            if total[e] > least[t]:
+                offer(lists, t, first + e, total[e], keep)
+        if not same:
+            continue
+        if t >= first:
+            pass_by(rows, begin, t)
+        for e in range(max(t + 1 - first, 0), width):
+            if total[e] > least[first + e]:
+                offer(lists, first + e, t, total[e], keep)
+
+# %% ../../nbs/05_criteria/02_loops.ipynb #6b06bc52
+@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+def weighted_product(weight, one, other):
+    "The sum of weight times one times other."
+    total = 0.0
+    for t in range(len(weight)):
+        total += weight[t] * one[t] * other[t]
+    return total
+
+
+@njit(cache=True)
+def add_products(out, weight, one, other):
+    "out += weight * one * other."
+    for t in range(len(out)):
+        out[t] += weight * one[t] * other[t]
+
+
+@njit(cache=True)
+def sum_squares(rows, columns, first, m, weights, same, out):
+    """Add to out[k, l, e] the sum over some targets t of weight[t] K_k[t, e] K_l[t, e], for kernels l <= k.
+
+    rows: of the elements, kernel after kernel; columns: the same over m targets from `first` on; same: elements
+    and targets are the same, and each product adds to both ends, with the weight of the other."""
+    n_kernels, width = len(out), len(columns.start) // len(out)
+    total, begin = np.zeros((n_kernels, m)), columns.start[:-1].copy()
+    weight = weights[first : first + m]
+    for e in range(first + m if same else len(rows.start) - 1):
+        low = max(e - first, 0) if same else 0
+        total[:, low:] = 0
         for p in range(rows.start[e], rows.start[e + 1]):
-            begin[rows.place[p]] += 1  # later rows meet this column from themselves on
-        for t in range(e, width):
-            if total[t] > least[t]:
-                offer(lists, t, e, total[t], keep)
-        for t in range(e + 1, width):
-            if total[t] > least[e]:
-                offer(lists, e, t, total[t], keep)
+            r, f = rows.place[p], rows.value[p]
+            k = r // width
+            for i in range(begin[r], columns.start[r + 1]):
+                total[k, columns.place[i]] += f * columns.value[i]
+        after = max(e + 1 - first, 0)
+        if same and e >= first:
+            pass_by(rows, begin, e)
+        for k in range(n_kernels):
+            for j in range(k + 1):
+                one, other = total[k], total[j]
+                out[k, j, e] += weighted_product(weight[low:], one[low:], other[low:])
+                if same:
+                    add_products(
+                        out[k, j, first + after : first + m], weights[e], one[after:], other[after:]
+                    )

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from ..core.errors import GraphselError, check_positive_int, log, power_of_two
 from ..core.progress import progress
 from .base import Criterion, incidence, register, target_weights
+from .beliefs import over
 from .coverage import SoftCriterion
 from ..graphs.graph import Graphs
 from ..graphs.kernels import kernel_of
@@ -48,11 +49,12 @@ def similarity_rows(
             2 * np.sqrt(SMALL),
         )
         left, right = _without_small(left, right)
-    rows, asked = left[genes], targets @ right
+    rows = left if len(genes) == left.shape[0] else left[genes]
     if neighbors is not None:
         mutual = left is right and _are_single(targets, genes)
-        return _strongest(rows, rows if mutual else asked, min(neighbors, len(genes)))
-    size = max(1, int(2e7 // max(len(genes), 1)))
+        asked = rows if mutual else targets @ right
+        return _strongest(rows, asked, min(neighbors, len(genes)))
+    asked, size = targets @ right, max(1, int(2e7 // max(len(genes), 1)))
     blocks = [
         sp.csr_matrix(_dense_product(rows, asked[s : s + size]))
         for s in range(0, targets.shape[0], size)
@@ -102,13 +104,12 @@ def _strongest(rows, asked, neighbors):
     "genes x targets: the positive similarities, of each target the `neighbors` largest."
     from graphsel.criteria import loops
 
-    n, m = rows.shape[0], asked.shape[0]
-    columns, lists = loops.parts_of(sp.csr_matrix(rows.T)), loops.make_shortlist(m, neighbors)
-    wanted, begin = loops.parts_of(sp.csr_matrix(asked)), columns.start.copy()
-    compare = loops.list_mutual if asked is rows else loops.list_closest
-    step = max(1, m // 20)
-    for s in progress(range(0, m, step), "comparing genes"):
-        compare(wanted, columns, begin, (s, min(s + step, m)), n, lists, neighbors)
+    n, wanted = rows.shape[0], loops.parts_of(sp.csr_matrix(asked))
+    lists = loops.make_shortlist(asked.shape[0], neighbors)
+    for first in progress(range(0, n, loops.BLOCK), "comparing genes"):
+        some = sp.csr_matrix(rows[first : first + loops.BLOCK].T)
+        columns, width = loops.parts_of(some), some.shape[1]
+        loops.list_closest(wanted, columns, first, width, asked is rows, lists, neighbors)
     return _as_rows(lists, n, neighbors)
 
 
@@ -188,8 +189,8 @@ class GraphCut(Criterion):
         self.own_kernel = not isinstance(kernel, str)
         left, right = _similarity_factors(graph, kernel, hops)
         asked = incidence(graph, self.targets)
-        self.left = sp.csr_matrix(self.rows @ left)
-        self.right = self.left if right is left else sp.csr_matrix(self.rows @ right)
+        self.left = sp.csr_matrix(over(self.rows, left))
+        self.right = self.left if right is left else sp.csr_matrix(over(self.rows, right))
         self.halves = [(self.left, sp.csr_matrix(self.right.T))]
         if right is not left:
             self.halves.append((self.right, sp.csr_matrix(self.left.T)))

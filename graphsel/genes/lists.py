@@ -483,9 +483,17 @@ _CURRENCY = re.compile(
 
 def cost_currency(
     path: str | Path,  # a table with the columns gene, cost
-) -> str:  # three letters; empty where the header does not say
-    "The currency of costs."
+) -> str:  # three letters; empty where neither header nor cells say
+    "The currency of costs. Raises `GraphselError` for several."
     found = find_rows(_clean(list_text(path)), "cost")
     at = found.value("cost") if found.head else None
-    named = None if at is None else _CURRENCY.search(found.head[at])
-    return "" if named is None else _SIGNS.get(named[0], named[0].upper())
+    if at is None:
+        return ""
+    texts = [found.head[at], *(fields[at] for _, fields in found.rows if at < len(fields))]
+    named = {o[0] for o in map(_CURRENCY.search, texts) if o is not None}
+    known = {_SIGNS.get(o, o.upper()) for o in named}
+    if len(known) > 1:
+        raise GraphselError(
+            f"{path}: costs in {name_some(sorted(known))}; give them in one currency"
+        )
+    return "".join(known)

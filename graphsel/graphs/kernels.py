@@ -324,7 +324,7 @@ class KernelProduct:
         F: sp.csr_matrix,  # N x r
         steps: Sequence[tuple] = (),  # (step, its transpose, scale of each row, power)
     ):  # each step stands for N of the leading columns of F
-        self.steps = tuple(steps)
+        self.steps, self.n = tuple(steps), F.shape[0]
         rest = F[:, len(self.steps) * F.shape[0] :] if self.steps else F
         self.rest = self.back = None
         if rest.shape[1]:

@@ -179,6 +179,7 @@ class ResponseModel(Stacked, BaseEstimator):
     ) -> "ResponseModel":
         "Train on the picked rows only. Raises `GraphselError` for names the screen lacks and for what is no graph."
         names, Y = picked_rows(screen, perturbations)
+        self.__dict__.pop("report_", None)  # of `validate`, on what was learned before
         self.perturbations_ = [perturbation_name(n) for n in names]
         self.graph_, self.var_, self.form_ = check_graph(graph), screen.var.copy(), FORM
         self.screen_genes_ = sorted({g for n in screen.obs_names for g in perturbed_genes(n)})
@@ -251,7 +252,16 @@ MODELS = Registry(
 def register_model(
     model: type[ResponseModel],  # with a `name` of its own
 ) -> type[ResponseModel]:  # the same: use it as a decorator
-    "Make a model known under its name; one of the same name is replaced."
+    """Make a model known under its name; one of the same name is replaced.
+
+    Raises `GraphselError` for what is no response model.
+    """
+    if not (isinstance(model, type) and issubclass(model, ResponseModel)):
+        raise GraphselError(
+            f"{getattr(model, '__name__', model)} is no response model: write a class on "
+            "gs.models.ResponseModel with _fit and _predict (see CONTRIBUTING), which may hold "
+            "any other model, one of scikit-learn, say"
+        )
     MODELS[model.name] = model
     return model
 

@@ -31,6 +31,11 @@ def make_model(
     **params,  # its parameters
 ) -> ResponseModel:  # untrained
     "A model by name. Raises `GraphselError` for an unknown name or parameter."
+    if not isinstance(name, str):
+        raise GraphselError(
+            f"a model is asked for by its name, not as a {type(name).__name__}; one of yours gets "
+            "its name by gs.models.register_model (see CONTRIBUTING)"
+        )
     if name not in MODELS:
         raise unknown_name("model", name, MODELS)
     require_model(name)

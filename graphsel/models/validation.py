@@ -343,11 +343,11 @@ FEWEST = 4  # perturbations: with fewer there is nothing to cut
 
 
 def validate(
-    model: str | ResponseModel,  # a name, or an untrained model
+    model: str | ResponseModel,  # a name or a model; a trained one keeps the result as `report_`
     screen: "ad.AnnData",  # a screen
-    graph: Graphs,  # one graph or several
+    graph: Graphs | None = None,  # one graph or several; None = that of a trained model
     *,
-    perturbations: Iterable[str] | None = None,  # names to use; None = all rows
+    perturbations: Iterable[str] | None = None,  # None = all rows; of a trained model, its own
     folds: int = 10,  # parts, each hidden once
     keep: bool = False,  # also what was predicted, as `predicted`
     curve: bool | None = None,  # also with fewer perturbations; None = where it is no better
@@ -355,6 +355,10 @@ def validate(
 ) -> Validation:
     "Cross-validated errors beside those of simpler rules. Raises `GraphselError` for fewer than four perturbations."
     model = make_model(model) if isinstance(model, str) else model
+    trained = hasattr(model, "perturbations_")
+    if trained and perturbations is None:
+        perturbations = model.perturbations_
+    graph = model.graph_ if trained and graph is None else check_graph(graph)
     names, Y = picked_rows(screen, perturbations)
     if len(names) < FEWEST:
         raise GraphselError(
@@ -369,6 +373,8 @@ def validate(
     wanted = found.answer == "no better" if curve is None else curve
     if wanted and np.isfinite(found.ratio()[0]):
         found = replace(found, curve=learning_curve(trial, found, rng))
+    if trained:
+        model.report_ = found
     return found
 
 # %% ../../nbs/07_models/16_validation.ipynb #136da193

@@ -160,7 +160,8 @@ def plan_map(
     "Lay out the map of a plan."
     names = [*plan.measured, *plan.genes]
     if targets is None and plan.criterion is not None:
-        targets = plan.criterion.targets.tolist()
+        c = plan.criterion  # what it counts may be other genes than it was asked for
+        targets = c.given_targets if hasattr(c, "given_targets") else c.targets.tolist()
     reached = newly_reached(graph, names, targets, _hops_that_count(plan))
     size = np.array([len(genes) for genes in reached])
     wanted = graph.genes if targets is None else {g for t in targets for g in genes_in(t)}

@@ -197,7 +197,9 @@ def split_labels(
         )
     pairs = [o for o, p in parts.items() if len(p) > 1]
     if pairs:
-        log.info("pairs: %s", name_some(f"{o} = {'+'.join(parts[o])}" for o in pairs))
+        other = [o for o in pairs if o != "+".join(parts[o])]
+        told = [f"{o} = {'+'.join(parts[o])}" for o in other] or pairs
+        log.info("pairs: %s", name_some(told))
     return parts
 
 # %% ../../nbs/02_screens/02_labels.ipynb #aee1226d

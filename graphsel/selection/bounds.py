@@ -83,7 +83,7 @@ def largest_sum(
     within = float(values[within_caps(values, part, room)].sum())
     return forced + min(_priced_sum(values, budget, costs, limits), within)  # each relaxes limits
 
-
+# %% ../../nbs/06_selection/03_bounds.ipynb #fc2f38cd
 def _priced_sum(values, budget, costs, limits):
     "With costs: the smallest of the bounds by money, and by money and number together."
     if limits.number is None:

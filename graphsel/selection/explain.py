@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..core.errors import GraphselError, check_positive_int, nine_digits
-from ..criteria.base import incidence
+from ..criteria.base import incidence, served_in_words
 from ..graphs.graph import Graphs
 from ..graphs.operators import inner_products, propagation, unit_rows
 from .plan import Selection
@@ -73,23 +73,12 @@ def _served(plan, c):
     at, measured = c.positions(plan.genes), c.positions(plan.measured)
     if c.start(measured).contributions(int(at[0])) is None:
         return {}
-    told = [_in_words(new, c.targets) for new in c.replay(at, measured)]
+    told = plan.served if len(plan.served) == len(at) else None
+    if told is None:
+        told = [served_in_words(new, c.targets) for new in c.replay(at, measured)]
     return {"new_targets": [n for n, _ in told], "mostly": [names for _, names in told]}
 
 # %% ../../nbs/06_selection/05_explain.ipynb #ac0f6247
-def _in_words(new, targets, share=0.05, most=3):
-    "(how many targets are served in earnest, the names of the best served)."
-    largest = new.max(initial=0.0)
-    if largest <= 0:
-        return 0, ""
-    served = np.flatnonzero(new >= share * largest)
-    best = served
-    if len(best) < most:
-        best = np.flatnonzero(new > 0)
-    best = best[np.argsort(-nine_digits(new[best]), kind="stable")[:most]]
-    return len(served), " ".join(targets[best])
-
-
 def _criterion_of(plan):
     if plan.criterion is None:
         valued = plan.values and not np.isnan(plan.values[-1])

@@ -61,6 +61,7 @@ class Draft(Generic[_C]):
     gains: list = field(default_factory=list)
     values: list = field(default_factory=list)
     columns: dict = field(default_factory=dict)  # name -> one value per pick
+    served: list = field(default_factory=list)  # whom each pick serves, where that costs nothing
     evaluations: int = 0
     bound: float = np.inf
 
@@ -100,6 +101,8 @@ class Draft(Generic[_C]):
 
     def take(self, j):
         self.tell({k: [v] for k, v in self.criterion.extras(j).items()}, [j])
+        if self.criterion.keeps_gains and (served := self.criterion.served(j)):
+            self.served.append(served)
         before = self.criterion.current
         self.criterion.add(j)
         self.picks.append(int(j))
@@ -229,7 +232,7 @@ def _widened(draft, at, sample, scores, rng):
     order = np.argsort(sample)
     return sample[order], scores[order]
 
-
+# %% ../../nbs/06_selection/04_greedy.ipynb #cfffd491
 def _most_picks(draft, at):
     "How many of these positions what is left of the budget can hold; at least 1."
     most = min(len(at), draft.most - len(draft.picks))
@@ -366,7 +369,7 @@ def _promise_for_genes(limits, method, rest):
     k = int(np.diff(limits.members.indptr).max())
     return f"at least 1/{k + 1}{rest} (Fisher, Nemhauser & Wolsey 1978)"
 
-
+# %% ../../nbs/06_selection/04_greedy.ipynb #271f029a
 def guarantee_of(
     criterion: Criterion,  # what is maximized
     method: str,  # one of `METHODS`
@@ -504,7 +507,7 @@ def _check_numbers(epsilon, seconds):
             below = " and below 1" if top == 1 else ""
             raise GraphselError(f"{what} is {value!r}; give a number above 0{below}")
 
-
+# %% ../../nbs/06_selection/04_greedy.ipynb #ec06d90c
 def _check_method(criterion, method, ties, bound):
     "The method that is meant; raises for unknown names and for methods that do not apply."
     for value, what, known in (
@@ -592,5 +595,6 @@ def _as_selection(draft, method, guarantee, seconds):
         criterion=c,
         tie_rule="the name" if draft.ties == "index" else c.tie_rule,
         basis=basis_of(c),
+        served=draft.served,
         **share_of(c, draft.criterion.current),
     )

@@ -275,7 +275,7 @@ def make_limits(
     _check_genes(limits)
     return limits
 
-
+# %% ../../nbs/06_selection/02_limits.ipynb #2ce4a255
 def _check_number(limits):
     "Raise when more must-haves are asked for than there may be picks."
     if limits.number is not None and len(limits.must) > limits.number:
@@ -284,7 +284,7 @@ def _check_number(limits):
             "raise the budget or drop some"
         )
 
-
+# %% ../../nbs/06_selection/02_limits.ipynb #911cd4a1
 def _check_genes(limits):
     "Raise when the must-haves use a gene too often, or all genes together allow fewer picks than the budget."
     if limits.most is None:

@@ -54,6 +54,8 @@ class Selection:
     part_of: str = ""  # in words
     tie_rule: str = ""  # what decides among picks that add the same, in words
     basis: str = ""  # what the choice rests on, in words
+    # for each pick whom it serves, where that was at hand while picking: not saved
+    served: list = field(default_factory=list, repr=False, metadata={"saved": False})
     # what was maximized, while in memory: not saved
     criterion: "Criterion|None" = field(default=None, repr=False, metadata={"saved": False})
 
@@ -88,7 +90,11 @@ class Selection:
         return load_selection(path)
 
     def __getstate__(self):
-        return {**self.__dict__, "criterion": None}  # a plan travels light between processes
+        return {
+            **self.__dict__,
+            "criterion": None,
+            "served": [],
+        }  # a plan travels light between processes
 
     def __repr__(self):
         return describe(self)
@@ -155,6 +161,14 @@ def cost_in_words(
     if most is None:
         return f"{money_text(spent)}{unit}"
     return f"{money_text(spent)} of {money_text(most)}{unit}"
+
+
+def fewer_in_words(
+    s: Selection,  # a plan with costs
+) -> str:  # empty where there are as many picks as were asked for
+    "How many picks the money is enough for."
+    limited = s.params.get("max_cost") is not None and len(s) < s.budget
+    return f", enough for {len(s):,} of {s.budget:,} picks" if limited else ""
 
 
 def money_text(
@@ -225,7 +239,7 @@ def describe(
     if s.basis.startswith(NO_BASIS):
         text += f"; {NO_BASIS}: the plan is as good as random"
     if "cost" in s.columns:
-        text += f"; cost {cost_in_words(s)}"
+        text += f"; cost {cost_in_words(s)}{fewer_in_words(s)}"
     if s.measured:
         text += f"; {len(s.measured):,} already measured"
         rest = s.certificate_of_rest
@@ -234,7 +248,7 @@ def describe(
     told = _left_out(s)
     return text + (f"; {', '.join(told)} ({see})" if told else "")
 
-
+# %% ../../nbs/06_selection/01_plan.ipynb #1995f3ac
 def _left_out(s):
     "How many names have no part in a plan, by reason."
     why = list(s.report.values())
@@ -392,7 +406,7 @@ def load_selection(
         d[k] = [np.nan if v is None else v for v in d[k]]
     return Selection(**d)
 
-
+# %% ../../nbs/06_selection/01_plan.ipynb #30c9fbfe
 def _wrong_entry(d):
     "What is wrong with the entries of a plan; an empty text where nothing is."
     missing = [k for k in ("genes", "gains", "values") if k not in d]

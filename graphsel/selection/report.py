@@ -18,6 +18,7 @@ from ..graphs.graph import Graphs
 from graphsel.selection.plan import (
     Selection,
     cost_in_words,
+    fewer_in_words,
     exhausted,
     productive_picks,
     selection_frame,
@@ -83,10 +84,12 @@ def in_words(
 ) -> str:  # one or two sentences
     "What a plan is and how good it surely is."
     text = f"{len(plan):,} of {plan.n_candidates:,} candidates" + (
-        f" for {cost_in_words(plan, unit)}" if "cost" in plan.columns else ""
+        f" for {cost_in_words(plan, unit)}{fewer_in_words(plan)}" if "cost" in plan.columns else ""
     )
     if plan.certificate is not None and productive_picks(plan) != 0:
         size = "cost" if "cost" in plan.columns else "size"
+        if "max_cost" in plan.params:
+            size = "size" if plan.params["max_cost"] is None else "size and cost"
         text += f": at least {np.floor(plan.certificate * 1000) / 10:g}% of what any plan of this {size} could reach"
     if plan.share is not None:
         text += f"{':' if plan.certificate is None else ';'} {share_in_words(plan)}"

@@ -298,7 +298,7 @@ def _one_shot(name, screen, model):
         "(screen, --screen)"
     )
 
-
+# %% ../../nbs/06_selection/09_select.ipynb #f8bb6cd3
 def _picked(found, problem, number, money, rng, *, all_of_them=True):
     "What the strategy picks: so many (or fewer, where caps close before), within a sum, or both."
     if number is None:
@@ -326,7 +326,7 @@ def _as_many_as_fit(found, problem, number, rng):
     price = [float(problem.costs[g]) for g in plan.genes]
     return _told_money(replace(plan, columns=columns | {"cost": price}), number, None)
 
-
+# %% ../../nbs/06_selection/09_select.ipynb #4c2e04d4
 def _both(found, problem, number, money, rng):
     "The plan where money is scarce; the number is forgotten where money alone keeps it."
     must = problem.limits.get("must", ())
@@ -342,7 +342,7 @@ def _told_money(plan, number, money):
     "The plan with its number as budget, and the money among its parameters."
     return replace(plan, budget=number, params=plan.params | {"max_cost": money})
 
-
+# %% ../../nbs/06_selection/09_select.ipynb #caedfde3
 def _check_without_gains(criterion, problem, number, money):
     "Raise for what a strategy that has no gains cannot heed."
     odd = set(problem.params) - {"hops"} | set(problem.limits)
@@ -356,7 +356,7 @@ def _check_without_gains(criterion, problem, number, money):
         )
     check_budget(number, len(problem.candidates))
 
-
+# %% ../../nbs/06_selection/09_select.ipynb #bb414efe
 def _check_parameters(criterion, params):
     "Raise for a parameter that neither `select` nor the criterion takes."
     if criterion not in CRITERIA and not is_mixture(criterion):

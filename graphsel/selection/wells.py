@@ -80,7 +80,7 @@ def room_on_plates(
     control_wells(wells, controls)
     return check_positive_int(plates, "plates") * (len(wells) - controls)
 
-
+# %% ../../nbs/06_selection/13_wells.ipynb #64ceb1a1
 def guides_of(
     genes: list[str],
     guides: int | Mapping[str, float],  # of each gene: a number, or gene -> number
@@ -94,7 +94,7 @@ def guides_of(
     whole = {g: int(n) if float(n).is_integer() else n for g, n in guides.items()}
     return [check_positive_int(whole[g], f"guides of {g}") for g in genes]
 
-
+# %% ../../nbs/06_selection/13_wells.ipynb #266f3c2b
 def picks_a_plate(
     n: int,  # picks
     room: int,  # wells of a plate for genes

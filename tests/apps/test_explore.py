@@ -664,6 +664,12 @@ def test_priors_groups_and_plates_of_the_page(tmp_path):
     assert "<th>plate</th>" in x.outputs.table.value and "<th>group</th>" in x.outputs.table.value
 
 
+def test_genes_of_another_graph_are_told():
+    x = PlanExplorer(budget=5)
+    x.inputs.genes.value = "TP53\nMDM2"
+    assert "the candidates are called TP53, MDM2" in x.outputs.status.value
+
+
 def test_the_next_round_from_results(edges, tmp_path):
     "As `graphsel select --screen`: what was measured is not picked, its responses decide."
     rng = np.random.default_rng(0)
@@ -679,6 +685,9 @@ def test_the_next_round_from_results(edges, tmp_path):
     pending.write_text("g20")
     files = "--screen", path, "--pending", pending
     assert picks_csv(x.state.plan) == cli(tmp_path, "--graph", edges, "--budget", 5, *files)
+    plan, own = list(x.state.plan.genes), first.add_prefix("score ").rename_axis("Gene symbol")
+    x.inputs.screen_file.value = upload(**{"ours.csv": own.to_csv().encode()})
+    assert x.state.plan.genes == plan  # the graph tells what was perturbed
     x.inputs.screen_file.value = upload(**{"notes.csv": b"a,b\n"})
     assert "gs-says wrong" in x.outputs.status.value
     x.inputs.screen_file.value = ()

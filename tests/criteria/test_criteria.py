@@ -27,7 +27,13 @@ from graphsel.criteria.coverage import GraphReach, RowCriterion, SoftReach
 from graphsel.criteria.design import MaxSpec, SupervisionVariance, TopEigenvalue
 from graphsel.criteria.mixture import Mixture, parse_mixture
 from graphsel.criteria.registry import check_criterion, make_criterion
-from graphsel.criteria.similarity import FacilityLocation, GraphCut, similarity_rows
+from graphsel.criteria.similarity import (
+    FacilityLocation,
+    GraphCut,
+    _strongest,
+    _without_small,
+    similarity_rows,
+)
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.graph import combine
 from graphsel.graphs.priors import make_prior
@@ -418,6 +424,45 @@ def test_only_the_closest_candidates_are_kept():
     assert few.value(PATH10.genes) == pytest.approx(all_of.value(PATH10.genes)), (
         "the closest of all is kept"
     )
+
+
+# ---- the closest of all, block by block ----
+
+
+def closest_by_brute_force(K, keep):
+    "elements x targets: of each target the largest positive entries, of equals the first."
+    out = np.zeros_like(K)
+    for v in range(K.shape[1]):
+        best = np.argsort(-K[:, v], kind="stable")[:keep]
+        out[best, v] = np.maximum(K[best, v], 0)
+    return out
+
+
+@pytest.mark.parametrize("mutual", [True, False])
+@given(seed=SEEDS)
+@settings(max_examples=15)
+def test_the_closest_block_by_block(mutual, seed):
+    rng = np.random.default_rng(seed)
+    n, keep = int(rng.integers(2, 12)), int(rng.integers(1, 6))
+    F = sp.csr_matrix(rng.integers(-1, 3, (n, 5)) * (rng.random((n, 5)) < 0.5), dtype=float)
+    G = F if mutual else sp.csr_matrix(rng.integers(-1, 3, (n + 2, 5)), dtype=float)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("graphsel.criteria.loops.BLOCK", 3)
+        found = _strongest(F, G, keep).toarray()
+    np.testing.assert_array_equal(found, closest_by_brute_force((F @ G.T).toarray(), keep))
+
+
+def test_small_parts_are_left_out_within_the_bound(monkeypatch):
+    g = from_edges(*np.random.default_rng(0).integers(0, 60, (2, 400)).astype(str))
+    monkeypatch.setattr("graphsel.criteria.similarity.SMALL", 0.01)
+    F, again = _without_small(*[g.factor()] * 2)
+    lost = np.asarray((g.factor() - F).power(2).sum(axis=1)).ravel()
+    assert F is again and F.nnz < g.factor().nnz and lost.max() <= 0.01 + 1e-12
+    assert abs(g.kernel() - (F @ F.T).toarray()).max() <= 0.2
+    monkeypatch.setattr("graphsel.criteria.similarity.FULL_LIMIT", 10)
+    monkeypatch.setattr("graphsel.criteria.similarity.NEIGHBORS", 5)
+    c = FacilityLocation(g)
+    assert c.reach.nnz == 5 * len(g) and abs(c.reach.data).max() <= 1 + 1e-9
 
 
 # ---- mixtures ----

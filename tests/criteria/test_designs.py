@@ -15,9 +15,11 @@ from kernel_helpers import dense_named, gram, random_graphs, random_params, rand
 from graphsel.core.errors import GraphselError
 from graphsel.criteria.base import incidence
 from graphsel.criteria.design import (
+    JointPosterior,
     KernelBlocks,
     Known,
     MaxSpec,
+    Posteriors,
     SupervisionVariance,
     TopEigenvalue,
     bordered_top,
@@ -356,8 +358,8 @@ def test_dense_and_factored_agree(seed):
     g = random_graphs(rng)
     again = copy.deepcopy(state)
     (dense, _), (factored, _) = variance(state, g, "dense"), variance(again, g, "factored")
-    kernel, products = (c.posteriors[0].kernel for c in (dense, factored))
-    assert kernel.dense and not products.dense and products.K is None
+    assert isinstance(dense.posterior, Posteriors)
+    assert isinstance(factored.posterior, JointPosterior), "no array of all pairs"
     scale = max(1, dense.total)
     for j in rng.permutation(len(dense.elements))[:5]:
         np.testing.assert_allclose(dense.gains(), factored.gains(), atol=1e-8 * scale)
@@ -511,6 +513,10 @@ def test_known_stays_as_it_was():
         and right.picks.tolist() == [3, 2]
     )
     assert first.L.shape == (1, 1) and Known().picks.tolist() == []
+    np.testing.assert_allclose(left.L, [[np.sqrt(2), 0], [0.5, 1]])
+    np.testing.assert_allclose(right.L, [[np.sqrt(2), 0], [0.1, 2]])
+    b = np.array([1.0, 2.0])
+    np.testing.assert_allclose(left.solve(b), np.linalg.solve(left.L @ left.L.T, b))
 
 
 # ---- noise, priors, hostile inputs ----

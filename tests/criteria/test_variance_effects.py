@@ -56,11 +56,11 @@ def test_many_pairs_are_kept_among_genes():
     g = random_graph(np.random.default_rng(0), 30, directed=False)
     names = pairs_of(gene_names(12))
     c = SupervisionVariance(g, names)
-    assert c.posteriors[0].covariance.shape == (13, 13), "12 genes and a dummy"
+    assert c.posterior[0].covariance.shape == (13, 13), "12 genes and a dummy"
     products = SupervisionVariance(g, names, form="factored")
     assert greedy(c, 6).genes == greedy(products, 6).genes
     plain = SupervisionVariance(g, names, kernel="cosine")
-    assert plain.posteriors[0].covariance.shape == (13, 13)
+    assert plain.posterior[0].covariance.shape == (13, 13)
     dense = SupervisionVariance(g, names, kernel="cosine", form="dense")
     np.testing.assert_allclose(plain.gains(), dense.gains())
 
@@ -153,7 +153,7 @@ def test_waiting_changes_are_worked_in(monkeypatch):
     waiting = c.start(range(20))
     monkeypatch.setattr(design, "ROWS", 3)
     worked = c.start(range(20))
-    assert worked.posteriors[0].a.shape[1] < 3 < waiting.posteriors[0].a.shape[1]
+    assert worked.posterior[0].a.shape[1] < 3 < waiting.posterior[0].a.shape[1]
     for _ in range(2):
         np.testing.assert_allclose(worked.gains(), waiting.gains(), rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(worked.contributions(30), waiting.contributions(30), rtol=1e-9)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from graphsel.core.errors import GraphselError
 from graphsel.core.files import read_text
 from graphsel.genes.lists import (
+    cost_currency,
     GENE_COLUMNS,
     expand_patterns,
     find_rows,
@@ -460,3 +461,23 @@ def test_patterns():
     assert expand_patterns(["rps?"], known) == ["RPS6"]
     with pytest.raises(GraphselError, match="--must: no gene fits the pattern 'XYZ"):
         expand_patterns(["XYZ*"], known, "--must")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("gene,Price (EUR)\nMYC,12\n", "EUR"),
+        ("gene,cost_usd\nMYC,12\n", "USD"),
+        ("gene;price\nMYC;49,59 €\nTP53;3 €\n", "EUR"),
+        ("gene,price\nMYC,£12.5\n", "GBP"),
+        ("gene,cost\nMYC,12\nEURL,3\n", ""),
+        ("MYC,2\nTP53,3\n", ""),
+    ],
+)
+def test_the_currency_of_costs(tmp_path, text, says):
+    path = tmp_path / "prices.csv"
+    path.write_text(text, encoding="utf-8")
+    assert cost_currency(path) == says
+    path.write_text("gene,cost\nMYC,12 EUR\nTP53,$5\n", encoding="utf-8")
+    with pytest.raises(GraphselError, match="EUR, USD"):
+        cost_currency(path)

@@ -12,6 +12,7 @@ from graphsel.graphs.graph import combine
 from graphsel.graphs.readers.read import read_graph
 from graphsel.models.base import MODELS, ResponseModel, register_model
 from graphsel.models.gp import GaussianProcess
+from graphsel.models.registry import load_model
 from graphsel.models.validation import (
     Validation,
     changed_responses,
@@ -164,6 +165,19 @@ def test_a_model_of_ones_own_is_judged():
         assert str(validate("zero", helpers.SCREEN, helpers.GRAPH, folds=4)).startswith("zero is")
     finally:
         del MODELS["zero"]
+
+
+def test_a_trained_model_keeps_its_report(tmp_path):
+    model = GaussianProcess().fit(helpers.SCREEN, helpers.GRAPH, perturbations=helpers.PICKS)
+    found = validate(model, helpers.SCREEN, folds=4, random_state=0)
+    names = {"perturbations": helpers.PICKS}
+    same = validate("gp", helpers.SCREEN, helpers.GRAPH, folds=4, random_state=0, **names)
+    assert model.report_ is found and str(found) == str(same)
+    assert str(load_model(model.save(tmp_path / "a.model")).report_) == str(found)
+    model.fit(helpers.SCREEN, helpers.GRAPH, perturbations=helpers.PICKS[:8])
+    assert not hasattr(model, "report_")
+    with pytest.raises(GraphselError, match="graph"):
+        validate("gp", helpers.SCREEN, folds=4)
 
 
 def test_ratio_interval_needs_a_denominator():

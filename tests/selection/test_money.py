@@ -31,6 +31,8 @@ def test_both_limits_hold(criterion, most):
     assert plan.budget == 8 and plan.params["max_cost"] == most
     told = f"cost {sum(plan.columns['cost']):,.0f} of {most:,.0f}"
     assert told in describe(plan), "of the money, not of the number"
+    fewer = f"{told}, enough for {len(plan)} of 8 picks"
+    assert (fewer in describe(plan)) == (len(plan) < 8)
 
 
 def small(seed, n=11):

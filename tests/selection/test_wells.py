@@ -138,5 +138,48 @@ def test_the_command(tmp_path):
     for wrong in (["--wells", "contrls=2"], ["--wells", "controls=two"], ["--plates", 1]):
         r = ask(*table, *wrong)
         assert r.exit_code == (0 if wrong[0] == "--plates" else 1), r.output
-    assert ask("--plates", 2).exit_code == 1
+    assert ask("--plates", 2).exit_code == 0, "a map is not needed for places"
+    assert set(pd.read_csv(tmp_path / "p.csv")["plate"]) == {1, 2}
+    assert ask("--plates", 1, "--plate-size", 12).exit_code == 1, "20 picks, 12 wells"
     assert ask("--plate-map", tmp_path / "map.csv").exit_code == 1
+
+
+def test_wells_say_how_many_and_guides_are_counted(tmp_path):
+    edges = list(zip(helpers.GENES, helpers.GENES[1:], strict=False))
+    pd.DataFrame(edges, columns=["source", "target"]).to_csv(tmp_path / "net.csv", index=False)
+    sheet = pd.DataFrame({"Gene": list(PRICES), "Price (USD)": list(PRICES.values())})
+    sheet["Guides"] = [i % 3 + 2 for i in range(len(sheet))]
+    sheet["Weight"] = [100 if i == 17 else 1 for i in range(len(sheet))]
+    sheet.to_excel(tmp_path / "genes.xlsx", index=False)
+
+    def ask(*args):
+        files = ["--graph", tmp_path / "net.csv", "--out", tmp_path / "p.csv"]
+        return CliRunner().invoke(main, [str(o) for o in ("select", *files, *args)])
+
+    lab = ["--costs", tmp_path / "genes.xlsx", "--guides", tmp_path / "genes.xlsx"]
+    where = ["--plates", 2, "--plate-size", 12, "--wells", "controls=2"]
+    out = ["--plate-map", tmp_path / "map.xlsx", "--page", tmp_path / "plan.html"]
+    assert ask(*lab, *where, *out).exit_code == 0
+    picks = pd.read_csv(tmp_path / "p.csv")
+    numbers = dict(zip(sheet["Gene"], sheet["Guides"], strict=True))
+    assert len(picks) == 20 and picks["guides"].tolist() == [numbers[g] for g in picks["gene"]]
+    order = list(openpyxl.load_workbook(tmp_path / "map.xlsx")["order"].values)
+    total = ("20 genes", picks["guides"].sum(), picks["cost"].sum(), "USD", None, None)
+    assert order[-1] == total
+    page = (tmp_path / "plan.html").read_text(encoding="utf-8")
+    assert f"{picks['cost'].sum():,.2f}".removesuffix(".00") + " USD" in page
+    assert ask(*lab, *where, "--max-cost", 300).exit_code == 0
+    assert pd.read_csv(tmp_path / "p.csv")["cost"].sum() <= 300
+    assert ask("--prefer", tmp_path / "genes.xlsx", "--budget", 1).exit_code == 0
+    assert pd.read_csv(tmp_path / "p.csv")["gene"].tolist() == [sheet["Gene"][17]]
+    weights = ["--target-weights", tmp_path / "genes.xlsx", "--criterion", "graphreach"]
+    covers = ["--set", "covers=targets", "--budget", 1]
+    assert ask(*weights, *covers).exit_code == 0
+    assert pd.read_csv(tmp_path / "p.csv")["value"].iloc[-1] >= 100, "the heavy one is reached"
+    said = ["--set", f'weights={{"{sheet["Gene"][17]}": 100}}', "--criterion", "graphreach"]
+    assert ask(*said, *covers).exit_code == 0
+    assert pd.read_csv(tmp_path / "p.csv")["value"].iloc[-1] >= 100
+    assert ask("--guides", 4, "--budget", 2).exit_code == 0
+    assert pd.read_csv(tmp_path / "p.csv")["guides"].tolist() == [4, 4]
+    r = ask("--guides", 4, "--wells", "guides=3", "--budget", 2)
+    assert r.exit_code == 1 and "say the same" in r.output + r.stderr

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from inspect import Parameter, signature
 import re
 
-from ...core.errors import GraphselError, log
+from ...core.errors import GraphselError
 from ...core.files import read_text
 from ...core.sniff import identifier_of
 from ..build import from_gene_sets
-from ..graph import GeneGraph
 from graphsel.graphs.readers.annotations import (
     _is_list,
     _LIST,
