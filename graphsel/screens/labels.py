@@ -15,7 +15,7 @@ import re
 import numpy as np
 
 from ..core.errors import GraphselError, log, name_some
-from ..genes.perturbations import CONTROL_NAMES, control_stem, guide_target
+from ..genes.perturbations import CONTROL_NAMES, control_stem, guide_target, two_guides
 from ..genes.symbols import genes_in
 
 if TYPE_CHECKING:
@@ -295,6 +295,8 @@ class _Cutter(_Guides):
         weak = not self.asked and label not in self.genes and self.n_genes.get(label) != 1
         if weak and self.joint(label) != "_" and not self._is_guide(label):
             return None
+        if two_guides(label) and label not in self.genes:
+            return None
         return [label]
 
     def _by_evidence(self, label):
@@ -317,6 +319,8 @@ class _Cutter(_Guides):
         return "_"
 
     def why(self, label):
+        if two_guides(label):
+            return "it holds two guides, joined by what stands inside their names too"
         if self.joint(label) != "_":
             return f"both sides of '{self.joint(label)}' are genes of this file"
         return "the underscore does not tell"

@@ -6,6 +6,8 @@ import pytest
 
 from graphsel.core.errors import GraphselError
 from graphsel.genes.symbols import make_aliases
+from graphsel.graphs.build import from_edges
+from graphsel.graphs.readers import formats, read
 from graphsel.graphs.readers.read import read_graph
 
 GENES = ["TP53", "MDM2", "KRAS", "BRAF", "EGFR", "MYC", "CDK4", "RB1"]
@@ -489,3 +491,25 @@ def test_a_graph_of_symbols_stays(tmp_path):
     path.write_text("source,target\nTP53,MDM2\nP53,MYC\n")
     names = make_aliases([("P53", "TP53")], ["MDM2", "MYC"])
     assert "P53" in read_graph(path, aliases=names)
+
+
+# ---- kinds of one's own ----
+
+
+def test_a_kind_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "FORMATS", dict(formats.FORMATS))
+    monkeypatch.setattr(read, "FORMATS", formats.FORMATS)
+
+    @formats.graph_format("arrows", lambda look: "->" in look.lines[0], settles=True)
+    def read_arrows(look, *, genes=None, directed=False):
+        pairs = [o.split("->") for o in look.path.read_text().split()]
+        return from_edges(*zip(*pairs), genes=genes, directed=directed, name=look.name)
+
+    path = tmp_path / "e.txt"
+    path.write_text("TP53->MDM2\nMDM2->MYC\n")
+    assert read_graph(path).n_edges == 2
+    assert len(read_graph(path, genes=["TP53", "MDM2"], kind="arrows")) == 2
+    with pytest.raises(GraphselError, match="know no option 'taxon'"):
+        read_graph(path, taxon=9606)
+    with pytest.raises(GraphselError, match="have no weights"):
+        read_graph(path, weight="none")
