@@ -702,6 +702,15 @@ def test_a_newcomer_is_told_what_to_write_instead():
             ask()
 
 
+def test_cells_are_no_list_of_genes(tmp_path):
+    import graphsel as gs
+
+    cells = tmp_path / "cells.h5ad"
+    cells.write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(gs.GraphselError, match="--screen.*one name a line"):
+        gs.genes.read_gene_list(cells)
+
+
 def test_a_graph_of_the_registry_is_a_graph_of_the_shell(tmp_path):
     from click.testing import CliRunner
 

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from ..core.errors import GraphselError, check_positive_int, log, power_of_two
 from ..core.progress import progress
 from .base import Criterion, incidence, register, target_weights
+from .beliefs import over
 from .coverage import SoftCriterion
 from ..graphs.graph import Graphs
 from ..graphs.kernels import kernel_of
@@ -48,11 +49,12 @@ def similarity_rows(
             2 * np.sqrt(SMALL),
         )
         left, right = _without_small(left, right)
-    rows, asked = left[genes], targets @ right
+    rows = left if len(genes) == left.shape[0] else left[genes]
     if neighbors is not None:
         mutual = left is right and _are_single(targets, genes)
-        return _strongest(rows, rows if mutual else asked, min(neighbors, len(genes)))
-    size = max(1, int(2e7 // max(len(genes), 1)))
+        asked = rows if mutual else targets @ right
+        return _strongest(rows, asked, min(neighbors, len(genes)))
+    asked, size = targets @ right, max(1, int(2e7 // max(len(genes), 1)))
     blocks = [
         sp.csr_matrix(_dense_product(rows, asked[s : s + size]))
         for s in range(0, targets.shape[0], size)
@@ -187,8 +189,8 @@ class GraphCut(Criterion):
         self.own_kernel = not isinstance(kernel, str)
         left, right = _similarity_factors(graph, kernel, hops)
         asked = incidence(graph, self.targets)
-        self.left = sp.csr_matrix(self.rows @ left)
-        self.right = self.left if right is left else sp.csr_matrix(self.rows @ right)
+        self.left = sp.csr_matrix(over(self.rows, left))
+        self.right = self.left if right is left else sp.csr_matrix(over(self.rows, right))
         self.halves = [(self.left, sp.csr_matrix(self.right.T))]
         if right is not left:
             self.halves.append((self.right, sp.csr_matrix(self.left.T)))

@@ -348,6 +348,11 @@ def list_text(
         return _sheet_text(path)
     if start == b"\xd0\xcf\x11\xe0":
         raise GraphselError(f"{path} is an Excel file of the old kind; save it as .xlsx or as CSV")
+    if start == b"\x89HDF":
+        raise GraphselError(
+            f"{path} is an HDF5 file (.h5ad), no list: a screen is given by screen= (--screen), a "
+            "list of genes as text, one name a line"
+        )
     if start == b"PAR1" or re.match(rb"\s*\[\s*(\{|$)", start):
         return _table_text(path, start == b"PAR1")
     text = read_text(path, newline="")

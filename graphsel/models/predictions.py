@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..core.errors import GraphselError
+from ..core.errors import GraphselError, log
 from ..core.files import atomic_path
 from ..core.outputs import table_text
 from ..core.progress import progress
@@ -116,6 +116,9 @@ def genes_worth_asking(
     if len(others) <= n:
         return others
     known = [name for name in measured if all(g in graph for g in perturbed_genes(name))]
+    log.info(
+        "looking for the %s of %s genes nearest to what was measured", f"{n:,}", f"{len(others):,}"
+    )
     near = nearest_measured(graph, others, known, k=1)
     best = near.sort_values(["similarity", "gene"], ascending=[False, True], kind="stable")
     chosen = set(best["gene"].head(n))

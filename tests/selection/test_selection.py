@@ -80,7 +80,7 @@ def test_a_plan_in_one_sentence():
         describe(mixed, "see x.csv").endswith("; 1 name left out, 2 excluded (see x.csv)")
         and repr(replace(s, report={"4": "already measured"})) == text
     )
-    assert "; cost 3 of 3.5;" in repr(
+    assert "; cost 3 of 3.50;" in repr(
         greedy(target_reach(PATH10), 3.5, costs={"0": 2.0}, measured=["4"])
     )
     html = s._repr_html_()

@@ -7,6 +7,7 @@ __all__ = ['read_graph']
 
 # %% ../../../nbs/03_graphs/readers/08_read.ipynb #3eb6ffed
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from ...core.errors import GraphselError, log, unknown_name
@@ -16,6 +17,7 @@ from ..graph import GeneGraph
 from .columns import parse_columns
 from .edges import Look, look_at, read_edges
 from .formats import FORMATS, check_known, nothing_fits
+from .kept import kept_graph
 
 # %% ../../../nbs/03_graphs/readers/08_read.ipynb #8156666d
 def readings(
@@ -125,6 +127,7 @@ def read_graph(
     path = check_file(path)
     if kind is not None and kind not in FORMATS:
         raise unknown_name("kind of graph file", kind, FORMATS)
+    genes = None if genes is None else list(genes)
     asked: dict = {"directed": directed, "top_k": top_k, "genes": genes, "weight": weight}
     binary = kind_by_bytes(path)
     if binary == "cells":
@@ -133,12 +136,21 @@ def read_graph(
     elif binary == "parquet" or path.name.lower().endswith((".parquet", ".h5ad")):
         graph = read_edges(path, columns=columns, **asked, **options)
     else:
-        columns = parse_columns(columns)
-        look = _look_at_text(path, columns, kind)
-        kind = kind or _kind_of(look, columns)
-        graph = _read(look, kind, asked | {"columns": columns or None}, options)
+        asked["columns"] = parse_columns(columns) or None
+        read = partial(_read_text, path, kind, asked, options)
+        graph = kept_graph(path, {"kind": kind, **asked, **options}, read)
     log.info("%s: %s", path.name, graph.source.setdefault("reading", graph.source.get("kind", "")))
     return _with_edges(graph, path)
+
+
+_ALONE = ("edges", "sets", "bare-sets", "matrix", "sif")  # kinds that read no other file
+
+
+def _read_text(path, kind, asked, options):
+    "The graph of a text; whether it rests on that file alone."
+    look = _look_at_text(path, asked["columns"], kind)
+    kind = kind or _kind_of(look, asked["columns"])
+    return _read(look, kind, asked, options), kind in _ALONE and not options
 
 
 def _with_edges(graph, path):
