@@ -586,7 +586,7 @@ def _with_covariance(members, targets, weights, noise, M, K):
     known = members, targets, weights, noise, M, K, squares, none, none
     return GenePosterior(*known, summed(squares, members), summed(K, members))
 
-# %% ../../nbs/05_criteria/05_design.ipynb #8bbbaa66
+
 KNOWN = 500  # elements that are worked in at once
 FEW = 32  # so many join one by one
 
