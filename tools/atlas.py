@@ -3,6 +3,7 @@
 Each screen is an ordinary comparison in a folder of its own; what is done is kept, and the same command goes on.
 `--gather` writes the one table of the page: errors and hashes of picks, no measurement."""
 
+from dataclasses import dataclass
 import argparse
 import json
 import logging
@@ -33,6 +34,18 @@ SCREENS = {
     "LINCS": ("screens/lincs_overexpression.tsv", HUMAN),
     "HCT116 pairs": ("screens/hct116_pairs.tsv", HUMAN),
 }
+
+
+@dataclass(frozen=True)
+class Variant:
+    "What else is tried on some screens: told the first level only."
+
+    screens: tuple[str, ...]
+    strategies: tuple[str, ...]
+    priors: tuple[str, ...] = ()  # screens whose responses are known
+    start: float | None = None  # size of a learner's start, as a share of the last budget
+
+
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.32)  # of the perturbations that the graph knows
 ONE_SHOT = (
     "random degree pagerank kcenter kmeans typiclust facility graphreach softreach maxspec variance"
@@ -41,6 +54,14 @@ LEARNERS = "ensemble bald batchbald bait acs-fw coreset badge lcmd kmeans typicl
 STRATEGIES = [*ONE_SHOT.split(), *(f"active:{name}" for name in LEARNERS.split())]
 # these look at names that they are told; the others pick alike at every level and run at one
 AIM = {"facility", "graphreach", "softreach", "variance", "active:bait", "active:iterpert"}
+WITH_PRIOR = ("random", "facility", "variance", "active:bait", "active:prior", "active:iterpert")
+STARTED = ("random", *(s for s in STRATEGIES if s.startswith("active:")))
+VARIANTS = {
+    "start 10 %": Variant(("K562",), STARTED, start=0.1),
+    "prior RPE1": Variant(("K562", "HepG2"), WITH_PRIOR, ("RPE1",)),
+    "prior K562": Variant(("HepG2", "RPE1"), WITH_PRIOR, ("K562",)),
+    "priors K562 and RPE1": Variant(("HepG2",), WITH_PRIOR, ("K562", "RPE1")),
+}
 KEPT = [
     "strategy",
     "kind",
@@ -59,7 +80,7 @@ KEPT = [
     "picks_sha1",
     "status",
 ]
-ORDER = ["screen", "model", "targets", "strategy", "seed", "split", "budget"]
+ORDER = ["screen", "model", "variant", "targets", "strategy", "seed", "split", "budget"]
 
 
 def read_arguments() -> argparse.Namespace:
@@ -78,6 +99,7 @@ def read_arguments() -> argparse.Namespace:
     told.add_argument(
         "--model", default="gp:10,gnn:5", help="NAME or NAME:SPLITS, separated by commas"
     )
+    told.add_argument("--variants", default="all", help="names of VARIANTS, all, or none")
     told.add_argument("--seeds", type=int, default=10, help="splits of a model without a number")
     told.add_argument("--random-draws", type=int, default=5)
     told.add_argument("--jobs", type=int, default=1)
@@ -105,31 +127,44 @@ def aims(strategy: str) -> bool:
     return bool(set(parse_strategy(strategy).parts) & AIM)
 
 
+def graph_of(name: str, data: Path, priors: tuple[str, ...] = ()):
+    "The graphs of a screen, with what other screens say of its genes."
+    graphs = [gs.read_graph(data / g) for g in SCREENS[name][1]]
+    known = [gs.graphs.read_prior(str(data / SCREENS[p][0])) for p in priors]
+    return gs.combine(graphs, known)
+
+
 def run_screen(name: str, model: str, seeds: int, asked: argparse.Namespace) -> None:
-    "The comparisons of one screen and model, a folder for each level of telling."
-    file, graphs = SCREENS[name]
-    screen = gs.read_screen(asked.data / file)
-    graph = gs.combine([gs.read_graph(asked.data / g) for g in graphs])
+    "The comparisons of one screen and model, a folder for each level of telling and each variant."
+    screen = gs.read_screen(asked.data / SCREENS[name][0])
+    graph = graph_of(name, asked.data)
     budgets = budgets_of(screen, graph)
-    strategies = asked.strategies.split(",")
-    for level in asked.levels.split(","):
+    rest = {"seeds": seeds, "models": model, "jobs": asked.jobs, "dask": asked.dask}
+    rest |= {"random_draws": asked.random_draws, "standardize": True, "resume": True}
+    strategies, levels = asked.strategies.split(","), asked.levels.split(",")
+    for level in levels:
+        out = asked.out / f"{name}-{level}-{model}"
         if strategies:
-            gs.compare(
-                screen,
-                graph,
-                strategies,
-                budgets,
-                out=asked.out / f"{name}-{level}-{model}",
-                resume=True,
-                jobs=asked.jobs,
-                dask=asked.dask,
-                models=model,
-                seeds=seeds,
-                random_draws=asked.random_draws,
-                targets=level,
-                standardize=True,
-            )
+            gs.compare(screen, graph, strategies, budgets, out=out, targets=level, **rest)
         strategies = [s for s in strategies if aims(s)]
+    for title, variant in wanted(name, asked).items():
+        initial = variant.start and max(2, round(variant.start * budgets[-1]))
+        gs.compare(
+            screen,
+            graph_of(name, asked.data, variant.priors),
+            list(variant.strategies),
+            budgets,
+            out=asked.out / f"{name}-{levels[0]}-{model}@{title}",
+            targets=levels[0],
+            initial=initial,
+            **rest,
+        )
+
+
+def wanted(name: str, asked: argparse.Namespace) -> dict[str, Variant]:
+    "The variants that a screen takes part in."
+    titles = [t for t in VARIANTS if asked.variants == "all" or t in asked.variants.split(",")]
+    return {t: VARIANTS[t] for t in titles if name in VARIANTS[t].screens}
 
 
 def finished(folder: Path) -> bool:
@@ -162,11 +197,12 @@ def gather(out: Path) -> pd.DataFrame:
     for folder in sorted(out.iterdir()):
         if finished(folder):
             rows = gs.benchmark.read_results(folder)[KEPT]
-            parts.append(rows.assign(screen=folder.name.rsplit("-", 2)[0]))
+            base, _, variant = folder.name.partition("@")
+            parts.append(rows.assign(screen=base.rsplit("-", 2)[0], variant=variant))
         else:
             logging.warning("%s is not finished and is left out", folder.name)
     found = pd.concat(parts, ignore_index=True)
-    found = pd.concat([at_every_level(g) for _, g in found.groupby(["screen", "model"])])
+    found = pd.concat([at_every_level(g) for _, g in found.groupby(ORDER[:3])])
     found = found.sort_values(ORDER, ignore_index=True)
     found["picks_sha1"] = found["picks_sha1"].str[:10]
     for column in ("mse", "pearson_delta_centered"):

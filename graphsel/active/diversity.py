@@ -6,8 +6,6 @@
 __all__ = []
 
 # %% ../../nbs/08_active/03_diversity.ipynb #62b12d43
-import warnings
-
 import numpy as np
 import scipy.sparse as sp
 
@@ -18,7 +16,6 @@ from graphsel.active.queries import (
     posterior,
     query,
     shift,
-    top,
     trained,
     view,
     wide_hidden,
@@ -26,7 +23,7 @@ from graphsel.active.queries import (
 from ..criteria.base import incidence
 from ..graphs.kernels import kernel_of
 from ..graphs.operators import inner_products
-from ..selection.baselines import clusters, squared_distances, typicality
+from ..selection.baselines import central_members, typical_members
 from ..selection.strategies import Problem
 
 # %% ../../nbs/08_active/03_diversity.ipynb #ff3eae0a
@@ -191,54 +188,17 @@ def lcmd(X, L, n, rng):
     P = sketch(np.vstack([X, L]), rng)
     return largest_cluster(P[: len(X)], P[len(X) :], n)
 
-# %% ../../nbs/08_active/03_diversity.ipynb #8db0a9f6
-def round_robin(
-    label: np.ndarray,  # cluster of each candidate
-    order: list,  # clusters, in the order they are asked
-    n: int,  # picks
-    best,  # members -> position of the best among them
-) -> list[int]:
-    "One candidate from each cluster in turn, until n are found."
-    left, picks = np.ones(len(label), dtype=bool), []
-    while len(picks) < n:
-        for c in order:
-            members = np.flatnonzero(left & (label == c))
-            if len(members) and len(picks) < n:
-                picks.append(int(members[best(members)]))
-                left[picks[-1]] = False
-    return picks
-
-# %% ../../nbs/08_active/03_diversity.ipynb #d1567f87
-def groups(
-    X: np.ndarray, k: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:  # label of each point, centers
-    "k-means clusters; fewer where fewer points are distinct, which is no reason to warn."
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return clusters(X, min(k, len(np.unique(X, axis=0))), rng)
-
 # %% ../../nbs/08_active/03_diversity.ipynb #ef669baa
 @query("active:kmeans", shift, nested=False, seeded=True)
 def kmeans(X, L, n, rng):
     "k-means on predicted responses, one cluster for each pick; the candidate nearest each center."
-    label, centers = groups(X, n, rng)
-    size = np.bincount(label, minlength=len(centers))
-    near = squared_distances(X, centers)[np.arange(len(X)), label]
-    return round_robin(
-        label, list(np.argsort(-size, kind="stable")), n, lambda members: top(-near[members], 1)[0]
-    )
+    return central_members(X, n, rng)
 
 # %% ../../nbs/08_active/03_diversity.ipynb #e70c4b21
 @query("active:typiclust", shift, nested=False, seeded=True)
 def typiclust(X, L, n, rng):
     "The most typical of each cluster, those with the fewest measured first, then the largest (Hacohen 2022)."
-    label, _ = groups(np.vstack([X, L]), n + len(L), rng)
-    own, taken = label[: len(X)], label[len(X) :]
-    size, known = np.bincount(label), np.bincount(taken, minlength=label.max() + 1)
-    order = sorted(np.unique(own), key=lambda c: (known[c], -size[c], c))
-    return round_robin(own, order, n, lambda members: top(typicality(X[members]), 1)[0])
+    return typical_members(X, L, n, rng)
 
 # %% ../../nbs/08_active/03_diversity.ipynb #f6ba8301
 def sources(

@@ -74,7 +74,7 @@ def shortlisted(rule: Strategy, shortlist: Shortlist) -> Strategy:
     return Strategy(name, pick, "active", False, rule.seeded or cut.seeded, about)
 
 # %% ../../nbs/08_active/04_loop.ipynb #20bc0441
-OPTIONS = ("graphs",)  # parameters that only learners have
+OPTIONS = ("graphs", "bootstrap", "own_variance")  # parameters that only learners have
 
 
 def one_shot(name: str, whole: str, what: str) -> Strategy:

@@ -45,8 +45,24 @@ def pick_bald(problem: Problem, budget: int, rng: np.random.Generator) -> Select
     names, model = sorted(problem.candidates), trained(problem, "active:bald")
     if hasattr(model, "posterior_variance"):
         return by_score(problem, names, model.posterior_variance(names), budget, "active:bald")
+    if problem.params.get("own_variance"):
+        return by_score(problem, names, claimed_variance(model, names), budget, "active:bald")
     v = hidden(problem, "active:bald")
     return by_score(problem, v.names, (posterior(v.X, v.L) ** 2).sum(axis=1), budget, "active:bald")
+
+
+def claimed_variance(
+    model,  # trained
+    names: Sequence[str],  # perturbations
+) -> np.ndarray:  # P
+    "The variance a model claims of its mean, averaged over responses. Raises `GraphselError` where it claims none."
+    layers = model.predict(names).layers
+    if "variance" not in layers:
+        raise GraphselError(
+            f"'active:bald' with own_variance asks for the variance of a prediction, and the model "
+            f"'{model.name}' gives none; leave own_variance out, or use gp or gnn"
+        )
+    return np.asarray(layers["variance"], float).mean(axis=1)
 
 # %% ../../nbs/08_active/02_uncertainty.ipynb #e9aba3fb
 def max_determinant(
@@ -188,7 +204,7 @@ def disagreement(
 ) -> np.ndarray:  # P x R
     "Variance over the members of an ensemble: the model's own, or models trained on bootstrap samples."
     own = trained(problem, "active:ensemble").predict(names)
-    if "ensemble_variance" in own.layers:
+    if "ensemble_variance" in own.layers and not problem.params.get("bootstrap"):
         return np.asarray(own.layers["ensemble_variance"], float)
     measured, out = sorted(problem.measured), []
     if problem.fit is None or not measured:

@@ -124,8 +124,20 @@ def in_processes(
             ) from e
 
 
+KEPT_BYTES = 4_000_000_000  # that a worker may grow by: what it keeps is what makes it quick
+
+
+@cache
+def _let_grow():
+    "By default joblib replaces a worker that grew by 300 MB, and with it goes all that was computed once."
+    from joblib.externals.loky import process_executor
+
+    process_executor._MAX_MEMORY_LEAK_SIZE = KEPT_BYTES
+
+
 def _numbered(i, task, path, elsewhere, parent):
     _end_with(parent)
+    _let_grow()
     return i, _work_from(path, task, elsewhere)
 
 

@@ -22,7 +22,8 @@ from ..selection.strategies import get_strategy
 
 # %% ../../nbs/09_benchmark/02_protocol.ipynb #aa110002
 TOLD = ("pool", "library", "heldout")
-JUDGED = ("heldout", "rest")
+SEEN = ("seen0", "seen1", "seen2")  # pairs, by how many of their genes may be picked
+JUDGED = ("heldout", "rest", *SEEN)
 
 # %% ../../nbs/09_benchmark/02_protocol.ipynb #6e5ec521
 @dataclass(frozen=True)

@@ -19,13 +19,14 @@ import numpy as np
 from ..active.diversity import priors_only
 from ..active.loop import ParsedStrategy, round_sizes, rounds
 from ..active.queries import RULES, hidden, wide_hidden
-from .protocol import Protocol, Task, own_params
+from .protocol import SEEN, Protocol, Task, own_params
 from ..core.errors import GraphselError, name_some, shorten
 from ..core.identity import fingerprint
 from ..core.randomness import RandomState, as_rng, child_rng
 from ..criteria.registry import make_criterion
 from ..genes.perturbations import perturbation_name
 from ..genes.symbols import AliasTable
+from ..genes.perturbations import perturbed_genes
 from ..graphs.disturbance import disturb
 from ..graphs.graph import Graphs
 from ..models.additive import Additive
@@ -159,6 +160,42 @@ def split_perturbations(
     order = as_rng(random_state).permutation(len(names))
     return sorted(names[i] for i in order[n_test:]), sorted(names[i] for i in order[:n_test])
 
+# %% ../../nbs/09_benchmark/03_setting.ipynb #f28f2d62
+def split_genes(
+    names: Iterable[str],  # perturbations
+    test_fraction: float = 0.2,  # share of the genes that is hidden, and of the pairs of other genes
+    random_state: RandomState = None,  # seed or generator
+) -> tuple[
+    list[str], dict[int, list[str]]
+]:  # pool; genes that a pair has in the pool -> held out pairs
+    "A random split by gene. Raises `GraphselError` when a part would be empty."
+    rng, names = as_rng(random_state), sorted(set(names))
+    genes = {n: perturbed_genes(n) for n in names}
+    known = set(split_perturbations({g for o in genes.values() for g in o}, test_fraction, rng)[0])
+    seen = {n: len(known & set(o)) for n, o in genes.items()}
+    whole = [n for n in names if seen[n] == len(genes[n])]
+    pairs = [n for n in whole if len(genes[n]) == 2]
+    drawn = rng.permutation(len(pairs))[: round(test_fraction * len(pairs))]
+    held = {k: [n for n in names if len(genes[n]) == 2 and seen[n] == k] for k in (0, 1)}
+    held[2] = sorted(pairs[i] for i in drawn)
+    return sorted(set(whole) - set(held[2])), held
+
+
+def hold_out(
+    protocol: Protocol, names: Sequence[str], rng: np.random.Generator
+) -> tuple[list[str], list[str], list[str]]:  # pool; what is judged; what is neither
+    "The split that a protocol asks for. Raises `GraphselError` where no pair would be judged."
+    if protocol.judged not in SEEN:
+        return *split_perturbations(names, protocol.test_fraction, rng), []
+    pool, held = split_genes(names, protocol.test_fraction, rng)
+    test = held[SEEN.index(protocol.judged)]
+    if not test:
+        raise GraphselError(
+            f"judged='{protocol.judged}': no pair A+B of the screen is left to judge in a split by genes; "
+            "use judged='heldout', or a screen with more pairs"
+        )
+    return pool, test, sorted(set(names) - set(pool) - set(test))
+
 # %% ../../nbs/09_benchmark/03_setting.ipynb #3059bce1
 @dataclass(frozen=True, eq=False)
 class Setting:
@@ -166,6 +203,7 @@ class Setting:
 
     pool: list  # may be picked
     test: list  # will be predicted
+    aside: list  # neither: held out, and not what is judged
     revealed: "ad.AnnData"  # the pool's outcomes
     graph: Graphs  # what strategies see
     model_graph: Graphs  # what models see
@@ -178,7 +216,7 @@ class Setting:
 def make_setting(protocol: Protocol, bench: Bench, task: Task) -> Setting:
     "The split of a task. Raises `GraphselError` for a pool smaller than the largest budget."
     rng = child_rng(protocol.seed, "split", task.split)
-    pool, test = split_perturbations(bench.names, protocol.test_fraction, rng)
+    pool, test, aside = hold_out(protocol, bench.names, rng)
     if protocol.budgets[-1] > len(pool):
         raise GraphselError(
             f"the largest budget is {protocol.budgets[-1]:,} but the pool has {len(pool):,} perturbations; lower it"
@@ -194,7 +232,7 @@ def make_setting(protocol: Protocol, bench: Bench, task: Task) -> Setting:
         spread = np.asarray(revealed.X, float).std(axis=0)
         scale = np.where(spread > 0, spread, 1.0)
     models_see = graph if protocol.noise_on == "selector" else seen
-    return Setting(pool, test, revealed, seen, models_see, scale)
+    return Setting(pool, test, aside, revealed, seen, models_see, scale)
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #be995510
 def setting_of(protocol: Protocol, bench: Bench, task: Task) -> Setting:
@@ -256,7 +294,7 @@ def set_up(
     s = setting_of(protocol, bench, task)
     seeds = (protocol.seed, task.split, task.repeat)
     fit = Fitter(task.model, protocol.model_params.get(task.model, {}), s, seeds)
-    told = {"pool": s.pool, "library": sorted(s.pool + s.test), "heldout": s.test}
+    told = {"pool": s.pool, "library": sorted(s.pool + s.test + s.aside), "heldout": s.test}
     params = own_params(protocol, task.strategy)
     problem = Problem(s.graph, s.pool, told[protocol.targets], fit=fit, params=params)
     return problem, s.test, s.revealed

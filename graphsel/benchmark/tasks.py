@@ -121,7 +121,7 @@ def _judge(protocol, bench, task, problem: Problem, p: Picks):
 
 def judged_names(protocol: Protocol, s: Setting, picks: Iterable[str]) -> list[str]:
     "What is predicted after these picks."
-    if protocol.judged == "heldout":
+    if protocol.judged != "rest":
         return s.test
     known = set(picks)
     return sorted(n for n in s.pool + s.test if n not in known)

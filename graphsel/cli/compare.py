@@ -105,8 +105,9 @@ _setting_options = [
         "--judged",
         default="heldout",
         show_default=True,
-        type=click.Choice(["heldout", "rest"]),
-        help="What is predicted: a hidden fifth of the library, or everything that was not picked.",
+        type=click.Choice(["heldout", "rest", "seen0", "seen1", "seen2"]),
+        help="What is predicted: a hidden fifth of the library; everything that was not picked; "
+        "or pairs of which 0, 1 or 2 genes may be picked (a fifth of the genes is hidden).",
     ),
     click.option(
         "--noise",

@@ -41,7 +41,7 @@ from ..graphs.kernels import kernel_of, kernel_product, squared_sums, stands_alo
 from ..graphs.operators import inner_products
 
 # %% ../../nbs/05_criteria/05_design.ipynb #40f57cfd
-DENSE_LIMIT = 4_000_000  # entries of a kernel block that is held as an array (32 MB): beyond, products are faster
+DENSE_LIMIT = 8_000_000  # entries of a kernel block that is held as an array (64 MB): beyond, products are faster
 FORMS = ("auto", "dense", "factored", "genes")
 
 

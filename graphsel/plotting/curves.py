@@ -49,7 +49,7 @@ def learning_curves(
     strategies: Sequence[str] | None = None,  # None = all, in the order of the last budget
     ax: "Axes|None" = None,  # None = a new figure
 ) -> "Axes":
-    """Mean of a metric against the budget, one line per strategy; bands from `ci_low` to `ci_high` of the summary.
+    """Mean of a metric against the budget, one line per strategy; bands are those of the difference from random.
 
     Raises `GraphselError` for an unknown or empty metric.
     """
@@ -57,15 +57,14 @@ def learning_curves(
     overlap = overlap_of(results)
     budgets = sorted(table.columns.get_level_values("budget").unique())
     names = _in_order(table.mean()) if strategies is None else list(strategies)
-    ax = ready_axes(ax)
+    ax, random = ready_axes(ax), _of_random(table)
     for name in names:
-        _line(ax, name, table[name], overlap)
+        _line(ax, name, table[name], overlap, random)
     if budgets[-1] >= 10 * budgets[0]:
         ax.set_xscale("log")  # doubling the budget is the natural step
-    ax.set_xticks(budgets, [f"{b:,}" for b in budgets])
-    ax.minorticks_off()
+    label_budgets(ax, budgets)
     ax.set(xlabel="perturbations measured", ylabel=METRIC_NAMES.get(metric, metric))
-    _legend(ax, len(names), len(table))
+    _legend(ax, len(names), len(table), random is not None)
     return ax
 
 # %% ../../nbs/10_plotting/04_curves.ipynb #bef491fb
@@ -154,15 +153,15 @@ def noise_curves(
         )
     budget = found["budget"].max() if budget is None else budget
     table = metric_table(found[found["budget"] == budget], metric, "noise")
-    ax = ready_axes(ax)
+    ax, random = ready_axes(ax), _of_random(table)
     for name in _in_order(table.mean()):
-        _line(ax, name, table[name], overlap_of(found))
+        _line(ax, name, table[name], overlap_of(found), random)
     levels = sorted(found["noise"].unique())
     ax.set_xticks(levels, [f"{100 * o:g}" for o in levels])
     share = "genes" if kinds == ["permuted"] else "edges"
     ax.set_xlabel(f"{share} {kinds[0] if kinds else 'disturbed'}, %")
     ax.set_ylabel(f"{METRIC_NAMES.get(metric, metric)},\n{budget:,} perturbations")
-    _legend(ax, 99, len(table))  # lines are flat and wide: no room inside
+    _legend(ax, 99, len(table), random is not None)  # lines are flat and wide: no room inside
     return ax
 
 # %% ../../nbs/10_plotting/04_curves.ipynb #76350651
@@ -387,10 +386,19 @@ def _in_order(mean):
 BAND = 0.09  # opacity: bands lie over each other
 
 
-def _line(ax, name, values, overlap):
-    "One strategy with its band: `values` is splits x places on the axis."
+def _of_random(table):
+    "Splits x places of random; None where it was not run."
+    return table["random"] if "random" in table.columns.get_level_values("strategy") else None
+
+
+def _line(ax, name, values, overlap, of_random=None):
+    "One strategy with its band, of the difference from random where that is given: both splits x places on the axis."
     look, values = style(name), values.dropna(how="all")
     mean, (low, high) = values.mean(), mean_interval(values, overlap)
+    if of_random is not None:
+        apart = (values - of_random.reindex_like(values)).dropna(how="all")
+        center = apart.mean().to_numpy(float)
+        low, high = mean.to_numpy(float) + mean_interval(apart, overlap) - center
     ax.plot(mean.index, mean, label=name, markersize=4.5, linewidth=1.6, zorder=3, **look)
     _band(ax, mean.index, low, high, look["color"], values)
     return mean, low, high
@@ -407,9 +415,31 @@ def _band(ax, x, low, high, color, values):
     ax.update_datalim([(at, v) for at, column in columns for v in column if np.isfinite(v)])
 
 
-def _legend(ax, n, splits):
+def label_budgets(
+    ax: "Axes",  # with its scale
+    budgets: Sequence[int],  # rising
+) -> None:
+    "A tick at each budget, and a label where it does not touch that of the next larger one."
+    ax.set_xticks(budgets)
+    ax.minorticks_off()
+    inches = (
+        0.8 * ax.get_window_extent().width / ax.figure.dpi
+    )  # legends and labels take their part
+    letter = 0.6 * ax.xaxis.get_ticklabels()[0].get_fontsize() / 72
+    at = ax.transScale.transform([(b, 1) for b in budgets])[:, 0]
+    at = (at - at[0]) / max(at[-1] - at[0], 1e-9) * inches
+    labels, free = [], np.inf
+    for x, b in zip(at[::-1], budgets[::-1]):
+        half = letter * len(f"{b:,}") / 2
+        labels.append(f"{b:,}" if x + half + letter <= free else "")
+        free = x - half if labels[-1] else free
+    ax.set_xticklabels(labels[::-1])
+
+
+def _legend(ax, n, splits, paired=False):
     "Inside where there is room for it, beside the picture where not; with what the band is."
-    title = "band: 95 % interval of the mean"
+    of = "the difference from random" if paired else "the mean"
+    title = f"band: 95 % interval of {of}"
     if splits < FEW_SPLITS:
         title = f"band: 95 % interval from only {splits} splits"
     if splits == 1:

@@ -6,6 +6,9 @@
 __all__ = []
 
 # %% ../../nbs/06_selection/08_baselines.ipynb #6ab5e11b
+from collections.abc import Callable, Sequence
+import warnings
+
 import numpy as np
 
 from ..core.errors import nine_digits, power_of_two
@@ -98,11 +101,46 @@ def clusters(
     k: int,  # clusters
     rng: np.random.Generator,  # draws the starting centers
 ) -> tuple[np.ndarray, np.ndarray]:  # label of each point, k centers
-    "k-means (scikit-learn), seeded."
+    "k-means (scikit-learn), seeded; fewer clusters where fewer points are distinct, which is no reason to warn."
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
-    km = KMeans(min(k, len(X)), n_init=N_STARTS, random_state=as_seed(rng)).fit(X)
+    k = min(k, len(np.unique(X, axis=0)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        km = KMeans(k, n_init=N_STARTS, random_state=as_seed(rng)).fit(X)
     return km.labels_, km.cluster_centers_
+
+
+def round_robin(
+    label: np.ndarray,  # cluster of each candidate
+    order: Sequence[int],  # clusters, in the order they are asked
+    n: int,  # picks
+    scores: Callable,  # positions of members -> score of each
+) -> list[int]:  # positions
+    "The best of each cluster in turn, and once more around until n are found."
+    left, picks = np.ones(len(label), dtype=bool), []
+    while len(picks) < n:
+        for c in order:
+            members = np.flatnonzero(left & (label == c))
+            if len(members) and len(picks) < n:
+                best = nine_digits(scores(members)).argmax()
+                picks.append(int(members[best]))
+                left[picks[-1]] = False
+    return picks
+
+
+def central_members(
+    X: np.ndarray,  # candidates x d
+    n: int,  # picks
+    rng: np.random.Generator,  # draws the starting centers
+) -> list[int]:  # positions
+    "The candidate nearest to the center of each of n clusters, the largest cluster first."
+    label, centers = clusters(X, n, rng)
+    size = np.bincount(label, minlength=len(centers))
+    near = squared_distances(X, centers)[np.arange(len(X)), label]
+    order = np.argsort(-size, kind="stable").tolist()
+    return round_robin(label, order, n, lambda members: -near[members])
 
 
 @strategy("kmeans", nested=False, seeded=True)
@@ -111,23 +149,8 @@ def pick_kmeans(problem: Problem, budget: int, rng: np.random.Generator) -> Sele
 
     The middle one of each, larger groups first."""
     names = sorted(problem.candidates)
-    X = problem.points(names)
-    label, centers = clusters(X, budget, rng)
-    d = squared_distances(X, centers)
-    size = np.bincount(label, minlength=len(centers))
-    picks = [
-        int(np.where(label == c)[0][d[label == c, c].argmin()])
-        for c in np.argsort(-size, kind="stable")
-        if size[c]
-    ]
-    return ranked(problem, _fill(picks, names, budget), "kmeans")
-
-
-def _fill(picks, names, budget):
-    "Names of the picks, completed in name order where equal points left clusters empty."
-    taken = set(picks)
-    rest = [i for i in range(len(names)) if i not in taken]
-    return [names[i] for i in (picks + rest)[:budget]]
+    picks = central_members(problem.points(names), budget, rng)
+    return ranked(problem, [names[i] for i in picks], "kmeans")
 
 # %% ../../nbs/06_selection/08_baselines.ipynb #e01df4c2
 def typicality(
@@ -143,14 +166,23 @@ def typicality(
     return 1 / (d[:, : max(1, min(k, len(X) // 2))].mean(axis=1) + 1e-12 * np.sqrt(square))
 
 
+def typical_members(
+    X: np.ndarray,  # candidates x d
+    L: np.ndarray,  # measured x d
+    n: int,  # picks
+    rng: np.random.Generator,  # draws the starting centers
+) -> list[int]:  # positions in X
+    "The most typical candidate of each cluster, those with the fewest measured first, then the largest."
+    label, _ = clusters(np.vstack([X, L]), n + len(L), rng)
+    own, taken = label[: len(X)], label[len(X) :]
+    size, known = (np.bincount(o, minlength=label.max() + 1) for o in (own, taken))
+    order = sorted(np.unique(own).tolist(), key=lambda c: (known[c], -size[c], c))
+    return round_robin(own, order, n, lambda members: typicality(X[members]))
+
+
 @strategy("typiclust", nested=False, seeded=True)
 def pick_typiclust(problem: Problem, budget: int, rng: np.random.Generator) -> Selection:
     "As kmeans, but the most typical gene of each group; groups with the fewest measured genes first, then the largest."
     names, known = sorted(problem.candidates), sorted(problem.measured)
-    label, _ = clusters(problem.points(names + known), budget + len(known), rng)
-    X, own, taken = problem.points(names), label[: len(names)], label[len(names) :]
-    order = sorted(np.unique(own), key=lambda c: ((taken == c).sum(), -(own == c).sum(), c))
-    picks = [
-        int(np.flatnonzero(own == c)[nine_digits(typicality(X[own == c])).argmax()]) for c in order
-    ]
-    return ranked(problem, _fill(picks[:budget], names, budget), "typiclust")
+    picks = typical_members(problem.points(names), problem.points(known), budget, rng)
+    return ranked(problem, [names[i] for i in picks], "typiclust")

@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
+from comparing import ASK, TASKS, finished, same, small_screen
 from graphsel.benchmark.compare import compare
 from graphsel.benchmark.execute import Remaining, run_all, watch
 from graphsel.benchmark.protocol import Task, make_protocol, make_tasks
@@ -35,40 +36,33 @@ from graphsel.models.base import MeanModel
 from graphsel.models.registry import MODELS
 from graphsel.selection.strategies import STRATEGIES, ranked, strategy
 
-TIMES = ["select_seconds", "fit_seconds"]
-ASK = dict(
-    strategies=["random", "variance", "active:bald"],
-    budgets=[6, 12, 18],
-    models=("gp",),
-    seeds=3,
-    initial=6,
-    random_draws=2,
-)
-
 
 @pytest.fixture(scope="module")
 def sim():
-    return simulated_screen(60, 40, cells_per_perturbation=10, n_control=100, random_state=3)
+    return small_screen()
 
 
 @pytest.fixture(scope="module")
-def reference(sim):
-    return compare(sim.screen, sim.graph, **ASK)
-
-
-def same(table, reference):
-    pd.testing.assert_frame_equal(table.drop(columns=TIMES), reference.drop(columns=TIMES))
+def reference():
+    return finished()
 
 
 def task_files(folder):
     return sorted((folder / "tasks").glob("[0-9a-f]*.json"))
 
 
+@pytest.fixture(scope="module")
+def folder(sim, tmp_path_factory):
+    "The folder of a finished comparison, for copies."
+    out = tmp_path_factory.mktemp("finished") / "c"
+    compare(sim.screen, sim.graph, out=out, **ASK)
+    return out
+
+
 @pytest.fixture
-def done(sim, tmp_path):
-    "The folder of a finished comparison."
-    compare(sim.screen, sim.graph, out=tmp_path / "c", **ASK)
-    return tmp_path / "c"
+def done(folder, tmp_path):
+    "A copy of it, to be damaged."
+    return shutil.copytree(folder, tmp_path / "c")
 
 
 # ---- damage ----
@@ -131,13 +125,13 @@ def test_task_files_of_another_comparison_are_refused_even_without_run_file(sim,
         compare(sim.screen, sim.graph, out=done, **ASK)
     with pytest.raises(GraphselError, match="another comparison"):
         compare(sim.screen, sim.graph, out=done, resume=True, **{**ASK, "seeds": 2})
-    assert len(task_files(done)) == 12
+    assert len(task_files(done)) == TASKS
 
 
 def test_lost_task_files_are_measured_again(sim, reference, done):
     shutil.rmtree(done / "tasks")
     same(compare(sim.screen, sim.graph, out=done, resume=True, **ASK), reference)
-    assert len(task_files(done)) == 12
+    assert len(task_files(done)) == TASKS
 
 
 def test_what_failed_is_tried_again(sim, reference, tmp_path, monkeypatch):

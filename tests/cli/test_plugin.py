@@ -79,6 +79,7 @@ def test_a_plugin_is_known_to_every_command(place, tmp_path):
         ("json.py", "", "another module is called json"),
         ("mine.txt", "", "a file of Python"),
         ("my-own.py", "", "a plain name"),
+        ("idle.py", "x = 1\n", "registers nothing; put @gs.criteria.register"),
     ],
 )
 def test_a_plugin_that_cannot_be_run_is_one_line(tmp_path, name, text, says):
