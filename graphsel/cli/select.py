@@ -366,6 +366,7 @@ def select_command(
       cost, group, guides      by --costs, --groups, --guides
       plate, well              by --plate-size; by --plates, --wells or --plate-map
     """
+    from graphsel.selection.names import alias_table
     from graphsel.selection.select import select
 
     files = {"graph": sources.graphs, "prior": sources.priors, "aliases": aliases, **options}
@@ -376,9 +377,11 @@ def select_command(
     lab = parse_lab(outputs.lab, options["costs"])
     named = [options[k] for k in (*_LISTS, *_TABLES, "screen") if options[k]]
     arguments = read_lists(options, reading)
-    graph, how = sources.open(), {"aliases": aliases, "random_state": seed, "room": bench.room}
-    bench.take_guides(arguments, graph, aliases)
-    own |= _take_weights(arguments, graph, aliases)
+    table = alias_table(aliases)
+    graph = sources.open(aliases=table)
+    how = {"aliases": table, "random_state": seed, "room": bench.room}
+    bench.take_guides(arguments, graph, table)
+    own |= _take_weights(arguments, graph, table)
     plan = select(graph, budget, criterion, **how, **(arguments | own))
     plan = bench.spread(plan, lab.currency)
     if outputs.curve:
@@ -530,10 +533,10 @@ class Bench:
 
     def take_guides(self, arguments, graph, aliases):
         "Take the guides out of what `select` gets."
-        from graphsel.selection.names import alias_table, in_names_of
+        from graphsel.selection.names import in_names_of
 
         guides = {"guides": arguments.pop("guides", None)}
-        named, _ = in_names_of(graph, guides, alias_table(aliases))
+        named, _ = in_names_of(graph, guides, aliases)
         self.guides = named["guides"] or self.guides
 
     def spread(self, plan, currency):
