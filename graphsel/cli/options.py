@@ -283,68 +283,76 @@ class ScreenFile:
 
         options = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "screen"}
         told = {k: v for k, v in options.items() if v or (k == "guides" and v is False)}
-        return read_screen(self.screen, **told)
+        screen = read_screen(self.screen, **told)
+        n, m = (f"{size:,}" for size in screen.shape)
+        log.info("%s: a screen of %s perturbations and %s responses", Path(self.screen).name, n, m)
+        return screen
 
 # %% ../../nbs/12_cli/01_options.ipynb #f341f505
+_screen_reading = {  # how the cells or the table of a screen are read
+    "perturbation-key": click.option(
+        "--perturbation-key",
+        help="The column that names the perturbation [found by its usual names].",
+    ),
+    "control": click.option(
+        "--control",
+        metavar="NAME[,NAME]",
+        help="The name of the control, several, or NegCtrl* [found by its usual names].",
+    ),
+    "separator": click.option(
+        "--separator",
+        help="What joins the genes of a pair; + = never split at _ [by the evidence].",
+    ),
+    "guides": click.option(
+        "--guides/--no-guides",
+        default=None,
+        help="Numbers at the end of labels (TP53_1) are guides of one gene [by the evidence].",
+    ),
+    "where": click.option(
+        "--where",
+        multiple=True,
+        metavar="COLUMN=VALUE",
+        help="Keep cells or rows with this value; COLUMN!=VALUE leaves them out. Repeatable.",
+    ),
+    "covariate": click.option(
+        "--covariate",
+        help="Compare with the controls of the same value in this column (batch, cell type).",
+    ),
+    "pool": click.option(
+        "--pool",
+        metavar="COLUMN[,COLUMN]",
+        help="Pool cells of several lines, doses or times, which is refused otherwise.",
+    ),
+    "layer": click.option("--layer", help="For single cells: the layer to read [X]."),
+    "raw": click.option(
+        "--raw", "use_raw", is_flag=True, help="For single cells: read the raw values."
+    ),
+    "labels": click.option(
+        "--labels",
+        type=click.Path(path_type=str),
+        help="For cells without labels (Cell Ranger): a table of barcodes and perturbations.",
+    ),
+    "transpose": click.option(
+        "--transpose", is_flag=True, help="For tables: the perturbations are the columns."
+    ),
+    "min-cells": click.option(
+        "--min-cells",
+        type=click.IntRange(1),
+        help="For single cells: leave out perturbations with fewer.",
+    ),
+    "normalize": click.option(
+        "--normalize",
+        is_flag=True,
+        help="The values are counts: normalize and take logarithms.",
+    ),
+}
+
+
 def screen_options(about: str) -> list:  # what --screen is for
     "`--screen`, and how it is read."
     return [
         click.option("--screen", required=True, type=click.Path(path_type=str), help=about),
-        click.option(
-            "--perturbation-key",
-            help="The column that names the perturbation [found by its usual names].",
-        ),
-        click.option(
-            "--control",
-            metavar="NAME[,NAME]",
-            help="The name of the control, several, or NegCtrl* [found by its usual names].",
-        ),
-        click.option(
-            "--separator",
-            help="What joins the genes of a pair; + = never split at _ [by the evidence].",
-        ),
-        click.option(
-            "--guides/--no-guides",
-            default=None,
-            help="Numbers at the end of labels (TP53_1) are guides of one gene [by the evidence].",
-        ),
-        click.option(
-            "--where",
-            multiple=True,
-            metavar="COLUMN=VALUE",
-            help="Keep cells or rows with this value; COLUMN!=VALUE leaves them out. Repeatable.",
-        ),
-        click.option(
-            "--covariate",
-            help="Compare with the controls of the same value in this column (batch, cell type).",
-        ),
-        click.option(
-            "--pool",
-            metavar="COLUMN[,COLUMN]",
-            help="Pool cells of several lines, doses or times, which is refused otherwise.",
-        ),
-        click.option("--layer", help="For single cells: the layer to read [X]."),
-        click.option(
-            "--raw", "use_raw", is_flag=True, help="For single cells: read the raw values."
-        ),
-        click.option(
-            "--labels",
-            type=click.Path(path_type=str),
-            help="For cells without labels (Cell Ranger): a table of barcodes and perturbations.",
-        ),
-        click.option(
-            "--transpose", is_flag=True, help="For tables: the perturbations are the columns."
-        ),
-        click.option(
-            "--min-cells",
-            type=click.IntRange(1),
-            help="For single cells: leave out perturbations with fewer.",
-        ),
-        click.option(
-            "--normalize",
-            is_flag=True,
-            help="The values are counts: normalize and take logarithms.",
-        ),
+        *_screen_reading.values(),
     ]
 
 # %% ../../nbs/12_cli/01_options.ipynb #4a59d5cb
@@ -430,7 +438,9 @@ def available_cores() -> int:
 def load_plugin(
     path: str,  # a file of Python
 ) -> None:
-    "Run a file that registers criteria, models or strategies. Raises `GraphselError` for one that cannot be run."
+    """Run a file that registers criteria, models, strategies or graph formats.
+
+    Raises `GraphselError` for one that cannot be run, and for one that registers nothing."""
     file = check_file(path).resolve()
     name = file.stem
     if file.suffix != ".py" or not name.isidentifier():
@@ -444,6 +454,25 @@ def load_plugin(
     except Exception as e:
         sys.path.remove(str(file.parent))
         raise GraphselError(f"{path}: {type(e).__name__}: {e}; mend the file") from e
+    if not _anything_own():
+        raise GraphselError(
+            f"{path}: it registers nothing; put @gs.criteria.register, @gs.models.register_model or "
+            "@gs.selection.strategy(name) before what it defines"
+        )
+
+
+def _anything_own():
+    "True where something is registered that was written outside this package."
+    from graphsel.core.registry import module_of
+    from graphsel.criteria.base import CRITERIA
+    from graphsel.graphs.readers.formats import FORMATS
+    from graphsel.models.base import MODELS
+    from graphsel.selection.strategies import STRATEGIES
+
+    formats = [o.read for o in FORMATS.values()]
+    return any(o.own() for o in (CRITERIA, MODELS, STRATEGIES)) or not all(
+        module_of(o).startswith("graphsel.") for o in formats
+    )
 
 
 def _file_of(module):
@@ -466,6 +495,6 @@ _plugin_option = click.option(
     is_eager=True,
     expose_value=False,
     callback=_load_plugins,
-    help="A file of Python that registers criteria, models or strategies of yours. "
+    help="A file of Python that registers criteria, models, strategies or graph formats of yours. "
     "Repeat for several.",
 )

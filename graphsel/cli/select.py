@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/12_cli/02_select.ipynb #4824dd1b
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 import json
 import os
@@ -26,6 +26,7 @@ from graphsel.cli.options import (
     _file,
     _graph_options,
     _plugin_option,
+    _screen_reading,
     beside,
     completing,
     inputs_of,
@@ -112,6 +113,27 @@ _list_options = [
         help="Most picks that a gene may occur in (pairs).",
     ),
 ]
+
+# %% ../../nbs/12_cli/02_select.ipynb #538f4af7
+_reading_options = [o for name, o in _screen_reading.items() if name != "guides"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    "How the cells or the table of `--screen` are read; `--guides` is another thing here."
+
+    perturbation_key: str | None = None
+    control: str | None = None
+    separator: str | None = None
+    where: tuple[str, ...] = ()
+    covariate: str | None = None
+    pool: str | None = None
+    layer: str | None = None
+    use_raw: bool = False
+    labels: str | None = None
+    transpose: bool = False
+    min_cells: int | None = None
+    normalize: bool = False
 
 # %% ../../nbs/12_cli/02_select.ipynb #3a06b435
 _how_options = [
@@ -299,11 +321,23 @@ def parse_lab(
     "active:NAME.",
 )
 @with_options(_list_options)
+@together(_reading_options, Reading, "reading")
 @with_options(_how_options)
 @together(_out_options, PlanOutputs, "outputs")
 @_plugin_option
 def select_command(
-    *, sources, budget, criterion, seed, outputs, settings, plate_size, plates, aliases, **options
+    *,
+    sources,
+    budget,
+    criterion,
+    seed,
+    outputs,
+    settings,
+    plate_size,
+    plates,
+    aliases,
+    reading,
+    **options,
 ):
     """Plan a screen: which perturbations to measure, before any experiment.
 
@@ -332,6 +366,7 @@ def select_command(
       cost, group, guides      by --costs, --groups, --guides
       plate, well              by --plate-size; by --plates, --wells or --plate-map
     """
+    from graphsel.selection.names import alias_table
     from graphsel.selection.select import select
 
     files = {"graph": sources.graphs, "prior": sources.priors, "aliases": aliases, **options}
@@ -341,10 +376,11 @@ def select_command(
     own = _own_parameters(settings, criterion)
     lab = parse_lab(outputs.lab, options["costs"])
     named = [options[k] for k in (*_LISTS, *_TABLES, "screen") if options[k]]
-    arguments = read_lists(options)
-    graph, how = sources.open(), {"aliases": aliases, "random_state": seed, "room": bench.room}
-    bench.take_guides(arguments, graph, aliases)
-    own |= _take_weights(arguments, graph, aliases)
+    arguments = read_lists(options, reading)
+    graph, table = sources.open(), alias_table(aliases)
+    how = {"aliases": table, "random_state": seed, "room": bench.room}
+    bench.take_guides(arguments, graph, table)
+    own |= _take_weights(arguments, graph, table)
     plan = select(graph, budget, criterion, **how, **(arguments | own))
     plan = bench.spread(plan, lab.currency)
     if outputs.curve:
@@ -394,15 +430,23 @@ _READERS = dict.fromkeys(_LISTS, _read_perturbations) | {
     "prefer": lambda path: read_costs(path, "weight"),
     "guides": lambda path: read_costs(path, "guides"),
     "target_weights": lambda path: read_costs(path, "weight"),
-    "screen": lambda path: ScreenFile(path).open(),
 }
 
 
 def read_lists(
     options: dict,  # of the command
+    reading=None,  # `Reading`: how --screen is read
 ) -> dict:  # arguments of `select`
-    "The arguments of `select` that the file options stand for."
-    arguments = {}
+    "The arguments of `select` that the file options stand for. Raises `GraphselError` for a file that cannot be read."
+    arguments, how = {}, asdict(reading or Reading())
+    if options["screen"]:
+        options = options | {"screen": ScreenFile(options["screen"], **how).open()}
+    elif any(how.values()):
+        wrong = next(name for name, value in how.items() if value)
+        wrong = wrong.removeprefix("use_").replace("_", "-")
+        raise GraphselError(
+            f"--{wrong} says how a screen is read; give it (--screen), or leave this out"
+        )
     for name, value in options.items():
         read = _READERS.get(name)
         arguments[name] = read(value) if read and value is not None else value
@@ -488,10 +532,9 @@ class Bench:
 
     def take_guides(self, arguments, graph, aliases):
         "Take the guides out of what `select` gets."
-        from graphsel.selection.names import alias_table, in_names_of
+        from graphsel.selection.names import in_names_of
 
-        guides = {"guides": arguments.pop("guides", None)}
-        named, _ = in_names_of(graph, guides, alias_table(aliases))
+        named, _ = in_names_of(graph, {"guides": arguments.pop("guides", None)}, aliases)
         self.guides = named["guides"] or self.guides
 
     def spread(self, plan, currency):

@@ -1,5 +1,6 @@
 """The recipes of CONTRIBUTING.md do what they say, in Python and as a plugin of the command line."""
 
+import json
 import re
 import subprocess
 import sys
@@ -18,7 +19,9 @@ REGISTERED = [recipe for recipe in RECIPES if re.search(r"^@gs\.", recipe, re.M)
 
 def definition(recipe):
     "What a recipe registers, without what it tries afterwards."
-    return recipe.partition("\n\n\n")[0]
+    parts = recipe.split("\n\n\n")
+    upto = next(i for i, part in enumerate(parts) if "@gs." in part)
+    return "\n\n\n".join(parts[: upto + 1])
 
 
 def run(*args, cwd):
@@ -29,8 +32,19 @@ def run(*args, cwd):
     return done.stdout
 
 
-def graphsel(*args, cwd):
-    return run("-c", "from graphsel.cli.main import main; main()", *args, cwd=cwd)
+SHELL = """
+import json, sys
+from graphsel.cli.main import main
+for args in json.loads(sys.argv[1]):
+    main(args, standalone_mode=False)
+    print("----")
+"""
+
+
+def graphsel(*calls, cwd):
+    "What the commands print, one after the other in one process."
+    calls = [[str(o) for o in call] for call in calls]
+    return run("-c", SHELL, json.dumps(calls), cwd=cwd).split("----\n")
 
 
 @pytest.fixture(scope="module")
@@ -55,19 +69,21 @@ def test_the_recipes_run_one_after_the_other(tmp_path):
 
 def test_a_plugin_is_known_to_every_command(place, tmp_path):
     plugin, graph = ["--plugin", place / "mine.py"], ["--graph", place / "edges.tsv"]
-    listed = "".join(
-        graphsel("list", *plugin, what, cwd=place) for what in ("strategies", "models")
-    )
-    assert set(NAMES) <= {line.split()[0] for line in listed.splitlines()}
-    told = graphsel("select", *graph, "--budget", 3, *plugin, "--criterion", "rootreach", cwd=place)
-    assert len(told.splitlines()) == 4
     screen = ["--screen", place / "screen.h5ad", *graph, *plugin]
     strategies = ["--strategies", "random,rootreach,alphabet,active:longest", "--budgets", "10,20"]
     how = [*strategies, "--model", "gp,relatives", "--seeds", 2, "--jobs", 2]
-    graphsel("compare", *screen, *how, "--out", tmp_path / "out", cwd=place)
+    strategies, models, told, *_ = graphsel(
+        ["list", *plugin, "strategies"],
+        ["list", *plugin, "models"],
+        ["select", *graph, "--budget", 3, *plugin, "--criterion", "rootreach"],
+        ["compare", *screen, *how, "--out", tmp_path / "out"],
+        ["fit", *screen, "--model", "relatives", "--out", tmp_path / "fit"],
+        cwd=place,
+    )
+    assert set(NAMES) <= {line.split()[0] for line in (strategies + models).splitlines()}
+    assert len(told.splitlines()) == 4
     results = pd.read_csv(tmp_path / "out" / "results.csv")
     assert (results["status"] == "ok").all() and set(results["model"]) == {"gp", "relatives"}
-    graphsel("fit", *screen, "--model", "relatives", "--out", tmp_path / "fit", cwd=place)
     assert len(pd.read_csv(tmp_path / "fit" / "ranked.csv"))
 
 
@@ -79,6 +95,7 @@ def test_a_plugin_is_known_to_every_command(place, tmp_path):
         ("json.py", "", "another module is called json"),
         ("mine.txt", "", "a file of Python"),
         ("my-own.py", "", "a plain name"),
+        ("idle.py", "x = 1\n", "registers nothing; put @gs.criteria.register"),
     ],
 )
 def test_a_plugin_that_cannot_be_run_is_one_line(tmp_path, name, text, says):
