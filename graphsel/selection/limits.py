@@ -180,8 +180,10 @@ def _parts(groups, caps, elements):
         raise groups_without_caps()
     if caps is None:
         return np.full(len(elements), -1), np.zeros(0, np.int64), ()
-    if not isinstance(groups, Mapping):
+    if groups is None:
         raise groups_without_caps()
+    if not isinstance(groups, Mapping):
+        raise GraphselError("caps need groups: give a mapping from name to part")
     names = sorted({str(p) for p in groups.values()})
     caps = caps if isinstance(caps, Mapping) else dict.fromkeys(names, caps)
     unknown = sorted({str(p) for p in caps} - set(names))

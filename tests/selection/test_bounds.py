@@ -248,7 +248,7 @@ def test_limits_of_a_plan():
             dict(budget=10, groups={"0": "p", "1": "p"}, caps=1),
             "the caps cannot be met: they allow 9 picks, the budget asks for 10",
         ),
-        (dict(budget=3, caps=2), "caps need groups"),
+        (dict(budget=3, caps=2), "belong together"),
         (dict(budget=3, groups={"0": "p"}, caps={"q": 1}), "no candidate belongs to: q"),
         (dict(budget=0), "budget"),
         (dict(budget=11), "only 10"),

@@ -224,7 +224,7 @@ def test_backoff_keeps_genes_that_no_graph_knows(caplog):
     )  # a list that can be read once
     with pytest.raises(GraphselError, match="fallback.*backoff"):
         select(G, 1, fallback=[G])
-    with pytest.raises(GraphselError, match="without caps"):
+    with pytest.raises(GraphselError, match="belong together"):
         select(G, 1, groups={NAMES[0]: "plate"})
 
 
