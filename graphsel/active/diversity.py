@@ -23,7 +23,7 @@ from graphsel.active.queries import (
 from ..criteria.base import incidence
 from ..graphs.kernels import kernel_of
 from ..graphs.operators import inner_products
-from ..selection.baselines import central_members, squared_distances, typical_members
+from ..selection.baselines import central_members, typical_members
 from ..selection.strategies import Problem
 
 # %% ../../nbs/08_active/03_diversity.ipynb #ff3eae0a

@@ -132,6 +132,8 @@ def fit_command(
       validation.h5ad  what was predicted for each while it was hidden (X; measured: a layer)
       next.csv         the plan of --next: columns as in graphsel select
     """
+    from graphsel.selection.names import alias_table
+
     untrained = _model_with(model, settings)
     files = {"screen": screen.screen, "graph": sources.graphs, "prior": sources.priors}
     if pending and not following:
@@ -139,8 +141,9 @@ def fit_command(
     listed = None if genes == "all" else genes
     lists = {"genes": listed, "pending": pending, "aliases": aliases}
     check_folder_of(out, _FIT_FILES, inputs_of(**files, **lists))
-    trained, graph, out = screen.open(), sources.open(), Path(out)
-    trained, train, wanted, report = _train_and_wanted(trained, graph, genes, aliases)
+    table = alias_table(aliases)
+    trained, graph, out = screen.open(), sources.open(aliases=table), Path(out)
+    trained, train, wanted, report = _train_and_wanted(trained, graph, genes, table)
     tables = _tables_of(form, len(wanted), trained.n_vars)
     log.info("training %s on %s perturbations", model, f"{len(train):,}")
     fitted = untrained.fit(trained, graph, perturbations=train, random_state=seed)
@@ -150,7 +153,7 @@ def fit_command(
     data = {"screen": trained, "graph": graph, "perturbations": train}
     if following:
         data["genes"] = wanted if listed else None
-        _plan_next(data, following, (pending, aliases), seed, out)
+        _plan_next(data, following, (pending, table), seed, out)
     elif len(ranked):
         _show_next_step(screen, sources, (listed, aliases), out, len(ranked))
     _judge(untrained, data, folds, seed, out)
@@ -158,13 +161,12 @@ def fit_command(
 # %% ../../nbs/12_cli/04_fit.ipynb #0f41325b
 def _train_and_wanted(screen, graph, genes, aliases):
     "The screen in the names of the graph, what to train on, what to predict, and what is left out."
-    from graphsel.selection.names import alias_table, in_names_of, known_to, match_screen
+    from graphsel.selection.names import in_names_of, known_to, match_screen
     from graphsel.selection.names import with_reasons
 
-    table = alias_table(aliases)
-    screen, train, report = match_screen(graph, screen, table)
+    screen, train, report = match_screen(graph, screen, aliases)
     asked = _asked_for(genes, graph, screen, train) if train else []
-    named, reasons = in_names_of(graph, {"genes": asked}, table)
+    named, reasons = in_names_of(graph, {"genes": asked}, aliases)
     wanted = known_to(graph, named["genes"], "genes", "report", lost := {})
     if not wanted:
         what = "predict" if train else "train on"

@@ -141,12 +141,16 @@ class GraphFiles:
     kind: tuple[str, ...] = ()  # [FILE:]KIND
     taxon: tuple[str, ...] = ()  # [FILE:]NUMBER
 
-    def open(self, genes: Iterable[str] | None = None):  # these only; None: all
+    def open(
+        self,
+        genes: Iterable[str] | None = None,  # these only; None: all
+        aliases=None,  # a table by which graphs of identifiers get symbols
+    ):
         "The graph or graph set of the `--graph` and `--prior` options."
         from graphsel.graphs.graph import combine
         from graphsel.graphs.priors import read_prior
 
-        layers = [self._layer(path, genes) for path in self.graphs]
+        layers = [self._layer(path, genes, aliases) for path in self.graphs]
         graph = combine(layers, [read_prior(path) for path in self.priors])
         for prior in graph.priors:
             if prior.missing:
@@ -154,14 +158,14 @@ class GraphFiles:
                 log.warning("%r: no row for %s genes; they get its mean", prior, n)
         return graph
 
-    def _layer(self, path, genes):
+    def _layer(self, path, genes, aliases):
         "One graph: of a file, or of the registry by its name."
         from graphsel.datasets.load import load_graph
         from graphsel.graphs.readers.read import read_graph
 
         if not _is_data_set(path, "graph"):
             how: dict = {"directed": self.directed, "top_k": self.top_k, "genes": genes}
-            return read_graph(path, **how, **self._told_of(path))
+            return read_graph(path, aliases=aliases, **how, **self._told_of(path))
         graph = load_graph(path)
         return graph if genes is None else graph.subgraph([g for g in genes if g in graph])
 
@@ -172,7 +176,7 @@ class GraphFiles:
         from graphsel.selection.names import spellings
 
         genes = sorted({g for name in screen.obs_names for g in perturbed_genes(name)})
-        graph = self.open(sorted(spellings(genes, aliases)))
+        graph = self.open(sorted(spellings(genes, aliases)), aliases)
         meant = set(resolve(genes, graph.genes, aliases).mapping.values())
         return graph if meant.issuperset(graph.genes) else graph.subgraph(meant)
 
@@ -361,8 +365,9 @@ _TABLES = ("costs", "groups", "prefer", "guides", "target_weights")
 _aliases_option = click.option(
     "--aliases",
     type=_file,
-    help="Other names of genes: 'hgnc' (human), or a CSV or TSV with alias,symbol. Applied to all "
-    "lists and to the screen; other case needs no table, nor do dates such as 2-Sep.",
+    help="Other names of genes: 'hgnc' (human), or a CSV or TSV with alias,symbol, or orthologs "
+    "(mouse,human). Applied to all lists, the screen, and graphs of numbers or identifiers; other "
+    "case needs no table, nor do dates such as 2-Sep.",
 )
 
 

@@ -377,7 +377,8 @@ def select_command(
     lab = parse_lab(outputs.lab, options["costs"])
     named = [options[k] for k in (*_LISTS, *_TABLES, "screen") if options[k]]
     arguments = read_lists(options, reading)
-    graph, table = sources.open(), alias_table(aliases)
+    table = alias_table(aliases)
+    graph = sources.open(aliases=table)
     how = {"aliases": table, "random_state": seed, "room": bench.room}
     bench.take_guides(arguments, graph, table)
     own |= _take_weights(arguments, graph, table)
@@ -534,7 +535,8 @@ class Bench:
         "Take the guides out of what `select` gets."
         from graphsel.selection.names import in_names_of
 
-        named, _ = in_names_of(graph, {"guides": arguments.pop("guides", None)}, aliases)
+        guides = {"guides": arguments.pop("guides", None)}
+        named, _ = in_names_of(graph, guides, aliases)
         self.guides = named["guides"] or self.guides
 
     def spread(self, plan, currency):

@@ -41,4 +41,6 @@ def progress(
 
 def _watched() -> bool:
     "True in a terminal or a live notebook kernel."
+    if sys.stderr is None:  # a program without a console has none
+        return False
     return sys.stderr.isatty() or ("ipykernel" in sys.modules and "IN_TEST" not in os.environ)

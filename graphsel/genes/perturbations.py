@@ -81,6 +81,12 @@ _GUIDES = (
 )
 
 
+_SECOND_GUIDE = re.compile(
+    r"[-_.](sg|sgrna|guide)[-_]?\d+[-_./:|]\w|[-_.]\d+[-_./:|]sg[-_]?[A-Z]|^sg.*[-_./:|]sg[-_]?[A-Z]",
+    re.IGNORECASE,
+)
+
+
 def guide_target(
     name: str,  # of a perturbation, as a file spells it
     genes: Collection[str] = (),  # known genes: sgNKX2-1 is no guide of NKX2 where NKX2-1 is one
@@ -91,7 +97,16 @@ def guide_target(
     if text != whole and whole in genes:
         return whole
     found = next(filter(None, (o.fullmatch(text) for o in _GUIDES)), None)
-    return found["gene"] if found and text not in genes else ""
+    if not found or text in genes or two_guides(text):
+        return ""
+    return found["gene"]
+
+
+def two_guides(
+    name: str,  # of a perturbation
+) -> bool:
+    "True where a guide is followed by another: KLF1-sg1_MYC-sg2, of which the last number is cut off or not."
+    return _SECOND_GUIDE.search(str(name)) is not None
 
 # %% ../../nbs/01_genes/03_perturbations.ipynb #1c718195
 def gene_incidence(

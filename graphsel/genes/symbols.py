@@ -16,7 +16,7 @@ import csv
 import re
 import unicodedata
 
-from ..core.errors import GraphselError, name_some
+from ..core.errors import GraphselError, log, name_some
 from ..core.files import read_text, reading
 
 if TYPE_CHECKING:
@@ -188,10 +188,12 @@ def read_aliases(
         pairs, symbols = _hgnc_pairs(rows, name)
     elif {"alias", "symbol"} <= set(columns):
         pairs, symbols = _user_pairs(rows, name), ()
+    elif _CLASS <= set(columns) or ortholog_columns(columns):
+        return _ortholog_table(rows, columns, name)
     else:
         raise GraphselError(
             f"{name}: not an alias table (columns {name_some(columns)}); it needs the columns "
-            "alias and symbol, or those of hgnc_complete_set.txt"
+            "alias and symbol, those of hgnc_complete_set.txt, or of orthologs: mouse and human"
         )
     if not pairs and not symbols:
         raise GraphselError(f"{name} holds no gene; write one alias,symbol a line")
@@ -230,6 +232,71 @@ def _several(field):
     "The values of a field: between bars, or in a custom download commas."
     return [o.strip() for o in re.split(r"[|]|, ", field or "") if o.strip()]
 
+# %% ../../nbs/01_genes/01_symbols.ipynb #f11e30d3
+_SPECIES = (
+    "mouse rat zebrafish fruitfly fly worm yeast macaque chimp chimpanzee pig dog cow chicken frog "
+    "ortholog_species"
+).split()
+_CLASS = {"DB Class Key", "NCBI Taxon ID", "Symbol"}  # of MGI's HOM_MouseHumanSequence.rpt
+
+
+def ortholog_columns(
+    columns: Iterable[str],  # of a table
+) -> tuple[str, str] | None:  # of the other species, of human genes
+    "The columns of a table of orthologs, or None."
+    names = {re.sub(r"[\W_]+", "_", o.strip().lower()): o for o in columns}
+    human = _gene_column("human", names)
+    others = [o for species in _SPECIES if (o := _gene_column(species, names))]
+    if human and not others and "gene_name" in names:
+        others = [names["gene_name"]]  # of BioMart, beside Human gene name
+    return (others[0], human) if human and len(others) == 1 else None
+
+
+def _gene_column(species, names):
+    "The column with the symbols of one species."
+    forms = ("{}_symbol", "{}_gene_symbol", "{}_gene_name", "{}_gene", "{}", "{}_name")
+    return next((names[o.format(species)] for o in forms if o.format(species) in names), None)
+
+# %% ../../nbs/01_genes/01_symbols.ipynb #016d368c
+def _ortholog_table(rows, columns, name):
+    "Genes of another species as spellings of human ones. Raises for orthologs of several species."
+    if _CLASS <= set(columns):
+        pairs = _class_pairs(rows)
+    else:
+        a, b = ortholog_columns(columns)
+        pairs = [((r[a] or "").strip(), (r[b] or "").strip()) for r in rows]
+        species = {r.get("ortholog_species") for r in rows}
+        if len(species) > 1:
+            raise GraphselError(
+                f"{name}: orthologs of {len(species)} species ({name_some(sorted(map(str, species)))}); "
+                "keep the lines of one"
+            )
+    pairs = [pair for pair in pairs if not {"", "-"} & set(pair)]
+    if not pairs:
+        raise GraphselError(f"{name} holds no pair of orthologs; write one mouse,human a line")
+    table = make_aliases(pairs, (), name)
+    log.info("%s: orthologs of %s genes", name, f"{len(table.to):,}")
+    if table.ambiguous:
+        told = (f"{k} ({name_some(v, 2)})" for k, v in table.ambiguous.items())
+        log.warning(
+            "%s: genes with several human orthologs are not translated: %d (%s)",
+            name,
+            len(table.ambiguous),
+            name_some(told, 3, 120),
+        )
+    return table
+
+
+def _class_pairs(rows):
+    "(other, human) of each class of MGI's homologs."
+    classes = {}
+    for row in rows:
+        human = (row["NCBI Taxon ID"] or "").strip() == "9606"
+        classes.setdefault(row["DB Class Key"], ([], []))[human].append(
+            (row["Symbol"] or "").strip()
+        )
+    return [(a, b) for others, humans in classes.values() for a in others for b in humans]
+
 # %% ../../nbs/01_genes/01_symbols.ipynb #6ad5e0db
 @dataclass(frozen=True)
 class Resolution:
@@ -245,6 +312,14 @@ class Resolution:
         for name, known in self.mapping.items():
             found.setdefault(known, []).append(name)
         return {known: tuple(names) for known, names in found.items() if len(names) > 1}
+
+    @property
+    def capitalized(
+        self,
+    ) -> list:  # names as of a mouse (Mdm2) that were taken for human ones (MDM2)
+        cased = [(n, self.mapping[n]) for n, how in self.how.items() if how.endswith("other case")]
+        human = [n for n, k in cased if n == n.capitalize() != k == k.upper() and "orf" not in n]
+        return human if 2 * len(human) > len(cased) else []
 
     @property
     def changed(self) -> dict:  # name -> known name, where they differ
@@ -265,6 +340,12 @@ class Resolution:
             f"{len(self.mapping):,} of {len(self.mapping) + len(self.missing):,} genes found: "
             f"{', '.join(shown) or 'none'}"
         ]
+        if self.capitalized:
+            parts.append(
+                f"written as genes of the mouse or rat, and taken for the human genes of the same letters: "
+                f"{name_some(self.capitalized, 3)}; orthologs are told by a table (--aliases FILE, "
+                "columns mouse,human)"
+            )
         if self.merged:
             parts.append(
                 "several names for one gene: "
@@ -417,6 +498,10 @@ def resolve(
     how = dict.fromkeys(mapping, "as written")
     for rule in _rules(aliases, case):
         open_ = [g for g in genes if g not in mapping and g not in missing]
+        if (
+            rule[2] and aliases is not None
+        ):  # what means several genes is none of them by its letters
+            open_ = [g for g in open_ if unversioned(plain(g)) not in aliases.ambiguous]
         for g, hits in (_apply(rule, open_, known, set(mapping.values())) if open_ else {}).items():
             if len(hits) == 1:
                 mapping[g], how[g] = hits[0], rule[0]

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import scipy.sparse as sp
 
-from ..core.errors import GraphselError, check_positive_int, name_some, unknown_name
+from ..core.errors import GraphselError, check_positive_int, log, name_some, unknown_name
 from ..core.progress import progress
+from ..genes.symbols import AliasTable, unversioned
 from .graph import GeneGraph, Graphs, _tidy, combine
 
 # %% ../../nbs/03_graphs/03_build.ipynb #79cca961
@@ -314,3 +315,23 @@ def _renamed(layer, names):
     C = layer.adjacency.tocoo()
     A = _largest_of_repeated(at[C.row], at[C.col], C.data, len(new))
     return from_matrix(new, A, notes={**layer.source, "merged": len(layer) - len(new)})
+
+# %% ../../nbs/03_graphs/03_build.ipynb #355f5d4a
+def translated(
+    graph: Graphs,  # one graph or several, without priors
+    aliases: AliasTable,  # identifier -> symbol
+    name: str = "graph",  # for messages
+) -> Graphs:
+    "The graph by symbols, where most of its genes are other spellings of the table; told."
+    found = {str(g): aliases.to[k] for g in graph.genes if (k := unversioned(str(g))) in aliases.to}
+    if 2 * len(found) <= len(graph.genes):
+        return graph
+    new = rename_genes(graph, found)
+    merged = len(graph.genes) - len(new.genes)
+    lost = [str(g) for g in graph.genes if str(g) not in found and str(g) not in aliases.symbols]
+    told = f"{len(found):,} of {len(graph.genes):,} genes translated by {aliases.name}"
+    told += f" ({name_some((f'{a} = {b}' for a, b in found.items()), 3)})"
+    told += f"; {merged:,} fell together" if merged else ""
+    told += f"; {len(lost):,} keep their name: {name_some(lost, 3)}" if lost else ""
+    log.info("%s: %s", name, told)
+    return new

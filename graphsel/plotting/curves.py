@@ -391,12 +391,12 @@ def _of_random(table):
     return table["random"] if "random" in table.columns.get_level_values("strategy") else None
 
 
-def _line(ax, name, values, overlap, random=None):
+def _line(ax, name, values, overlap, of_random=None):
     "One strategy with its band, of the difference from random where that is given: both splits x places on the axis."
     look, values = style(name), values.dropna(how="all")
     mean, (low, high) = values.mean(), mean_interval(values, overlap)
-    if random is not None:
-        apart = (values - random.reindex_like(values)).dropna(how="all")
+    if of_random is not None:
+        apart = (values - of_random.reindex_like(values)).dropna(how="all")
         center = apart.mean().to_numpy(float)
         low, high = mean.to_numpy(float) + mean_interval(apart, overlap) - center
     ax.plot(mean.index, mean, label=name, markersize=4.5, linewidth=1.6, zorder=3, **look)

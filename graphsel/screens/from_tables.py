@@ -29,6 +29,9 @@ from graphsel.screens.tables import (
     as_numbers,
     average_replicates,
     check_filled,
+    is_number,
+    known_results,
+    long_effects,
     perturbation_column,
     ranked_responses,
     row_names,
@@ -66,7 +69,8 @@ def screen_from_table(
     if transpose:
         table = turned(table)
     if where:
-        table = table[kept_rows(table, where, source)].reset_index(drop=True)
+        table = _kept(table, where, perturbation_key, source)
+    table, perturbation_key = _effects_in(table, perturbation_key, source)
     key = perturbation_column(table, perturbation_key, source)
     names, about, notes = _row_labels(table, key, (control, separator, guides), source)
     decided = [key, *listed(covariate), *listed(pool)]
@@ -78,6 +82,22 @@ def screen_from_table(
     return _averaged_screen(rows, notes + more + scaled, about, source)
 
 # %% ../../nbs/02_screens/07_from_tables.ipynb #846118ce
+def _kept(table, where, key, source):
+    "The rows with these values; a column of text that holds one value now is dropped."
+    table = table[kept_rows(table, where, source)].reset_index(drop=True)
+    wishes = [where] if isinstance(where, str) else where
+    asked = {o.partition("=")[0].removesuffix("!").strip() for o in wishes} - {key}
+    gone = [c for c in asked if not is_number(table[c]) and table[c].nunique() == 1]
+    return table.drop(columns=gone)
+
+
+def _effects_in(table, key, source):
+    "The effects in the results of a known program or in a long table, and their key; or both as they are."
+    found = None if key else known_results(table, source)
+    found = long_effects(table, source, key) if found is None else found
+    return (table, key) if found is None else (found, "perturbation")
+
+
 def _row_labels(table, key, given, source):
     "The perturbation of each row, how it was read, and remarks."
     control, separator, guides = given
@@ -224,7 +244,7 @@ def _reference(rows, about):
         ]
     return told, []
 
-
+# %% ../../nbs/02_screens/07_from_tables.ipynb #279b820d
 def _against_control(rows, weight, source):
     "Rows minus the control of their batch; mean and variance of the controls; how many there are."
     control = rows.control

@@ -15,7 +15,7 @@ import re
 import numpy as np
 
 from ..core.errors import GraphselError, log, name_some
-from ..genes.perturbations import CONTROL_NAMES, control_stem, guide_target
+from ..genes.perturbations import CONTROL_NAMES, control_stem, guide_target, two_guides
 from ..genes.symbols import genes_in
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _matching(wish, labels):
         return [wish]
     return [o for o in labels if fnmatchcase(o, wish)] if set("*?[") & set(wish) else []
 
-
+# %% ../../nbs/02_screens/02_labels.ipynb #9965b1cf
 def _check_one_kind(readings):
     "Raise where a column has several kinds of controls; numbers make no difference."
     for k, names in readings.items():
@@ -125,8 +125,8 @@ def _factorized(column):
 
 
 def plain_name(column: str) -> str:
-    "The name of a column without capitals, blanks and signs."
-    return re.sub(r"[\W_]+", "", str(column)).casefold()
+    "The name of a column without capitals, blanks, signs, and the Metadata_ of CellProfiler."
+    return re.sub(r"[\W_]+", "", str(column).removeprefix("Metadata_")).casefold()
 
 # %% ../../nbs/02_screens/02_labels.ipynb #63db19e6
 def _check_one_reading(obs, readings):
@@ -295,6 +295,8 @@ class _Cutter(_Guides):
         weak = not self.asked and label not in self.genes and self.n_genes.get(label) != 1
         if weak and self.joint(label) != "_" and not self._is_guide(label):
             return None
+        if two_guides(label) and label not in self.genes:
+            return None
         return [label]
 
     def _by_evidence(self, label):
@@ -317,6 +319,8 @@ class _Cutter(_Guides):
         return "_"
 
     def why(self, label):
+        if two_guides(label):
+            return "it holds two guides, joined by what stands inside their names too"
         if self.joint(label) != "_":
             return f"both sides of '{self.joint(label)}' are genes of this file"
         return "the underscore does not tell"

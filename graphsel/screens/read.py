@@ -16,9 +16,9 @@ from ..core.files import atomic_path, check_file, file_and_filter, naming, readi
 from .formats import file_kind, open_cells
 from .from_cells import screen_from_cells
 from .from_tables import screen_from_lists, screen_from_table
-from .labels import _levels
+from .labels import _levels, plain_name
 from .screen import check_screen
-from .tables import read_rows, read_table
+from .tables import EFFECT, read_rows, read_table
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -43,9 +43,14 @@ def read_screen(
     table, name = read_rows(path)
     if labels is not None:
         raise GraphselError(f"{name} is a table; labels= (--labels) are for files of single cells")
-    if {"perturbed_gene", "gene"} <= set(table.columns):
+    if {"perturbed_gene", "gene"} <= set(table.columns) and not _has_effects(table):
         return _called(screen_from_lists, table, name, given)
     return _called(screen_from_table, table, name, given)
+
+
+def _has_effects(table):
+    "True for a long table of effects rather than ranks."
+    return "rank" not in table and any(EFFECT.fullmatch(plain_name(c)) for c in table)
 
 
 def _called(make, what, source, given):

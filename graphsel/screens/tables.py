@@ -63,6 +63,7 @@ def _read_text_table(path):
     lines = first_lines(path)
     if lines is None:
         raise GraphselError(f"{path} is no text, parquet or .xlsx; save it as CSV in UTF-8")
+    _check_known(lines, path)
     with reading(path, "a table"):
         layout = sniff(lines)
     _check_header(layout, path)
@@ -85,6 +86,24 @@ def _read_text_table(path):
 UNNAMED = "Unnamed: 0"  # what pandas calls a first column without a name
 
 # %% ../../nbs/02_screens/05_tables.ipynb #f3eaccef
+_KNOWN_OTHERS = (
+    (
+        r"#1\.[23]\s*$",
+        "a GCT file; remove its first two lines and the column Description; its rows were measured: "
+        "transpose=True (--transpose)",
+    ),
+    (r".*\n#!\{", "a table of Perseus; remove the lines below the header that begin with #!{"),
+)
+
+
+def _check_known(lines, path):
+    "Raise for tables of a known form that are no plain text with a header."
+    text = "\n".join(lines[:2])
+    told = next((say for form, say in _KNOWN_OTHERS if re.match(form, text, re.MULTILINE)), "")
+    if told:
+        raise GraphselError(f"{path} is {told}")
+
+
 def _check_header(layout, path):
     "Raise where the first line is data. Numbers in a row, as a table of latent directions has, are names."
     first = [o for o in layout.rows[0][1:]] if layout.rows else []
@@ -195,6 +214,11 @@ METADATA = frozenset(
     seuratclusters leiden louvain origident cell barcode cellbarcode cellid batch replicate lane
     gemgroup plate well donor sample guideid guideidentity nperts nguides""".split()
 )
+ANNOTATION = frozenset(
+    """entrez entrezid entrezgene entrezgeneid ncbigeneid geneid hgncid ensembl ensemblid ensemblgeneid
+    taxid description genedescription chromosome chrom""".split()
+)
+PLACES = frozenset("chr start end strand".split())  # left out beside a chromosome
 CELL_COUNTS = frozenset("ncells numcells cellcount cellcounts numcellsfiltered".split())
 
 
@@ -228,15 +252,37 @@ def perturbation_column(
         return "perturbation"
     _check_side(table, source)
     texts = [c for c in table if not is_number(table[c])]
-    by_name = sorted(
-        (KEY_NAMES.index(plain_name(c)), c) for c in texts if plain_name(c) in KEY_NAMES
-    )
     unnamed = [c for c in texts if is_unnamed(c)]
-    found = ([c for _, c in by_name] + unnamed)[:1]
+    numbers = [c for c in table if c not in texts and _are_gene_numbers(table[c])]
+    found = [*_by_name(texts), *unnamed, *_by_name(numbers)][:1]
     if not found:
         raise GraphselError(f"{source} has no column 'perturbation' ({_it_has(table)}); {_NAME_IT}")
     log.info("%s: perturbations read from column '%s'", source, found[0])
     return found[0]
+
+# %% ../../nbs/02_screens/05_tables.ipynb #1043a4b4
+_ENTREZ = re.compile(r"(?P<gene>\S+) \(\d+\)")
+_ASSAY = re.compile(r"(RNA|SCT|ADT|integrated|originalexp|g)\.(?=.)")
+
+
+def without_assay(
+    names: list[str],  # of columns
+) -> list[str]:
+    "Names without the RNA. or g. that Seurat puts before all of them."
+    found = {m[1] if (m := _ASSAY.match(o)) else "" for o in names}
+    return (
+        [_ASSAY.sub("", o, count=1) for o in names]
+        if len(found) == 1 and "" not in found
+        else names
+    )
+
+
+def without_entrez(
+    names: list[str],  # of genes
+) -> list[str]:
+    "Names without the numbers that DepMap puts behind all of them: TP53 (7157)."
+    found = [_ENTREZ.fullmatch(o) for o in names]
+    return [o["gene"] for o in found if o] if names and all(found) else names
 
 # %% ../../nbs/02_screens/05_tables.ipynb #b81c6b3c
 _NAME_IT = (
@@ -245,17 +291,28 @@ _NAME_IT = (
 )
 
 
+def _by_name(columns):
+    "The columns with a name that perturbations have, the best first."
+    known = [(KEY_NAMES.index(plain_name(c)), c) for c in columns if plain_name(c) in KEY_NAMES]
+    return [c for _, c in sorted(known)]
+
+
+def _are_gene_numbers(column):
+    "True for whole numbers that may be those of NCBI Gene, and are no row numbers."
+    whole = is_number(column) and not column.isna().any() and (column % 1 == 0).all()
+    return bool(whole and (column > 0).all() and column.is_unique and not _counts_up(column))
+
+
 def _it_has(table):
     return f"it has {name_some(table.columns, 12)}"
 
 
-_ENTREZ = re.compile(r"(?P<gene>\S+) \(\d+\)")  # DepMap's names of genes: TP53 (7157)
 _NUMBERED = re.compile(r"[A-Za-z]{1,4}[_.]?\d+")  # names of latent directions: d1, PC_2, SV3
 
 
 def _check_side(table, source):
     "Raise where the perturbations are the columns, or may be."
-    names = [without_copy(c, table.columns) for c in table.columns[1:]]
+    names = without_assay([without_copy(c, table.columns) for c in table.columns[1:]])
     genes = [o for o in names if _ENTREZ.fullmatch(o)]
     sides = [o for o in names if control_stem(o)] or (genes if len(genes) > len(names) / 2 else [])
     if sides:
@@ -290,16 +347,13 @@ def turned(
 ) -> "pd.DataFrame":  # perturbations x responses, with a column `perturbation`
     "The table with its sides exchanged; names of responses from the first column."
     first, columns = table.columns[0], table.columns
-    names = [without_copy(c, columns) for c in columns[1:]]
-    found = [_ENTREZ.fullmatch(o) for o in names]
-    if all(found):
-        names = [o["gene"] for o in found if o]
+    names = without_entrez(without_assay([without_copy(c, columns) for c in columns[1:]]))
     flat = table.set_index(first).T.reset_index(drop=True)
     flat.columns = flat.columns.astype(str).rename(None)
     flat.insert(0, "perturbation", names)
     return flat
 
-
+# %% ../../nbs/02_screens/05_tables.ipynb #c800eb51
 def without_metadata(
     table: "pd.DataFrame",  # as it was read
     key: str,  # column with the perturbation
@@ -315,7 +369,8 @@ def without_metadata(
         for c in table
         if c != key and is_unnamed(c) and (_counts_up(table[c]) or not is_number(table[c]))
     ]
-    gone = [c for c in table if c != key and plain_name(c) in known]
+    gone = [c for c in table if c != key and (plain_name(c) in known or _is_annotation(c, table))]
+    gone += [c for c in statistics_among(table.drop(columns=key)) if c not in gone]
     notes = []
     if rows:
         notes.append("the column without a name holds row names or numbers, no response: left out")
@@ -324,11 +379,147 @@ def without_metadata(
     return table.drop(columns=[*rows, *gone]), notes
 
 
+def _is_annotation(column, table):
+    "True for what is known of the perturbed gene itself: its identifiers, its place, notes of CellProfiler."
+    name = plain_name(column)
+    placed = name in PLACES and any("chr" in plain_name(c) for c in table)
+    return name in ANNOTATION or placed or str(column).startswith("Metadata_")
+
+
 def _counts_up(column):
     "True for row numbers: each is one more than that before."
     if not is_number(column) or len(column) == 0 or column.isna().any():
         return False
     return bool((np.diff(column.to_numpy(float)) == 1).all() and column.iloc[0] in (0, 1))
+
+# %% ../../nbs/02_screens/05_tables.ipynb #2badac91
+EFFECT = re.compile(r".*(log2?foldchanges?|log2?fc|logfc|lfc)(?!se)\w*")
+_CHANCE = re.compile(r".*(pval|padj|adjp|fdr|qval)\w*")
+
+
+def statistics_among(
+    table: "pd.DataFrame",  # numbers
+) -> list:  # columns
+    "P values; beside effects everything that is no effect, such as means and standard errors."
+    numbers = [c for c in table if is_number(table[c])]
+    chances = [c for c in numbers if _CHANCE.fullmatch(plain_name(c)) and _are_shares(table[c])]
+    effects = [c for c in numbers if EFFECT.fullmatch(plain_name(c))]
+    if not chances or not effects:
+        return chances
+    counts = [c for c in numbers if plain_name(c) in CELL_COUNTS]
+    return [c for c in numbers if c not in (*effects, *counts)]
+
+
+def _are_shares(column):
+    "True for values between 0 and 1."
+    return bool(column.dropna().between(0, 1).all())
+
+# %% ../../nbs/02_screens/05_tables.ipynb #e6d92768
+RESULTS = (  # program, columns it is known by, the gene, the effect
+    ("MAGeCK", ("id", "neg|lfc", "pos|lfc"), "id", r"neg\|lfc"),
+    ("MAGeCK (mle)", ("Gene", "sgRNA"), "Gene", r".+\|beta"),
+    ("MAGeCK, guides", ("sgrna", "Gene", "LFC"), "Gene", r"LFC"),
+    ("BAGEL", ("GENE", "BF"), "GENE", r"BF"),
+    ("DrugZ", ("GENE", "normZ"), "GENE", r"normZ"),
+)
+
+
+def known_results(
+    table: "pd.DataFrame",  # as it was read
+    source: str = "table",  # for messages
+) -> "pd.DataFrame|None":  # `perturbation` and effects; None for other tables
+    "The effects in the results of a program for pooled screens."
+    for program, columns, gene, form in RESULTS:
+        effects = [c for c in table if re.fullmatch(form, str(c))]
+        if effects and set(columns) <= set(table.columns):
+            log.info("%s: results of %s: responses are %s", source, program, name_some(effects))
+            return table[[gene, *effects]].rename(columns={gene: "perturbation"})
+    return None
+
+# %% ../../nbs/02_screens/05_tables.ipynb #6ec73d49
+_LONG_KEYS = "perturbation perturbedgene grnatarget targetgene target".split()
+_WEAK_KEYS = "group contrast comparison condition cluster".split()  # may be cell lines as well
+_LONG_GENES = "gene genes names genesymbol symbol genename feature responseid variable".split()
+
+
+def long_effects(
+    table: "pd.DataFrame",  # as it was read
+    source: str = "table",  # for messages
+    given: str | None = None,  # what the user calls the column of perturbations
+) -> "pd.DataFrame|None":  # `perturbation` and a column for each gene; None for other tables
+    """Effects in a table of a perturbation and a gene a row, as scanpy, Seurat and SCEPTRE write them. Raises
+    `GraphselError` for the result of a single comparison, and for a pair that stands twice."""
+    texts = [c for c in table if not is_number(table[c])]
+    key = given or _first_called(texts, [*_LONG_KEYS, *_WEAK_KEYS])
+    gene = _first_called([c for c in texts if c != key], _LONG_GENES)
+    effects = [c for c in table if is_number(table[c]) and EFFECT.fullmatch(plain_name(c))]
+    if len(effects) != 1:
+        return None
+    if key is None or gene is None or key not in texts:
+        _check_comparison(table, key, gene, effects[0], source)
+        return None
+    if table[gene].nunique() == len(table) or table[key].nunique() == len(table):
+        return None  # a gene a row: the perturbed one
+    if given is None and plain_name(key) in _WEAK_KEYS:
+        _check_perturbed(table, key, gene, source)
+    return _spread(table, (key, gene, effects[0]), source)
+
+# %% ../../nbs/02_screens/05_tables.ipynb #7d507c1a
+def _check_perturbed(table, key, gene, source):
+    "Raise where a column such as group may hold cell lines instead of perturbations."
+    genes = set(table[gene].astype(str))
+    groups = [o for o in table[key].astype(str).unique() if not control_stem(o)]
+    known = sum(all(p in genes for p in re.split(r"[+_]", o)) for o in groups)
+    if known < len(groups) / 2:
+        raise GraphselError(
+            f"{source}: are the values of '{key}' ({name_some(groups, 3)}) perturbations? If so, say "
+            f"perturbation_key='{key}' (--perturbation-key '{key}'); if those of '{gene}' are, "
+            f"keep one value of '{key}' by where='{key}={groups[0]}' (--where) and say "
+            f"perturbation_key='{gene}'"
+        )
+
+
+def _first_called(columns, names):
+    "The column with the first of these names, or None."
+    called = {plain_name(c): c for c in reversed(columns)}
+    return next((called[o] for o in names if o in called), None)
+
+
+def _check_comparison(table, key, gene, effect, source):
+    "Raise for the result of one comparison, whose rows are the genes that were measured."
+    first = table.columns[0]
+    measured = gene or (first if is_unnamed(first) and not is_number(table[first]) else None)
+    if key is not None or measured is None or not statistics_among(table):
+        return
+    raise GraphselError(
+        f"{source}: the result of one comparison ('{effect}'). If its rows were measured, give those of all "
+        "perturbations in one table with a column 'perturbation'; if they were perturbed, say "
+        f"perturbation_key='{measured}' (--perturbation-key '{measured}')"
+    )
+
+# %% ../../nbs/02_screens/05_tables.ipynb #ef147365
+def _spread(table, columns, source):
+    "One row for each perturbation. Raises for a pair that stands twice."
+    import pandas as pd
+
+    key, gene, effect = columns
+    table = table[[o not in ("", "nan") for o in table[key].astype(str)]]
+    kept = table[[not control_stem(o) for o in table[key].astype(str)]]
+    row, names = pd.factorize(kept[key].astype(str))
+    column, genes = pd.factorize(kept[gene].astype(str))
+    twice = len(row) - len({*zip(row, column)})
+    if twice:
+        raise GraphselError(
+            f"{source}: {twice:,} pairs of '{key}' and '{gene}' stand twice; keep one of each by "
+            "where='column=value' (--where)"
+        )
+    wide = np.zeros((len(names), len(genes)))
+    wide[row, column] = np.nan_to_num(kept[effect].to_numpy(float))
+    absent = wide.size - int(kept[effect].notna().sum())
+    log.info("%s: responses are '%s' of each '%s' in each '%s'", source, effect, gene, key)
+    if absent:
+        log.warning("%s: %d of %d effects are not listed: taken as 0", source, absent, wide.size)
+    return pd.DataFrame(wide, columns=genes).assign(perturbation=names)
 
 # %% ../../nbs/02_screens/05_tables.ipynb #2c36c31e
 def gene_column(
@@ -349,6 +540,8 @@ def row_names(
     source: str = "table",  # for messages
 ) -> np.ndarray:  # as they stand
     "The names of the rows. Raises `GraphselError` for a row without, and where they are numbers of rows."
+    import pandas as pd
+
     dates = [
         i for i, v in enumerate(column) if isinstance(v, (datetime.date, np.datetime64)) and v == v
     ]
@@ -369,11 +562,16 @@ def row_names(
             f"{source}: column '{column.name}' holds row numbers, no perturbations; say which "
             "column names them (perturbation_key=, --perturbation-key)"
         )
+    text = text.str.strip()
+    bare = without_entrez(list(text))
+    if bare != list(text):
+        log.info("%s: Entrez numbers behind the symbols are left out", source)
+        text = pd.Series(bare, index=text.index, dtype=object)
     _say_numbers(text, source)
     note = damaged_note(text)
     if note:
         log.warning("%s: %s", source, note)
-    return text.str.strip().to_numpy()
+    return text.to_numpy()
 
 
 def _say_numbers(names, source):

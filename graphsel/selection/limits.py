@@ -183,7 +183,8 @@ def _parts(groups, caps, elements):
     if groups is None:
         raise groups_without_caps()
     if not isinstance(groups, Mapping):
-        raise GraphselError("caps need groups: give a mapping from name to part")
+        kind = type(groups).__name__
+        raise GraphselError(f"caps need groups: give a mapping from name to part, not a {kind}")
     names = sorted({str(p) for p in groups.values()})
     caps = caps if isinstance(caps, Mapping) else dict.fromkeys(names, caps)
     unknown = sorted({str(p) for p in caps} - set(names))

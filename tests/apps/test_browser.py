@@ -398,6 +398,8 @@ def test_in_the_dark_on_a_phone_with_money_and_the_files_of_string(page, place):
         for part in (".gs-says", ".gs-table th", ".gs-table td", ".gs-note", "a.gs-download"):
             ink, paper = colors(page, part)
             assert ink - paper > 0.35 and paper < 0.4, (part, ink, paper)
+        curve = page.locator("img.gs-curve").evaluate("e => getComputedStyle(e).filter")
+        assert "invert" in curve, curve  # figures are drawn on white
         keep(page, "explorer_dark", tall=True)
 
         page.locator(".gs-unit select").select_option("money")

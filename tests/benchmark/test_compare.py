@@ -193,7 +193,9 @@ def test_a_learner_pays_a_fit_per_round_and_a_plan_one_per_budget(sim, monkeypat
     results = compare(
         sim.screen, sim.graph, ["variance"], [6, 12, 18], models=("gp",), seeds=1, initial=6
     )
-    assert fits == [6, 12, 18] and results["select_seconds"].max() < 0.05
+    assert (
+        fits == [6, 12, 18] and results["select_seconds"].nunique() == 1
+    )  # no fit is on its account
     del fits[:]
     results = compare(
         sim.screen,
@@ -211,7 +213,7 @@ def test_a_learner_pays_a_fit_per_round_and_a_plan_one_per_budget(sim, monkeypat
         .sort_values("budget")["select_seconds"]
         .to_numpy()
     )
-    assert spent[0] < 0.05 <= spent[1] and spent[2] >= 0.1
+    assert (np.diff(spent) >= 0.05).all()  # a fit for each round
     assert (results["fit_seconds"] >= 0.05).all()
 
 

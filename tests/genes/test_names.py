@@ -421,3 +421,61 @@ def test_real_screen_against_real_graph(shared_data):
         == sum(h.startswith("by alias") for h in again.how.values())
         > 15
     )
+
+
+# ---- orthologs ----
+
+ORTHOLOGS = {
+    "two.tsv": "mouse\thuman\nTrp53\tTP53\nMdm2\tMDM2\nCdkn2a\tCDKN2A\nCdkn2a\tCDKN2B\n",
+    "genes.csv": "Mouse gene,Human gene\nTrp53,TP53\nMdm2,MDM2\nCdkn2a,CDKN2A\nCdkn2a,CDKN2B\n",
+    "hcop.txt": "human_entrez_gene\thuman_name\thuman_symbol\tmouse_entrez_gene\tmouse_name\tmouse_symbol\n"
+    "7157\ttumor protein\tTP53\t22059\ttransformation related\tTrp53\n"
+    "4193\tproto-oncogene\tMDM2\t17246\ttransformed\tMdm2\n"
+    "1029\tinhibitor\tCDKN2A\t12578\tinhibitor\tCdkn2a\n"
+    "1030\tinhibitor\tCDKN2B\t12578\tinhibitor\tCdkn2a\n"
+    "999\tcadherin\tCDH1\t-\t-\t-\n",
+    "mart.tsv": "Gene stable ID\tGene name\tHuman gene name\nENSMUSG1\tTrp53\tTP53\n"
+    "ENSMUSG2\tMdm2\tMDM2\nENSMUSG3\tCdkn2a\tCDKN2A\nENSMUSG3\tCdkn2a\tCDKN2B\nENSMUSG4\tOr1\t\n",
+    "HOM_MouseHumanSequence.rpt": "DB Class Key\tCommon Organism Name\tNCBI Taxon ID\tSymbol\n"
+    "1\tmouse, laboratory\t10090\tTrp53\n1\thuman\t9606\tTP53\n2\thuman\t9606\tMDM2\n"
+    "2\tmouse, laboratory\t10090\tMdm2\n3\tmouse, laboratory\t10090\tCdkn2a\n3\thuman\t9606\tCDKN2A\n"
+    "3\thuman\t9606\tCDKN2B\n4\tmouse, laboratory\t10090\tOr1\n",
+    "hcop15.txt": "ortholog_species\thuman_symbol\tortholog_species_symbol\n10090\tTP53\tTrp53\n"
+    "10090\tMDM2\tMdm2\n10090\tCDKN2A\tCdkn2a\n10090\tCDKN2B\tCdkn2a\n",
+}
+
+
+@pytest.mark.parametrize("name", ORTHOLOGS)
+def test_tables_of_orthologs(name, tmp_path, caplog):
+    path = tmp_path / name
+    path.write_text(ORTHOLOGS[name])
+    table = read_aliases(path)
+    assert table.to == {"Trp53": "TP53", "Mdm2": "MDM2"}
+    assert "several human orthologs are not translated: 1 (Cdkn2a (CDKN2A, CDKN2B))" in caplog.text
+    known = ["TP53", "MDM2", "CDKN2A", "CDKN2B"]
+    found = resolve(["Trp53", "Mdm2", "Cdkn2a"], known, table)
+    assert found.mapping == {"Trp53": "TP53", "Mdm2": "MDM2"}
+    assert found.missing == {"Cdkn2a": "ambiguous alias: CDKN2A, CDKN2B"}  # nor by its letters
+
+
+def test_orthologs_of_several_species_are_refused(tmp_path):
+    path = tmp_path / "hcop15.txt"
+    path.write_text(ORTHOLOGS["hcop15.txt"] + "10116\tTP53\tTp53\n")
+    with pytest.raises(GraphselError, match="orthologs of 2 species .* keep the lines of one"):
+        read_aliases(path)
+
+
+def test_a_table_of_orthologs_without_pairs(tmp_path):
+    path = tmp_path / "o.csv"
+    path.write_text("mouse,human\nTrp53,\n")
+    with pytest.raises(GraphselError, match="no pair of orthologs"):
+        read_aliases(path)
+
+
+def test_genes_of_the_mouse_are_not_taken_for_human_ones_without_a_word():
+    found = resolve(["Mdm2", "Kras", "Tp53"], ["MDM2", "KRAS", "TP53", "MYC"])
+    assert len(found.mapping) == 3
+    assert "written as genes of the mouse or rat" in str(found) and "mouse,human" in str(found)
+    assert "mouse" not in str(resolve(["mdm2", "KRAS"], ["MDM2", "KRAS"]))
+    assert "mouse" not in str(resolve(["MDM2"], ["Mdm2"]))
+    assert "mouse" not in str(resolve(["C1orf43", "MDM2"], ["C1ORF43", "MDM2"]))

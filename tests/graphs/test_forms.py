@@ -5,6 +5,9 @@ import json
 import pytest
 
 from graphsel.core.errors import GraphselError
+from graphsel.genes.symbols import make_aliases
+from graphsel.graphs.build import from_edges
+from graphsel.graphs.readers import formats, read
 from graphsel.graphs.readers.read import read_graph
 
 GENES = ["TP53", "MDM2", "KRAS", "BRAF", "EGFR", "MYC", "CDK4", "RB1"]
@@ -462,3 +465,51 @@ def test_sets_as_columns_without_descriptions_are_no_lines_of_sets(tmp_path):
     path.write_text(table(["Cell cycle", "Apoptosis", "Hypoxia", "P53 targets"], rows))
     with pytest.raises(GraphselError):
         read_graph(path)
+
+
+# ---- numbers become symbols by a table ----
+
+
+@pytest.mark.parametrize("kind", [ENTREZ, UNIPROT, ENSEMBL])
+def test_identifiers_become_symbols_by_a_table(kind, tmp_path, caplog):
+    path = tmp_path / "e.tsv"
+    path.write_text(
+        table(["source", "target", "weight"], [[kind[a], kind[b], w] for a, b, w in PAIRS])
+    )
+    names = make_aliases([(kind[g], g) for g in GENES if g != "RB1"], (), "names.tsv")
+    with caplog.at_level("INFO"):
+        graph = read_graph(path, aliases=names)
+    assert set(graph.genes) == {*GENES, kind["RB1"]} - {"RB1"}
+    assert "7 of 8 genes translated by names.tsv" in caplog.text
+    assert f"1 keep their name: {kind['RB1']}" in caplog.text
+    part = read_graph(path, aliases=names, genes=["TP53", "MDM2", "MYC"])
+    assert edges(part) == {frozenset(o) for o in (("TP53", "MDM2"), ("TP53", "MYC"))}
+
+
+def test_a_graph_of_symbols_stays(tmp_path):
+    path = tmp_path / "e.csv"
+    path.write_text("source,target\nTP53,MDM2\nP53,MYC\n")
+    names = make_aliases([("P53", "TP53")], ["MDM2", "MYC"])
+    assert "P53" in read_graph(path, aliases=names)
+
+
+# ---- kinds of one's own ----
+
+
+def test_a_kind_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "FORMATS", dict(formats.FORMATS))
+    monkeypatch.setattr(read, "FORMATS", formats.FORMATS)
+
+    @formats.graph_format("arrows", lambda look: "->" in look.lines[0], settles=True)
+    def read_arrows(look, *, genes=None, directed=False):
+        pairs = [o.split("->") for o in look.path.read_text().split()]
+        return from_edges(*zip(*pairs), genes=genes, directed=directed, name=look.name)
+
+    path = tmp_path / "e.txt"
+    path.write_text("TP53->MDM2\nMDM2->MYC\n")
+    assert len(edges(read_graph(path))) == 2
+    assert len(read_graph(path, genes=["TP53", "MDM2"], kind="arrows")) == 2
+    with pytest.raises(GraphselError, match="know no option 'taxon'"):
+        read_graph(path, taxon=9606)
+    with pytest.raises(GraphselError, match="have no weights"):
+        read_graph(path, weight="none")

@@ -307,7 +307,7 @@ def test_a_set_of_graphs_with_a_prior():
         (dict(must=["XIST"]), "XIST"),
         (dict(must=["g01"], exclude=["g01"]), "excluded"),
         (dict(must=gene_names(8)), "must-have"),
-        (dict(caps=1), "need groups"),
+        (dict(caps=1), "belong together"),
         (dict(groups={"g01": "x", "g02": "x"}, caps={"y": 1}), "no candidate belongs"),
         (dict(groups=dict.fromkeys(gene_names(40), "x"), caps=2), "caps cannot be met"),
         (dict(hops=0), "hops"),

@@ -1038,8 +1038,8 @@ def test_a_sample_does_not_depend_on_the_currency(unit):
         ),
         (dict(budget=1, groups=PLATES, caps=0), "caps cannot be met"),
         (dict(budget=6, groups=PLATES, caps={"left": 1}, exclude=["9"]), "allow 5 picks"),
-        (dict(budget=2, caps=1), "belong together"),
-        (dict(budget=2, groups=["a"], caps=1), "caps need groups"),
+        (dict(budget=2, caps=1), "belong together; give both"),
+        (dict(budget=2, groups=["a"], caps=1), "give a mapping"),
         (
             dict(budget=2, groups=PLATES, caps={"middle": 1}),
             "no candidate belongs to: middle; mend the names",

@@ -320,7 +320,7 @@ def test_limits(tmp_path):
         (dict(hops=0), "hops"),
         (dict(colour=1), "colour"),
         (dict(criterion="graphcut", lam=0.5, how="worst"), "not monotone"),
-        (dict(caps=1), "need groups"),
+        (dict(caps=1), "belong together"),
         (dict(costs={"g01": -1}), "positive"),
         (dict(criterion="variance", sigma2=0), "positive"),
         (dict(weights={"g01": -1}), "non-negative"),

@@ -270,8 +270,8 @@ def tell_numbers(
     if not names or sum(str(o).isdecimal() for o in names) < 0.9 * len(names):
         return ""
     log.warning(
-        "%s: its genes are numbers (%s), such as NCBI Gene has; lists of symbols are matched to them by "
-        "--aliases hgnc, or gs.graphs.rename_genes gives the genes their names",
+        "%s: its genes are numbers (%s), such as NCBI Gene has; an alias table gives them symbols "
+        "(--aliases hgnc, aliases=)",
         where,
         name_some(names),
     )

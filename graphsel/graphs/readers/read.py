@@ -13,6 +13,8 @@ from pathlib import Path
 from ...core.errors import GraphselError, log, unknown_name
 from ...core.files import check_file, open_inflated, read_text, reading
 from ...core.sniff import Layout, first_lines
+from ...genes.symbols import AliasTable
+from ..build import translated
 from ..graph import GeneGraph
 from .columns import parse_columns
 from .edges import Look, look_at, read_edges
@@ -120,6 +122,7 @@ def read_graph(
     weight: str
     | None = None,  # a column, "none", "abs(W)", "-log10(P)", "1-D" or "1/(1+D)"; None = as found
     kind: str | None = None,  # of `formats.FORMATS`; None = told by the content
+    aliases: AliasTable | None = None,  # a graph of identifiers gets the symbols of this table
     **options,  # of the reader for this kind, e.g. obo="go-basic.obo" for annotations
 ) -> GeneGraph:
     """Read a graph; what the file is, is told by its content, and said in `source["reading"]`. Raises
@@ -129,6 +132,8 @@ def read_graph(
         raise unknown_name("kind of graph file", kind, FORMATS)
     genes = None if genes is None else list(genes)
     asked: dict = {"directed": directed, "top_k": top_k, "genes": genes, "weight": weight}
+    if aliases is not None and genes is not None:
+        asked["genes"] = _with_spellings(genes, aliases)
     binary = kind_by_bytes(path)
     if binary == "cells":
         look = Look(path, (), Layout("", None, (), (), ()))
@@ -140,7 +145,14 @@ def read_graph(
         read = partial(_read_text, path, kind, asked, options)
         graph = kept_graph(path, {"kind": kind, **asked, **options}, read)
     log.info("%s: %s", path.name, graph.source.setdefault("reading", graph.source.get("kind", "")))
-    return _with_edges(graph, path)
+    graph = _with_edges(graph, path)
+    return graph if aliases is None else translated(graph, aliases, path.name)
+
+
+def _with_spellings(genes, aliases):
+    "Genes and all their other spellings."
+    wanted = set(map(str, genes))
+    return wanted | {o for o, symbol in aliases.to.items() if symbol in wanted}
 
 
 _ALONE = ("edges", "sets", "bare-sets", "matrix", "sif")  # kinds that read no other file
