@@ -194,7 +194,7 @@ class TextBlocks:
     def close(self):
         self.file.close()
 
-# %% ../../nbs/07_models/15_predictions.ipynb #284f7593
+
 class ParquetBlocks:
     "A .parquet table that grows by blocks of rows."
 
@@ -259,7 +259,7 @@ def write_predictions(
             ranked.append(ranked_block(model, block))
     return ranked_again(pd.concat(ranked, ignore_index=True))
 
-# %% ../../nbs/07_models/15_predictions.ipynb #50f4af02
+
 class Outputs:
     "The files of a prediction, all of them there at the end or none."
 
@@ -304,7 +304,7 @@ def ranked_block(model, block):
     near = nearest_measured(model.graph_, list(block.obs_names), measured, genes=genes)
     return table.merge(near, on="gene", how="left", validate="one_to_one")
 
-# %% ../../nbs/07_models/15_predictions.ipynb #696f1963
+
 def ranked_again(
     table: "pd.DataFrame",  # several of `rank_unmeasured`, one below the other
 ) -> "pd.DataFrame":
