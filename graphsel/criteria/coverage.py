@@ -162,21 +162,11 @@ class RowCriterion(Criterion):
 
 # %% ../../nbs/05_criteria/03_coverage.ipynb #d1a30ed5
 COVERS = ("supervision", "targets")
-
-
 # what a share is a share of, in words
 OF_TARGETS = "the weight of the targets"
-
-
 OF_SUPERVISION = "what predictions of the targets lean on, with this graph"
-
-
 SOURCES = 20  # best sources per gene, as GEARS keeps them
-
-
 ENOUGH = 0.1  # strength that is half of all that can be had
-
-
 OWN = 0.3  # strength with which a combination reaches the effects of its own genes
 
 
@@ -197,7 +187,7 @@ class Leaning:
     weights: np.ndarray  # of these genes: of all targets that hold them
     shared: np.ndarray  # what a gene's own effect is worth to the other targets that hold it
 
-# %% ../../nbs/05_criteria/03_coverage.ipynb #1bdbaa80
+
 def supervision(
     layers: Iterable[GeneGraph],
     genes: np.ndarray,  # positions of those that may be picked
@@ -232,7 +222,7 @@ def supervision(
     rows.sort_indices()
     return rows, np.concatenate(worth), np.concatenate(names)
 
-# %% ../../nbs/05_criteria/03_coverage.ipynb #d5bfb98b
+
 def leaning_of(
     graph: Graphs,
     targets: Iterable[str] | None,  # names; None = all genes

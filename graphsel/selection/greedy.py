@@ -179,7 +179,7 @@ def _fresh_heap(draft, at):
     heapq.heapify(heap)
     return heap
 
-# %% ../../nbs/06_selection/04_greedy.ipynb #ad70d1b1
+
 def _leaders(draft, heap, stamp, step):
     """Pop all candidates that share the best refreshed score: (positions, score).
 
@@ -222,7 +222,7 @@ def stochastic_steps(
         yield j
         at = at[at != j]
 
-# %% ../../nbs/06_selection/04_greedy.ipynb #37430866
+
 def _widened(draft, at, sample, scores, rng):
     "A larger and larger sample, until one adds something or all were asked: a poor one proves nothing."
     while scores.round(9).max() <= 0 and len(sample) < len(at):
@@ -414,11 +414,7 @@ def guarantee_of(
 
 # %% ../../nbs/06_selection/04_greedy.ipynb #81232107
 METHODS = ("auto", "naive", "lazy", "compiled", "stochastic", "threshold", "exact")
-
-
 BOUNDS = ("gains", "dual")
-
-
 _STEPS = {
     "naive": naive_steps,
     "lazy": lazy_steps,
@@ -426,7 +422,7 @@ _STEPS = {
     "threshold": threshold_steps,
 }
 
-# %% ../../nbs/06_selection/04_greedy.ipynb #a555a9d7
+
 def greedy(
     criterion: Criterion,  # over everything that may be picked or was measured
     budget: float,  # number of picks; with `costs`, cost units

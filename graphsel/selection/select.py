@@ -7,25 +7,13 @@ __all__ = []
 
 # %% ../../nbs/06_selection/09_select.ipynb #f8373665
 from collections.abc import Iterable, Mapping, Sequence
-
-
 from dataclasses import dataclass, replace
-
-
 from pathlib import Path
-
-
 from typing import TYPE_CHECKING
-
-
 import inspect
-
-
 import time
 
-
 import numpy as np
-
 
 from graphsel.core.errors import (
     GraphselError,
@@ -34,38 +22,16 @@ from graphsel.core.errors import (
     name_some,
     unknown_parameter,
 )
-
-
 from ..core.randomness import RandomState, as_rng, one_thread
-
-
 from ..criteria.base import CRITERIA
-
-
 from ..criteria.mixture import is_mixture
-
-
 from ..criteria.registry import parameters_of
-
-
 from ..genes.lists import expand_patterns
-
-
 from ..genes.perturbations import perturbation_name
-
-
 from ..genes.symbols import AliasTable
-
-
 from ..graphs.graph import Graphs, align, attach, fill_layers
-
-
 from .explain import explain
-
-
 from .limits import check_budget, number_and_money
-
-
 from graphsel.selection.names import (
     alias_table,
     in_names_of,
@@ -75,16 +41,9 @@ from graphsel.selection.names import (
     unknown_to,
     with_reasons,
 )
-
-
 from .next_round import all_measured, learned_design, trained_model
-
-
 from .plan import Selection
-
-
 from .strategies import Problem, get_strategy
-
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -191,8 +150,6 @@ def _all_costs(costs, candidates, default):
 
 # %% ../../nbs/06_selection/09_select.ipynb #40471255
 _NAMED = ("candidates", "targets", "measured", "pending", "exclude", "must")
-
-
 _VALUED = ("costs", "groups", "prefer")
 
 
@@ -206,7 +163,7 @@ class _Names:
     left: dict  # rows of the screen that were left out, and why
     reasons: dict  # unknown name -> why
 
-# %% ../../nbs/06_selection/09_select.ipynb #6a8d9b28
+
 def _in_one_spelling(graph, lists, screen, aliases, policy):
     "The lists and the screen in the names the graph knows."
     missing, fallback = policy
@@ -359,7 +316,7 @@ def _picked(found, problem, number, money, rng, *, all_of_them=True):
         return _both(found, problem, number, money, rng)
     return _told_money(replace(free, columns=free.columns | {"cost": price}), number, money)
 
-# %% ../../nbs/06_selection/09_select.ipynb #46914202
+
 def _as_many_as_fit(found, problem, number, rng):
     "So many picks, or as many as caps and the limit on genes allow: each counts 1 of a sum."
     plan = found.pick(replace(problem, costs=dict.fromkeys(problem.candidates, 1.0)), number, rng)
