@@ -29,6 +29,8 @@ BELIEFS = np.array(
         [0.257, 0.120, 0.171, 0.102, 0.20, 0.15],
     ]
 )
+
+
 SET_KINDS = ("gene sets", "annotations")
 
 
@@ -49,7 +51,7 @@ def over_hops(
         return [near + far]
     return [near] + [far / (hops - 1)] * (hops - 1)
 
-
+# %% ../../nbs/05_criteria/04_beliefs.ipynb #f6232337
 def belief_shares(
     kinds: Sequence[bool],  # one per graph: is it made of gene sets?
     hops: int = 2,  # the largest
@@ -96,7 +98,7 @@ class Powers:
         blocks = [X[:, k * m : (k + 1) * m] for k in range(len(Z))]
         return sum(s[:, None] * o for s, o in zip(reversed(self.scales), blocks))
 
-
+# %% ../../nbs/05_criteria/04_beliefs.ipynb #d665f3b0
 @dataclass(frozen=True, eq=False)
 class Explicit:
     "A kernel of which the factor is at hand."
@@ -130,7 +132,7 @@ def over(
     plain = n == m == incidence.nnz and np.array_equal(incidence.indices, np.arange(n))
     return F if plain and (incidence.data == 1).all() else incidence @ F
 
-
+# %% ../../nbs/05_criteria/04_beliefs.ipynb #7865e578
 class KernelSum:
     "Sums of kernels among elements, and between elements and targets, one for each belief, in products."
 
@@ -185,7 +187,7 @@ def log_degrees(
     X = np.where(known[:, None], X - (X[known].mean(axis=0) if known.any() else 0), 0.0)
     return X / np.maximum(X.std(axis=0), 1e-9)
 
-
+# %% ../../nbs/05_criteria/04_beliefs.ipynb #de71502f
 @dataclass(frozen=True, eq=False)
 class Channels:
     "The kernels that beliefs weigh, over some genes of a graph."
@@ -232,7 +234,7 @@ class Channels:
         rest = self.blocks[len(self.graph.graphs) * self.hops :]
         return parts + [explicit(sp.csr_matrix(place @ F)) for F in rest]
 
-
+# %% ../../nbs/05_criteria/04_beliefs.ipynb #f889b250
 def effect_scale(
     shares: np.ndarray,  # of a belief
 ) -> np.ndarray:  # 3
@@ -297,7 +299,7 @@ def kernel_moments(
     out[upper] = out.transpose(1, 0, 2)[upper]
     return out
 
-
+# %% ../../nbs/05_criteria/04_beliefs.ipynb #76d80247
 def squared_kernels(
     elements: Sequence[sp.csr_matrix],  # per kernel: elements x r
     targets: Sequence[sp.csr_matrix],  # per kernel: targets x r; the same object where the same
@@ -318,7 +320,7 @@ def squared_kernels(
         )
     return np.array(found)
 
-
+# %% ../../nbs/05_criteria/04_beliefs.ipynb #eab956cb
 def _side_by_side(factors, width):
     "The kernels' rows in one matrix, each as wide as the widest."
     shape = factors[0].shape[0], width

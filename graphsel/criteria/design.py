@@ -119,7 +119,7 @@ class KernelBlocks:
         T = None if self.same else self.T
         return KernelSum(self.E, T, parts, np.ones((len(blocks), 1)), blocks)
 
-# %% ../../nbs/05_criteria/05_design.ipynb #e16de616
+# %% ../../nbs/05_criteria/05_design.ipynb #a40eba17
 class Growing:
     "Numbers that grow at their end. Whoever holds a shorter state of them keeps it."
 
@@ -136,7 +136,7 @@ class Growing:
         self.data[size : self.filled] = more
         return self
 
-# %% ../../nbs/05_criteria/05_design.ipynb #a40eba17
+
 class Known:
     """The picks so far and the Cholesky factor of their kernel block plus noise, row after row.
 

@@ -574,7 +574,7 @@ def pass_by(rows, begin, e):
     for p in range(rows.start[e], rows.start[e + 1]):
         begin[rows.place[p]] += 1
 
-
+# %% ../../nbs/05_criteria/02_loops.ipynb #895e92a3
 @njit(cache=True)
 def list_closest(rows, columns, first, width, same, lists, keep):
     """Offer each target the elements from `first` on, `width` of them.
@@ -613,7 +613,7 @@ def add_products(out, weight, one, other):
     for t in range(len(out)):
         out[t] += weight * one[t] * other[t]
 
-
+# %% ../../nbs/05_criteria/02_loops.ipynb #1f4a9441
 @njit(cache=True)
 def sum_squares(rows, columns, first, m, weights, same, out):
     """Add to out[k, l, e] the sum over some targets t of weight[t] K_k[t, e] K_l[t, e], for kernels l <= k.

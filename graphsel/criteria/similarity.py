@@ -22,10 +22,14 @@ from ..graphs.operators import inner_products
 
 # %% ../../nbs/05_criteria/06_similarity.ipynb #eac6a44a
 FULL_LIMIT = 36_000_000  # entries of a similarity that are all kept
+
+
 NEIGHBORS = 200  # strongest candidates kept per target beyond that
+
+
 SMALL = 1e-4  # share of a gene's squared length that is left out there, in the smallest parts
 
-
+# %% ../../nbs/05_criteria/06_similarity.ipynb #c7192175
 def similarity_rows(
     graph: Graphs,  # one graph or several
     kernel,  # a name, an N x N array or sparse matrix, a `GenePrior`, or a list of these
@@ -99,7 +103,7 @@ def _without_small(left, right):
     found.eliminate_zeros()
     return found, found
 
-
+# %% ../../nbs/05_criteria/06_similarity.ipynb #fce46f40
 def _strongest(rows, asked, neighbors):
     "genes x targets: the positive similarities, of each target the `neighbors` largest."
     from graphsel.criteria import loops
@@ -112,7 +116,7 @@ def _strongest(rows, asked, neighbors):
         loops.list_closest(wanted, columns, first, width, asked is rows, lists, neighbors)
     return _as_rows(lists, n, neighbors)
 
-
+# %% ../../nbs/05_criteria/06_similarity.ipynb #e4ae03b9
 def _as_rows(lists, n, neighbors):
     "The shortlists as a matrix, elements x targets."
     from graphsel.criteria import loops

@@ -22,6 +22,8 @@ from ..graph import GeneGraph
 
 # %% ../../../nbs/03_graphs/readers/07_kept.ipynb #ebc7408a
 LEAST = 300_000  # bytes of a file whose graph is kept
+
+
 MOST = 20  # graphs; the one unused for longest goes first
 
 
@@ -46,7 +48,7 @@ def kept_graph(
             _save(place, graph)
     return graph
 
-
+# %% ../../../nbs/03_graphs/readers/07_kept.ipynb #5be15920
 class _Told(logging.Handler):
     "Notices whether anything is told."
 
@@ -68,7 +70,7 @@ def _place(path, asked):
     folder = private_folder("graphs")
     return folder and folder / f"{sha1(about)}.npz"
 
-
+# %% ../../../nbs/03_graphs/readers/07_kept.ipynb #6d64dbf1
 def _load(place):
     "The graph, or None."
     try:
@@ -82,7 +84,7 @@ def _load(place):
         return None  # absent, or damaged: read anew
     return graph
 
-
+# %% ../../../nbs/03_graphs/readers/07_kept.ipynb #c11c395f
 def _save(place, graph):
     "Keep a graph, if that is possible."
     A = graph.adjacency
