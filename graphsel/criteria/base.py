@@ -94,7 +94,7 @@ class SetFunction:
         "The same criterion with only these positions added."
         fresh = copy.copy(self)
         fresh.reset()
-        for j in measured:
+        for j in sorted(measured):  # sums do not depend on the order given
             fresh.add(j)
         return fresh
 
