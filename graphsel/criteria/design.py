@@ -179,6 +179,28 @@ class Known:
         rows = self.rows.joined(n * (n + 1) // 2, np.append(row, np.sqrt(s)))
         return Known(np.append(self.picks, j), rows)
 
+# %% ../../nbs/05_criteria/05_design.ipynb #55808858
+def columns_left(
+    kernel: KernelSum,
+    known: list,  # for each belief the picks so far
+    j: int,  # an element that is not among them
+) -> tuple[list, np.ndarray, np.ndarray]:  # for `Known.join`; C[elements, j]; C[targets, j]
+    "A column of the covariance that the picks leave, under each belief."
+    own, picked = kernel.rows([j]), kernel.rows(known[0].picks)
+    own = [np.repeat(f.toarray().T, len(known), axis=1) for f in own]
+    k = kernel.among(picked, own)
+    rows = [o.half(np.ascontiguousarray(k[:, b])) for b, o in enumerate(known)]
+    y = np.column_stack([o.rest(row) for o, row in zip(known, rows)])
+    return rows, *kernel.widen([f - P.T @ y for f, P in zip(own, picked)])
+
+
+def looked_up(kept: dict, j, make):
+    "What was made for j; only the last is kept."
+    if j not in kept:
+        kept.clear()
+        kept[j] = make()
+    return kept[j]
+
 # %% ../../nbs/05_criteria/05_design.ipynb #dac5616c
 def connected_blocks(
     graph: Graphs,  # one graph or several
@@ -403,28 +425,6 @@ class Posterior:
 
     def removed(self, j: int) -> np.ndarray:  # targets: what a measurement of j removes from each
         return self.weights * self.on_targets(j) ** 2 / self.seen(j)
-
-# %% ../../nbs/05_criteria/05_design.ipynb #55808858
-def columns_left(
-    kernel: KernelSum,
-    known: list,  # for each belief the picks so far
-    j: int,  # an element that is not among them
-) -> tuple[list, np.ndarray, np.ndarray]:  # for `Known.join`; C[elements, j]; C[targets, j]
-    "A column of the covariance that the picks leave, under each belief."
-    own, picked = kernel.rows([j]), kernel.rows(known[0].picks)
-    own = [np.repeat(f.toarray().T, len(known), axis=1) for f in own]
-    k = kernel.among(picked, own)
-    rows = [o.half(np.ascontiguousarray(k[:, b])) for b, o in enumerate(known)]
-    y = np.column_stack([o.rest(row) for o, row in zip(known, rows)])
-    return rows, *kernel.widen([f - P.T @ y for f, P in zip(own, picked)])
-
-
-def looked_up(kept: dict, j, make):
-    "What was made for j; only the last is kept."
-    if j not in kept:
-        kept.clear()
-        kept[j] = make()
-    return kept[j]
 
 # %% ../../nbs/05_criteria/05_design.ipynb #f6c336a4
 @dataclass(frozen=True, eq=False)
