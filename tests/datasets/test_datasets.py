@@ -922,7 +922,11 @@ def test_command_line(tmp_path, monkeypatch):
 
 
 def test_tutorial_runs_without_public_files(tmp_path, monkeypatch):
-    from test_notebooks import FLAGS, run
+    from test_notebooks import FLAGS, Runner, run
 
     monkeypatch.setenv("GRAPHSEL_DATA", str(tmp_path / "nothing"))
-    run("tutorials/04_your_own_screen.ipynb", tmp_path, FLAGS, timeout=300)
+    runner = Runner()
+    try:
+        run(runner, "tutorials/04_your_own_screen.ipynb", tmp_path, FLAGS, timeout=300)
+    finally:
+        runner.close()
