@@ -240,7 +240,8 @@ def lab_columns(
     currency: str = "",  # of the costs
 ) -> dict[str, list]:  # head -> places (texts), guides (whole numbers), prices (other numbers)
     "What a laboratory has to know of each gene."
-    c, found = plan.columns, {}
+    c = plan.columns
+    found: dict = {}
     if "plate" in c and "well" in c:
         found["well"] = [f"{plate}-{well}" for plate, well in zip(c["plate"], c["well"])]
     elif "plate" in c:
@@ -327,8 +328,7 @@ def sheet_height(
     line, lines = size * 0.353, -(-(len(plan) + 2) // columns)
     left_out = sum(map(len, plan.report)) / 130 * 2.7
     height = 22 + 4.8 * n_facts + left_out + lines * line * 1.3
-    wells = plan.params.get("wells")
-    table = map_of_plan(plan)
+    wells, table = plan.params.get("wells", {}), map_of_plan(plan)
     if table is None:
         return height
     rows, width = SHAPES[wells["size"]]

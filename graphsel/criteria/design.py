@@ -6,7 +6,7 @@
 __all__ = ['MaxSpec', 'TopEigenvalue', 'SupervisionVariance', 'noise_from_cells']
 
 # %% ../../nbs/05_criteria/05_design.ipynb #1e620000
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 import copy
@@ -105,7 +105,8 @@ class KernelBlocks:
 
     def in_parts(self) -> KernelSum:  # a sum of one kernel
         "The same for arrays with a column for each belief, here one."
-        n, parts = self.product.n, []
+        n = self.product.n
+        parts: list = []
         for step, back, scale, power in self.product.steps:
             if power == 1:
                 parts.append(Powers(step, back, []))
@@ -182,7 +183,7 @@ class Known:
 # %% ../../nbs/05_criteria/05_design.ipynb #55808858
 def columns_left(
     kernel: KernelSum,
-    known: list,  # for each belief the picks so far
+    known: Sequence,  # for each belief the picks so far
     j: int,  # an element that is not among them
 ) -> tuple[list, np.ndarray, np.ndarray]:  # for `Known.join`; C[elements, j]; C[targets, j]
     "A column of the covariance that the picks leave, under each belief."

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # %% ../../nbs/07_models/03_base.ipynb #103dcba4
 def check_graph(
-    graph: Graphs,  # what should be a graph
+    graph: object,  # what should be a graph
 ) -> Graphs:  # the same object
     "The graph itself. Raises `GraphselError` for anything else, lists of graphs among it."
     if isinstance(graph, Graphs):

@@ -425,7 +425,7 @@ def label_budgets(
     inches = (
         0.8 * ax.get_window_extent().width / ax.figure.dpi
     )  # legends and labels take their part
-    letter = 0.6 * ax.xaxis.get_ticklabels()[0].get_fontsize() / 72
+    letter = 0.6 * float(ax.xaxis.get_ticklabels()[0].get_fontsize()) / 72
     at = ax.transScale.transform([(b, 1) for b in budgets])[:, 0]
     at = (at - at[0]) / max(at[-1] - at[0], 1e-9) * inches
     labels, free = [], np.inf

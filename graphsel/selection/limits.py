@@ -62,7 +62,7 @@ class Limits:
     def prices(self) -> list[np.ndarray | None]:  # each per element; None: of all alike
         "What a score is divided by, for each of the runs of a maximizer; the best run counts."
         if self.costs is None:
-            ways = [None]
+            ways: list = [None]
         elif self.number is None:
             ways = [self.costs / self.cost_unit, None]
         else:

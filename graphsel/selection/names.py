@@ -111,7 +111,8 @@ def in_known_names(
     """Lists of perturbations in the names the graph knows; what it does not know stays.
 
     Raises `GraphselError` where two names of a dict are one gene."""
-    named, found = {}, {}
+    named: dict = {}
+    found: dict = {}
     for what, names in lists.items():
         plain_names = [perturbation_name(n) if str(n).strip() else "" for n in names]
         asked = [n for n in plain_names if n not in ("control", "")]
