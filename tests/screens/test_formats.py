@@ -195,6 +195,25 @@ def test_compression_that_is_not_installed(cells, tmp_path, monkeypatch):
         read_screen(tmp_path / "c.h5ad")
 
 
+@pytest.mark.parametrize("dense", [False, True], ids=["sparse", "dense"])
+def test_compression_that_a_plugin_brings(dense, cells, tmp_path):
+    hdf5plugin = pytest.importorskip("hdf5plugin")
+    stored = cells.copy()
+    if dense:
+        stored.X = cells.X.toarray()
+    packed = hdf5plugin.Zstd()
+    stored.write_h5ad(
+        tmp_path / "c.h5ad",
+        compression=packed.filter_id,
+        compression_opts=packed.filter_options,
+    )
+    with h5py.File(tmp_path / "c.h5ad") as f:
+        values = f["X"] if dense else f["X/data"]
+        assert values.id.get_create_plist().get_nfilters()
+    found = read_screen(tmp_path / "c.h5ad")
+    np.testing.assert_array_equal(found.X, screen_from_cells(cells).X)
+
+
 def test_a_file_without_labels_says_so(cells, tmp_path):
     shutil.copytree(written("10x folder", tmp_path, cells), tmp_path / "again")
     assert file_kind(tmp_path / "again") == "10x folder"
