@@ -2345,6 +2345,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'graphsel/graphs/readers/kept.py'),
                                               'graphsel.graphs.readers.kept._load': ( '03_graphs/readers/kept.html#_load',
                                                                                       'graphsel/graphs/readers/kept.py'),
+                                              'graphsel.graphs.readers.kept._make_room': ( '03_graphs/readers/kept.html#_make_room',
+                                                                                           'graphsel/graphs/readers/kept.py'),
                                               'graphsel.graphs.readers.kept._place': ( '03_graphs/readers/kept.html#_place',
                                                                                        'graphsel/graphs/readers/kept.py'),
                                               'graphsel.graphs.readers.kept._save': ( '03_graphs/readers/kept.html#_save',

@@ -85,3 +85,9 @@ def test_no_folder_no_keeping(folder, tmp_path, monkeypatch):
     assert read_graph(edges(tmp_path / "g.tsv", ROWS)).n_edges == 6
     with pytest.raises(GraphselError):
         read_graph(tmp_path / "absent.tsv")
+
+
+def test_what_is_kept_has_limits_in_bytes(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(kept, "ROOM", 1)
+    read_graph(edges(tmp_path / "g.tsv", ROWS))
+    assert not list(folder.iterdir())

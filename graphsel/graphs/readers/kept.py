@@ -22,9 +22,8 @@ from ..graph import GeneGraph
 
 # %% ../../../nbs/03_graphs/readers/07_kept.ipynb #ebc7408a
 LEAST = 300_000  # bytes of a file whose graph is kept
-
-
 MOST = 20  # graphs; the one unused for longest goes first
+ROOM = 500_000_000  # bytes of all of them
 
 
 def kept_graph(
@@ -95,11 +94,18 @@ def _save(place, graph):
         parts = {"data": A.data, "indices": A.indices, "indptr": A.indptr, "source": source}
         with atomic_path(place) as temporary, open(temporary, "wb") as f:
             np.savez(f, genes=graph.genes, **parts)
-        kept = sorted(place.parent.glob("*.npz"), key=_age)
-        for old in kept[MOST:]:
-            old.unlink(missing_ok=True)
+        _make_room(place.parent)
     except (OSError, TypeError, ValueError):
         return
+
+
+def _make_room(folder):
+    "What was unused for longest goes, beyond `MOST` graphs or `ROOM` bytes."
+    kept = sorted(folder.glob("*.npz"), key=_age)
+    size = np.cumsum([o.stat().st_size for o in kept])
+    for k, old in enumerate(kept):
+        if k >= MOST or size[k] > ROOM:
+            old.unlink(missing_ok=True)
 
 
 def _age(place):
