@@ -293,10 +293,11 @@ def perturbations_needed(
 ) -> int | None:  # None: the curve does not fall, or not soon enough
     "Where the power law through a learning curve reaches `GAIN`."
     x, y = np.log(curve["n_measured"].to_numpy(float)), np.log(curve["ratio"].to_numpy(float))
-    slope, level = np.polyfit(x, y, 1)
+    away = x - x.mean()
+    slope = (away @ y) / max(away @ away, 1e-300)
     if not slope < 0:
         return None
-    n = np.exp(min((np.log(GAIN) - level) / slope, 50.0))
+    n = np.exp(min(x.mean() + (np.log(GAIN) - y.mean()) / slope, 50.0))
     most = curve["n_measured"].max()
     return int(np.ceil(n)) if most < n <= FARTHEST * most else None
 
