@@ -24,9 +24,8 @@ from ..core.errors import GraphselError, name_some, shorten
 from ..core.identity import fingerprint
 from ..core.randomness import RandomState, as_rng, child_rng
 from ..criteria.registry import make_criterion
-from ..genes.perturbations import perturbation_name
 from ..genes.symbols import AliasTable
-from ..genes.perturbations import perturbed_genes
+from ..genes.perturbations import perturbation_name, perturbed_genes
 from ..graphs.disturbance import disturb
 from ..graphs.graph import Graphs
 from ..models.additive import Additive

@@ -161,8 +161,7 @@ def fit_command(
 # %% ../../nbs/12_cli/04_fit.ipynb #0f41325b
 def _train_and_wanted(screen, graph, genes, aliases):
     "The screen in the names of the graph, what to train on, what to predict, and what is left out."
-    from graphsel.selection.names import in_names_of, known_to, match_screen
-    from graphsel.selection.names import with_reasons
+    from graphsel.selection.names import in_names_of, known_to, match_screen, with_reasons
 
     screen, train, report = match_screen(graph, screen, aliases)
     asked = _asked_for(genes, graph, screen, train) if train else []

@@ -262,15 +262,13 @@ _graph_options = [
 ]
 
 # %% ../../nbs/12_cli/01_options.ipynb #a7516837
-@dataclass(frozen=True)
-class ScreenFile:
-    "A screen, and how its cells are read where it has cells."
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    "How the cells or the table of a screen are read."
 
-    screen: str  # FILE or FILE:column=value
     perturbation_key: str | None = None
     control: str | None = None
     separator: str | None = None
-    guides: bool | None = None
     where: tuple[str, ...] = ()
     covariate: str | None = None
     pool: str | None = None
@@ -280,6 +278,14 @@ class ScreenFile:
     transpose: bool = False
     min_cells: int | None = None
     normalize: bool = False
+
+
+@dataclass(frozen=True)
+class ScreenFile(Reading):
+    "A screen, and how it is read."
+
+    screen: str  # FILE or FILE:column=value
+    guides: bool | None = None  # in `select`, `--guides` is another thing
 
     def open(self):  # AnnData
         "The screen. Raises `GraphselError` for options that the kind of file has no use for."

@@ -21,6 +21,7 @@ from graphsel.cli.options import (
     _TABLES,
     _MODELS,
     GraphFiles,
+    Reading,
     ScreenFile,
     _aliases_option,
     _file,
@@ -116,24 +117,6 @@ _list_options = [
 
 # %% ../../nbs/12_cli/02_select.ipynb #538f4af7
 _reading_options = [o for name, o in _screen_reading.items() if name != "guides"]
-
-
-@dataclass(frozen=True)
-class Reading:
-    "How the cells or the table of `--screen` are read; `--guides` is another thing here."
-
-    perturbation_key: str | None = None
-    control: str | None = None
-    separator: str | None = None
-    where: tuple[str, ...] = ()
-    covariate: str | None = None
-    pool: str | None = None
-    layer: str | None = None
-    use_raw: bool = False
-    labels: str | None = None
-    transpose: bool = False
-    min_cells: int | None = None
-    normalize: bool = False
 
 # %% ../../nbs/12_cli/02_select.ipynb #3a06b435
 _how_options = [
