@@ -15,7 +15,6 @@ import scipy.linalg as sl
 import scipy.sparse as sp
 
 from ..core.identity import remember
-from ..core.progress import progress
 from ..genes.perturbations import gene_incidence
 from ..graphs.graph import Graphs
 from ..graphs.operators import hop_rows, inner_products, propagation
@@ -254,35 +253,6 @@ def between_perturbations(
 ) -> np.ndarray:  # perturbations x perturbations
     "The kernel of perturbations: that of genes, summed over the genes of each."
     return np.asarray(a.incidence @ (b.incidence @ kernel(a.rows, b.rows).T).T)
-
-
-def channel_kernels(
-    channels: Channels, a: Asked, b: Asked
-) -> np.ndarray:  # channels x perturbations x perturbations
-    "Every channel by itself, between perturbations."
-    return np.stack(
-        [between_perturbations(lambda *_, C=C: C, a, b) for C in channels.between(a.rows, b.rows)]
-    )
-
-# %% ../../nbs/07_models/04_channels.ipynb #2e06b91f
-def ask_in_blocks(
-    channels: Channels,
-    kernel: Callable,
-    head: Head,
-    picks: Asked,
-    names: Sequence[str],  # what is asked
-    *,
-    bias: float = 0.0,  # added to the kernel of perturbations
-    block: int = 512,  # perturbations at once
-) -> tuple[np.ndarray, np.ndarray]:  # mean m x R; variance m, in units of the kernel
-    "`ask_head` for any number of perturbations."
-    parts = []
-    for start in progress(range(0, len(names), block), "predicting"):
-        a = ask(channels, names[start : start + block])
-        prior = np.diag(between_perturbations(kernel, a, a)) + bias
-        parts.append(ask_head(head, between_perturbations(kernel, a, picks) + bias, prior))
-    means, variances = zip(*parts, strict=True)
-    return np.concatenate(means), np.concatenate(variances)
 
 # %% ../../nbs/07_models/04_channels.ipynb #5acabe19
 def features_of(

@@ -349,18 +349,6 @@ def _write(draft, run, picks, told):
     if len(values):
         c.current = float(values[-1])
 
-# %% ../../nbs/06_selection/04_greedy.ipynb #f0bfc0ba
-def _gains_now(c, run):
-    "The gains of all elements, without looking at a row where the running gains of single genes are at hand and exact."
-    if c.current >= c.ceiling():
-        return np.zeros(len(c.elements))  # everything within reach is covered
-    at_hand = (
-        c.hard
-        and len(c.sparse.genes) == len(c.elements)
-        and np.array_equal(c.units / 1e9 * c.scale, c.weights)
-    )
-    return run.gain[c.sparse.genes] / 1e9 * c.scale if at_hand else c.gains()
-
 # %% ../../nbs/06_selection/04_greedy.ipynb #18116001
 def _promise_for_genes(limits, method, rest):
     "Picks that may share a gene only so often form a k-system, k genes to a pick."
