@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #51b6b883
 from collections import namedtuple
+from collections.abc import Callable
 
 from llvmlite import ir
 from numba.core import types
@@ -628,29 +629,42 @@ def _write_sum(builder, arrays, bounds, columns, kind):
         builder.store(builder.fadd(builder.load(total), builder.fmul(v, x)), total)
     builder.store(builder.load(total), _stretch(builder, out, to, kind), align=8)
 
+
+def _write_spread(builder, arrays, bounds, columns, kind):
+    "The way back: out[place[p], from `column` on] grows by value[p] times a stretch that begins at `to`."
+    (place, value, X, out), (first, last, to), (column, width) = arrays, bounds, columns
+    x, one = builder.load(_stretch(builder, X, to, kind), align=8), ir.Constant(first.type, 1)
+    with code.for_range_slice(builder, first, last, one) as (p, _):
+        row = builder.sext(builder.load(builder.gep(place, [p])), first.type)
+        grown = _stretch(builder, out, builder.add(builder.mul(row, width), column), kind)
+        v = _for_each_column(builder, builder.load(builder.gep(value, [p])), kind)
+        builder.store(builder.fadd(builder.load(grown, align=8), builder.fmul(v, x)), grown, align=8)
+
 # %% ../../nbs/05_criteria/02_loops.ipynb #d6d5d775
-def adder(
+def on_stretches(
+    write: Callable,  # the loop
     count: int,  # columns
 ):
-    """A function for compiled loops: over first <= p < last the sums of value[p] X[place[p], from `column` on], put
-    into `out` from `to` on, as its numbers lie in memory."""
+    """A function for compiled loops, of place, value, X, out, first, last, to and column: over first <= p < last, a
+    stretch of columns of X and of `out`, which are told by where they begin."""
     kind = ir.VectorType(ir.DoubleType(), count)
 
     @intrinsic
-    def add_up(typing, place, value, X, out, first, last, to, column):
-        def write(context, builder, signature, given):
+    def walk(typing, place, value, X, out, first, last, to, column):
+        def make(context, builder, signature, given):
             arrays = [context.make_array(signature.args[k])(context, builder, given[k]) for k in range(4)]
             width = builder.extract_value(arrays[2].shape, 1)
             data = [o.data for o in arrays]
-            _write_sum(builder, data, given[4:7], (given[7], width), kind)
+            write(builder, data, given[4:7], (given[7], width), kind)
             return context.get_dummy_value()
 
-        return types.void(place, value, X, out, *[types.intp] * 4), write
+        return types.void(place, value, X, out, *[types.intp] * 4), make
 
-    return add_up
+    return walk
 
 
-add_four, add_eight = adder(4), adder(8)
+add_four, add_eight = on_stretches(_write_sum, 4), on_stretches(_write_sum, 8)
+spread_four = on_stretches(_write_spread, 4)
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #5198ce59
 @njit(cache=True)
@@ -676,10 +690,15 @@ def product(rows, at, X, out):
 @njit(cache=True)
 def back_product(rows, at, Y, out):
     "Add the transposed rows at[i] of a sparse matrix, times Y, to `out`."
+    place, value, m = rows.place, rows.value, Y.shape[1]
     for i in range(len(at)):
-        for p in range(rows.start[at[i]], rows.start[at[i] + 1]):
-            for c in range(Y.shape[1]):
-                out[rows.place[p], c] += rows.value[p] * Y[i, c]
+        first, last, c = rows.start[at[i]], rows.start[at[i] + 1], 0
+        while c + 4 <= m:
+            spread_four(place, value, Y, out, first, last, i * m + c, c)
+            c += 4
+        for p in range(first, last):
+            for d in range(c, m):
+                out[place[p], d] += value[p] * Y[i, d]
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #87e9213f
 def times(
@@ -720,10 +739,10 @@ def sum_rows(rows, columns, first, n, total):
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #75138c18
 @njit(cache=True, fastmath={"contract"})
-def add_stretch(room, one, other, s, m):
-    "room += one * other, from number s on, m of them."
-    for i in range(m):
-        room[i] += one[s + i] * other[s + i]
+def add_stretch(room, one, other):
+    "room += one * other, as far as they go."
+    for i in range(len(one)):
+        room[i] += one[i] * other[i]
 
 
 @njit(cache=True)
@@ -732,10 +751,10 @@ def add_squares(total, first, n, out):
     flat = total.reshape(len(total), -1)
     room = np.zeros((len(total), len(total), STRETCH))
     for s in range(0, flat.shape[1], STRETCH):
-        m = min(STRETCH, flat.shape[1] - s)
+        some = flat[:, s : s + STRETCH]
         for k in range(len(flat)):
             for j in range(k + 1):
-                add_stretch(room[k, j], flat[k], flat[j], s, m)
+                add_stretch(room[k, j], some[k], some[j])
     for k in range(len(flat)):
         for j in range(k + 1):
             for e in range(n):
