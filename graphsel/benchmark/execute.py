@@ -16,6 +16,7 @@ import threading
 import time
 import warnings
 
+from .. import models
 from .protocol import Protocol, Task
 from .setting import Bench, on_shelf
 from .tasks import failed_rows, run_task
@@ -24,19 +25,22 @@ from ..core.files import remove_leftovers, signature
 from ..core.progress import progress
 from ..core.randomness import one_thread
 from ..criteria.base import CRITERIA
-from ..models.registry import MODELS
 from ..selection.strategies import STRATEGIES
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #0c1ba470
 def registered_elsewhere() -> dict:  # registry -> name -> what is registered
     "Criteria, strategies and models from outside this package: other processes have to be told of them."
-    return {"criteria": CRITERIA.own(), "models": MODELS.own(), "strategies": STRATEGIES.own()}
+    return {
+        "criteria": CRITERIA.own(),
+        "models": models.base.MODELS.own(),
+        "strategies": STRATEGIES.own(),
+    }
 
 # %% ../../nbs/09_benchmark/05_execute.ipynb #c705f73d
 @contextlib.contextmanager
 def _registered(elsewhere):
     "With these registered; a process that serves several comparisons keeps nothing of one for the next."
-    known = {"criteria": CRITERIA, "models": MODELS, "strategies": STRATEGIES}
+    known = {"criteria": CRITERIA, "models": models.base.MODELS, "strategies": STRATEGIES}
     before = {
         kind: {n: known[kind].added.get(n) for n in named} for kind, named in elsewhere.items()
     }

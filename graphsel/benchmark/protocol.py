@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from .. import models
 from ..active.loop import OPTIONS, ParsedStrategy, parse_strategy, round_sizes
 from ..core.errors import GraphselError, check_positive_int, unknown_name, unknown_parameter
 from ..core.identity import fingerprint, sha1
@@ -17,7 +18,6 @@ from ..core.registry import module_of
 from ..criteria.base import CRITERIA
 from ..core.extras import require_model
 from ..graphs.disturbance import DISTURBANCES
-from ..models.registry import MODELS, make_model
 from ..selection.strategies import get_strategy
 
 # %% ../../nbs/09_benchmark/02_protocol.ipynb #aa110002
@@ -113,7 +113,7 @@ def _check_protocol(protocol):
     "Raise for what cannot be run."
     if not protocol.parsed:  # raises for an unknown one
         raise GraphselError("no strategy given; name at least one")
-    _check_known("model", protocol.models, MODELS)
+    _check_known("model", protocol.models, models.base.MODELS)
     for name in protocol.models:
         require_model(name)
     for what in ("seeds", "repeats", "random_draws"):
@@ -157,7 +157,7 @@ def _check_params(protocol):
     for m, params in protocol.model_params.items():
         if m not in protocol.models:
             raise unknown_name("model with parameters", m, protocol.models)
-        make_model(m, **params)
+        models.make_model(m, **params)
     parts = {p for s in protocol.parsed.values() for p in s.parts}
     own = {k: v for k, v in protocol.params.items() if isinstance(v, Mapping)}
     _check_known("strategy with parameters", own, parts | set(CRITERIA))

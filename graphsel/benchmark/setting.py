@@ -16,6 +16,7 @@ import time
 
 import numpy as np
 
+from .. import models
 from ..active.diversity import priors_only
 from ..active.loop import ParsedStrategy, round_sizes, rounds
 from ..active.queries import RULES, hidden, wide_hidden
@@ -28,16 +29,14 @@ from ..genes.symbols import AliasTable
 from ..genes.perturbations import perturbation_name, perturbed_genes
 from ..graphs.disturbance import disturb
 from ..graphs.graph import Graphs
-from ..models.additive import Additive
-from ..models.base import ResponseModel, picked_rows
-from ..models.registry import MODELS, make_model
-from ..models.transfer import sources_of
 from ..screens.screen import check_screen
 from ..selection.names import alias_table, match_screen
 from ..selection.strategies import Problem, Strategy
 
 if TYPE_CHECKING:
     import anndata as ad
+
+    from graphsel.models.base import ResponseModel
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #9bf0dfd4
 @dataclass(frozen=True, eq=False)
@@ -139,7 +138,9 @@ def make_bench(
             f"{name_some(next(iter(graphs.values())).genes, 3)}; other names are translated by an alias "
             "table (--aliases hgnc, aliases=)"
         )
-    picked_rows(screen, known)  # refuses values that are not finite, or no responses at all
+    models.base.picked_rows(
+        screen, known
+    )  # refuses values that are not finite, or no responses at all
     return Bench(screen[known].copy(), graphs, lost, reasons)
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #150f4ee7
@@ -279,7 +280,7 @@ class Fitter:
         return model, time.perf_counter() - started
 
     def _train(self, names, rng):
-        model = make_model(self.model, **self.params)
+        model = models.make_model(self.model, **self.params)
         s = self.setting
         return model.fit(s.revealed, s.model_graph, perturbations=names, random_state=rng)
 
@@ -310,7 +311,7 @@ def check_inputs(protocol: Protocol, bench: Bench) -> None:
         problem, _, _ = set_up(protocol, bench, Task(first, protocol.models[0], 0.0, 0, graph=name))
         if "transfer" in protocol.models:
             prior = protocol.model_params.get("transfer", {}).get("prior")
-            sources_of(prior, graph, bench.screen.var_names)
+            models.transfer.sources_of(prior, graph, bench.screen.var_names)
         some = problem.candidates[:20]
         for s in protocol.parsed.values():
             params = own_params(protocol, s.name)
@@ -337,11 +338,11 @@ def _check_learner(protocol, bench, s: ParsedStrategy):
 
 def _check_features(s, points, model, params):
     "Raise for a learner that looks at features, with a model that has none."
-    untrained = make_model(model, **params)
+    untrained = models.make_model(model, **params)
     own_variance = hasattr(untrained, "posterior_variance")
     asks = points in (hidden, wide_hidden) or (s.rule.name == "active:bald" and not own_variance)
     if asks and not has_features(untrained):
-        fit = [m for m in MODELS if has_features(make_model(m))]
+        fit = [m for m in models.base.MODELS if has_features(models.make_model(m))]
         raise GraphselError(
             f"'{s.name}' looks at the features of a model, and '{model}' has none; "
             f"use {name_some(fit, 9)}, or another strategy"
@@ -349,18 +350,18 @@ def _check_features(s, points, model, params):
 
 
 def has_features(
-    model: ResponseModel,  # trained or not
+    model: "ResponseModel",  # trained or not
 ) -> bool:  # its `features` answer
     "Whether a learner can ask a model for features; a model that stands on another one has those of that one."
-    inner = model._new_base() if isinstance(model, Additive) else model
-    return type(inner).features is not ResponseModel.features
+    inner = model._new_base() if isinstance(model, models.additive.Additive) else model
+    return type(inner).features is not models.base.ResponseModel.features
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #b5e70003
 def _check_model(name, params, bench):
     "Raise for parameters that a model refuses when it is trained; networks are asked, others trained on a few rows."
-    if not params or not MODELS[name].__module__.startswith("graphsel."):
+    if not params or not models.base.MODELS[name].__module__.startswith("graphsel."):
         return  # what is not ours may take long
-    model = make_model(name, **params)
+    model = models.make_model(name, **params)
     if name == "gears":
         from graphsel.models.gears.model import _check_settings
 

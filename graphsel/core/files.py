@@ -6,7 +6,7 @@
 __all__ = ['atomic_path']
 
 # %% ../../nbs/00_core/04_files.ipynb #8234ab1f
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 import contextlib
@@ -22,6 +22,8 @@ import stat
 import sys
 import tempfile
 import warnings
+
+import numpy as np
 
 from .errors import GraphselError, shorten
 from .identity import sha1
@@ -325,3 +327,64 @@ def read_text(
         encoding = "utf-16" if f.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
         with io.TextIOWrapper(f, encoding=encoding, newline=newline) as text:
             return text.read()
+
+# %% ../../nbs/00_core/04_files.ipynb #23b5480f
+def code_times(
+    wing: str,  # a folder of the package
+) -> list:  # names and times
+    "What tells one state of the code from another."
+    found = Path(__file__).parents[1].joinpath(wing).rglob("*.py")
+    return sorted((p.name, p.stat().st_mtime_ns) for p in found)
+
+
+def make_room(
+    folder: Path,  # of .npz files
+    most: int,  # files
+    room: int,  # bytes of all of them
+) -> None:
+    "Remove what was unused for longest, beyond these limits."
+    kept = sorted(folder.glob("*.npz"), key=_age)
+    size = 0
+    for k, old in enumerate(kept):
+        size += old.stat().st_size
+        if k >= most or size > room:
+            old.unlink(missing_ok=True)
+
+
+def _age(place):
+    "Newest first."
+    return -place.stat().st_mtime
+
+
+def kept_array(
+    name: str,  # of the folder
+    key: str,  # of all that the numbers depend on
+    make: Callable,  # -> an array
+    most: int = 20,  # arrays
+    room: int = 200_000_000,  # bytes of all of them
+):  # numpy array
+    "What `make` computes, or what it computed for the same key in an earlier run."
+    folder = private_folder(name)
+    if folder is None:
+        return make()
+    place = folder / f"{sha1(key)}.npz"
+    found = _kept(place)
+    if found is not None:
+        return found
+    found = make()
+    with contextlib.suppress(OSError, GraphselError):
+        with atomic_path(place) as temporary, open(temporary, "wb") as f:
+            np.savez(f, found=found)
+        make_room(folder, most, room)
+    return found
+
+
+def _kept(place):
+    "The array, or None."
+    try:
+        with np.load(place, allow_pickle=False) as f:
+            found = f["found"]
+        place.touch()
+    except Exception:
+        return None  # absent, or damaged
+    return found

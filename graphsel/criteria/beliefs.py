@@ -8,14 +8,16 @@ __all__ = []
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #045da5fa
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import zip_longest
 
 import numpy as np
 import scipy.sparse as sp
 
+from graphsel import __version__
 from graphsel.core.errors import check_positive_int
-from graphsel.core.identity import remember, sha1
+from graphsel.core.files import code_times, kept_array
+from graphsel.core.identity import fingerprint, remember, sha1
 from graphsel.core.progress import progress
 from graphsel.graphs.graph import Graphs
 from graphsel.graphs.operators import hop_rows, inner_products, propagation
@@ -95,7 +97,9 @@ class Wide:
 
         return loops.times(self.parts, X, at)
 
-    def back(self, at: np.ndarray, Y: np.ndarray) -> np.ndarray:  # r x m: rows `at`, transposed, times Y
+    def back(
+        self, at: np.ndarray, Y: np.ndarray
+    ) -> np.ndarray:  # r x m: rows `at`, transposed, times Y
         from graphsel.criteria import loops
 
         out = np.zeros((self.shape[1], Y.shape[1]))
@@ -270,6 +274,11 @@ class Channels:
         rest = self.blocks[len(self.graph.graphs) * self.hops :]
         return parts + [explicit(sp.csr_matrix(place @ F)) for F in rest]
 
+    def key(self, *others) -> str:  # what else sums of these kernels depend on
+        "A name for sums of these kernels."
+        code = [__version__, *code_times("graphs"), *code_times("criteria")]
+        return fingerprint([self.graph.fingerprint, self.at, self.hops, *others, code], "sums")
+
     def chains(self, targets: sp.csr_matrix) -> list:  # incidence, targets x genes at hand
         "The targets' rows of the graph's kernels as chains of sparse steps."
         found = []
@@ -358,7 +367,10 @@ class Walked:
 
         n, self.power = elements.shape[1], chain.power
         self.rows, self.step, self.last = map(loops.parts_of, (elements, chain.step, chain.last))
-        self.everyone, self.X = np.arange(max(n, chain.last.shape[0])), np.zeros((2, n, loops.LANES))
+        self.everyone, self.X = (
+            np.arange(max(n, chain.last.shape[0])),
+            np.zeros((2, n, loops.LANES)),
+        )
         walks = elements.shape[0] * (chain.last.nnz + self.power * chain.step.nnz + n)
         self.cost = walks / loops.LANES
 
@@ -384,9 +396,11 @@ def kernel_moments(
 
     root, ways = sp.diags(np.sqrt(np.asarray(weight, float))), []
     for E, T, chain in zip_longest(elements, targets, chains):
-        own = [Summed(sp.csr_matrix(E), sp.csr_matrix(root @ T))]
+        own: list = [Summed(sp.csr_matrix(E), sp.csr_matrix(root @ T))]
         if chain is not None:
-            own.append(Walked(sp.csr_matrix(E), replace(chain, last=sp.csr_matrix(root @ chain.last))))
+            own.append(
+                Walked(sp.csr_matrix(E), replace(chain, last=sp.csr_matrix(root @ chain.last)))
+            )
         ways.append(min(own, key=_cost))
     n = elements[0].shape[0]
     out = np.zeros((len(elements), len(elements), n))
@@ -414,9 +428,11 @@ def squared_kernels(
     weight: np.ndarray,  # one per target
     *,
     chains: Sequence[Chain | None] = (),  # per kernel: the targets' rows as a chain
+    key: str = "",  # of all that the sums depend on, where they are kept for the next command
 ) -> np.ndarray:  # beliefs x elements
     "Weighted sums of squared kernel columns under each belief, exactly."
-    moments = kernel_moments(elements, targets, weight, chains)
+    work = partial(kernel_moments, elements, targets, weight, chains)
+    moments = kept_array("moments", key, work) if key else work()
     own, other = effects
     mixed = np.array([E @ (T.T @ (weight[:, None] * other)) for E, T in zip(elements, targets)])
     fixed, found = other.T @ (weight[:, None] * other), []

@@ -688,10 +688,15 @@ def belief_posteriors(
         first = [b.squared(weights) for b in arrays]
         found = [Posterior(b, weights, noise, *o) for b, *o in zip(arrays, first, own)]
         return Posteriors(found), total
-    rows = tuple(blocks[:-2])
-    effects = E @ channels.effects, T @ channels.effects
-    between = rows, rows if T is E else tuple(others[:-2])
-    first = squared_kernels(*between, effects, beliefs, weights, chains=channels.chains(T))
+    first = squared_kernels(
+        blocks[:-2],
+        others[:-2],
+        (E @ channels.effects, T @ channels.effects),
+        beliefs,
+        weights,
+        chains=channels.chains(T),
+        key="" if small else channels.key(E, T, weights),
+    )
     kernel = KernelSum(
         _over_graph(channels, E),
         None if T is E else _over_graph(channels, T),

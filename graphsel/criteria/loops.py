@@ -12,7 +12,7 @@ from collections.abc import Callable
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
-import numba.core.cgutils as code
+import numba.core.cgutils as llvm
 import numpy as np
 import scipy.sparse as sp
 
@@ -619,9 +619,9 @@ def _for_each_column(builder, value, kind):
 def _write_sum(builder, arrays, bounds, columns, kind):
     "A loop over part of a row, in the compiler's terms."
     (place, value, X, out), (first, last, to), (column, width) = arrays, bounds, columns
-    total = code.alloca_once_value(builder, ir.Constant(kind, [0.0] * kind.count))
+    total = llvm.alloca_once_value(builder, ir.Constant(kind, [0.0] * kind.count))
     one = ir.Constant(first.type, 1)
-    with code.for_range_slice(builder, first, last, one) as (p, _):
+    with llvm.for_range_slice(builder, first, last, one) as (p, _):
         row = builder.sext(builder.load(builder.gep(place, [p])), first.type)
         begin = builder.add(builder.mul(row, width), column)
         x = builder.load(_stretch(builder, X, begin, kind), align=8)
@@ -634,31 +634,36 @@ def _write_spread(builder, arrays, bounds, columns, kind):
     "The way back: out[place[p], from `column` on] grows by value[p] times a stretch that begins at `to`."
     (place, value, X, out), (first, last, to), (column, width) = arrays, bounds, columns
     x, one = builder.load(_stretch(builder, X, to, kind), align=8), ir.Constant(first.type, 1)
-    with code.for_range_slice(builder, first, last, one) as (p, _):
+    with llvm.for_range_slice(builder, first, last, one) as (p, _):
         row = builder.sext(builder.load(builder.gep(place, [p])), first.type)
         grown = _stretch(builder, out, builder.add(builder.mul(row, width), column), kind)
         v = _for_each_column(builder, builder.load(builder.gep(value, [p])), kind)
-        builder.store(builder.fadd(builder.load(grown, align=8), builder.fmul(v, x)), grown, align=8)
+        builder.store(
+            builder.fadd(builder.load(grown, align=8), builder.fmul(v, x)), grown, align=8
+        )
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #d6d5d775
 def on_stretches(
     write: Callable,  # the loop
     count: int,  # columns
 ):
-    """A function for compiled loops, of place, value, X, out, first, last, to and column: over first <= p < last, a
-    stretch of columns of X and of `out`, which are told by where they begin."""
+    """A function for compiled loops, of a sparse matrix, X, out and (first, last, to, column): over its entries
+    first <= p < last, a stretch of columns of X and of `out`, which are told by where they begin."""
     kind = ir.VectorType(ir.DoubleType(), count)
 
     @intrinsic
-    def walk(typing, place, value, X, out, first, last, to, column):
+    def walk(typing, rows, X, out, bounds):
         def make(context, builder, signature, given):
-            arrays = [context.make_array(signature.args[k])(context, builder, given[k]) for k in range(4)]
-            width = builder.extract_value(arrays[2].shape, 1)
-            data = [o.data for o in arrays]
-            write(builder, data, given[4:7], (given[7], width), kind)
+            rows, X, out, bounds = given
+            arrays = [builder.extract_value(rows, 1), builder.extract_value(rows, 2), X, out]
+            kinds = [*signature.args[0].types[1:], *signature.args[1:3]]
+            views = [context.make_array(t)(context, builder, o) for t, o in zip(kinds, arrays)]
+            first, last, to, column = (builder.extract_value(bounds, k) for k in range(4))
+            width = builder.extract_value(views[2].shape, 1)
+            write(builder, [o.data for o in views], (first, last, to), (column, width), kind)
             return context.get_dummy_value()
 
-        return types.void(place, value, X, out, *[types.intp] * 4), make
+        return types.void(rows, X, out, bounds), make
 
     return walk
 
@@ -674,10 +679,10 @@ def product(rows, at, X, out):
     for i in range(len(at)):
         first, last, c = rows.start[at[i]], rows.start[at[i] + 1], 0
         while c + 8 <= m:
-            add_eight(place, value, X, out, first, last, i * m + c, c)
+            add_eight(rows, X, out, (first, last, i * m + c, c))
             c += 8
         if c + 4 <= m:
-            add_four(place, value, X, out, first, last, i * m + c, c)
+            add_four(rows, X, out, (first, last, i * m + c, c))
             c += 4
         while c < m:
             total = 0.0
@@ -694,7 +699,7 @@ def back_product(rows, at, Y, out):
     for i in range(len(at)):
         first, last, c = rows.start[at[i]], rows.start[at[i] + 1], 0
         while c + 4 <= m:
-            spread_four(place, value, Y, out, first, last, i * m + c, c)
+            spread_four(rows, Y, out, (first, last, i * m + c, c))
             c += 4
         for p in range(first, last):
             for d in range(c, m):

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from ... import __version__
 from ...core.errors import log
-from ...core.files import atomic_path, private_folder
+from ...core.files import atomic_path, code_times, make_room, private_folder
 from ...core.identity import file_sha1, sha1
 from ..graph import GeneGraph
 
@@ -61,9 +61,10 @@ def _place(path, asked):
     "Where the graph is kept; None for what is not."
     if path.stat().st_size < LEAST:
         return None
-    code = sorted((p.name, p.stat().st_mtime_ns) for p in Path(__file__).parents[1].rglob("*.py"))
     try:
-        about = json.dumps([file_sha1(path), path.name, asked, __version__, code], sort_keys=True)
+        about = json.dumps(
+            [file_sha1(path), path.name, asked, __version__, code_times("graphs")], sort_keys=True
+        )
     except TypeError:
         return None
     folder = private_folder("graphs")
@@ -94,20 +95,6 @@ def _save(place, graph):
         parts = {"data": A.data, "indices": A.indices, "indptr": A.indptr, "source": source}
         with atomic_path(place) as temporary, open(temporary, "wb") as f:
             np.savez(f, genes=graph.genes, **parts)
-        _make_room(place.parent)
+        make_room(place.parent, MOST, ROOM)
     except (OSError, TypeError, ValueError):
         return
-
-
-def _make_room(folder):
-    "What was unused for longest goes, beyond `MOST` graphs or `ROOM` bytes."
-    kept = sorted(folder.glob("*.npz"), key=_age)
-    size = np.cumsum([o.stat().st_size for o in kept])
-    for k, old in enumerate(kept):
-        if k >= MOST or size[k] > ROOM:
-            old.unlink(missing_ok=True)
-
-
-def _age(place):
-    "Newest first."
-    return -place.stat().st_mtime
