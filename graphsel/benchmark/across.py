@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .statistics import holm, one_curve, overlap_of, ratio_interval, summarize
+from .statistics import holm, one_curve, overlap_of, summarize
 from ..core.errors import GraphselError, name_some
+from ..core.splits import ratio_interval
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -77,8 +77,6 @@ def read_results(
     out: str | Path,  # folder of a comparison, or its results.csv or results.parquet
 ) -> "pd.DataFrame":  # the result table
     "Read what `compare` wrote. Raises `GraphselError` when it is not there or not such a table."
-    import pandas as pd
-
     path = Path(out) / "results.parquet" if Path(out).is_dir() else Path(out)
     if not path.exists():
         raise GraphselError(
@@ -87,17 +85,23 @@ def read_results(
     with reading(
         path, "the results of a comparison", "delete it, and resume the comparison to write it anew"
     ):
-        if path.suffix == ".parquet":
-            found = pd.read_parquet(path)
-        else:
-            found = bare_table(pd.read_csv(path, keep_default_na=False, na_values=["nan", ""]))
-            found = found.fillna({"error": "", "picks": "", "picks_sha1": ""})
+        found = _read_table(path)
     if not set(KEY) <= set(found):
         raise GraphselError(
             f"{path} is no result table (no {', '.join(sorted(set(KEY) - set(found)))}); "
             "give the folder of a comparison"
         )
     return check_values(found, path)
+
+
+def _read_table(path):
+    "A table of results; a name such as NA is a text, not a gap."
+    import pandas as pd
+
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    found = bare_table(pd.read_csv(path, keep_default_na=False, na_values=["nan", ""]))
+    return found.fillna({"error": "", "picks": "", "picks_sha1": ""})
 
 # %% ../../nbs/09_benchmark/07_store.ipynb #802d61b5
 def identity_parts(protocol: Protocol, bench: Bench) -> dict[str, str]:  # what -> its fingerprint
@@ -496,7 +500,9 @@ def read_comparison(
                 else "give the --out of a comparison"
             )
         )
-    results, run = _read_part(table), _read_part(folder / "run.json", {})
+    with _in_a_comparison(table):
+        results = _read_table(table)
+    run = _read_notes(folder / "run.json")
     lacking = {"strategy", "model", "noise", "seed", "budget", "status"} - set(results)
     if lacking:
         raise GraphselError(
@@ -514,15 +520,15 @@ def read_comparison(
     return Comparison(filled(results).fillna({"graph": "", "picks": ""}), run, folder.name)
 
 
-def _read_part(path, absent=None):
-    "A table or the notes of a comparison; `absent` where there is no such file."
-    import pandas as pd
+def _in_a_comparison(path):
+    "Errors of reading say which file is damaged, and how it is written anew."
+    mend = "is it complete? Resume the comparison to write it anew"
+    return reading(path, path.suffix.lstrip("."), mend)
 
-    if absent is not None and not path.exists():
-        return absent
-    with reading(
-        path, path.suffix.lstrip("."), "is it complete? Resume the comparison to write it anew"
-    ):
-        if path.suffix == ".json":
-            return json.loads(read_text(path))
-        return pd.read_parquet(path) if path.suffix == ".parquet" else bare_table(pd.read_csv(path))
+
+def _read_notes(path):
+    "The notes of a comparison; none where there is no such file."
+    if not path.exists():
+        return {}
+    with _in_a_comparison(path):
+        return json.loads(read_text(path))

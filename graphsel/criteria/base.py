@@ -147,7 +147,6 @@ class Criterion(SetFunction):
     )
     picks = ""  # what it picks, in plain words, for `graphsel list strategies`; "" = the docstring
     tie_rule = "the degree in the graph, then the name"  # what `tiebreak` goes by, in words
-    part_of = ""  # what `share` is a share of, in words
     tells_error = True  # what a share leaves is the error to be expected
     own_kernel = False  # True: a similarity of the user's own decides, not the graph
     n_targets = 0  # for reports; a subclass with an `__init__` of its own sets it
@@ -207,6 +206,10 @@ class Criterion(SetFunction):
 
     def followed(self) -> "Criterion|Covered":
         return self  # as a bound follows it, at least cost
+
+    @property
+    def part_of(self) -> str:  # what `share` is a share of, in words
+        return ""
 
     def share(self, value: float) -> float | None:
         return None  # of `part_of` that a value is; None: says nothing

@@ -161,6 +161,18 @@ def has_dual(
     "True where `dual_bound` applies: each target counts its best pick."
     return isinstance(criterion, RowCriterion) and (criterion.hard or criterion.form == "facility")
 
+
+def with_dual(
+    criterion: Criterion,  # in any state
+) -> RowCriterion:  # the same
+    "A criterion to which `dual_bound` applies. Raises `GraphselError` for any other."
+    if has_dual(criterion):
+        return criterion
+    raise GraphselError(
+        f"{criterion.name} has no dual bound; "
+        "it holds where each target counts its best pick (graphreach, facility)"
+    )
+
 # %% ../../nbs/06_selection/03_bounds.ipynb #e5968189
 def best_feasible(
     gains: np.ndarray,  # one per element, >= 0
@@ -240,12 +252,7 @@ def dual_bound(
     Raises `GraphselError` for criteria it does not hold for."""
     from graphsel.criteria.loops import buyers, priced_gains
 
-    if not has_dual(criterion):
-        raise GraphselError(
-            f"{criterion.name} has no dual bound; "
-            "it holds where each target counts its best pick (graphreach, facility)"
-        )
-    c = criterion.start(limits.measured)
+    c = with_dual(criterion).start(limits.measured)
     state = c.hard, c.weights, c.count, c.state
     everyone = np.arange(len(c.elements))
     most = most_paid(c)

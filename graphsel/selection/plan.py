@@ -143,6 +143,13 @@ def basis_of(
     )
 
 
+def promised(
+    share: float,  # that a plan surely reaches
+) -> str:
+    "A share in percent, rounded down: it is a promise."
+    return f"{np.floor(share * 1000) / 10:g}%"
+
+
 def share_in_words(
     s: Selection,  # a plan whose criterion tells a share
 ) -> str:
@@ -229,9 +236,7 @@ def describe(
         text += f"; value {s.value:,.6g} over {s.n_targets:,} targets"
     gained = productive_picks(s) != 0
     if s.certificate is not None and gained:
-        text += (
-            f", at least {np.floor(s.certificate * 1000) / 10:g}% of the best possible"  # a promise
-        )
+        text += f", at least {promised(s.certificate)} of the best possible"
     if told := exhausted(s):
         text += f"; {told}"
     if s.share is not None:
@@ -244,7 +249,7 @@ def describe(
         text += f"; {len(s.measured):,} already measured"
         rest = s.certificate_of_rest
         if rest is not None and gained:
-            text += f" (of what was left to win, at least {np.floor(rest * 1000) / 10:g}%)"
+            text += f" (of what was left to win, at least {promised(rest)})"
     told = _left_out(s)
     return text + (f"; {', '.join(told)} ({see})" if told else "")
 

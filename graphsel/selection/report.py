@@ -21,6 +21,7 @@ from graphsel.selection.plan import (
     fewer_in_words,
     exhausted,
     productive_picks,
+    promised,
     selection_frame,
     share_in_words,
 )
@@ -90,7 +91,9 @@ def in_words(
         size = "cost" if "cost" in plan.columns else "size"
         if "max_cost" in plan.params:
             size = "size" if plan.params["max_cost"] is None else "size and cost"
-        text += f": at least {np.floor(plan.certificate * 1000) / 10:g}% of what any plan of this {size} could reach"
+        text += (
+            f": at least {promised(plan.certificate)} of what any plan of this {size} could reach"
+        )
     if plan.share is not None:
         text += f"{':' if plan.certificate is None else ';'} {share_in_words(plan)}"
     if told := exhausted(plan):

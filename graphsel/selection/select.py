@@ -311,10 +311,10 @@ def _picked(found, problem, number, money, rng, *, all_of_them=True):
     free = found.pick(replace(problem, costs=None), number, rng)
     if problem.costs is None:
         return free
-    price = [float(problem.costs[g]) for g in free.genes]
-    if money is not None and sum(price) > money:
+    free = _priced(free, problem)
+    if money is not None and sum(free.columns["cost"]) > money:
         return _both(found, problem, number, money, rng)
-    return _told_money(replace(free, columns=free.columns | {"cost": price}), number, money)
+    return _told_money(free, number, money)
 
 
 def _as_many_as_fit(found, problem, number, rng):
@@ -323,8 +323,13 @@ def _as_many_as_fit(found, problem, number, rng):
     columns = {k: v for k, v in plan.columns.items() if k != "cost"}
     if problem.costs is None:
         return replace(plan, budget=number, columns=columns)
+    return _told_money(_priced(replace(plan, columns=columns), problem), number, None)
+
+
+def _priced(plan, problem):
+    "The plan with what each pick costs, which did not decide."
     price = [float(problem.costs[g]) for g in plan.genes]
-    return _told_money(replace(plan, columns=columns | {"cost": price}), number, None)
+    return replace(plan, columns=plan.columns | {"cost": price})
 
 # %% ../../nbs/06_selection/09_select.ipynb #4c2e04d4
 def _both(found, problem, number, money, rng):
