@@ -7,7 +7,6 @@ import enum
 import functools
 import pathlib
 import random
-import subprocess
 import sys
 import textwrap
 import threading
@@ -18,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from conftest import printed_under
 
 from graphsel.active.queries import hidden, query
 from graphsel.core.errors import GraphselError
@@ -366,14 +366,5 @@ def f(x): return x in {"a", "b", "c", "d"}
 class K:
     def g(self): return {"u", "v", "w"} & {1, 2, 3}
 print(fingerprint([f, K, {"x", "y", "z"}, {"b": 1, "a": 2}, pd.DataFrame({"a": ["x", "y"]}), np.array(["q", "r"])]))"""
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={**__import__("os").environ, "PYTHONHASHSEED": s},
-        ).stdout
-        for s in "123"
-    }
+    found = set(printed_under(code))
     assert len(found) == 1 and len(found.pop()) == 41

@@ -1,13 +1,11 @@
 """GreeDi: the same picks for any number of processes and any order, a bound that holds, and requests it must refuse."""
 
-import subprocess
-import sys
 from itertools import combinations
 
 import joblib
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import printed_under
 from helpers import gene_names, random_graph, random_graphs
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,15 +47,7 @@ def test_parts_depend_on_names_alone():
         "from graphsel.selection.distributed import part_of\n"
         "print(*part_of([f'g{i:02}' for i in range(90)], 4, 7))"
     )
-    for hash_seed in "01":
-        told = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=ROOT,
-            env={"PYTHONHASHSEED": hash_seed, "PATH": ""},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+    for told in printed_under(code):
         assert [int(o) for o in told.split()] == label.tolist()
 
 
