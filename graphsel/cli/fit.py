@@ -152,8 +152,8 @@ def fit_command(
     click.echo(_summary(ranked, len(wanted), report, out), err=True)
     data = {"screen": trained, "graph": graph, "perturbations": train}
     if following:
-        data["genes"] = wanted if listed else None
-        _plan_next(data, following, (pending, table), seed, out)
+        candidates = wanted if listed else None
+        _plan_next(data, candidates, following, (pending, table), seed, out)
     elif len(ranked):
         _show_next_step(screen, sources, (listed, aliases), out, len(ranked))
     _judge(untrained, data, folds, seed, out)
@@ -287,7 +287,7 @@ def _judge(untrained, data, folds, seed, out):
     click.echo(f"graphsel: {found}", err=True)
 
 # %% ../../nbs/12_cli/04_fit.ipynb #4bd4c2f5
-def _plan_next(data, n, names, seed, out):
+def _plan_next(data, candidates, n, names, seed, out):
     "What to measure next, from the responses, apart from what is under way: next.csv."
     from graphsel.selection.next_round import known_rows
     from graphsel.selection.plan import describe
@@ -297,7 +297,7 @@ def _plan_next(data, n, names, seed, out):
     plan = select(
         graph,
         n,
-        candidates=data["genes"],
+        candidates=candidates,
         screen=screen[known_rows(graph, screen)].copy(),  # the others were told before
         pending=read_gene_list(pending) if pending else (),
         aliases=aliases,
