@@ -2302,6 +2302,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             'graphsel/graphs/readers/formats.py'),
                                                  'graphsel.graphs.readers.formats._never': ( '03_graphs/readers/formats.html#_never',
                                                                                              'graphsel/graphs/readers/formats.py'),
+                                                 'graphsel.graphs.readers.formats._no_graph': ( '03_graphs/readers/formats.html#_no_graph',
+                                                                                                'graphsel/graphs/readers/formats.py'),
                                                  'graphsel.graphs.readers.formats._options_of': ( '03_graphs/readers/formats.html#_options_of',
                                                                                                   'graphsel/graphs/readers/formats.py'),
                                                  'graphsel.graphs.readers.formats._reactome': ( '03_graphs/readers/formats.html#_reactome',

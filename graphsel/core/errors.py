@@ -72,8 +72,9 @@ def nearest(
     known: Iterable[str],  # those that do
 ) -> str:  # a question that ends in a blank; empty where none is like it
     "The hint at the known name that is spelled most like this one."
-    near = difflib.get_close_matches(str(name), known, n=1)
-    return f"did you mean '{near[0]}'? " if near else ""
+    bare = {str(o).casefold(): o for o in known}
+    near = difflib.get_close_matches(str(name).casefold(), bare, n=1)
+    return f"did you mean '{bare[near[0]]}'? " if near else ""
 
 # %% ../../nbs/00_core/01_errors.ipynb #0963e0ff
 def check_positive_int(

@@ -175,6 +175,7 @@ def _in_one_spelling(graph, lists, screen, aliases, policy):
         raise GraphselError(
             "a fallback is used with missing='backoff' (--missing backoff) only; say so, or leave it out"
         )
+    check_graph(graph)
     table = alias_table(aliases)
     kept = {k: v if isinstance(v, str | Mapping | None) else list(v) for k, v in lists.items()}
     named, reasons = in_names_of(graph, kept, table)
@@ -228,9 +229,7 @@ def select(
     """Choose perturbations in one shot, from the graph; with `screen`, from its responses, too.
 
     Raises `GraphselError` for anything impossible."""
-    started = time.perf_counter()
-    check_graph(graph)
-    found = _one_shot(criterion, screen, model)
+    found, started = _one_shot(criterion, screen, model), time.perf_counter()
     rng = as_rng(random_state)
     _check_parameters(criterion, params)
     lists = (candidates, targets, measured, pending, exclude, must, costs, groups, prefer)
@@ -371,7 +370,7 @@ def _check_parameters(criterion, params):
     own = parameters_of(criterion)
     here = {
         p.name for p in inspect.signature(select).parameters.values() if p.kind is p.KEYWORD_ONLY
-    }
+    } - {"hops"}
     for k in params if own else ():
         if k not in own | {*LIMITS, *CRITERIA}:
             raise unknown_parameter(criterion, k, own | here | {*LIMITS})
