@@ -290,6 +290,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                            'graphsel/benchmark/across.py'),
                                            'graphsel.benchmark.across._mean_interval_of': ( '09_benchmark/across.html#_mean_interval_of',
                                                                                             'graphsel/benchmark/across.py'),
+                                           'graphsel.benchmark.across._one_screen': ( '09_benchmark/across.html#_one_screen',
+                                                                                      'graphsel/benchmark/across.py'),
                                            'graphsel.benchmark.across._signed_rank': ( '09_benchmark/across.html#_signed_rank',
                                                                                        'graphsel/benchmark/across.py'),
                                            'graphsel.benchmark.across.average_ranks': ( '09_benchmark/across.html#average_ranks',

@@ -23,34 +23,48 @@ def screen_ratios(
         str, "pd.DataFrame"
     ],  # screen -> result table: one model, graph and level of telling
     metric: str = "mse",  # a column of them
-) -> "pd.DataFrame":  # screen, strategy, ratio, low, high, p_holm, splits, verdict
-    "Each strategy against random on each screen. Raises `GraphselError` for a table without random."
+    *,
+    reference: str = "random",  # the strategy that the others are set against
+) -> "pd.DataFrame":  # screen, strategy, ratio, low, high, p_holm, splits, highest, at, verdict
+    """Each strategy against one of them on each screen; `highest` is its largest ratio, at the budget `at`.
+
+    Raises `GraphselError` for a table without the reference."""
     import pandas as pd
 
+    swap = {reference: "random", "random": reference}  # `summarize` compares with random
     parts = []
     for screen, table in tables.items():
-        told = summarize(table, [metric])
+        told = summarize(table.assign(strategy=table["strategy"].replace(swap)), [metric])
         told = told[(told["metric"] == metric) & (told["strategy"] != "random")]
         if told["mean_ratio"].isna().all():
-            raise GraphselError(f"{screen}: random is not among the strategies; compare with it")
-        _check_one_curve(told, screen)
-        first = told.groupby("strategy", sort=False).first()  # the same at each budget
-        parts.append(
-            pd.DataFrame(
-                {
-                    "screen": screen,
-                    "strategy": first.index,
-                    "ratio": first["mean_ratio"].to_numpy(),
-                    "low": first["mean_ratio_low"].to_numpy(),
-                    "high": first["mean_ratio_high"].to_numpy(),
-                    "p_holm": first["mean_p_holm"].to_numpy(),
-                    "splits": first["n"].to_numpy(),
-                }
+            raise GraphselError(
+                f"{screen}: {reference} is not among the strategies; compare with it"
             )
-        )
+        _check_one_curve(told, screen)
+        parts.append(_one_screen(told).assign(screen=screen))
     found = pd.concat(parts, ignore_index=True)
     verdict = np.select([found["high"] < 1, found["low"] > 1], ["better", "worse"], "open")
-    return found.assign(verdict=verdict)
+    found = found.assign(strategy=found["strategy"].replace(swap), verdict=verdict)
+    return found[["screen", *found.columns.drop("screen")]]
+
+
+_OF_SCREEN = {
+    "mean_ratio": "ratio",
+    "mean_ratio_low": "low",
+    "mean_ratio_high": "high",
+    "mean_p_holm": "p_holm",
+    "n": "splits",
+}
+
+
+def _one_screen(told):
+    "What a summary says of whole curves, a row for each strategy."
+    whole = told.groupby("strategy", sort=False).first()  # the same at each budget
+    known = told.dropna(subset="ratio_to_random")
+    worst = known.loc[known.groupby("strategy")["ratio_to_random"].idxmax()].set_index("strategy")
+    found = whole[list(_OF_SCREEN)].rename(columns=_OF_SCREEN)
+    found = found.assign(highest=worst["ratio_to_random"], at=worst["budget"])
+    return found.reset_index()
 
 
 def _check_one_curve(told, screen):
