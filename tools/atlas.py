@@ -1,7 +1,8 @@
 """The atlas: every screen × strategies × levels of telling × models, resumable. `python tools/atlas.py --help`.
 
 Each screen is an ordinary comparison in a folder of its own; what is done is kept, and the same command goes on.
-`--gather` writes the one table of the page: errors and hashes of picks, no measurement."""
+`--gather` writes the one table of the page: errors, hashes of picks and a few numbers about each screen, no
+measurement."""
 
 from dataclasses import dataclass
 import argparse
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import spearmanr
 
 import graphsel as gs
 from graphsel.active.loop import parse_strategy
@@ -83,7 +85,7 @@ KEPT = [
 ORDER = ["screen", "model", "variant", "targets", "strategy", "seed", "split", "budget"]
 
 
-def read_arguments() -> argparse.Namespace:
+def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     "The command line."
     told = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -107,7 +109,7 @@ def read_arguments() -> argparse.Namespace:
     told.add_argument(
         "--gather", type=Path, help="write the table of the page here, and run nothing"
     )
-    return told.parse_args()
+    return told.parse_args(arguments)
 
 
 def budgets_of(screen, graph) -> list[int]:
@@ -191,7 +193,25 @@ def at_every_level(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def gather(out: Path) -> pd.DataFrame:
+def about(name: str, data: Path) -> dict[str, float]:
+    """What the graph could know about a screen: columns of the table, one number each.
+
+    `agreement` is the cosine of a response with the mean of its neighbors' (of combinations: of the single
+    perturbations among them), `hubs` the rank correlation of a gene's degree with the length of its response."""
+    screen, graph = gs.read_screen(data / SCREENS[name][0]), graph_of(name, data)
+    single = graph.subgraph([n for n in screen.obs_names if n in graph])
+    Y = screen[list(single.genes)].to_df().to_numpy(float)
+    spread = Y.std(axis=0)
+    Y = Y / np.where(spread > 0, spread, 1)
+    degree = pd.Series(graph.degree, index=graph.genes)[single.genes]
+    return {
+        "n_responses": screen.n_vars,
+        "agreement": gs.graphs.neighbor_agreement(single, Y),
+        "hubs": spearmanr(degree, (Y**2).sum(axis=1)).statistic,
+    }
+
+
+def gather(out: Path, data: Path) -> pd.DataFrame:
     "Every row of every comparison that ran to its end: errors and hashes, no measurement."
     parts = []
     for folder in sorted(out.iterdir()):
@@ -205,17 +225,20 @@ def gather(out: Path) -> pd.DataFrame:
     found = pd.concat([at_every_level(g) for _, g in found.groupby(ORDER[:3])])
     found = found.sort_values(ORDER, ignore_index=True)
     found["picks_sha1"] = found["picks_sha1"].str[:10]
-    for column in ("mse", "pearson_delta_centered"):
+    known = pd.DataFrame({s: about(s, data) for s in found["screen"].unique()}).T
+    found = found.join(known, on="screen")
+    found["n_responses"] = found["n_responses"].astype(int)
+    for column in ("mse", "pearson_delta_centered", "agreement", "hubs"):
         found[column] = found[column].astype(np.float32)
     return found
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     "Run, or gather."
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    asked = read_arguments()
+    asked = read_arguments(arguments)
     if asked.gather is not None:
-        gather(asked.out).to_parquet(asked.gather, index=False, compression="zstd")
+        gather(asked.out, asked.data).to_parquet(asked.gather, index=False, compression="zstd")
         return 0
     unknown = [n for n in asked.screens.split(",") if n not in SCREENS]
     if unknown:
