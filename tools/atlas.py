@@ -248,6 +248,8 @@ def gather(out: Path, data: Path) -> pd.DataFrame:
             parts.append(rows.assign(screen=base.rsplit("-", 2)[0], variant=variant))
         else:
             logging.warning("%s is not finished and is left out", folder.name)
+    if not parts:
+        sys.exit(f"no comparison in {out} has run to its end")
     found = pd.concat(parts, ignore_index=True)
     found = pd.concat([at_every_level(g) for _, g in found.groupby(ORDER[:3])])
     found = found.sort_values(ORDER, ignore_index=True)
