@@ -103,16 +103,17 @@ def plan_page(
     graph: str = "",  # what the graph is called
     must: Iterable[str] = (),  # marked with a star
     title: str = "Plan of a perturbation screen",
+    model: str = "",  # how good a model of earlier results is: what `validate` says
 ) -> str:  # an HTML document
     """What was asked, what it takes, and the genes in order: on one page.
 
     With wells, guides or costs a laboratory sheet: plates as they lie on the bench, a line to tick for each gene."""
     must, n = set(must), len(plan)
     columns, size = next((columns, size) for most, columns, size in _PRINT if n <= most)
-    facts = page_facts(plan, lab, graph)
+    facts = page_facts(plan, lab, graph, model)
     told = "".join(f"<dt>{escape(what)}</dt><dd>{escape(how)}</dd>" for what, how in facts)
     if is_sheet(plan):
-        columns, size = sheet_size(plan, len(facts))
+        columns, size = sheet_size(plan, fact_lines(facts))
         picks = plate_pictures(plan, size) + sheet_table(plan, lab, must)
     else:
         picks = f"<ol>{''.join(_items(plan, must, with_gains=n <= 300))}</ol>"
@@ -132,6 +133,7 @@ def page_facts(
     plan: Selection,  # a plan
     lab: Lab,  # what is assumed about the experiment
     graph: str = "",  # what the graph is called
+    model: str = "",  # how good a model of earlier results is
 ) -> list[tuple[str, str]]:  # (what, how much)
     "What the page says above the list of genes."
     n, order = len(plan), lab.order(len(plan))
@@ -141,6 +143,8 @@ def page_facts(
         facts.append(("Graph", graph))
     if plan.measured:
         facts.append(("Measured before", f"{len(plan.measured):,} genes"))
+    if model:
+        facts.append(("Model of these", model))
     if "plate" in plan.columns:
         facts.append(("Plates", _plates_in_words(plan)))
     if is_sheet(plan):
@@ -156,6 +160,13 @@ def page_facts(
     ]
 
 # %% ../../nbs/11_apps/02_page.ipynb #fa221439
+def fact_lines(
+    facts: list[tuple[str, str]],  # of `page_facts`
+) -> int:
+    "How many lines they take, about."
+    return sum(1 + len(how) // 100 for _, how in facts)
+
+
 def is_sheet(
     plan: Selection,
 ) -> bool:

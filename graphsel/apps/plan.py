@@ -39,7 +39,7 @@ from graphsel.apps.widgets import (
     uploaded,
 )
 from ..core.errors import GraphselError, log, name_some
-from ..core.identity import sha1
+from ..core.identity import fingerprint, sha1
 from ..datasets.load import load_graph
 from ..datasets.registry import data_folders, list_datasets
 from ..genes.lists import parse_costs, parse_genes, parse_pairs, read_costs, read_gene_list
@@ -62,6 +62,7 @@ from ..selection.plan import Selection
 from ..selection.report import in_words, missing_genes, picks_csv
 from ..selection.limits import groups_without_caps
 from ..selection.names import in_known_names
+from ..selection.next_round import how_good
 from ..selection.strategies import STRATEGIES
 
 import ipywidgets as w
@@ -474,9 +475,33 @@ def offer_files(
 ) -> str:  # HTML
     "Links to the table of picks and to the page to print."
     name = ", ".join(layer.source.get("name", "a graph") for layer in wishes.graph.graphs)
-    page = plan_page(plan, read_lab(x), graph=name, must=wishes.must)
+    told = show_model(x, wishes)
+    page = plan_page(plan, read_lab(x), graph=name, must=wishes.must, model=told)
     table = download_link("picks.csv", picks_csv(plan), "picks.csv")
     return table + download_link("plan.html", page, "one page to print", "text/html")
+
+# %% ../../nbs/11_apps/05_plan.ipynb #099463f2
+def show_model(
+    x: PlanExplorer,  # its boxes
+    wishes: Wishes,
+) -> str:  # one line; empty where nothing was uploaded
+    "Say how good a model of the results so far is."
+    told, screen = "", wishes.screen
+    if screen is not None:
+        names = _names_and_hashes(x.inputs.aliases_file.value)
+        key = ("model", wishes.graph.fingerprint, fingerprint(screen), *names)
+        told = _once(x, key, lambda: _model_in_words(x, wishes))
+    x.outputs.model.value = f"<div class='gs-says'>{escape(sentence(told))}</div>" if told else ""
+    return told
+
+
+def _model_in_words(x, wishes):
+    "What validation says, or why it says nothing."
+    x.say("How good is a model of these results? Each of them is hidden and predicted …")
+    try:
+        return how_good(wishes.graph, wishes.screen, aliases=aliases_of(x))
+    except GraphselError as e:
+        return str(e)
 
 # %% ../../nbs/11_apps/05_plan.ipynb #e858bb4e
 def missing_report(
@@ -672,7 +697,7 @@ def _boxes_of_the_lab(lab):
 # %% ../../nbs/11_apps/05_plan.ipynb #8801d14d
 def plan_outputs() -> SimpleNamespace:  # of widgets
     "Everything that is shown."
-    texts = ("status", "told", "table", "missing", "compared", "downloads", "answer")
+    texts = ("status", "told", "table", "missing", "compared", "downloads", "answer", "model")
     pictures = ("curve", "map", "comparison")
     return _named({n: w.HTML() for n in texts} | {n: _picture() for n in pictures})
 
@@ -702,10 +727,10 @@ def lay_out(
         [budget, o.status, o.told, w.HBox([table, figures], layout=wrap), below],
         layout=w.Layout(flex="1 1 600px", min_width="0", max_width="100%", overflow="hidden"),
     )
-    return w.VBox([w.HTML(_STYLE), w.HBox([_tabs(i), right], layout=wrap)])
+    return w.VBox([w.HTML(_STYLE), w.HBox([_tabs(i, o), right], layout=wrap)])
 
 
-def _tabs(i):
+def _tabs(i, o):
     "The boxes on the left."
     hops = "hops: how far a measurement is taken to speak for its neighbors"
     parts = {
@@ -730,7 +755,7 @@ def _tabs(i):
         ],
         "Rounds": [
             _note("Results so far, a table or .h5ad: their responses decide what is next"),
-            *(i.screen_file, _note("Measured, or being measured"), i.measured),
+            *(i.screen_file, o.model, _note("Measured, or being measured"), i.measured),
         ],
         "Lab": [
             *(getattr(i, f"lab_{f.name}") for f in fields(Lab)),

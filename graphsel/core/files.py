@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../../nbs/00_core/04_files.ipynb #8234ab1f
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 import contextlib
@@ -23,7 +24,7 @@ import sys
 import tempfile
 import warnings
 
-from .errors import GraphselError, shorten
+from .errors import GraphselError, nearest, shorten
 from .identity import sha1
 
 # %% ../../nbs/00_core/04_files.ipynb #9f0facf5
@@ -209,8 +210,15 @@ def check_file(
     if path.is_dir():
         raise GraphselError(f"{path} is a folder; give a file")
     if not path.exists():
-        raise GraphselError(f"no such file: {path}; check the path")
+        raise GraphselError(f"no such file: {path}; {_near(path)}check the path")
     return path
+
+
+def _near(path):
+    "The question for the file of the same folder that is spelled most like this one."
+    with contextlib.suppress(OSError):
+        return nearest(path.name, islice(os.listdir(path.parent), 10_000))
+    return f"there is no folder {path.parent}; "
 
 # %% ../../nbs/00_core/04_files.ipynb #84887a63
 def file_and_filter(

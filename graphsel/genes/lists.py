@@ -69,6 +69,8 @@ GENE_COLUMNS = (
     "symbol",
     "genesymbol",
     "genename",
+    "gen",  # German, Spanish
+    "gène",
     "approvedsymbol",
     "target",
     "targetgene",
@@ -77,7 +79,8 @@ GENE_COLUMNS = (
 _GENE_END = re.compile(r"(?!prev|old|alias|synonym).*(symbols?|genenames?|targetgenes?)")
 VALUE_COLUMNS = {
     "cost": re.compile(
-        r"(unit|list|net|total|order)?(costs?|prices?)(per\w+?)?(eur|usd|gbp|chf|[€$£])?"
+        r"(unit|list|net|total|order)?(costs?|prices?|preis|kosten|prix|coûts?|precio|coste?|prezzo)"
+        r"(per\w+?|pro\w+?)?(eur|usd|gbp|chf|[€$£])?"
     ),
     "group": re.compile(r"(library|source|assay)?(groups?|plates?)(id|no|number|name)?"),
     "guides": re.compile(
@@ -85,7 +88,6 @@ VALUE_COLUMNS = {
     ),
     "weight": re.compile(r"(weight|preference|priority)s?|prefer"),
 }
-_SEPARATORS = {"": "", "\t": "tabs", ";": "semicolons", ",": "commas", " ": "blanks"}
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,7 @@ class Rows:
         return _first([_key(o) for o in self.head], VALUE_COLUMNS[column])
 
     def __str__(self):
-        return (f"the columns {name_some(self.head)}" if self.head else "no header") + (
-            f", separated by {_SEPARATORS[self.separator]}" if self.separator else ""
-        )
+        return f"the columns {name_some(self.head)}" if self.head else "no header"
 
 
 def _first(keys, form):
@@ -239,7 +239,7 @@ def parse_pairs(
 def _tell_empty(names, column, where):
     "Say whose cell is empty, and what that means."
     means = {
-        "cost": "they cost 1, or --default-cost (default_cost=)",
+        "cost": "they cost as much as the median of the others, or --default-cost (default_cost=)",
         "group": "they are in no group",
     }
     means |= {"weight": "they weigh 1, as genes that are not listed", "guides": "they have none"}
@@ -252,7 +252,9 @@ def _pairs(text, column, where):
     found = find_rows(re.sub(" *\\+ *", "+", _clean(text)), column)
     gene, value = (found.gene(), found.value(column)) if found.head else (0, 1)
     if gene is None or value is None:
-        raise GraphselError(f"{where} has {found}; {column}s need the columns gene,{column}")
+        raise GraphselError(
+            f"{where} has {found}; name the column of genes 'gene' and that of the values '{column}'"
+        )
     rows, separator = (found.rows, found.separator) if found.head else _headless_pairs(found.rows)
     width, seen = len(found.head) or 2, set()
     for line, fields in rows:
@@ -339,6 +341,8 @@ def list_text(
 ) -> str:
     "The text of a list. Raises `GraphselError` for a file that is neither text nor a table."
     path = Path(path)
+    if not path.exists() and not path.suffix:
+        raise GraphselError(f"no such file: {path}; a list is a file, with one name a line")
     if path.is_file():
         with reading(path, "text"), open(path, "rb") as f:
             start = f.read(4)

@@ -22,7 +22,7 @@ from ..core.files import atomic_path
 from ..core.outputs import check_ending, sealed
 from ..core.randomness import RandomState, as_rng
 from ..genes.perturbations import named_rows, perturbation_name, perturbed_genes, spelled
-from ..graphs.graph import Graphs
+from ..graphs.graph import Graphs, check_graph
 from .stacking import Stacked
 from ..screens.screen import check_screen
 
@@ -31,22 +31,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # %% ../../nbs/07_models/03_base.ipynb #103dcba4
-def check_graph(
-    graph: object,  # what should be a graph
-) -> Graphs:  # the same object
-    "The graph itself. Raises `GraphselError` for anything else, lists of graphs among it."
-    if isinstance(graph, Graphs):
-        return graph
-    if isinstance(graph, list | tuple) and len(graph):
-        raise GraphselError(
-            f"graph is a {type(graph).__name__} of {len(graph)}; "
-            "put several graphs together with combine(graphs)"
-        )
-    raise GraphselError(
-        f"graph is of type {type(graph).__name__}, not a graph; make one with read_graph or from_edges"
-    )
-
-
 def check_numbers(
     values,  # what the user gave: a number, or several
     name: str,  # of the setting

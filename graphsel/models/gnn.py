@@ -18,7 +18,7 @@ from ..core.errors import GraphselError, check_positive_int, unknown_name
 from ..core.progress import progress
 from ..core.randomness import as_seed
 from ..genes.perturbations import perturbed_genes
-from .archetypes import Terms, archetypes, are_singles, believed
+from .archetypes import Terms, archetypes, believed
 from graphsel.models.base import (
     ResponseModel,
     asked_names,
@@ -32,6 +32,7 @@ from graphsel.models.channels import (
     Head,
     WholeGraph,
     ask,
+    are_singles,
     ask_head,
     between_perturbations,
     channel_names,
@@ -95,7 +96,12 @@ def beginning(
     rng: np.random.Generator,
 ) -> Beginning:
     "The mean over the archetypes that the picks believe in."
-    parts = believed(terms.between(picks, picks), Y, archetypes(terms), rng)
+
+    def between(some):
+        part = terms.ask([picks.names[i] for i in some])
+        return terms.between(part, part)
+
+    parts = believed(between, Y, archetypes(terms), rng)
     shares = np.sum([p.weight * p.shares for p in parts], axis=0)
     noise = sum(p.weight * p.noise for p in parts)
     n = len(terms.kernels.weights)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.errors import GraphselError
 from ..genes.perturbations import perturbed_genes
-from .archetypes import NOISES, Part, Terms, archetypes, believed
+from .archetypes import NOISES, Part, Terms, among, archetypes, believed
 from .base import ResponseModel, asked_names, check_numbers, register_model
 from graphsel.models.channels import (
     Head,
@@ -162,7 +162,7 @@ def gp_parts(
     beliefs = archetypes(terms)
     if model.tune == "evidence":
         noises = NOISES if model.noise is None else (model.noise / (1 + model.noise),)
-        return believed(C, Y, beliefs, rng, noises)
+        return believed(among(C), Y, beliefs, rng, noises)
     plain = terms.kernels.weights
     if not model.fixed_effects:
         start = np.r_[0.8 * plain, 0.2] if terms.effects else plain
