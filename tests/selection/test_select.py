@@ -469,9 +469,12 @@ def test_unseeded_draws_nothing(name):
 
 
 def test_random_is_uniform():
-    hits = np.zeros(20)
+    hits, (problem, _) = np.zeros(20), make_problem(G)
+    assert len(problem.candidates) == 20
     for seed in range(2000):
-        hits[[NAMES.index(n) for n in select(G, 5, "random", random_state=seed).genes]] += 1
+        plan = STRATEGIES["random"].pick(problem, 5, np.random.default_rng(seed))
+        hits[[NAMES.index(n) for n in plan.genes]] += 1
+    assert plan.genes == select(G, 5, "random", random_state=seed).genes
     assert abs(hits / 2000 - 0.25).max() < 0.04  # four standard deviations
 
 
