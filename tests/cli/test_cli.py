@@ -637,7 +637,7 @@ def test_must_groups_method_bound_and_plates(net, tmp_path):
     [
         ("gene,group\nA,x\nA,y\n", "line 3: A stands twice"),
         ("gene,group\n,x\n", "line 2: no gene"),
-        ("gene,colour\nA,x\n", "gene,group"),
+        ("gene,colour\nA,x\n", "has the columns gene, colour"),
     ],
 )
 def test_bad_groups(net, tmp_path, text, message):
