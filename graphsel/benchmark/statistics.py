@@ -480,6 +480,25 @@ def split_differences(
     "Difference from random, as a share of its mean at each budget, averaged over the budgets."
     return np.subtract(*split_parts(values, reference))
 
+
+def mean_ratio(
+    values: np.ndarray,  # splits x budgets; NaN where nothing can be compared
+    reference: np.ndarray,  # the same of random
+    overlap: float = OVERLAP,  # n_test / n_train
+) -> dict[str, float]:  # mean_ratio, mean_ratio_low, mean_ratio_high, mean_p_value
+    "The mean of the ratio over the budgets, with its interval and test."
+    some = np.isfinite(values).any(axis=0)
+    x, r = split_parts(values, reference)
+    parts = np.isfinite(x)
+    low, high = ratio_interval(x[parts], r[parts], overlap)
+    ratio = np.nanmean(values[:, some], axis=0) / np.nanmean(reference[:, some], axis=0)
+    return {
+        "mean_ratio": ratio.mean(),
+        "mean_ratio_low": low,
+        "mean_ratio_high": high,
+        "mean_p_value": corrected_p((x - r)[parts], overlap),
+    }
+
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #9c96eaba
 def _versus(values, reference, metric, overlap):
     "What a strategy gains over random at each budget: budget -> columns."
@@ -537,18 +556,12 @@ def _whole_curve(X, R, drawn_ratio, overlap):
     some = np.isfinite(X).any(axis=0)
     if not some.any():
         return {}
-    x, r = split_parts(X, R)
-    parts = np.isfinite(x)
-    (low, high), d = ratio_interval(x[parts], r[parts], overlap), (x - r)[parts]
-    naive = interval(np.nanmean(drawn_ratio[:, some], axis=1), len(X))
-    ratio = np.nanmean(X[:, some], axis=0) / np.nanmean(R[:, some], axis=0)
+    naive, d = interval(np.nanmean(drawn_ratio[:, some], axis=1), len(X)), split_differences(X, R)
+    d = d[np.isfinite(d)]
     return {
-        "mean_ratio": ratio.mean(),
-        "mean_ratio_low": low,
-        "mean_ratio_high": high,
+        **mean_ratio(X, R, overlap),
         "mean_ratio_low_naive": naive[0],
         "mean_ratio_high_naive": naive[1],
-        "mean_p_value": corrected_p(d, overlap),
         "mean_p_value_naive": paired_p(d, 0 * d),
     }
 

@@ -9,7 +9,6 @@ __all__ = []
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import numpy as np
 
 from ..core.errors import name_some
 from ..core.outputs import table_text
