@@ -356,6 +356,7 @@ _PAGE = """<!DOCTYPE html>
 <style>
 @page {{ size: A4; margin: 12mm }}
 body {{ font: 10pt/1.35 sans-serif; color: #111; background: #fff; max-width: 186mm; margin: 0 auto }}
+@media screen {{ body {{ padding: 12px }} }}
 h1 {{ font-size: 15pt; margin: 0 0 2mm }}
 p {{ margin: 0 0 2mm }}
 dl {{ display: grid; grid-template-columns: max-content 1fr; gap: 0 4mm; margin: 0 0 3mm }}
