@@ -2572,6 +2572,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                       'graphsel/models/channels.py'),
                                           'graphsel.models.channels.channels': ( '07_models/channels.html#channels',
                                                                                  'graphsel/models/channels.py'),
+                                          'graphsel.models.channels.equal_weights': ( '07_models/channels.html#equal_weights',
+                                                                                      'graphsel/models/channels.py'),
                                           'graphsel.models.channels.features_of': ( '07_models/channels.html#features_of',
                                                                                     'graphsel/models/channels.py'),
                                           'graphsel.models.channels.gram': ('07_models/channels.html#gram', 'graphsel/models/channels.py'),

@@ -59,14 +59,19 @@ def gram(
     return K
 
 # %% ../../nbs/07_models/04_channels.ipynb #e0160b09
+def equal_weights(graph: Graphs, hops: Sequence[int]) -> np.ndarray:  # one per channel, sum 1
+    "The graphs and hops alike, and each prior as much as all of these."
+    share, n = 1 / (1 + len(graph.priors)), len(graph.graphs) * len(hops)
+    return np.array([share / n] * n + [share] * len(graph.priors))
+
+
 class Channels:
     "The channels of a graph: one per graph and hop, and one per prior. `weights` are those of `graph.kernel`."
 
     def __init__(self, graph: Graphs, hops: Sequence[int]):
         self.graph, self.hops = graph, hops
         self.steps = [propagation(g.adjacency, 1) for g in graph.graphs]
-        share, n = 1 / (1 + len(graph.priors)), len(graph.graphs) * len(hops)
-        self.weights = np.array([share / n] * n + [share] * len(graph.priors))
+        self.weights = equal_weights(graph, hops)
         self.dense, self.libraries = None, OrderedDict()
         if len(graph) <= DENSE_GENES:
             whole = self.encode(graph.genes)

@@ -360,7 +360,7 @@ def ask_members(
     picks: Asked,
     names: Sequence[str],
     start: Beginning,
-    block: int = 256,  # perturbations at once
+    block: int = 512,  # perturbations at once
 ) -> tuple[
     np.ndarray, np.ndarray
 ]:  # means, members x P x r; variances in units of the kernel, members x P

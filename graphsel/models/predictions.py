@@ -19,7 +19,7 @@ from ..core.progress import progress
 from ..genes.perturbations import perturbed_genes
 from ..graphs.graph import Graphs
 from .base import ResponseModel, asked_names
-from .channels import ask, between_perturbations, whole_graph
+from .channels import ask, between_perturbations, equal_weights, whole_graph
 from .registry import rank_unmeasured
 
 if TYPE_CHECKING:
@@ -62,19 +62,26 @@ def in_blocks(
         yield list(names[start : start + BLOCK])
 
 
+NEAR = (1, 2)  # hops
+
+
 def similarity(
     graph: Graphs,
     names: Sequence[str],  # m perturbations
     measured: Sequence[str],  # n perturbations
     genes: Sequence[str] | None = None,  # of the screen, sorted; None = those of `measured`
+    hops: Sequence[int] = NEAR,  # of a model: what it computed last is there
 ) -> np.ndarray:  # m x n
-    "The graph kernel between perturbations. With the genes of a model's screen, what it computed last is there."
+    "The graph kernel of `NEAR` hops between perturbations."
     if genes is None:
         genes = sorted({g for name in measured for g in perturbed_genes(name)})
-    seen = whole_graph(graph, (1, 2), genes)
+    seen = whole_graph(graph, hops if {*NEAR} <= {*hops} else NEAR, genes)
+    steps = np.tile(seen.channels.hops, len(graph.graphs))
+    near = np.append(np.isin(steps, NEAR), np.ones(len(graph.priors), bool))
+    weights = equal_weights(graph, NEAR)
 
     def kernel(a, b):
-        return np.tensordot(seen.weights, seen.between(a, b), 1)
+        return np.tensordot(weights, seen.between(a, b)[near], 1)
 
     return between_perturbations(kernel, ask(seen, names), ask(seen, measured))
 
@@ -85,6 +92,7 @@ def nearest_measured(
     measured: Iterable[str],  # those that a model was trained on
     k: int = 3,  # so many for each
     genes: Sequence[str] | None = None,  # of the screen, sorted; None = those of `measured`
+    hops: Sequence[int] = NEAR,  # of a model
 ) -> (
     "pd.DataFrame"
 ):  # gene, nearest (names, the nearest first), similarity (of the first; at most 1)
@@ -93,7 +101,7 @@ def nearest_measured(
 
     names, measured, rows = list(names), sorted(measured), []
     for some in in_blocks(names, "nearest"):
-        K = similarity(graph, some, measured, genes)
+        K = similarity(graph, some, measured, genes, hops)
         order = np.argsort(-K.round(9), axis=1, kind="stable")[:, :k]
         for name, row, at in zip(some, K, order, strict=True):
             near = [measured[j] for j in at if row[j] > 0]
@@ -301,7 +309,8 @@ def ranked_block(model, block):
     "The ranking of a block, with the measured perturbations that are nearest to each."
     table = rank_unmeasured(model, block)
     measured, genes = model.perturbations_, model.screen_genes_
-    near = nearest_measured(model.graph_, list(block.obs_names), measured, genes=genes)
+    how = {"genes": genes, "hops": np.atleast_1d(getattr(model, "hops", NEAR)).tolist()}
+    near = nearest_measured(model.graph_, list(block.obs_names), measured, **how)
     return table.merge(near, on="gene", how="left", validate="one_to_one")
 
 

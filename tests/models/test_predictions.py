@@ -79,6 +79,14 @@ def test_the_nearest_by_the_kernel(small_blocks):
         assert row[measured.index(name)] == pytest.approx(row.max(), abs=1e-5)
 
 
+def test_more_hops_of_a_model_do_not_change_what_is_near():
+    names, measured = helpers.REST, helpers.PICKS
+    expected = nearest_measured(helpers.GRAPH, names, measured)
+    for hops in [(1, 2, 3), (3, 1, 2), (3,)]:
+        found = nearest_measured(helpers.GRAPH, names, measured, hops=hops)
+        pd.testing.assert_frame_equal(found, expected)
+
+
 def test_genes_worth_asking_are_the_nearest():
     measured = helpers.GENES[:8]  # one module of the toy
     chosen = genes_worth_asking(helpers.GRAPH, measured, 10)
