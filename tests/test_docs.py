@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import api
-import book_site
 import citations
 import contents
 import heavy

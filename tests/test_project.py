@@ -400,7 +400,7 @@ def test_what_is_exported_is_offered():
 def test_a_public_name_means_one_thing():
     homes = Counter(o for wing in WINGS for o in offered(STUBS[wing]))
     assert not {o: n for o, n in homes.items() if n > 1}
-    assert len(homes) <= 190
+    assert len(homes) <= 155
 
 
 # ---- metadata and README ----

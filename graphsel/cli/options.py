@@ -18,7 +18,7 @@ import sys
 
 import click
 
-from ..core.errors import GraphselError, log
+from ..core.errors import GraphselError, log, unknown_name
 from ..core.files import check_file, check_folder, file_and_filter
 from ..core.outputs import check_ending, check_outputs
 
@@ -398,11 +398,16 @@ _aliases_option = click.option(
 
 
 def _is_data_set(name, kind):
-    "Whether this names a data set of the registry, and no file."
+    "Whether this names a data set, and no file. Raises `GraphselError` for what is neither, and has no ending."
     from graphsel.datasets.registry import list_datasets
 
-    known = list_datasets()
-    return not Path(name).exists() and name in known["name"][known["kind"] == kind].tolist()
+    if Path(name).exists():
+        return False
+    table = list_datasets()
+    known = table["name"][table["kind"] == kind].tolist()
+    if name not in known and not Path(name).suffix:
+        raise unknown_name(f"file or {kind}", name, known)
+    return name in known
 
 # %% ../../nbs/12_cli/01_options.ipynb #2f69b8c0
 # options that name files

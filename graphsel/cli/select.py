@@ -99,7 +99,7 @@ _list_options = [
     click.option(
         "--default-cost",
         type=click.FloatRange(0, min_open=True),
-        help="Cost of candidates that --costs lacks [1, with a warning].",
+        help="Cost of candidates that --costs lacks [the median of the others, with a warning].",
     ),
     click.option("--must", type=_file, help="Genes picked in any case, first."),
     click.option(
@@ -460,7 +460,10 @@ def parse_wells(
 
 # %% ../../nbs/12_cli/02_select.ipynb #d9418342
 def _own_parameters(settings, criterion):
-    "What `--set` says, with the name of the criterion before it or without."
+    "What `--set` says, with the name of the criterion before it or without. Raises `GraphselError` for unknown ones."
+    from graphsel.selection.strategies import get_strategy
+
+    get_strategy(criterion)
     params, of_criterion = read_settings(settings, (criterion,))
     owners = [o.partition("=")[0].rpartition(".")[0].strip() for o in settings]
     others = [name for name in owners if name not in ("", criterion)]

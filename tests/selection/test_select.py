@@ -667,10 +667,10 @@ def test_a_default_cost(caplog):
         )
         plain = select(G, 6.0, costs=half, candidates=NAMES[:8])
     assert [r.getMessage() for r in caplog.records] == [
-        "3 of 8 candidates have no cost and are taken at 1; "
+        "3 of 8 candidates have no cost and are taken at 2, the median of the others; "
         "give them a cost or a default (default_cost, --default-cost)"
     ]
-    assert plain.genes == select(G, 6.0, costs=half, candidates=NAMES[:8], default_cost=1.0).genes
+    assert plain.genes == select(G, 6.0, costs=half, candidates=NAMES[:8], default_cost=2.0).genes
     for wrong in (
         dict(default_cost=2.0),
         dict(costs=half, default_cost=0),
@@ -678,3 +678,28 @@ def test_a_default_cost(caplog):
     ):
         with pytest.raises(GraphselError, match="default_cost is"):
             select(G, 6, **wrong)
+
+
+@pytest.mark.parametrize(
+    "call,says",
+    [
+        (
+            lambda: select("net.csv", 3),
+            "graph is of type str, not a graph; make one with read_graph",
+        ),
+        (lambda: select([G, G], 3), "put several graphs together with combine"),
+        (lambda: select(G, 3, screen="round1.xlsx"), "a screen is an AnnData; got str"),
+        (lambda: combine([G, "net.csv"]), "graph is of type str, not a graph"),
+    ],
+    ids=["a path", "a list", "a path to a screen", "a path beside a graph"],
+)
+def test_what_is_no_graph_or_screen(call, says):
+    with pytest.raises(GraphselError, match=says):
+        call()
+
+
+def test_a_missing_gene_is_told_once(caplog):
+    caplog.set_level("INFO", "graphsel")
+    costs = dict.fromkeys([NAMES[0].upper(), NAMES[1], "NONE"], 2.0)
+    select(G, 2.0, candidates=list(costs), costs=costs)
+    assert caplog.text.count("NONE") == 1 and caplog.text.count(NAMES[0].upper()) == 1
