@@ -300,6 +300,15 @@ def ask_head(
     V = sl.solve_triangular(head.cholesky, cross.T, lower=True)
     return cross @ head.alpha, np.maximum(prior - (V**2).sum(axis=0), 0)
 
+
+def head_weights(
+    head: Head,  # from `solve_head`
+    cross: np.ndarray,  # m x n kernel, asked by picks
+) -> np.ndarray:  # m x n, single precision: the mean is this times the responses
+    "How much each pick counts in the posterior mean."
+    L = head.cholesky.astype(np.float32)
+    return sl.cho_solve((L, True), cross.T.astype(np.float32)).T
+
 # %% ../../nbs/07_models/04_channels.ipynb #dc575a1a
 def leave_head(
     head: Head,  # from `solve_head`

@@ -96,17 +96,33 @@ def nearest_measured(
 ) -> (
     "pd.DataFrame"
 ):  # gene, nearest (names, the nearest first), similarity (of the first; at most 1)
-    "Which measured perturbations are nearest in the graph: what a prediction leans on."
+    "Which measured perturbations are nearest in the graph."
     import pandas as pd
 
-    names, measured, rows = list(names), sorted(measured), []
+    names, measured, tables = list(names), sorted(measured), []
     for some in in_blocks(names, "nearest"):
         K = similarity(graph, some, measured, genes, hops)
-        order = np.argsort(-K.round(9), axis=1, kind="stable")[:, :k]
-        for name, row, at in zip(some, K, order, strict=True):
-            near = [measured[j] for j in at if row[j] > 0]
-            rows.append((name, " ".join(near), float(row[at[0]])))
-    return pd.DataFrame(rows, columns=["gene", "nearest", "similarity"])
+        tables.append(first_ones(some, measured, K, K, k))
+    return pd.concat(tables, ignore_index=True)
+
+
+def first_ones(
+    names: Sequence[str],  # m perturbations
+    measured: Sequence[str],  # n others
+    weights: np.ndarray,  # m x n: the larger, the earlier one is named; those of 0 are not
+    K: np.ndarray,  # m x n, the graph kernel
+    k: int,  # so many for each
+) -> "pd.DataFrame":  # gene, nearest, similarity (of the first)
+    "For each perturbation those of the largest weights."
+    import pandas as pd
+
+    order = np.argsort(-weights.round(9), axis=1, kind="stable")[:, :k]
+    near = [
+        " ".join(measured[j] for j in at if row[j] > 0)
+        for row, at in zip(weights, order, strict=True)
+    ]
+    first = np.take_along_axis(K, order[:, :1], axis=1)[:, 0].astype(float)
+    return pd.DataFrame({"gene": list(names), "nearest": near, "similarity": first})
 
 # %% ../../nbs/07_models/15_predictions.ipynb #f7bb8308
 NEAREST = 2000  # genes of the graph that are predicted where nobody names any
@@ -131,6 +147,19 @@ def genes_worth_asking(
     best = near.sort_values(["similarity", "gene"], ascending=[False, True], kind="stable")
     chosen = set(best["gene"].head(n))
     return [g for g in others if g in chosen]
+
+# %% ../../nbs/07_models/15_predictions.ipynb #a99c84c6
+def leaned_on(
+    model: ResponseModel,  # trained
+    names: Sequence[str],  # perturbations
+    k: int = 3,  # so many for each
+) -> "pd.DataFrame":  # gene, nearest (names, the largest weight first), similarity (of the first)
+    "Which measured perturbations predictions lean on most."
+    measured, graph = model.perturbations_, model.graph_
+    hops = np.atleast_1d(getattr(model, "hops", NEAR)).tolist()
+    K = similarity(graph, names, measured, model.screen_genes_, hops)
+    weights = model._weights(names)
+    return first_ones(names, measured, K if weights is None else np.abs(weights), K, k)
 
 # %% ../../nbs/07_models/15_predictions.ipynb #1c73da52
 def predicted_in_blocks(
@@ -308,9 +337,7 @@ class Outputs:
 def ranked_block(model, block):
     "The ranking of a block, with the measured perturbations that are nearest to each."
     table = rank_unmeasured(model, block)
-    measured, genes = model.perturbations_, model.screen_genes_
-    how = {"genes": genes, "hops": np.atleast_1d(getattr(model, "hops", NEAR)).tolist()}
-    near = nearest_measured(model.graph_, list(block.obs_names), measured, **how)
+    near = leaned_on(model, list(block.obs_names))
     return table.merge(near, on="gene", how="left", validate="one_to_one")
 
 
