@@ -11,8 +11,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .statistics import holm, one_curve, overlap_of, ratio_interval, summarize
-from ..core.errors import GraphselError, name_some
+from .metrics import LOWER_IS_BETTER
+from graphsel.benchmark.statistics import (
+    CURVE,
+    completed,
+    holm,
+    mean_ratio,
+    one_curve,
+    overlap_of,
+)
+from ..core.errors import GraphselError, name_some, unknown_name
+from ..core.splits import ratio_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,40 +32,64 @@ def screen_ratios(
         str, "pd.DataFrame"
     ],  # screen -> result table: one model, graph and level of telling
     metric: str = "mse",  # a column of them
-) -> "pd.DataFrame":  # screen, strategy, ratio, low, high, p_holm, splits, verdict
-    "Each strategy against random on each screen. Raises `GraphselError` for a table without random."
+    *,
+    reference: str = "random",  # the strategy that the others are set against
+) -> "pd.DataFrame":  # screen, strategy, ratio, low, high, p_holm, splits, highest, at, verdict
+    """Each strategy against one of them on each screen; `highest` is its largest ratio, at the budget `at`.
+
+    Raises `GraphselError` for a table without the reference."""
     import pandas as pd
 
-    parts = []
-    for screen, table in tables.items():
-        told = summarize(table, [metric])
-        told = told[(told["metric"] == metric) & (told["strategy"] != "random")]
-        if told["mean_ratio"].isna().all():
-            raise GraphselError(f"{screen}: random is not among the strategies; compare with it")
-        _check_one_curve(told, screen)
-        first = told.groupby("strategy", sort=False).first()  # the same at each budget
-        parts.append(
-            pd.DataFrame(
-                {
-                    "screen": screen,
-                    "strategy": first.index,
-                    "ratio": first["mean_ratio"].to_numpy(),
-                    "low": first["mean_ratio_low"].to_numpy(),
-                    "high": first["mean_ratio_high"].to_numpy(),
-                    "p_holm": first["mean_p_holm"].to_numpy(),
-                    "splits": first["n"].to_numpy(),
-                }
-            )
-        )
+    if metric not in LOWER_IS_BETTER:
+        raise unknown_name("metric", metric, LOWER_IS_BETTER)
+    parts = [_one_screen(name, t, metric, reference) for name, t in tables.items()]
     found = pd.concat(parts, ignore_index=True)
     verdict = np.select([found["high"] < 1, found["low"] > 1], ["better", "worse"], "open")
     return found.assign(verdict=verdict)
 
 
-def _check_one_curve(told, screen):
+def _one_screen(screen, table, metric, reference):
+    "The rows of one screen."
+    import pandas as pd
+
+    found = completed(table)
+    _check_one_curve(found, screen)
+    key = ["split", "strategy", "budget"]
+    values = found.groupby(key)[metric].mean().astype(float)
+    values = values.unstack(key[1:]).sort_index(axis=1)
+    if reference not in values or values[reference].isna().all(axis=None):
+        raise GraphselError(f"{screen}: {reference} is not among the strategies; compare with it")
+    names = [n for n in values.columns.get_level_values(0).unique() if n != reference]
+    overlap = overlap_of(table)
+    rows = [{"screen": screen, **_against(values, n, reference, overlap)} for n in names]
+    told = pd.DataFrame(rows)
+    told["p_holm"] = holm(told["p_holm"].to_numpy(float))
+    return told
+
+
+def _against(values, name, reference, overlap):
+    "One strategy set against the reference; `values` is splits x (strategy, budget)."
+    pair = [values[n].dropna(how="all") for n in (name, reference)]
+    x, r = pair[0].align(pair[1], join="inner")
+    x, r = x.where(r.notna()), r.where(x.notna())
+    told = mean_ratio(x.to_numpy(), r.to_numpy(), overlap)
+    each = x.mean() / r.mean()
+    return {
+        "strategy": name,
+        "ratio": told["mean_ratio"],
+        "low": told["mean_ratio_low"],
+        "high": told["mean_ratio_high"],
+        "p_holm": told["mean_p_value"],
+        "splits": len(x),
+        "highest": each.max(),
+        "at": each.idxmax(),
+    }
+
+
+def _check_one_curve(table, screen):
     "Raise where a strategy has several curves: they are never averaged."
-    for column in ("model", "graph", "targets", "judged", "noise_kind", "noise"):
-        values = told[column].astype(str).unique()
+    for column in CURVE:
+        values = table[column].astype(str).unique()
         if len(values) > 1:
             raise GraphselError(
                 f"{screen}: several values of '{column}' ({name_some(values)}); keep one at a time"

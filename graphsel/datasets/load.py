@@ -9,6 +9,7 @@ __all__ = ['fetch', 'load_screen', 'load_graph', 'load_names']
 from pathlib import Path
 from typing import TYPE_CHECKING
 import os
+import re
 
 import numpy as np
 import scipy.sparse as sp
@@ -142,6 +143,63 @@ def _bulk_targets(bulk, name):
     ).to_numpy(float)
     return target, np.where(cells > 0, cells, 1.0)
 
+# %% ../../nbs/04_datasets/04_load.ipynb #681c60b0
+def read_gene_effects(
+    path: str | Path,  # DepMap's `CRISPRGeneEffect.csv`
+) -> "ad.AnnData":  # the screen: genes x cell lines
+    "A screen from DepMap's gene effects. Raises `GraphselError` for another table."
+    import pandas as pd
+    from graphsel.screens.screen import make_screen
+    from graphsel.screens.tables import without_entrez
+
+    name = Path(path).name
+    with reading(path, "table", "is the file complete?"):
+        table = pd.read_csv(path, index_col=0).T
+    symbols = without_entrez(list(table.index))
+    if symbols == list(table.index):
+        raise GraphselError(f"{name}: its columns are not called like TP53 (7157); is it DepMap's?")
+    return make_screen(_without_gaps(table.set_axis(symbols), name), source=name)
+
+
+def _without_gaps(table, name):
+    "The rows without missing values; says how many are left out."
+    known = table.notna().all(axis=1)
+    if not known.all():
+        log.warning(
+            "%s: %d of %d genes have missing values and are left out, e.g. %s",
+            name,
+            (~known).sum(),
+            len(known),
+            table.index[~known][0],
+        )
+    return table[known]
+
+# %% ../../nbs/04_datasets/04_load.ipynb #e2586ef2
+_KNOCK_OUT = re.compile(r"(?P<gene>.+?)-del\b.*", re.IGNORECASE)
+
+
+def read_deleteome(
+    path: str | Path,  # `deleteome_all_mutants_ex_wt_var_controls.txt`
+) -> "ad.AnnData":  # the screen: knock-outs x genes, log2 ratios to the wild type
+    "A screen from the table of Kemmeren et al. 2014. Raises `GraphselError` for another table."
+    import pandas as pd
+    from graphsel.screens.screen import make_screen
+
+    name = Path(path).name
+    with reading(path, "table", "is the file complete?"):
+        table = pd.read_csv(path, sep="\t", header=None, dtype=str, low_memory=False)
+    head, kind, body = table.iloc[0], table.iloc[1], table.iloc[2:]
+    ratios = [(i, _KNOCK_OUT.match(str(head[i]))) for i in table.columns if kind[i] == "M"]
+    kept = {i: found["gene"].upper() for i, found in ratios if found}
+    if not kept:
+        raise GraphselError(
+            f"{name}: no column M of a knock-out 'swd1-del vs. wt'; is it the deleteome's?"
+        )
+    values = body[list(kept)].astype(float).set_axis(body[1], axis=0)
+    values = _without_gaps(values.groupby(level=0, sort=False).mean(), name)
+    values = values.T.groupby(list(kept.values()), sort=False).mean()
+    return make_screen(values, source=name)
+
 # %% ../../nbs/04_datasets/04_load.ipynb #4b38dfed
 def _cells(paths, layer=None, **options):
     from graphsel.screens.formats import open_cells
@@ -192,6 +250,8 @@ READERS = {
     "simulated screen": lambda paths, **options: simulated_screen(**options).screen,
     "simulated graph": lambda paths, **options: simulated_screen(**options).graph,
     "cells": _cells,
+    "gene effects": lambda paths: read_gene_effects(paths[0]),
+    "deleteome": lambda paths: read_deleteome(paths[0]),
     "pseudobulk": lambda paths, **options: read_pseudobulk(paths[0], **options),
     "annotations": _annotations,
     "links": _links,

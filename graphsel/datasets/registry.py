@@ -143,6 +143,39 @@ SCREENS = (
         374_600_000,
         "a3dfaa94ea8724217f5ecb1e14a5f0c8",
     ),
+    Dataset(
+        "depmap",
+        "screen",
+        "DepMap 24Q4: what knocking out each gene does to the growth of a thousand cell lines",
+        (
+            Remote(
+                f"{_FIGSHARE}/51064667",
+                "CRISPRGeneEffect.csv",
+                429_000_000,
+                "md5:6edf7ade09b9b34199210b559d4745d3",
+            ),
+        ),
+        "10.25452/figshare.plus.27993248",
+        "CC BY 4.0",
+        "gene effects",
+    ),
+    Dataset(
+        "deleteome",
+        "screen",
+        "Kemmeren 2014, S. cerevisiae: expression of 1,484 knock-outs",
+        (
+            Remote(
+                "https://deleteome.holstegelab.nl/data/downloads/"
+                "deleteome_all_mutants_ex_wt_var_controls.txt",
+                "deleteome_all_mutants_ex_wt_var_controls.txt",
+                None,
+                "sha256:7f93af3567f943c8e428bb18e09633cd996aafd756bfdddd24b04312fdc61580",
+            ),
+        ),
+        "10.1016/j.cell.2014.02.054",
+        "not stated",
+        "deleteome",
+    ),
 )
 
 # %% ../../nbs/04_datasets/02_registry.ipynb #12262729

@@ -46,6 +46,30 @@ def test_the_number_of_a_screen_is_that_of_its_summary():
     assert "random" not in found.index.get_level_values("strategy")
 
 
+def test_the_worst_budget_is_named():
+    table = results({"x": 0.8})
+    table.loc[(table["strategy"] == "x") & (table["budget"] == 20), "mse"] *= 2
+    found = screen_ratios({"a": table}).iloc[0]
+    mean = table.groupby(["strategy", "budget"])["mse"].mean()
+    assert found["at"] == 20
+    assert found["highest"] == pytest.approx(mean["x", 20] / mean["random", 20])
+    assert found["low"] < found["ratio"] < found["highest"]
+
+
+def test_any_strategy_may_be_the_reference():
+    "By hand: mean over budgets of mean error / the reference's, paired by split; random is one of the others."
+    table = results({"x": 0.8, "y": 1.2})
+    found = screen_ratios({"a": table}, reference="x").set_index("strategy")
+    mean = table.groupby(["strategy", "budget"])["mse"].mean()
+    assert set(found.index) == {"random", "y"}
+    for name in found.index:
+        assert found.loc[name, "ratio"] == pytest.approx((mean[name] / mean["x"]).mean())
+    plain = screen_ratios({"a": table}).set_index("strategy")
+    assert found.loc["random", "low"] == pytest.approx(1 / plain.loc["x", "high"], rel=0.02)
+    with pytest.raises(GraphselError, match="z is not among"):
+        screen_ratios({"a": table}, reference="z")
+
+
 def test_pooled_by_hand():
     table = {"x": {"a": 0.5, "b": 2.0, "c": 0.9}, "y": {"a": 0.8, "b": 0.8, "c": 0.8}}
     found = pooled_ratios(ratios_of(table)).set_index("strategy")

@@ -1,7 +1,14 @@
 """The table beside the atlas page, and what README says of it: computed here once more, by other code."""
 
+import contextlib
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 
+import atlas
 import numpy as np
 import pandas as pd
 import pytest
@@ -127,3 +134,79 @@ def test_claims_are_found_in_markdown():
 | 1 | 2 |
 """
     assert list(claims(text)) == [("variance", "library", 0.931, [0.901, 0.962], [5, 6, 0], 11)]
+
+
+# ---- the command that makes the table ----
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    "A folder with files named as those of K562: 40 genes in eight families, neighbors respond alike."
+    folder = tmp_path_factory.mktemp("data")
+    path, (edges, sets) = atlas.SCREENS["K562"]
+    rng = np.random.default_rng(0)
+    genes = [f"G{i:02}" for i in range(40)]
+    families = [genes[i : i + 5] for i in range(0, 40, 5)]
+    Y = np.repeat(rng.normal(size=(8, 4)), 5, axis=0) + 0.2 * rng.normal(size=(40, 4))
+    frame = pd.DataFrame(Y, genes, list("wxyz")).rename_axis("perturbation")
+    frame.to_csv(folder / path, sep="\t")
+    links = [(a, b, 900) for f in families for a in f[:-1] for b in f if a < b]
+    links += [(f[0], g[0], 400) for f, g in zip(families, families[1:], strict=False)]
+    links = pd.DataFrame(links, columns=["source", "target", "combined_score"])
+    links.to_csv(folder / edges, sep="\t", index=False)
+    lines = [f"family {i} (GO:{i:07}),{chr(9).join(f)}" for i, f in enumerate(families)]
+    (folder / sets).write_text("\n".join(lines), encoding="utf-8")
+    return folder
+
+
+ASKED = ["--screens", "K562", "--strategies", "random,variance", "--random-draws", "1"]
+ASKED += ["--levels", "library,pool", "--model", "gp:3"]
+
+
+def gathered(data, out, table):
+    assert atlas.main(["--data", str(data), "--out", str(out), "--gather", str(table)]) == 0
+    return pd.read_parquet(table)
+
+
+def killed(data, out, root):
+    "Start the command and send SIGKILL, to its children as well, as soon as something is on disk."
+    command = [sys.executable, str(root / "tools" / "atlas.py"), *ASKED, "--variants", "none"]
+    command += ["--data", str(data), "--out", str(out)]
+    env = {**os.environ, "PYTHONPATH": str(root)}
+    process = subprocess.Popen(command, env=env, start_new_session=True, stderr=subprocess.DEVNULL)
+    while len(list(out.rglob("tasks/*"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.002)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+
+def test_killed_and_resumed_gives_the_same_table(tiny, root, tmp_path, monkeypatch, caplog):
+    few = atlas.Variant(("K562",), ("random", "active:bald"), start=0.1)
+    monkeypatch.setattr(atlas, "VARIANTS", {"start 10 %": few})
+    killed(tiny, tmp_path / "killed", root)
+    assert not atlas.finished(tmp_path / "killed" / "K562-library-gp")
+    tables = []
+    for name in ("killed", "whole"):
+        out = tmp_path / name
+        assert atlas.main(["--data", str(tiny), "--out", str(out), *ASKED]) == 0
+        tables.append(gathered(tiny, out, tmp_path / f"{name}.parquet"))
+    pd.testing.assert_frame_equal(*tables)
+    one = tables[0]
+    assert set(one["status"]) == {"ok"} and set(one["variant"]) == {"", "start 10 %"}
+    plain = one[one["variant"] == ""].groupby("strategy")["targets"].agg(set)
+    assert all(
+        told == {"library", "pool"} for told in plain
+    )  # what looks at no names stands at both
+    assert one["agreement"].between(0.5, 1).all() and set(one["n_responses"]) == {4}
+    (tmp_path / "whole" / "K562-pool-gp" / "results.parquet").unlink()
+    rest = gathered(tiny, tmp_path / "whole", tmp_path / "rest.parquet")
+    assert "K562-pool-gp is not finished" in caplog.text and set(rest["targets"]) == {"library"}
+
+
+def test_what_cannot_be_done_is_said(tmp_path):
+    with pytest.raises(SystemExit, match="no screen called Mars"):
+        atlas.main(["--screens", "Mars"])
+    with pytest.raises(SystemExit, match="no comparison in .* has run to its end"):
+        atlas.main(["--out", str(tmp_path), "--gather", str(tmp_path / "table")])

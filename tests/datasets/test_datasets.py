@@ -742,6 +742,22 @@ def as_h5ad(adata, path):
     return path.read_bytes()
 
 
+GENE_EFFECTS = (
+    "ModelID,A1BG (1),MYC (4609),TP53 (7157)\nACH-000001,-0.1,-1.2,\nACH-000004,0.1,-0.9,0\n"
+)
+STRAINS = ["swd1-del vs. wt", "swd1-del-matA vs. wt-matA", "yil014c-a-del vs. wt", "wt vs. wt"]
+DELETEOME = "\n".join(
+    "\t".join(row)
+    for row in (
+        ["reporterId", "systematicName", "geneSymbol", *(s for s in STRAINS for _ in range(3))],
+        [*["dataType"] * 3, *["M", "A", "p_value"] * 4],
+        ["1", "YAL001C", "TFC3", *"1 9 .1 3 9 .1 -1 9 .1 0 9 1".split()],
+        ["2", "YAL002W", "VPS8", *"0 9 .1 2 9 .1 4 9 .1 0 9 1".split()],
+        ["3", "YAL003W", "EFB1", *"0 9 .1".split(), "", "", "", *"4 9 .1 0 9 1".split()],
+    )
+)
+
+
 def gears_cells():
     condition = np.repeat(["ctrl", "TP53+ctrl", "KRAS+TP53"], 20)
     X = np.log1p(np.random.default_rng(0).poisson(2.0, (60, 5)) / 3).astype(np.float32)
@@ -799,6 +815,8 @@ def published(tmp_path_factory):
         "9606.protein.info.v12.0.txt.gz": INFO,
         "9606.protein.aliases.v12.0.txt.gz": ALIASES,
         "hgnc_complete_set.txt": HGNC,
+        "CRISPRGeneEffect.csv": GENE_EFFECTS,
+        "deleteome_all_mutants_ex_wt_var_controls.txt": DELETEOME,
     }
     for d in (*SCREENS, *GRAPHS):
         for r in d.files:
@@ -821,8 +839,43 @@ def published(tmp_path_factory):
     return folder
 
 
+# reader -> perturbations, and the first two responses of the small files
+READ = {
+    "cells": (["KRAS+TP53", "TP53"], ["a", "b"]),
+    "pseudobulk": (["A1BG", "KRAS"], ["TP53", "ENSG1"]),
+    "gene effects": (["A1BG", "MYC"], ["ACH-000001", "ACH-000004"]),
+    "deleteome": (["SWD1", "YIL014C-A"], ["YAL001C", "YAL002W"]),
+}
+
+
 def unpinned(dataset):
     return replace(dataset, files=tuple(replace(r, checksum=None) for r in dataset.files))
+
+
+def test_gene_effects_and_knock_outs_by_hand(published, caplog):
+    depmap, deleteome = (
+        load_screen(unpinned(d), folder=published, offline=True)
+        for d in SCREENS
+        if d.name in ("depmap", "deleteome")
+    )
+    assert depmap.to_df().loc["MYC"].tolist() == pytest.approx([-1.2, -0.9])
+    assert "1 of 3 genes have missing values and are left out, e.g. TP53" in caplog.text
+    assert deleteome.to_df().loc["SWD1"].tolist() == [2, 1]  # two strains, averaged
+    assert "EFB1" not in deleteome.var_names and deleteome.shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "file,text",
+    [
+        ("CRISPRGeneEffect.csv", "x,y\n1,2\n"),
+        ("deleteome_all_mutants_ex_wt_var_controls.txt", DELETEOME.replace("-del", "")),
+    ],
+)
+def test_other_tables_are_refused(file, text, tmp_path):
+    (tmp_path / file).write_text(text)
+    dataset = next(d for d in SCREENS if d.files and d.files[0].file == file)
+    with pytest.raises(GraphselError, match=file):
+        load_screen(unpinned(dataset), folder=tmp_path, offline=True)
 
 
 @pytest.mark.parametrize(
@@ -836,13 +889,8 @@ def test_each_is_read(dataset, published):
             load(dataset, folder=published, offline=True)
     found = load(unpinned(dataset), folder=published, offline=True)
     if dataset.kind == "screen":
-        assert list(found.var_names)[:2] == (
-            ["a", "b"] if dataset.reader == "cells" else ["TP53", "ENSG1"]
-        )
-    if dataset.kind == "screen":
-        assert list(found.obs_names) == (
-            ["KRAS+TP53", "TP53"] if dataset.reader == "cells" else ["A1BG", "KRAS"]
-        )
+        names, responses = READ[dataset.reader]
+        assert list(found.obs_names) == names and list(found.var_names)[:2] == responses
     elif dataset.kind == "graph":
         assert {"TP53", "MDM2"} <= set(found.genes) and found.n_edges > 0
     else:
