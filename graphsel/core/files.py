@@ -364,13 +364,13 @@ def _age(place):
     return -place.stat().st_mtime
 
 
-def kept_array(
+def kept_arrays(
     name: str,  # of the folder
     key: str,  # of all that the numbers depend on
-    make: Callable,  # -> an array
-    most: int = 20,  # arrays
+    make: Callable,  # -> arrays by name
+    most: int = 20,  # of these
     room: int = 200_000_000,  # bytes of all of them
-):  # numpy array
+) -> dict:  # name -> array
     "What `make` computes, or what it computed for the same key in an earlier run."
     folder = private_folder(name)
     if folder is None:
@@ -382,16 +382,16 @@ def kept_array(
     found = make()
     with contextlib.suppress(OSError, GraphselError):
         with atomic_path(place) as temporary, open(temporary, "wb") as f:
-            np.savez(f, found=found)
+            np.savez(f, **found)
         make_room(folder, most, room)
     return found
 
 
 def _kept(place):
-    "The array, or None."
+    "The arrays, or None."
     try:
         with np.load(place, allow_pickle=False) as f:
-            found = f["found"]
+            found = dict(f)
         place.touch()
     except Exception:
         return None  # absent, or damaged

@@ -8,7 +8,7 @@ __all__ = []
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #045da5fa
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import zip_longest
 
 import numpy as np
@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from graphsel import __version__
 from graphsel.core.errors import check_positive_int
-from graphsel.core.files import code_times, kept_array
+from graphsel.core.files import code_times, kept_arrays
 from graphsel.core.identity import fingerprint, remember, sha1
 from graphsel.core.progress import progress
 from graphsel.graphs.graph import Graphs
@@ -431,8 +431,11 @@ def squared_kernels(
     key: str = "",  # of all that the sums depend on, where they are kept for the next command
 ) -> np.ndarray:  # beliefs x elements
     "Weighted sums of squared kernel columns under each belief, exactly."
-    work = partial(kernel_moments, elements, targets, weight, chains)
-    moments = kept_array("moments", key, work) if key else work()
+
+    def work():
+        return {"moments": kernel_moments(elements, targets, weight, chains)}
+
+    moments = (kept_arrays("moments", key, work) if key else work())["moments"]
     own, other = effects
     mixed = np.array([E @ (T.T @ (weight[:, None] * other)) for E, T in zip(elements, targets)])
     fixed, found = other.T @ (weight[:, None] * other), []

@@ -11,7 +11,10 @@ from numbers import Real
 import numpy as np
 import scipy.sparse as sp
 
+from .. import __version__
 from ..core.errors import GraphselError, check_positive_int, log, power_of_two
+from ..core.files import code_times, kept_arrays
+from ..core.identity import fingerprint
 from ..core.progress import progress
 from .base import Criterion, incidence, register, target_weights
 from .beliefs import over
@@ -41,8 +44,9 @@ def similarity_rows(
     "Similarity of genes and targets. Raises `GraphselError` for a matrix of the wrong shape or with NaN."
     if neighbors is not None:
         neighbors = check_positive_int(neighbors, "neighbors")
-    left, right = _similarity_factors(graph, kernel, hops)
-    if neighbors is None and len(genes) * targets.shape[0] > FULL_LIMIT:
+    large = len(genes) * targets.shape[0] > FULL_LIMIT
+    rough = large and neighbors is None
+    if rough:
         neighbors = NEIGHBORS
         log.info(
             "similarity: %s genes x %s targets are too many to keep; of each target the %s most similar genes "
@@ -52,6 +56,15 @@ def similarity_rows(
             neighbors,
             2 * np.sqrt(SMALL),
         )
+    about = kernel, hops, genes, targets, neighbors, rough
+    return _next_time(graph, about) if large else _compared(graph, about)
+
+# %% ../../nbs/05_criteria/06_similarity.ipynb #64946812
+def _compared(graph, about):
+    "The similarities, all or the largest of each target."
+    kernel, hops, genes, targets, neighbors, rough = about
+    left, right = _similarity_factors(graph, kernel, hops)
+    if rough:
         left, right = _without_small(left, right)
     rows = left if len(genes) == left.shape[0] else left[genes]
     if neighbors is not None:
@@ -64,6 +77,20 @@ def similarity_rows(
         for s in range(0, targets.shape[0], size)
     ]
     return sp.csr_matrix(sp.vstack(blocks, format="csr").T)
+
+
+def _next_time(graph, about):
+    "The same, kept for the next command."
+    code = [__version__, SMALL, *code_times("graphs"), *code_times("criteria")]
+    key = fingerprint([graph.fingerprint, *about, code], "similarity")
+
+    def work():
+        M = _compared(graph, about)
+        return {"data": M.data, "indices": M.indices, "indptr": M.indptr}
+
+    found = kept_arrays("similar", key, work, most=4)
+    shape = len(found["indptr"]) - 1, about[3].shape[0]
+    return sp.csr_matrix((found["data"], found["indices"], found["indptr"]), shape)
 
 # %% ../../nbs/05_criteria/06_similarity.ipynb #f0841a69
 def _dense_product(A, B):
@@ -186,6 +213,8 @@ class GraphCut(Criterion):
         lam: float = 2.0,
         weights=None,
     ):
+        from graphsel.criteria import loops
+
         super().__init__(graph, elements, targets)
         if isinstance(lam, bool) or not isinstance(lam, Real) or not 0 <= lam < np.inf:
             raise GraphselError(f"lam is {lam!r}; give a number of at least 0")
@@ -195,9 +224,10 @@ class GraphCut(Criterion):
         asked = incidence(graph, self.targets)
         self.left = sp.csr_matrix(over(self.rows, left))
         self.right = self.left if right is left else sp.csr_matrix(over(self.rows, right))
-        self.halves = [(self.left, sp.csr_matrix(self.right.T))]
+        pairs = [(self.left, self.right)]
         if right is not left:
-            self.halves.append((self.right, sp.csr_matrix(self.left.T)))
+            pairs.append((self.right, self.left))
+        self.halves = [tuple(map(loops.parts_of, (A, sp.csr_matrix(B.T)))) for A, B in pairs]
         self.typical = lam * np.asarray(self.left @ (right.T @ (asked.T @ weights))).ravel()
         self.own = np.asarray(self.left.multiply(self.right).sum(axis=1)).ravel()
         self.submodular = self.left.min() >= 0 and self.right.min() >= 0
@@ -217,6 +247,10 @@ class GraphCut(Criterion):
         return (self.typical - 2 * self.close - self.own)[at]
 
     def add(self, j):
+        from graphsel.criteria import loops
+
         self.current += self.gain(j)
-        found = [(rows[j] @ columns).toarray().ravel() for rows, columns in self.halves]
-        self.close = self.close + np.mean(found, axis=0)
+        found = np.zeros((len(self.halves), len(self.elements)))
+        for (rows, columns), total in zip(self.halves, found):
+            loops.sum_columns(rows, columns, columns.start, j, total)
+        self.close = self.close + found.mean(axis=0)
