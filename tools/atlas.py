@@ -4,7 +4,7 @@ Each screen is an ordinary comparison in a folder of its own; what is done is ke
 `--gather` writes the one table of the page: errors, hashes of picks and a few numbers about each screen, no
 measurement."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import argparse
 import json
 import logging
@@ -46,6 +46,9 @@ class Variant:
     strategies: tuple[str, ...]
     priors: tuple[str, ...] = ()  # screens whose responses are known
     start: float | None = None  # size of a learner's start, as a share of the last budget
+    graphs: tuple[str, ...] = ()  # in place of the screen's own
+    models: tuple[str, ...] = ()  # the only ones, in place of those asked for
+    options: dict = field(default_factory=dict)  # of the comparison
 
 
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.32)  # of the perturbations that the graph knows
@@ -63,6 +66,24 @@ VARIANTS = {
     "prior RPE1": Variant(("K562", "HepG2"), WITH_PRIOR, ("RPE1",)),
     "prior K562": Variant(("HepG2", "RPE1"), WITH_PRIOR, ("K562",)),
     "priors K562 and RPE1": Variant(("HepG2",), WITH_PRIOR, ("K562", "RPE1")),
+    # is it the graph's knowledge? Those who pick see other genes' edges, the model the right ones
+    "labels permuted": Variant(
+        tuple(SCREENS),
+        ("random", "graphreach", "softreach", "variance"),
+        models=("gp",),
+        options={"noise": (1.0,), "noise_kinds": ("permuted",), "noise_on": "selector", "seeds": 5},
+    ),
+    # single cells of screens and budgets need more splits than means
+    "more splits": Variant(
+        tuple(SCREENS), ("random", "variance"), models=("gp",), options={"seeds": 24}
+    ),
+    # what the paper plans by: Gene Ontology alone, one hop
+    "Gene Ontology, one hop": Variant(
+        ("K562",),
+        ("random", "variance", "graphreach", "softreach"),
+        graphs=HUMAN[1:],
+        options={"params": {"hops": 1}, "model_params": {m: {"hops": 1} for m in ("gp", "gnn")}},
+    ),
 }
 KEPT = [
     "strategy",
@@ -129,9 +150,11 @@ def aims(strategy: str) -> bool:
     return bool(set(parse_strategy(strategy).parts) & AIM)
 
 
-def graph_of(name: str, data: Path, priors: tuple[str, ...] = ()):
-    "The graphs of a screen, with what other screens say of its genes."
-    graphs = [gs.read_graph(data / g) for g in SCREENS[name][1]]
+def graph_of(name: str, data: Path, variant: Variant | None = None):
+    "The graphs of a screen, or of a variant, with what other screens say of its genes."
+    paths = (variant and variant.graphs) or SCREENS[name][1]
+    graphs = [gs.read_graph(data / g) for g in paths]
+    priors = variant.priors if variant else ()
     known = [gs.graphs.read_prior(str(data / SCREENS[p][0])) for p in priors]
     return gs.combine(graphs, known)
 
@@ -149,24 +172,28 @@ def run_screen(name: str, model: str, seeds: int, asked: argparse.Namespace) -> 
         if strategies:
             gs.compare(screen, graph, strategies, budgets, out=out, targets=level, **rest)
         strategies = [s for s in strategies if aims(s)]
-    for title, variant in wanted(name, asked).items():
-        initial = variant.start and max(2, round(variant.start * budgets[-1]))
-        gs.compare(
-            screen,
-            graph_of(name, asked.data, variant.priors),
-            list(variant.strategies),
-            budgets,
-            out=asked.out / f"{name}-{levels[0]}-{model}@{title}",
-            targets=levels[0],
-            initial=initial,
-            **rest,
-        )
+    for title, variant in wanted(name, model, asked).items():
+        known = graph_of(name, asked.data, variant)
+        size = budgets_of(screen, known)
+        told = {"out": asked.out / f"{name}-{levels[0]}-{model}@{title}", "targets": levels[0]}
+        told["initial"] = variant.start and max(2, round(variant.start * size[-1]))
+        own = rest | told | options_of(variant, model)
+        gs.compare(screen, known, list(variant.strategies), size, **own)
 
 
-def wanted(name: str, asked: argparse.Namespace) -> dict[str, Variant]:
-    "The variants that a screen takes part in."
+def options_of(variant: Variant, model: str) -> dict:
+    "Those of the comparison, the parameters of this model alone."
+    options = dict(variant.options)
+    if "model_params" in options:
+        options["model_params"] = {m: v for m, v in options["model_params"].items() if m == model}
+    return options
+
+
+def wanted(name: str, model: str, asked: argparse.Namespace) -> dict[str, Variant]:
+    "The variants that a screen and a model take part in."
     titles = [t for t in VARIANTS if asked.variants == "all" or t in asked.variants.split(",")]
-    return {t: VARIANTS[t] for t in titles if name in VARIANTS[t].screens}
+    found = {t: VARIANTS[t] for t in titles if name in VARIANTS[t].screens}
+    return {t: v for t, v in found.items() if model in (v.models or (model,))}
 
 
 def finished(folder: Path) -> bool:

@@ -1,3 +1,3 @@
 from . import diversity, loop, queries, uncertainty
-from .loop import ParsedStrategy, Round, learner, parse_strategy, rounds
+from .loop import Round, learner, parse_strategy, rounds
 from .queries import Rule, View, query

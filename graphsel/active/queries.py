@@ -137,14 +137,21 @@ def posterior(
     return sigma * sl.solve_triangular(C, P.T, lower=True).T
 
 # %% ../../nbs/08_active/01_queries.ipynb #e6865a10
+def levels(
+    score: np.ndarray,  # one per candidate
+    scale: float,  # what counts as large
+) -> np.ndarray:  # all alike where nothing is large
+    "Scores in units of what is large, without the digits that differ by rounding."
+    return np.round(score / scale, 9) if scale > 0 else np.zeros(len(score))
+
+
 def leading(
     score: np.ndarray,  # one per candidate
     left: np.ndarray,  # may still be picked, bool
     scale: float,  # what counts as large
 ) -> int:
     "The candidate of largest score, the first of those that are equal to nine digits of `scale`."
-    level = np.round(score / scale, 9) if scale > 0 else np.zeros(len(score))
-    return int(np.argmax(np.where(left, level, -np.inf)))
+    return int(np.argmax(np.where(left, levels(score, scale), -np.inf)))
 
 
 def top(
@@ -152,13 +159,8 @@ def top(
     n: int,  # how many
 ) -> list[int]:  # by falling score
     "The n largest, ties in the order they stand in."
-    scale = np.abs(score).max()
-    return [
-        int(i)
-        for i in np.argsort(
-            -np.round(score / scale, 9) if scale > 0 else np.zeros(len(score)), kind="stable"
-        )[:n]
-    ]
+    level = levels(score, np.abs(score).max())
+    return np.argsort(-level, kind="stable")[:n].tolist()
 
 # %% ../../nbs/08_active/01_queries.ipynb #b1beca9e
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
 from . import page, plan, planner, results, widgets
-from .page import Lab, html_table, plan_page, plan_table
-from .plan import PlanExplorer, explore
-from .results import ResultExplorer, show_results
+from .page import Lab, plan_page
+from .plan import explore
+from .results import show_results

@@ -73,7 +73,6 @@ class Wishes:
             measured=self.measured,
             exclude=self.exclude,
             costs=self.costs,
-            default_cost=None if self.costs is None else 1.0,
             screen=self.screen,
             random_state=self.seed,
             **{name: value for name, value in given.items() if value},

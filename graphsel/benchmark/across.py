@@ -19,9 +19,9 @@ from graphsel.benchmark.statistics import (
     mean_ratio,
     one_curve,
     overlap_of,
-    ratio_interval,
 )
 from ..core.errors import GraphselError, name_some, unknown_name
+from ..core.splits import ratio_interval
 
 if TYPE_CHECKING:
     import pandas as pd

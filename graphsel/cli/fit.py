@@ -19,9 +19,11 @@ from graphsel.cli.options import (
     _file,
     _graph_options,
     _plugin_option,
+    as_options,
     check_folder_of,
     completing,
     inputs_of,
+    plugins,
     read_settings,
     screen_options,
     together,
@@ -119,9 +121,9 @@ def fit_command(
     Files in the folder, with a row for each gene:
       predictions.h5ad predicted response minus control (X) and its variances (layers), for Python
       ranked.csv       rank, gene, effect (length of the predicted response), sd (length of its
-                       row in uncertainty.csv), n_measured_neighbors, nearest (measured genes,
-                       the nearest first), similarity (of the first); unmeasured genes only,
-                       the largest effect first
+                       row in uncertainty.csv), n_measured_neighbors, nearest (the measured
+                       genes that the prediction leans on most), similarity (of the first, by the
+                       graph); unmeasured genes only, the largest effect first
       predicted.csv    predicted response minus control; see --format
       uncertainty.csv  standard deviation of a new measurement around predicted.csv, its noise
                        included: 95 % should lie within 1.96 of them (gears: only how far its
@@ -152,10 +154,11 @@ def fit_command(
     click.echo(_summary(ranked, len(wanted), report, out), err=True)
     data = {"screen": trained, "graph": graph, "perturbations": train}
     if following:
-        data["genes"] = wanted if listed else None
-        _plan_next(data, following, (pending, table), seed, out)
+        candidates = wanted if listed else None
+        _plan_next(data, candidates, following, (pending, table), seed, out)
     elif len(ranked):
-        _show_next_step(screen, sources, (listed, aliases), out, len(ranked))
+        others = {"--candidates": listed, "--aliases": aliases, "--seed": seed}
+        _show_next_step(screen, sources, others, out, len(ranked))
     _judge(untrained, data, folds, seed, out)
 
 # %% ../../nbs/12_cli/04_fit.ipynb #0f41325b
@@ -264,19 +267,18 @@ def _summary(ranked, n, report, out):
 
 # %% ../../nbs/12_cli/04_fit.ipynb #a8013d45
 _FOLDS = {"gnn": 5, "gears": 0}  # where training takes long
-_ENOUGH = 4  # perturbations that can be cut into parts
 
 
 def _judge(untrained, data, folds, seed, out):
     "Validate the model, write what was found, and say it in one line."
-    from graphsel.models.validation import validate
+    from graphsel.models.validation import FEWEST, too_few, validate
 
     folds = _FOLDS.get(untrained.name, 10) if folds is None else folds
     if folds < 2:
         return
     n = len(data["perturbations"])
-    if n < _ENOUGH:
-        click.echo(f"graphsel: {n} perturbations are too few to judge a model", err=True)
+    if n < FEWEST:
+        click.echo(f"graphsel: {too_few(n)}", err=True)
         return
     log.info("how good is it? %s is trained %s times again", untrained.name, folds)
     found = validate(untrained, **data, folds=folds, keep=True, random_state=seed)
@@ -287,7 +289,7 @@ def _judge(untrained, data, folds, seed, out):
     click.echo(f"graphsel: {found}", err=True)
 
 # %% ../../nbs/12_cli/04_fit.ipynb #4bd4c2f5
-def _plan_next(data, n, names, seed, out):
+def _plan_next(data, candidates, n, names, seed, out):
     "What to measure next, from the responses, apart from what is under way: next.csv."
     from graphsel.selection.next_round import known_rows
     from graphsel.selection.plan import describe
@@ -297,7 +299,7 @@ def _plan_next(data, n, names, seed, out):
     plan = select(
         graph,
         n,
-        candidates=data["genes"],
+        candidates=candidates,
         screen=screen[known_rows(graph, screen)].copy(),  # the others were told before
         pending=read_gene_list(pending) if pending else (),
         aliases=aliases,
@@ -307,26 +309,14 @@ def _plan_next(data, n, names, seed, out):
     click.echo(f"graphsel: {describe(plan, 'in missing.csv')}; see {out / 'next.csv'}", err=True)
 
 # %% ../../nbs/12_cli/04_fit.ipynb #23372305
-def _show_next_step(screen, sources, names, out, n):
-    "The command that plans what to measure next, with the files of this one."
-    genes, aliases = names
-    ask = ["graphsel", "select"]
-    if screen == ScreenFile(screen.screen):
-        ask += ["--screen", screen.screen]
-    else:  # cells that were read with options of their own
-        ask += ["--measured", str(out / "measured.csv")]
-    for path in sources.graphs:
-        ask += ["--graph", path]
-    for path in sources.priors:
-        ask += ["--prior", path]
-    if sources.top_k:
-        ask += ["--top-k", str(sources.top_k)]
-    if sources.directed:
-        ask += ["--directed"]
-    if genes:
-        ask += ["--candidates", genes]
-    if aliases:
-        ask += ["--aliases", aliases]
+def _show_next_step(screen, sources, others, out, n):
+    "The command that plans what to measure next, with the files of this one and all that was told of them."
+    read = as_options(screen)
+    if screen.guides is not None:  # in `select`, --guides is another thing
+        read = ["--measured", str(out / "measured.csv")]
+    ask = ["graphsel", "select", *read, *as_options(sources), *plugins()]
+    for option, value in others.items():
+        ask += [option, str(value)] if value else []
     ask += ["--criterion", "variance", "--budget", str(min(n, 50)), "--out", str(out / "next.csv")]
     click.echo(
         "graphsel: ranked.csv is ordered by predicted effect; what to measure next is a plan:\n"

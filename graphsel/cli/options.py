@@ -18,7 +18,7 @@ import sys
 
 import click
 
-from ..core.errors import GraphselError, log
+from ..core.errors import GraphselError, log, unknown_name
 from ..core.files import check_file, check_folder, file_and_filter
 from ..core.outputs import check_ending, check_outputs
 
@@ -298,6 +298,26 @@ class ScreenFile(Reading):
         log.info("%s: a screen of %s perturbations and %s responses", Path(self.screen).name, n, m)
         return screen
 
+# %% ../../nbs/12_cli/01_options.ipynb #3746d086
+_SPELLED = {"graphs": "graph", "priors": "prior", "use_raw": "raw"}
+
+
+def as_options(
+    given,  # GraphFiles, or ScreenFile without guides
+) -> list[str]:
+    "Options as they are typed; those that were not given are left out."
+    words = []
+    for field in fields(given):
+        value = getattr(given, field.name)
+        option = "--" + _SPELLED.get(field.name, field.name).replace("_", "-")
+        values = value if isinstance(value, tuple) else (value,)
+        for one in values:
+            if one is True:
+                words.append(option)
+            elif one is not None and one is not False:
+                words += [option, str(one)]
+    return words
+
 # %% ../../nbs/12_cli/01_options.ipynb #f341f505
 _screen_reading = {  # how the cells or the table of a screen are read
     "perturbation-key": click.option(
@@ -378,11 +398,16 @@ _aliases_option = click.option(
 
 
 def _is_data_set(name, kind):
-    "Whether this names a data set of the registry, and no file."
+    "Whether this names a data set, and no file. Raises `GraphselError` for what is neither, and has no ending."
     from graphsel.datasets.registry import list_datasets
 
-    known = list_datasets()
-    return not Path(name).exists() and name in known["name"][known["kind"] == kind].tolist()
+    if Path(name).exists():
+        return False
+    table = list_datasets()
+    known = table["name"][table["kind"] == kind].tolist()
+    if name not in known and not Path(name).suffix:
+        raise unknown_name(f"file or {kind}", name, known)
+    return name in known
 
 # %% ../../nbs/12_cli/01_options.ipynb #2f69b8c0
 # options that name files
@@ -497,6 +522,13 @@ def _load_plugins(ctx, param, paths):
     if not ctx.resilient_parsing:  # not while the shell completes a line
         for path in paths:
             load_plugin(path)
+            ctx.meta.setdefault("plugins", []).append(path)
+
+
+def plugins() -> list[str]:
+    "The --plugin options of this call, as they were typed."
+    given = click.get_current_context().meta.get("plugins", ())
+    return [word for path in given for word in ("--plugin", path)]
 
 
 _plugin_option = click.option(

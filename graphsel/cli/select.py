@@ -99,7 +99,7 @@ _list_options = [
     click.option(
         "--default-cost",
         type=click.FloatRange(0, min_open=True),
-        help="Cost of candidates that --costs lacks [1, with a warning].",
+        help="Cost of candidates that --costs lacks [the median of the others, with a warning].",
     ),
     click.option("--must", type=_file, help="Genes picked in any case, first."),
     click.option(
@@ -200,7 +200,7 @@ _out_options = [
         "--page",
         type=_file,
         help="Write one page to print (.html): the genes, and the guides, cells, control slots "
-        "and cost that they take.",
+        "and cost that they take; with --screen also how good a model of it is.",
     ),
     click.option(
         "--lab",
@@ -370,7 +370,8 @@ def select_command(
     if outputs.curve:
         _write_curve(plan, outputs.curve)
     if outputs.page:
-        _write_page(plan, outputs.page, lab, sources.graphs, arguments.get("must"))
+        told = arguments | {"model": _model_in_words(graph, arguments, table, seed)}
+        _write_page(plan, outputs.page, lab, sources.graphs, told)
     _show_plan(plan, outputs)
     if outputs.out and not is_stream(outputs.out):
         _write_origin(plan, outputs.out, [*sources.files, *options["fallback"], *named])
@@ -459,7 +460,10 @@ def parse_wells(
 
 # %% ../../nbs/12_cli/02_select.ipynb #d9418342
 def _own_parameters(settings, criterion):
-    "What `--set` says, with the name of the criterion before it or without."
+    "What `--set` says, with the name of the criterion before it or without. Raises `GraphselError` for unknown ones."
+    from graphsel.selection.strategies import get_strategy
+
+    get_strategy(criterion)
     params, of_criterion = read_settings(settings, (criterion,))
     owners = [o.partition("=")[0].rpartition(".")[0].strip() for o in settings]
     others = [name for name in owners if name not in ("", criterion)]
@@ -609,6 +613,18 @@ def _write_missing(plan, out):
     return path
 
 # %% ../../nbs/12_cli/02_select.ipynb #bb9525d0
+def _model_in_words(graph, arguments, aliases, seed):
+    "How good a model of --screen is, also on standard error; nothing without one."
+    from graphsel.selection.next_round import how_good
+
+    if (screen := arguments.get("screen")) is None:
+        return ""
+    model, how = arguments.get("model"), {"aliases": aliases, "random_state": seed}
+    told = how_good(graph, screen, model, **how)
+    click.echo(f"graphsel: {told}", err=True)
+    return told
+
+
 def _write_curve(plan, path):
     "The table of value and bound at every budget."
     from graphsel.selection.budget import budget_curve
@@ -616,12 +632,12 @@ def _write_curve(plan, path):
     write_table(budget_curve(plan), path)
 
 
-def _write_page(plan, path, lab, graphs, must):
+def _write_page(plan, path, lab, graphs, told):
     "The page to print, whole or not at all."
     from graphsel.apps.page import plan_page
 
     names = ", ".join(Path(graph).name for graph in graphs)
-    html = plan_page(plan, lab, graph=names, must=must or ())
+    html = plan_page(plan, lab, graph=names, must=told.get("must") or (), model=told["model"])
     with atomic_path(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
 

@@ -50,7 +50,7 @@ def unknown_name(
     "The error for a name that does not exist; it suggests the nearest one that does."
     known = sorted(str(o) for o in known)
     return GraphselError(
-        f"unknown {what} '{name}'; {_nearest(name, known)}known: {', '.join(known)}"
+        f"unknown {what} '{name}'; {nearest(name, known)}known: {', '.join(known)}"
     )
 
 
@@ -62,15 +62,19 @@ def unknown_parameter(
     "The error for a parameter that its owner does not take; it suggests the nearest one."
     known = sorted(str(o) for o in known)
     return GraphselError(
-        f"'{owner}' has no parameter '{name}'; {_nearest(name, known)}it takes "
+        f"'{owner}' has no parameter '{name}'; {nearest(name, known)}it takes "
         f"{', '.join(known) or 'none'}"
     )
 
 
-def _nearest(name, known):
+def nearest(
+    name: str,  # that does not exist
+    known: Iterable[str],  # those that do
+) -> str:  # a question that ends in a blank; empty where none is like it
     "The hint at the known name that is spelled most like this one."
-    near = difflib.get_close_matches(str(name), known, n=1)
-    return f"did you mean '{near[0]}'? " if near else ""
+    bare = {str(o).casefold(): o for o in known}
+    near = difflib.get_close_matches(str(name).casefold(), bare, n=1)
+    return f"did you mean '{bare[near[0]]}'? " if near else ""
 
 # %% ../../nbs/00_core/01_errors.ipynb #0963e0ff
 def check_positive_int(

@@ -13,7 +13,7 @@ import zlib
 
 import numpy as np
 
-from .errors import GraphselError
+from .errors import GraphselError, check_positive_int
 
 # %% ../../nbs/00_core/02_randomness.ipynb #d3626214
 RandomState = int | np.random.Generator | None
@@ -53,6 +53,15 @@ def as_seed(
 ) -> int:  # in [0, 2**31)
     "An integer seed for libraries that do not take a `Generator`."
     return int(rng.integers(2**31))
+
+# %% ../../nbs/00_core/02_randomness.ipynb #6d6ae1a5
+def seed_of(
+    random_state: RandomState = None,  # seed, generator, or None for fresh entropy
+) -> int:
+    "The one seed of a run. Raises `GraphselError` for a negative one."
+    if isinstance(random_state, (int, np.integer)):
+        return check_positive_int(random_state, "random_state", 0)
+    return as_seed(as_rng(random_state))
 
 # %% ../../nbs/00_core/02_randomness.ipynb #38ad7f8c
 @contextlib.contextmanager

@@ -1,5 +1,5 @@
 from . import base, beliefs, coverage, design, loops, mixture, registry, similarity
-from .base import CRITERIA, Criterion, SetFunction, register
+from .base import CRITERIA, Criterion, register
 from .coverage import GraphReach, SoftReach
 from .design import MaxSpec, SupervisionVariance, TopEigenvalue, noise_from_cells
 from .mixture import Mixture

@@ -7,8 +7,9 @@ __all__ = []
 
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #045da5fa
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import zip_longest
 
 import numpy as np
 import scipy.sparse as sp
@@ -71,13 +72,43 @@ def belief_shares(
         rows.append([*row, *[prior] * n_priors, constant, degree])
     return np.array(rows) / np.sum(rows, axis=1, keepdims=True)
 
-# %% ../../nbs/05_criteria/04_beliefs.ipynb #861f24e5
+# %% ../../nbs/05_criteria/04_beliefs.ipynb #3fcaecf1
+class Wide:
+    "A sparse matrix that meets arrays with a few columns, as many as there are beliefs."
+
+    def __init__(self, M: sp.csr_matrix):  # n x r
+        self.matrix, self.shape = M, M.shape
+
+    @cached_property
+    def parts(self):
+        from graphsel.criteria import loops
+
+        return loops.parts_of(self.matrix)
+
+    def __matmul__(self, X: np.ndarray) -> np.ndarray:  # r x m -> n x m
+        from graphsel.criteria import loops
+
+        return self.matrix @ X if X.shape[1] % 4 else loops.times(self.parts, X)
+
+    def some(self, at: np.ndarray, X: np.ndarray) -> np.ndarray:  # the rows `at` of the product
+        from graphsel.criteria import loops
+
+        return loops.times(self.parts, X, at)
+
+    def back(self, at: np.ndarray, Y: np.ndarray) -> np.ndarray:  # r x m: rows `at`, transposed, times Y
+        from graphsel.criteria import loops
+
+        out = np.zeros((self.shape[1], Y.shape[1]))
+        loops.back_product(self.parts, at, Y, out)
+        return out
+
+# %% ../../nbs/05_criteria/04_beliefs.ipynb #a4ab853e
 @dataclass(frozen=True, eq=False)
 class Powers:
     "Kernels of 1, 2 ... hops over one graph: F_h is a scale for each row times a power of a sparse step."
 
-    step: sp.csr_matrix  # N x N
-    back: sp.csr_matrix  # its transpose
+    step: Wide  # N x N
+    back: Wide  # its transpose
     scales: list  # N for each number of hops
 
     def __len__(self):
@@ -92,19 +123,20 @@ class Powers:
         return found
 
     def widen(self, Z: list) -> np.ndarray:  # for each number of hops N x m -> the sum of F_h Z_h
-        X, m = np.zeros((self.step.shape[0], 0)), Z[0].shape[1]
-        for block in reversed(Z):
-            X = self.step @ np.hstack([X, block])
+        X, m = Z[-1], Z[0].shape[1]
+        for block in reversed(Z[:-1]):
+            X = np.hstack([self.step @ X, block])
+        X = self.step @ X
         blocks = [X[:, k * m : (k + 1) * m] for k in range(len(Z))]
         return sum(s[:, None] * o for s, o in zip(reversed(self.scales), blocks))
 
-# %% ../../nbs/05_criteria/04_beliefs.ipynb #d665f3b0
+# %% ../../nbs/05_criteria/04_beliefs.ipynb #898b5d86
 @dataclass(frozen=True, eq=False)
 class Explicit:
     "A kernel of which the factor is at hand."
 
-    factor: sp.csr_matrix  # N x r
-    back: sp.csr_matrix  # its transpose
+    factor: Wide  # N x r
+    back: Wide  # its transpose
 
     def __len__(self):
         return 1
@@ -120,7 +152,7 @@ def explicit(
     F: sp.csr_matrix,  # N x r
 ) -> Explicit:
     "The factor with its transpose."
-    return Explicit(F, sp.csr_matrix(F.T))
+    return Explicit(Wide(F), Wide(sp.csr_matrix(F.T)))
 
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #68c2cd65
 def over(
@@ -146,7 +178,7 @@ class KernelSum:
     ):
         self.E, self.T = elements, elements if targets is None else targets
         self.same = targets is None
-        self.parts, self.shares, self.blocks = parts, shares, blocks
+        self.parts, self.shares, self.blocks = parts, shares, [Wide(F) for F in blocks]
         self.back = self.T.T.tocsr()
 
     def narrow(self, Y: np.ndarray) -> list:  # targets x beliefs -> for each block r x beliefs
@@ -164,11 +196,11 @@ class KernelSum:
     def __call__(self, Y: np.ndarray) -> tuple:  # targets x beliefs -> elements, targets x beliefs
         return self.widen(self.narrow(Y))
 
-    def rows(self, at) -> list:  # for each block len(at) x r
-        return [F[at] for F in self.blocks]
+    def rows(self, at: np.ndarray, Y: np.ndarray) -> list:  # for each block F[at]^T Y, r x beliefs
+        return [F.back(at, Y) for F in self.blocks]
 
-    def among(self, rows: list, Z: list) -> np.ndarray:  # F Z for the rows of some elements
-        return sum(s * (P @ z) for s, P, z in zip(self.shares, rows, Z))
+    def among(self, at: np.ndarray, Z: list) -> np.ndarray:  # F Z for the elements `at`
+        return sum(s * F.some(at, z) for s, F, z in zip(self.shares, self.blocks, Z))
 
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #18880cb6
 def log_degrees(
@@ -221,18 +253,32 @@ class Channels:
         X = sp.csr_matrix(self.effects)
         return [*self.rows, X[:, :1], X[:, 1:]]
 
+    def scales(self, layer: int) -> list:  # for each number of hops: genes
+        "What the rows of a power of the step are multiplied by."
+        step, total, found = remember_step(self.graph, layer)[0], np.ones(len(self.graph)), []
+        for F in self.rows[layer * self.hops : (layer + 1) * self.hops]:
+            total = step @ total  # row sums of F and of the power differ by the scale
+            found.append(np.asarray(F.sum(axis=1)).ravel() / total[self.at])
+        return found
+
     def parts(self) -> list:  # of a `KernelSum`; means something for the genes at hand alone
         "The same blocks as products over the whole graph, powers of a sparse step where they are."
-        n, place, parts = len(self.graph), spread(self.at, len(self.graph)), []
+        place, parts = spread(self.at, len(self.graph)), []
         for layer in range(len(self.graph.graphs)):
-            step, back = remember_step(self.graph, layer)
-            total, scales = np.ones(n), []
-            for F in self.rows[layer * self.hops : (layer + 1) * self.hops]:
-                total = step @ total  # row sums of F and of the power differ by the scale
-                scales.append(place @ np.asarray(F.sum(axis=1)).ravel() / total)
-            parts.append(Powers(step, back, scales))
+            step, back = map(Wide, remember_step(self.graph, layer))
+            parts.append(Powers(step, back, [place @ s for s in self.scales(layer)]))
         rest = self.blocks[len(self.graph.graphs) * self.hops :]
         return parts + [explicit(sp.csr_matrix(place @ F)) for F in rest]
+
+    def chains(self, targets: sp.csr_matrix) -> list:  # incidence, targets x genes at hand
+        "The targets' rows of the graph's kernels as chains of sparse steps."
+        found = []
+        for layer in range(len(self.graph.graphs)):
+            step = remember_step(self.graph, layer)[0]
+            for power, scale in enumerate(self.scales(layer)):
+                last = sp.csr_matrix(targets @ (sp.diags(scale) @ step[self.at]))
+                found.append(Chain(step, last, power))
+        return found
 
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #f889b250
 def effect_scale(
@@ -277,27 +323,87 @@ def _channels(graph, at, hops):
     effects = np.column_stack([np.ones(len(at)), degree])
     return Channels(graph, np.asarray(at), hops, tuple(rows), effects)
 
-# %% ../../nbs/05_criteria/04_beliefs.ipynb #599dcfaf
+# %% ../../nbs/05_criteria/04_beliefs.ipynb #93cecf95
+class Summed:
+    "Columns of a kernel as sums over sparse rows."
+
+    def __init__(self, elements: sp.csr_matrix, targets: sp.csr_matrix):  # elements, targets x r
+        from graphsel.criteria import loops
+
+        self.rows = loops.parts_of(elements)
+        self.columns = loops.parts_of(sp.csr_matrix(targets.T))
+        entries = elements.getnnz(axis=0).astype(float) @ targets.getnnz(axis=0)
+        self.cost = 2 * entries
+
+    def fill(self, first: int, n: int, total: np.ndarray):  # targets x lanes, for n elements
+        from graphsel.criteria import loops
+
+        loops.sum_rows(self.rows, self.columns, first, n, total)
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    "A factor over the targets as a chain of sparse steps: last, after `power` times step."
+
+    step: sp.csr_matrix  # N x N
+    last: sp.csr_matrix  # targets x N
+    power: int
+
+
+class Walked:
+    "Columns of a kernel by walks."
+
+    def __init__(self, elements: sp.csr_matrix, chain: Chain):  # elements x N
+        from graphsel.criteria import loops
+
+        n, self.power = elements.shape[1], chain.power
+        self.rows, self.step, self.last = map(loops.parts_of, (elements, chain.step, chain.last))
+        self.everyone, self.X = np.arange(max(n, chain.last.shape[0])), np.zeros((2, n, loops.LANES))
+        walks = elements.shape[0] * (chain.last.nnz + self.power * chain.step.nnz + n)
+        self.cost = walks / loops.LANES
+
+    def fill(self, first: int, n: int, total: np.ndarray):
+        from graphsel.criteria import loops
+
+        X, Y = self.X
+        loops.lay(self.rows, first, n, X)
+        for _ in range(self.power):
+            loops.product(self.step, self.everyone[: len(Y)], X, Y)
+            X, Y = Y, X
+        loops.product(self.last, self.everyone[: len(total)], X, total)
+
+# %% ../../nbs/05_criteria/04_beliefs.ipynb #00054865
 def kernel_moments(
     elements: Sequence[sp.csr_matrix],  # per kernel: elements x r
-    targets: Sequence[sp.csr_matrix],  # per kernel: targets x r; the same object where the same
+    targets: Sequence[sp.csr_matrix],  # per kernel: targets x r
     weight: np.ndarray,  # one per target
+    chains: Sequence[Chain | None] = (),  # per kernel: the targets' rows as a chain
 ) -> np.ndarray:  # kernels x kernels x elements
     "Sums over the targets of weighted products of two kernels' columns, exactly."
     from graphsel.criteria import loops
 
-    width, same = max(F.shape[1] for F in elements), elements is targets
-    A = _side_by_side(elements, width)
-    B = A if same else _side_by_side(targets, width)
-    out = np.zeros((len(elements), len(elements), A.shape[0]))
-    rows, weight = loops.parts_of(A), np.asarray(weight, float)
-    for first in progress(range(0, B.shape[0], loops.BLOCK), "first gains"):
-        some = sp.csr_matrix(B[first : first + loops.BLOCK].T)
-        columns, m = loops.parts_of(some), some.shape[1]
-        loops.sum_squares(rows, columns, first, m, weight, same, out)
+    root, ways = sp.diags(np.sqrt(np.asarray(weight, float))), []
+    for E, T, chain in zip_longest(elements, targets, chains):
+        own = [Summed(sp.csr_matrix(E), sp.csr_matrix(root @ T))]
+        if chain is not None:
+            own.append(Walked(sp.csr_matrix(E), replace(chain, last=sp.csr_matrix(root @ chain.last))))
+        ways.append(min(own, key=_cost))
+    n = elements[0].shape[0]
+    out = np.zeros((len(elements), len(elements), n))
+    total = np.zeros((len(elements), len(weight), loops.LANES))
+    for first in progress(range(0, n, loops.LANES), "first gains"):
+        some = min(loops.LANES, n - first)
+        for way, part in zip(ways, total):
+            way.fill(first, some, part)
+        loops.add_squares(total, first, some, out)
     upper = np.triu_indices(len(out), 1)
     out[upper] = out.transpose(1, 0, 2)[upper]
     return out
+
+
+def _cost(way):
+    "Of one way to a kernel's columns."
+    return way.cost
 
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #76d80247
 def squared_kernels(
@@ -306,9 +412,11 @@ def squared_kernels(
     effects: tuple[np.ndarray, np.ndarray],  # elements x 3, targets x 3
     shares: np.ndarray,  # beliefs x (kernels + 2)
     weight: np.ndarray,  # one per target
+    *,
+    chains: Sequence[Chain | None] = (),  # per kernel: the targets' rows as a chain
 ) -> np.ndarray:  # beliefs x elements
     "Weighted sums of squared kernel columns under each belief, exactly."
-    moments = kernel_moments(elements, targets, weight)
+    moments = kernel_moments(elements, targets, weight, chains)
     own, other = effects
     mixed = np.array([E @ (T.T @ (weight[:, None] * other)) for E, T in zip(elements, targets)])
     fixed, found = other.T @ (weight[:, None] * other), []
@@ -319,13 +427,3 @@ def squared_kernels(
             np.einsum("k,l,kle->e", k, k, moments) + 2 * both + ((X @ fixed) * X).sum(axis=1)
         )
     return np.array(found)
-
-# %% ../../nbs/05_criteria/04_beliefs.ipynb #eab956cb
-def _side_by_side(factors, width):
-    "The kernels' rows in one matrix, each as wide as the widest."
-    shape = factors[0].shape[0], width
-    factors = map(sp.csr_matrix, factors)
-    padded = [sp.csr_matrix((F.data, F.indices, F.indptr), shape) for F in factors]
-    found = sp.csr_matrix(sp.hstack(padded, format="csr"))
-    found.sort_indices()
-    return found

@@ -109,10 +109,6 @@ class RowCriterion(Criterion):
     def ceiling(self):
         return self.top
 
-    def covered(self, value):
-        total = float(self.weights.sum())
-        return min(1.0, value / total) if total > 0 else None
-
     def reset(self):
         self.level, self.current = 1, 0.0
         self.count, self.state = (
@@ -161,10 +157,10 @@ class RowCriterion(Criterion):
         self.loops.join(*self.row(j), self.loops.FORMS[self.form], self.count, self.state)
 
 # %% ../../nbs/05_criteria/03_coverage.ipynb #d1a30ed5
-COVERS = ("supervision", "targets")
-# what a share is a share of, in words
-OF_TARGETS = "the weight of the targets"
-OF_SUPERVISION = "what predictions of the targets lean on, with this graph"
+COVERS = {  # what may be covered, in words
+    "supervision": "what predictions of the targets lean on, with this graph",
+    "targets": "the weight of the targets",
+}
 SOURCES = 20  # best sources per gene, as GEARS keeps them
 ENOUGH = 0.1  # strength that is half of all that can be had
 OWN = 0.3  # strength with which a combination reaches the effects of its own genes
@@ -237,9 +233,23 @@ def leaning_of(
     count = np.asarray(Z.sum(axis=0)).ravel()
     return Leaning(genes, weights * count, own * np.maximum(count - 1, 0.0) * weights)
 
+# %% ../../nbs/05_criteria/03_coverage.ipynb #579ebf1b
+class Covering:
+    "The part of a `RowCriterion` that says what share of its whole a value is."
+
+    covers = "targets"  # or another one of `COVERS`
+
+    @property
+    def part_of(self):
+        return COVERS[self.covers]
+
+    def share(self, value):
+        total = float(self.weights.sum())
+        return min(1.0, value / total) if total > 0 else None
+
 # %% ../../nbs/05_criteria/03_coverage.ipynb #c4983252
 @register
-class GraphReach(RowCriterion):
+class GraphReach(Covering, RowCriterion):
     """Weighted coverage of genes by the K-hop reach of the picks. Monotone submodular.
 
     Reconstructed from Panagopoulos et al. 2025."""
@@ -250,7 +260,6 @@ class GraphReach(RowCriterion):
         "the paper's criterion, reconstructed."
     )
     hard = True
-    part_of = OF_TARGETS
     tie_rule = "soft reach, then the degree in the graph, then the name"
 
     def __init__(
@@ -268,6 +277,7 @@ class GraphReach(RowCriterion):
         super().__init__(graph, elements, targets)
         if covers not in COVERS:
             raise unknown_name("covers", covers, COVERS)
+        self.covers = covers
         at = target_genes(graph, self.targets)
         names, self.n_targets = graph.genes[at], len(at)
         a = target_weights(graph, weights, self.given_targets, names, self.name)
@@ -277,8 +287,6 @@ class GraphReach(RowCriterion):
             # half of a prediction are the effects of its own genes, half what all sources say
             lean = leaning_of(graph, self.given_targets, at, a, own=len(layers) * sources)
             rows, worth, self.targets = supervision(layers, self.touched, lean, hops, direction)
-            if self.part_of == OF_TARGETS:  # a subclass may have words of its own
-                self.part_of = OF_SUPERVISION
             self.form = "hyperbolic"  # among equals a second visit counts, but less than the first
             self.set_rows(rows / ENOUGH, worth)
             return
@@ -290,9 +298,6 @@ class GraphReach(RowCriterion):
 
     def most(self):
         return self.weights[np.bincount(self.reach.indices, minlength=len(self.targets)) > 0].sum()
-
-    def share(self, value):
-        return self.covered(value)
 
     def followed(self):
         gain = self.loops.gene_gains(self.sparse, self.weights, self.count, 1)
@@ -389,14 +394,13 @@ class SoftCriterion(RowCriterion):
 
 # %% ../../nbs/05_criteria/03_coverage.ipynb #a29af0ba
 @register
-class SoftReach(SoftCriterion):
+class SoftReach(Covering, SoftCriterion):
     """Graded coverage: of what predictions lean on, or of the targets. Monotone submodular.
 
     Reconstructed, as GraphReach."""
 
     name = "softreach"
     picks = "As graphreach, but a strong link counts more than a weak one."
-    part_of = OF_TARGETS
 
     def __init__(
         self,
@@ -427,14 +431,10 @@ class SoftReach(SoftCriterion):
         if graded:
             layers = trimmed(graph, SOURCES).graphs
             lean = leaning_of(graph, self.given_targets, at, a, own=2 * len(layers))
+            self.covers = "supervision"
             Q, worth, self.targets = supervision(layers, self.touched, lean, hops, graded=True)
-            if self.part_of == OF_TARGETS:  # a subclass may have words of its own
-                self.part_of = OF_SUPERVISION
             self.set_rows(Q / tau, worth)
             return
         self.targets = names
         Q = block(graph.operator(hops, norm or "sym"), self.touched, at)
         self.set_rows(Q / tau if form == "saturated" else Q, a)
-
-    def share(self, value):
-        return self.covered(value)

@@ -30,6 +30,7 @@ from graphsel.criteria.beliefs import (
     Explicit,
     KernelSum,
     Powers,
+    Wide,
     belief_shares,
     channels_of,
     is_sets,
@@ -109,11 +110,11 @@ class KernelBlocks:
         parts: list = []
         for step, back, scale, power in self.product.steps:
             if power == 1:
-                parts.append(Powers(step, back, []))
+                parts.append(Powers(Wide(step), Wide(back), []))
             parts[-1].scales.append(scale)
         at = n * len(self.product.steps)
         if self.product.rest is not None:
-            parts.append(Explicit(self.product.rest, self.product.back))
+            parts.append(Explicit(Wide(self.product.rest), Wide(self.product.back)))
         blocks = [self.F[:, s : s + n] for s in range(0, at, n)] + [self.F[:, at:]] * (
             self.product.rest is not None
         )
@@ -187,12 +188,12 @@ def columns_left(
     j: int,  # an element that is not among them
 ) -> tuple[list, np.ndarray, np.ndarray]:  # for `Known.join`; C[elements, j]; C[targets, j]
     "A column of the covariance that the picks leave, under each belief."
-    own, picked = kernel.rows([j]), kernel.rows(known[0].picks)
-    own = [np.repeat(f.toarray().T, len(known), axis=1) for f in own]
-    k = kernel.among(picked, own)
+    picks = known[0].picks
+    k = kernel.among(picks, kernel.rows(np.array([j]), np.ones((1, 1))))
     rows = [o.half(np.ascontiguousarray(k[:, b])) for b, o in enumerate(known)]
     y = np.column_stack([o.rest(row) for o, row in zip(known, rows)])
-    return rows, *kernel.widen([f - P.T @ y for f, P in zip(own, picked)])
+    left = np.vstack([-y, np.ones((1, len(known)))])
+    return rows, *kernel.widen(kernel.rows(np.append(picks, j), left))
 
 
 def looked_up(kept: dict, j, make):
@@ -456,11 +457,11 @@ class JointPosterior:
         s, G = self.seen(j), np.maximum(self.numerator[j], 0)
         rows, c, c_targets = self.column(j)
         g = self.kernel.narrow(self.weights[:, None] * c_targets)
-        picked = self.kernel.rows(self.known[0].picks)
-        x = self.kernel.among(picked, g)
+        picks = self.known[0].picks
+        x = self.kernel.among(picks, g)
         y = [o.solve(np.ascontiguousarray(x[:, b])) for b, o in enumerate(self.known)]
         y = np.column_stack(y)
-        u, _ = self.kernel.widen([z - P.T @ y for z, P in zip(g, picked)])
+        u, _ = self.kernel.widen([z - o for z, o in zip(g, self.kernel.rows(picks, y))])
         part = c / s
         return replace(
             self,
@@ -689,7 +690,8 @@ def belief_posteriors(
         return Posteriors(found), total
     rows = tuple(blocks[:-2])
     effects = E @ channels.effects, T @ channels.effects
-    first = squared_kernels(rows, rows if T is E else tuple(others[:-2]), effects, beliefs, weights)
+    between = rows, rows if T is E else tuple(others[:-2])
+    first = squared_kernels(*between, effects, beliefs, weights, chains=channels.chains(T))
     kernel = KernelSum(
         _over_graph(channels, E),
         None if T is E else _over_graph(channels, T),

@@ -8,6 +8,10 @@ __all__ = []
 # %% ../../nbs/05_criteria/02_loops.ipynb #51b6b883
 from collections import namedtuple
 
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+import numba.core.cgutils as code
 import numpy as np
 import scipy.sparse as sp
 
@@ -597,48 +601,142 @@ def list_closest(rows, columns, first, width, same, lists, keep):
             if total[e] > least[first + e]:
                 offer(lists, first + e, t, total[e], keep)
 
-# %% ../../nbs/05_criteria/02_loops.ipynb #6b06bc52
-@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
-def weighted_product(weight, one, other):
-    "The sum of weight times one times other."
-    total = 0.0
-    for t in range(len(weight)):
-        total += weight[t] * one[t] * other[t]
-    return total
+# %% ../../nbs/05_criteria/02_loops.ipynb #067f070e
+def _stretch(builder, data, at, kind):
+    "The place in memory where a stretch of columns begins."
+    return builder.bitcast(builder.gep(data, [at]), kind.as_pointer())
+
+
+def _for_each_column(builder, value, kind):
+    "A number, once for each column."
+    none = ir.Constant(kind, ir.Undefined)
+    single = builder.insert_element(none, value, ir.Constant(ir.IntType(32), 0))
+    first = ir.Constant(ir.VectorType(ir.IntType(32), kind.count), [0] * kind.count)
+    return builder.shuffle_vector(single, none, first)
+
+
+def _write_sum(builder, arrays, bounds, columns, kind):
+    "A loop over part of a row, in the compiler's terms."
+    (place, value, X, out), (first, last, to), (column, width) = arrays, bounds, columns
+    total = code.alloca_once_value(builder, ir.Constant(kind, [0.0] * kind.count))
+    one = ir.Constant(first.type, 1)
+    with code.for_range_slice(builder, first, last, one) as (p, _):
+        row = builder.sext(builder.load(builder.gep(place, [p])), first.type)
+        begin = builder.add(builder.mul(row, width), column)
+        x = builder.load(_stretch(builder, X, begin, kind), align=8)
+        v = _for_each_column(builder, builder.load(builder.gep(value, [p])), kind)
+        builder.store(builder.fadd(builder.load(total), builder.fmul(v, x)), total)
+    builder.store(builder.load(total), _stretch(builder, out, to, kind), align=8)
+
+# %% ../../nbs/05_criteria/02_loops.ipynb #d6d5d775
+def adder(
+    count: int,  # columns
+):
+    """A function for compiled loops: over first <= p < last the sums of value[p] X[place[p], from `column` on], put
+    into `out` from `to` on, as its numbers lie in memory."""
+    kind = ir.VectorType(ir.DoubleType(), count)
+
+    @intrinsic
+    def add_up(typing, place, value, X, out, first, last, to, column):
+        def write(context, builder, signature, given):
+            arrays = [context.make_array(signature.args[k])(context, builder, given[k]) for k in range(4)]
+            width = builder.extract_value(arrays[2].shape, 1)
+            data = [o.data for o in arrays]
+            _write_sum(builder, data, given[4:7], (given[7], width), kind)
+            return context.get_dummy_value()
+
+        return types.void(place, value, X, out, *[types.intp] * 4), write
+
+    return add_up
+
+
+add_four, add_eight = adder(4), adder(8)
+
+# %% ../../nbs/05_criteria/02_loops.ipynb #5198ce59
+@njit(cache=True)
+def product(rows, at, X, out):
+    "out[i] = row at[i] of a sparse matrix, times X: columns in eights and fours, and what is left one by one."
+    place, value, m = rows.place, rows.value, X.shape[1]
+    for i in range(len(at)):
+        first, last, c = rows.start[at[i]], rows.start[at[i] + 1], 0
+        while c + 8 <= m:
+            add_eight(place, value, X, out, first, last, i * m + c, c)
+            c += 8
+        if c + 4 <= m:
+            add_four(place, value, X, out, first, last, i * m + c, c)
+            c += 4
+        while c < m:
+            total = 0.0
+            for p in range(first, last):
+                total += value[p] * X[place[p], c]
+            out[i, c] = total
+            c += 1
 
 
 @njit(cache=True)
-def add_products(out, weight, one, other):
-    "out += weight * one * other."
-    for t in range(len(out)):
-        out[t] += weight * one[t] * other[t]
+def back_product(rows, at, Y, out):
+    "Add the transposed rows at[i] of a sparse matrix, times Y, to `out`."
+    for i in range(len(at)):
+        for p in range(rows.start[at[i]], rows.start[at[i] + 1]):
+            for c in range(Y.shape[1]):
+                out[rows.place[p], c] += rows.value[p] * Y[i, c]
 
-# %% ../../nbs/05_criteria/02_loops.ipynb #1f4a9441
+# %% ../../nbs/05_criteria/02_loops.ipynb #87e9213f
+def times(
+    M: Parts,  # n x r
+    X: np.ndarray,  # r x m, or r
+    at: np.ndarray | None = None,  # rows; None = all
+) -> np.ndarray:  # rows x m, or rows
+    "Rows of a sparse matrix, times an array."
+    at = np.arange(len(M.start) - 1) if at is None else np.asarray(at)
+    wide = np.ascontiguousarray(X.reshape(len(X), -1))
+    out = np.empty((len(at), wide.shape[1]))
+    product(M, at, wide, out)
+    return out.reshape(len(at), *X.shape[1:])
+
+# %% ../../nbs/05_criteria/02_loops.ipynb #3d5fed46
+LANES = 8  # rows of kernels at a time
+STRETCH = 256  # numbers
+
+
 @njit(cache=True)
-def sum_squares(rows, columns, first, m, weights, same, out):
-    """Add to out[k, l, e] the sum over some targets t of weight[t] K_k[t, e] K_l[t, e], for kernels l <= k.
+def lay(rows, first, n, X):
+    "X[r, e] = entry r of row first + e of a sparse matrix, for e < n."
+    X[:] = 0.0
+    for e in range(n):
+        for p in range(rows.start[first + e], rows.start[first + e + 1]):
+            X[rows.place[p], e] = rows.value[p]
 
-    rows: of the elements, kernel after kernel; columns: the same over m targets from `first` on; same: elements
-    and targets are the same, and each product adds to both ends, with the weight of the other."""
-    n_kernels, width = len(out), len(columns.start) // len(out)
-    total, begin = np.zeros((n_kernels, m)), columns.start[:-1].copy()
-    weight = weights[first : first + m]
-    for e in range(first + m if same else len(rows.start) - 1):
-        low = max(e - first, 0) if same else 0
-        total[:, low:] = 0
-        for p in range(rows.start[e], rows.start[e + 1]):
+
+@njit(cache=True)
+def sum_rows(rows, columns, first, n, total):
+    "total[t, e] = row first + e of a product of sparse matrices, for e < n."
+    total[:] = 0.0
+    for e in range(n):
+        for p in range(rows.start[first + e], rows.start[first + e + 1]):
             r, f = rows.place[p], rows.value[p]
-            k = r // width
-            for i in range(begin[r], columns.start[r + 1]):
-                total[k, columns.place[i]] += f * columns.value[i]
-        after = max(e + 1 - first, 0)
-        if same and e >= first:
-            pass_by(rows, begin, e)
-        for k in range(n_kernels):
+            for i in range(columns.start[r], columns.start[r + 1]):
+                total[columns.place[i], e] += f * columns.value[i]
+
+# %% ../../nbs/05_criteria/02_loops.ipynb #75138c18
+@njit(cache=True, fastmath={"contract"})
+def add_stretch(room, one, other, s, m):
+    "room += one * other, from number s on, m of them."
+    for i in range(m):
+        room[i] += one[s + i] * other[s + i]
+
+
+@njit(cache=True)
+def add_squares(total, first, n, out):
+    "out[k, l, first + e] = sum over t of total[k, t, e] total[l, t, e], for kernels l <= k and e < n."
+    flat = total.reshape(len(total), -1)
+    room = np.zeros((len(total), len(total), STRETCH))
+    for s in range(0, flat.shape[1], STRETCH):
+        m = min(STRETCH, flat.shape[1] - s)
+        for k in range(len(flat)):
             for j in range(k + 1):
-                one, other = total[k], total[j]
-                out[k, j, e] += weighted_product(weight[low:], one[low:], other[low:])
-                if same:
-                    add_products(
-                        out[k, j, first + after : first + m], weights[e], one[after:], other[after:]
-                    )
+                add_stretch(room[k, j], flat[k], flat[j], s, m)
+    for k in range(len(flat)):
+        for j in range(k + 1):
+            for e in range(n):
+                out[k, j, first + e] = room[k, j, e::LANES].sum()

@@ -326,6 +326,11 @@ class Resolution:
         return {n: k for n, k in self.mapping.items() if n != k}
 
     def __str__(self):
+        missing = f"{len(self.missing):,} missing: {name_some(self.missing)}"
+        return "; ".join([self.found, *([missing] if self.missing else [])])
+
+    @property
+    def found(self) -> str:  # what was taken for what, in words
         rules = Counter(self.how.values())
         shown = [
             f"{count:,} {rule}"
@@ -351,8 +356,6 @@ class Resolution:
                 "several names for one gene: "
                 f"{name_some((f'{k} ({name_some(n, 3)})' for k, n in self.merged.items()), 3, 180)}"
             )
-        if self.missing:
-            parts.append(f"{len(self.missing):,} missing: {name_some(self.missing)}")
         return "; ".join(parts)
 
     def to_frame(self) -> "pd.DataFrame":  # gene, found_as (empty where missing), how

@@ -268,6 +268,22 @@ def _borrow_edges(graph, genes, fallback):
     borrowed = pick @ A + A @ pick - pick @ A @ pick
     return graph.map(lambda g: replace(g, adjacency=_tidy(g.adjacency + borrowed)))
 
+# %% ../../nbs/03_graphs/02_graph.ipynb #6a4a2253
+def check_graph(
+    graph: object,  # what should be a graph
+) -> Graphs:  # the same object
+    "The graph itself. Raises `GraphselError` for anything else, lists of graphs among it."
+    if isinstance(graph, Graphs):
+        return graph
+    if isinstance(graph, list | tuple) and len(graph):
+        raise GraphselError(
+            f"graph is a {type(graph).__name__} of {len(graph)}; "
+            "put several graphs together with combine(graphs)"
+        )
+    raise GraphselError(
+        f"graph is of type {type(graph).__name__}, not a graph; make one with read_graph or from_edges"
+    )
+
 # %% ../../nbs/03_graphs/02_graph.ipynb #d949366c
 @dataclass(frozen=True, eq=False)
 class GraphSet(Graphs):
@@ -305,11 +321,12 @@ def combine(
     priors: Sequence["GenePrior"] = (),  # further kernels
 ) -> Graphs:  # over the union of the graphs' genes
     "Graphs side by side over the union of their genes. A single graph without priors is returned as it is."
+    graphs = [graphs] if isinstance(graphs, Graphs) else graphs
     if not graphs:
         raise GraphselError("no graph given; give at least one")
     if len(graphs) == 1 and not priors:
-        return graphs[0]
-    genes = sorted(set().union(*(g.genes for g in graphs)))
+        return check_graph(graphs[0])
+    genes = sorted(set().union(*(check_graph(g).genes for g in graphs)))
     layers = tuple(layer.subgraph(genes) for g in graphs for layer in g.graphs)
     priors = [p for g in graphs for p in g.priors] + list(priors)
     return GraphSet(layers[0].genes, layers, tuple(p.subgraph(genes) for p in priors))

@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/07_models/06_archetypes.ipynb #0033a090
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,14 @@ import scipy.sparse as sp
 from ..core.identity import remember
 from ..graphs.graph import Graphs
 from .base import check_counts
-from .channels import Asked, ask, between_perturbations, channel_names, whole_graph
+from graphsel.models.channels import (
+    Asked,
+    are_singles,
+    ask,
+    between_perturbations,
+    channel_names,
+    whole_graph,
+)
 from .likelihood import softmax
 from .stacking import effective_responses, response_units
 
@@ -60,11 +67,6 @@ class Degrees:
         return np.asarray(asked.incidence @ X) / np.sqrt(max(np.isfinite(self.scale).sum(), 1))
 
 # %% ../../nbs/07_models/06_archetypes.ipynb #4778f988
-def are_singles(asked: Asked) -> bool:
-    "Whether every perturbation has one gene."
-    return bool((np.diff(asked.incidence.indptr) == 1).all())
-
-
 class Terms:
     "The kernels that responses may follow, one by one."
 
@@ -98,10 +100,7 @@ class Terms:
     def between(self, a: Asked, b: Asked) -> np.ndarray:  # terms x A x B
         "Every kernel between two lists of perturbations."
         C = self.kernels.between(a.rows, b.rows)
-        if are_singles(a) and are_singles(b):
-            C = C[:, a.incidence.indices[:, None], b.incidence.indices[None]]
-        else:
-            C = np.stack([between_perturbations(lambda *_, c=c: c, a, b) for c in C])
+        C = np.stack([between_perturbations(lambda *_, c=c: c, a, b) for c in C])
         return np.concatenate([C, *(self._effect(e, a, b)[None] for e in self.effects)])
 
     def diagonal(self, a: Asked) -> np.ndarray:  # terms x A
@@ -188,6 +187,13 @@ def log_evidence(
     return -0.5 * responses * (len(A) * np.log(fit) + 2 * np.log(np.diag(L)).sum())
 
 # %% ../../nbs/07_models/06_archetypes.ipynb #f63aba9c
+def among(
+    C: np.ndarray,  # terms x n x n, between all picks
+) -> Callable:  # positions of m picks -> terms x m x m
+    "The kernels between some of the picks."
+    return lambda some: C[:, some[:, None], some[None]]
+
+
 @dataclass(frozen=True)
 class Part:
     "One archetype, as far as the picks believe it."
@@ -198,7 +204,7 @@ class Part:
 
 
 def believed(
-    C: np.ndarray,  # terms x n x n, between picks
+    between: Callable,  # positions of m picks -> terms x m x m
     Y: np.ndarray,  # n x R, responses minus control
     beliefs: np.ndarray,  # beliefs x terms
     rng: np.random.Generator,
@@ -211,8 +217,8 @@ def believed(
     if not G.any():
         G, responses = np.eye(n), 1.0
     some = np.sort(rng.permutation(n)[:EVIDENCE_PICKS])
-    G, C = G[np.ix_(some, some)] * n / np.trace(G), C[:, some[:, None], some[None]]
-    kernels = np.tensordot(beliefs, C, 1)
+    G = G[np.ix_(some, some)] * n / np.trace(G)
+    kernels = np.tensordot(beliefs, between(some), 1)
     unit = np.trace(kernels, axis1=1, axis2=2) / len(some)
     kernels = kernels / unit[:, None, None]
     p = softmax(

@@ -9,6 +9,7 @@ __all__ = []
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.linalg as sl
@@ -35,6 +36,11 @@ LIBRARY_GENES = 3000  # up to so many genes of a screen, once for all of these
 THIN = 0.1  # a share of entries below which it pays to leave zeros out
 
 
+def single(A: sp.csr_matrix) -> sp.csr_matrix:  # the same, float32
+    "A matrix in single precision; its entries stay in whatever order they are: sorting them takes longest."
+    return sp.csr_matrix((A.data.astype(np.float32), A.indices, A.indptr), A.shape)
+
+
 def gram(
     A: sp.csr_matrix,  # n x N
     B: sp.csr_matrix,  # m x N
@@ -43,7 +49,7 @@ def gram(
     "Inner products of all rows; where rows are full, block by block in single precision, which is far faster."
     if A.nnz + B.nnz < 0.02 * (A.shape[0] + B.shape[0]) * A.shape[1] or A.shape[1] <= DENSE_GENES:
         return inner_products(A, B)
-    left, right = A.astype(np.float32).tocsc(), B.astype(np.float32).tocsc()
+    left, right = single(A).tocsc(), single(B).tocsc()
     K = np.zeros((A.shape[0], B.shape[0]))
     thin = A.nnz < THIN * A.shape[0] * A.shape[1]
     for start in range(0, A.shape[1], block):
@@ -53,14 +59,19 @@ def gram(
     return K
 
 # %% ../../nbs/07_models/04_channels.ipynb #e0160b09
+def equal_weights(graph: Graphs, hops: Sequence[int]) -> np.ndarray:  # one per channel, sum 1
+    "The graphs and hops alike, and each prior as much as all of these."
+    share, n = 1 / (1 + len(graph.priors)), len(graph.graphs) * len(hops)
+    return np.array([share / n] * n + [share] * len(graph.priors))
+
+
 class Channels:
     "The channels of a graph: one per graph and hop, and one per prior. `weights` are those of `graph.kernel`."
 
     def __init__(self, graph: Graphs, hops: Sequence[int]):
         self.graph, self.hops = graph, hops
         self.steps = [propagation(g.adjacency, 1) for g in graph.graphs]
-        share, n = 1 / (1 + len(graph.priors)), len(graph.graphs) * len(hops)
-        self.weights = np.array([share / n] * n + [share] * len(graph.priors))
+        self.weights = equal_weights(graph, hops)
         self.dense, self.libraries = None, OrderedDict()
         if len(graph) <= DENSE_GENES:
             whole = self.encode(graph.genes)
@@ -70,11 +81,16 @@ class Channels:
         parts = [F for step in self.steps for F in hop_rows(step, at, self.hops)]
         return parts + [p.factor[at] for p in self.graph.priors]
 
+    def rows(
+        self, genes: GeneRows
+    ) -> list:  # one matrix per channel: genes x N, or x the prior's axes
+        "What a gene's row is in every channel."
+        if not genes.rows:
+            genes.rows.extend(self._rows(np.maximum(genes.at, 0)))
+        return list(genes.rows)
+
     def _products(self, a, b):
-        for genes in (a, b):
-            if not genes.rows:
-                genes.rows.extend(self._rows(np.maximum(genes.at, 0)))
-        return np.stack([gram(A, B) for A, B in zip(a.rows, b.rows, strict=True)])
+        return np.stack([gram(A, B) for A, B in zip(self.rows(a), self.rows(b), strict=True)])
 
     def encode(
         self, genes: Sequence[str] | np.ndarray
@@ -86,11 +102,75 @@ class Channels:
     def between(self, a: GeneRows, b: GeneRows) -> np.ndarray:  # channels x A x B
         "The kernel of every channel between two lists of genes."
         C = self._products(a, b) if self.dense is None else self.dense[:, a.at[:, None], b.at[None]]
-        if (a.at < 0).any() or (b.at < 0).any():
-            C[:, a.at < 0] = 0
-            C[:, :, b.at < 0] = 0
-            C[:, (a.genes[:, None] == b.genes[None]) & (a.at < 0)[:, None]] = 1
-        return C
+        return with_strangers(C, a, b)
+
+
+def with_strangers(
+    C: np.ndarray,  # channels x A x B, changed in place
+    a: GeneRows,
+    b: GeneRows,
+) -> np.ndarray:  # the same
+    "A gene that the graph lacks is like itself and like nobody else."
+    if (a.at < 0).any() or (b.at < 0).any():
+        C[:, a.at < 0] = 0
+        C[:, :, b.at < 0] = 0
+        C[:, (a.genes[:, None] == b.genes[None]) & (a.at < 0)[:, None]] = 1
+    return C
+
+# %% ../../nbs/07_models/04_channels.ipynb #97a056a2
+MANY = 200  # genes asked at once from which on this pays
+WAVE_BYTES = 7e8  # kept for it at most
+
+
+class Wave:
+    "The channels from any gene to those of a screen, whose rows were spread over the whole graph."
+
+    def __init__(self, channels: Channels, library: GeneRows):
+        self.channels = channels
+        rows = channels.rows(library)
+        self.steps = [single(step) for step in channels.steps]
+        self.waves = [
+            self._spread(step, rows.pop(0), h) for step in self.steps for h in channels.hops
+        ]
+        self.priors = rows
+
+    def _spread(self, step, F, hops):
+        W = single(F).T.tocsr() if hops == 1 else np.ascontiguousarray(single(F).toarray().T)
+        for _ in range(hops - 1):
+            W = step @ W
+        return W
+
+    def __call__(self, a: GeneRows, library: GeneRows) -> np.ndarray:  # channels x A x library
+        "The kernel of every channel, in single precision."
+        at, waves, found = np.maximum(a.at, 0), iter(self.waves), []
+        for step, exact in zip(self.steps, self.channels.steps, strict=True):
+            near = step[at]
+            for length in hop_lengths(exact, at, self.channels.hops):
+                K = near @ next(waves)
+                found.append((K.toarray() if sp.issparse(K) else K) / length[:, None])
+        for prior, rows in zip(self.channels.graph.priors, self.priors, strict=True):
+            found.append(gram(prior.factor[at], rows))
+        return with_strangers(np.stack(found).astype(np.float32), a, library)
+
+
+def wave_bytes(view: "WholeGraph") -> int:
+    "What a `Wave` keeps, about."
+    c = view.channels
+    wide = sum(h > 1 for h in c.hops) * len(c.steps)
+    return 4 * wide * len(c.graph) * len(view.genes.genes)
+
+
+def hop_lengths(
+    step: sp.csr_matrix,  # N x N, one step of propagation
+    at: np.ndarray,  # positions of the genes asked about
+    hops: Sequence[int],  # how many steps
+) -> list[np.ndarray]:  # for each number of hops: of the genes, float32
+    "The lengths of the rows that `hop_rows` scales to 1."
+    R, found = step[at], {}
+    for h in range(1, max(hops) + 1):
+        R = R @ step if h > 1 else R
+        found[h] = np.sqrt(np.add.reduceat(R.data**2, R.indptr[:-1])).astype(np.float32)
+    return [found[h] for h in hops]
 
 # %% ../../nbs/07_models/04_channels.ipynb #0b747aae
 class WholeGraph:
@@ -109,6 +189,11 @@ class WholeGraph:
         self.found: OrderedDict = OrderedDict()
         self.ways: OrderedDict = OrderedDict()  # of `kernel_points`
         self.encode = channels.encode
+
+    @cached_property
+    def wave(self) -> "Wave":
+        "The way to its genes from anywhere."
+        return Wave(self.channels, self.genes)
 
     @property
     def known(self) -> np.ndarray:
@@ -130,7 +215,9 @@ class WholeGraph:
 
     def _once(self, key, a):
         if key not in self.found:
-            C = self.channels.between(a, self.genes)
+            many = key != b"library" and len(a.genes) >= MANY
+            wave = self.wave if many and wave_bytes(self) <= WAVE_BYTES else self.channels.between
+            C = wave(a, self.genes)
             self.found[key] = C if len(self.place) <= DENSE_GENES else C.astype(np.float32)
         self.found.move_to_end(key)
         while len(self.found) > 6:
@@ -213,6 +300,15 @@ def ask_head(
     V = sl.solve_triangular(head.cholesky, cross.T, lower=True)
     return cross @ head.alpha, np.maximum(prior - (V**2).sum(axis=0), 0)
 
+
+def head_weights(
+    head: Head,  # from `solve_head`
+    cross: np.ndarray,  # m x n kernel, asked by picks
+) -> np.ndarray:  # m x n, single precision: the mean is this times the responses
+    "How much each pick counts in the posterior mean."
+    L = head.cholesky.astype(np.float32)
+    return sl.cho_solve((L, True), cross.T.astype(np.float32)).T
+
 # %% ../../nbs/07_models/04_channels.ipynb #dc575a1a
 def leave_head(
     head: Head,  # from `solve_head`
@@ -246,13 +342,21 @@ def ask(channels: "Channels | WholeGraph", names: Sequence[str]) -> Asked:
     return Asked(list(names), S, channels.encode(genes))
 
 
+def are_singles(asked: Asked) -> bool:
+    "Whether every perturbation has one gene."
+    return bool((np.diff(asked.incidence.indptr) == 1).all())
+
+
 def between_perturbations(
     kernel: Callable,  # (GeneRows, GeneRows) -> genes x genes
     a: Asked,
     b: Asked,
 ) -> np.ndarray:  # perturbations x perturbations
     "The kernel of perturbations: that of genes, summed over the genes of each."
-    return np.asarray(a.incidence @ (b.incidence @ kernel(a.rows, b.rows).T).T)
+    K = kernel(a.rows, b.rows)
+    if are_singles(a) and are_singles(b):
+        return K[np.ix_(a.incidence.indices, b.incidence.indices)]
+    return np.asarray(a.incidence @ (b.incidence @ K.T).T)
 
 # %% ../../nbs/07_models/04_channels.ipynb #5acabe19
 def features_of(

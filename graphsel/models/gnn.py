@@ -18,7 +18,7 @@ from ..core.errors import GraphselError, check_positive_int, unknown_name
 from ..core.progress import progress
 from ..core.randomness import as_seed
 from ..genes.perturbations import perturbed_genes
-from .archetypes import Terms, archetypes, are_singles, believed
+from .archetypes import Terms, archetypes, believed
 from graphsel.models.base import (
     ResponseModel,
     asked_names,
@@ -32,10 +32,12 @@ from graphsel.models.channels import (
     Head,
     WholeGraph,
     ask,
+    are_singles,
     ask_head,
     between_perturbations,
     channel_names,
     features_of,
+    head_weights,
     leave_head,
     solve_head,
 )
@@ -95,7 +97,12 @@ def beginning(
     rng: np.random.Generator,
 ) -> Beginning:
     "The mean over the archetypes that the picks believe in."
-    parts = believed(terms.between(picks, picks), Y, archetypes(terms), rng)
+
+    def between(some):
+        part = terms.ask([picks.names[i] for i in some])
+        return terms.between(part, part)
+
+    parts = believed(between, Y, archetypes(terms), rng)
     shares = np.sum([p.weight * p.shares for p in parts], axis=0)
     noise = sum(p.weight * p.noise for p in parts)
     n = len(terms.kernels.weights)
@@ -354,7 +361,7 @@ def ask_members(
     picks: Asked,
     names: Sequence[str],
     start: Beginning,
-    block: int = 256,  # perturbations at once
+    block: int = 512,  # perturbations at once
 ) -> tuple[
     np.ndarray, np.ndarray
 ]:  # means, members x P x r; variances in units of the kernel, members x P
@@ -376,6 +383,23 @@ def ask_members(
         for k in (0, 1)
     )
     return means, variances
+
+
+def member_weights(
+    terms: Terms,
+    members: Sequence[Member],
+    picks: Asked,
+    names: Sequence[str],
+    start: Beginning,
+) -> np.ndarray:  # P x picks
+    "How much each pick counts in the mean of the members."
+    a = terms.ask(names)
+    cross, fixed = (
+        terms.kernels.between(a.rows, picks.rows),
+        effects_between(terms, start, a, picks),
+    )
+    each = (head_weights(m.head, m.kernel(cross, a, picks) + fixed) for m in members)
+    return sum(each, start=np.zeros((len(names), len(picks.names)))) / len(members)
 
 
 def with_heads(
@@ -465,6 +489,10 @@ class GNN(ResponseModel):
         effects = ["shift", "degree"] + ["own"] * pairs if self.fixed_effects else ["shift"]
         return Terms(self.graph_, self.hops, self.screen_genes_, effects=effects)
 
+    def check_settings(self, graph, responses):
+        check_network(self)
+        return True
+
     def _fit(self, Y, rng):
         check_network(self)
         self.offset_ = 0.0 if self.fixed_effects else Y.mean(axis=0)
@@ -493,6 +521,9 @@ class GNN(ResponseModel):
         found = ask_members(self._terms(), self.members_, self.picks_, names, self.start_)
         mean, layers = decode(self.members_, *found, self.axes_, self.left_out_)
         return mean + self.offset_, layers
+
+    def _weights(self, names):
+        return member_weights(self._terms(), self.members_, self.picks_, names, self.start_)
 
     def _left_out(self, Y):
         Y = Y - self.offset_

@@ -362,9 +362,7 @@ def validate(
     graph = model.graph_ if trained and graph is None else check_graph(graph)
     names, Y = picked_rows(screen, perturbations)
     if len(names) < FEWEST:
-        raise GraphselError(
-            f"{len(names)} perturbations cannot be cut into parts; validate needs at least {FEWEST}"
-        )
+        raise GraphselError(f"{too_few(len(names))}; validate needs at least {FEWEST}")
     folds = min(check_positive_int(folds, "folds"), len(names) // 2)
     if folds < 2:
         raise GraphselError("folds is 1; give at least 2")
@@ -377,6 +375,11 @@ def validate(
     if trained:
         model.report_ = found
     return found
+
+# %% ../../nbs/07_models/16_validation.ipynb #0a7cdf2e
+def too_few(n: int) -> str:
+    "What is said of fewer than `FEWEST` perturbations."
+    return f"{n} perturbations are too few to judge a model"
 
 # %% ../../nbs/07_models/16_validation.ipynb #136da193
 def rehearse(

@@ -9,7 +9,6 @@ from .curves import (
     pick_map,
     save_figures,
 )
-from .plans import budget_figure, comparison_figure, plan_map
-from .results import advantage_figure, result_figures
+from .plans import plan_map
 from .screens import plot_cells, plot_knockdown
 from .style import PALETTE

@@ -224,7 +224,7 @@ def _averaged_screen(rows, notes, about, source):
     told, more = _reference(rows, about)
     notes = [*notes, *more]
     _say(source, notes)
-    log.info("%s: reference is %s", source, told)
+    log.info("%s: reference: %s", source, told)
     return _note(screen, notes, about | {"reference": told})
 
 
@@ -236,7 +236,7 @@ def _reference(rows, about):
         return "control rows" + (
             ", all zero: the values are differences already" if zero else ""
         ), []
-    told = "none in the table: its values are taken as differences from control (log fold changes)"
+    told = "none in the table; its values are taken as differences from control (log fold changes)"
     if (X >= 0).all():
         return told, [
             "no control row, and no value below zero: if these are levels and not differences, say "

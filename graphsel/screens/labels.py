@@ -461,11 +461,20 @@ def _counted(obs, key):
 
 # %% ../../nbs/02_screens/02_labels.ipynb #401adb0b
 CONDITIONS = frozenset(
-    """cellline celltype celltypes dose dosevalue doseval dosage concentration time timepoint hours
+    """cellline celllines line celltype celltypes dose dosevalue doseval dosage concentration time timepoint hours
     timehours perturbation2 treatment treatment2 condition2 drug drug2 compound stimulation stimulus
     cytokine species organism tissue""".split()
 )
 MOST_LEVELS = 50  # a column of more numbers is a measurement
+_NAMING = re.compile(r"(id|name|label|annotation)$")  # ends of names that say nothing
+
+
+def is_condition(
+    column: str,  # name of a column
+) -> bool:
+    "True for lines, types, doses and times, also as line_id or cell_type_label."
+    name = plain_name(column)
+    return name in CONDITIONS or _NAMING.sub("", name) in CONDITIONS
 
 
 def check_conditions(
@@ -477,7 +486,7 @@ def check_conditions(
     "Raises `GraphselError` where one perturbation has cells of several lines, doses or times."
     decided = set(decided)
     for column in obs:
-        if str(column) in decided or plain_name(column) not in CONDITIONS:
+        if str(column) in decided or not is_condition(column):
             continue
         code, levels = _factorized(obs[column])
         levels = [o for o in levels if o]

@@ -23,7 +23,7 @@ from ..core.sheets import sheet_rows
 from ..core.sniff import first_lines, lines_above, sniff
 from ..genes.perturbations import control_stem, perturbation_name
 from ..genes.symbols import damaged_note
-from .labels import CONDITIONS, plain_name
+from .labels import is_condition, plain_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -206,7 +206,8 @@ def as_numbers(
 
 # %% ../../nbs/02_screens/05_tables.ipynb #b2cb4ccc
 KEY_NAMES = """perturbation perturbations condition perturbedgene targetgene target genetranscript genetarget
-    knockdown knockout ko guidetarget guide sgrna genesymbol symbol gene genes""".split()
+    knockdown knockout ko guidetarget guide sgrna genesymbol symbol gene genes gen gensymbol""".split()
+_OF_GENES = frozenset("gene genes genesymbol symbol gen gensymbol".split())
 METADATA = frozenset(
     """ncountrna nfeaturerna ncount nfeature percentmt percentmito percentribo pctcountsmt
     pctcountsribo ngenes ncounts numis numumis totalcounts ngenesbycounts log1ptotalcounts
@@ -256,7 +257,9 @@ def perturbation_column(
     numbers = [c for c in table if c not in texts and _are_gene_numbers(table[c])]
     found = [*_by_name(texts), *unnamed, *_by_name(numbers)][:1]
     if not found:
-        raise GraphselError(f"{source} has no column 'perturbation' ({_it_has(table)}); {_NAME_IT}")
+        raise GraphselError(
+            f"{source} has no column 'perturbation' ({_it_has(table)}); {_name_it(texts)}"
+        )
     log.info("%s: perturbations read from column '%s'", source, found[0])
     return found[0]
 
@@ -291,6 +294,16 @@ _NAME_IT = (
 )
 
 
+def _name_it(texts):
+    "How to name the column; where there is one of text, with its name."
+    if len(texts) != 1:
+        return _NAME_IT
+    return (
+        f"if '{texts[0]}' names them, say so: perturbation_key='{texts[0]}' "
+        f"(--perturbation-key '{texts[0]}')"
+    )
+
+
 def _by_name(columns):
     "The columns with a name that perturbations have, the best first."
     known = [(KEY_NAMES.index(plain_name(c)), c) for c in columns if plain_name(c) in KEY_NAMES]
@@ -321,7 +334,7 @@ def _check_side(table, source):
             "them; turn the table by transpose=True (--transpose)"
         )
     first = table.columns[0]
-    unsure = is_unnamed(first) or plain_name(first) in ("gene", "genes", "genesymbol", "symbol")
+    unsure = is_unnamed(first) or plain_name(first) in _OF_GENES
     if not unsure or is_number(table[first]) or all(_NUMBERED.fullmatch(o) for o in names):
         return
     if not any(control_stem(o) for o in table[first].astype(str)):
@@ -363,13 +376,16 @@ def without_metadata(
     counts = [c for c in table if plain_name(c) in CELL_COUNTS]
     if counts and "n_cells" not in table:
         table = table.rename(columns={counts[0]: "n_cells"})
-    known = METADATA | CONDITIONS
     rows = [
         c
         for c in table
         if c != key and is_unnamed(c) and (_counts_up(table[c]) or not is_number(table[c]))
     ]
-    gone = [c for c in table if c != key and (plain_name(c) in known or _is_annotation(c, table))]
+    gone = [
+        c
+        for c in table
+        if c != key and (plain_name(c) in METADATA or is_condition(c) or _is_annotation(c, table))
+    ]
     gone += [c for c in statistics_among(table.drop(columns=key)) if c not in gone]
     notes = []
     if rows:
@@ -527,7 +543,7 @@ def gene_column(
 ) -> str | None:  # the column of genes of an embedding; None for other tables
     "The first column, where it holds the names of genes and all others are numbers."
     first = table.columns[0]
-    named = is_unnamed(first) or plain_name(first) in ("gene", "genes", "symbol", "genesymbol")
+    named = is_unnamed(first) or plain_name(first) in _OF_GENES
     if not named or is_number(table[first]):
         return None
     if not all(is_number(table[c]) for c in table.columns[1:]):

@@ -15,12 +15,11 @@ from . import (
     strategies,
     wells,
 )
-from .bounds import dual_bound, exact_plan
+from .bounds import exact_plan
 from .budget import budget_curve, budget_for, plates
 from .distributed import greedi
 from .explain import why
-from .plan import Selection, load_selection, save_selection, write_picks
-from .report import explanations
+from .plan import Selection
 from .robust import robust_select, stability
 from .strategies import Problem, STRATEGIES, Strategy, get_strategy, ranked, strategy
 from .wells import plate_map, write_plate_map

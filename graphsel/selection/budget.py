@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core.errors import GraphselError, check_positive_int
 from .bounds import LOOKS
+from .explain import criterion_of
 from .plan import Selection
 
 if TYPE_CHECKING:
@@ -81,11 +82,7 @@ def budget_curve(
     Raises `GraphselError` for plans with costs or without a criterion at hand."""
     import pandas as pd
 
-    c, n = plan.criterion, len(plan)
-    if c is None:
-        raise GraphselError(
-            "budget_curve: the plan has no criterion at hand; select again with a criterion"
-        )
+    c, n = criterion_of(plan), len(plan)
     if "cost" in plan.columns:
         raise GraphselError(
             "budget_curve: the budget of this plan is in cost units, "
@@ -161,12 +158,8 @@ def plates(
     """Spread a plan over plates that are each representative.
 
     Raises `GraphselError` for a plan without a criterion at hand."""
-    if plan.criterion is None:
-        raise GraphselError(
-            "plates: the plan has no criterion at hand; select again with a criterion"
-        )
-    size = check_positive_int(size, "plate size")
-    c, n = plan.criterion, -(-len(plan) // size)
+    c, size = criterion_of(plan), check_positive_int(size, "plate size")
+    n = -(-len(plan) // size)
     room = np.array([size] * (n - 1) + [len(plan) - size * (n - 1)])
     left, states, plate = list(c.positions(plan.genes)), [c.start() for _ in range(n)], {}
     while left:

@@ -6,7 +6,7 @@
 __all__ = ['greedi']
 
 # %% ../../nbs/06_selection/06_distributed.ipynb #7f646d3d
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 import time
 
@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from ..core.errors import GraphselError, check_positive_int, unknown_name
 from ..core.identity import sha1
 from ..core.progress import progress
-from ..core.randomness import RandomState, as_rng, as_seed, one_thread
+from ..core.randomness import RandomState, one_thread, seed_of
 from ..criteria.base import CRITERIA, Criterion
 from ..criteria.coverage import GraphReach, SoftReach
 from ..criteria.mixture import is_mixture
@@ -86,6 +86,32 @@ def _own_noise(params, elements):
         if isinstance(params.get("noise"), Mapping)
         else {}
     )
+
+# %% ../../nbs/06_selection/06_distributed.ipynb #cb737ad9
+def noise_by_name(
+    noise: Sequence[float],  # variance, one for each of the candidates
+    candidates: Iterable[str],  # in the order given
+) -> dict:  # candidate -> variance
+    "Noise that means the same in every part. Raises `GraphselError` for another number of numbers."
+    names = list(candidates)
+    if len(noise) != len(names):
+        raise GraphselError(
+            f"noise: {len(noise):,} numbers for {len(names):,} candidates; "
+            "give a mapping from name to number"
+        )
+    return dict(zip(names, np.asarray(noise, float).tolist()))
+
+
+def with_one_kernel(
+    graph: Graphs,  # one graph or several
+    params: Mapping,  # of `FacilityLocation`
+) -> dict:  # the same with the similarities themselves
+    "Parameters with the similarities of all genes, which a part would cut to its own nearest ones."
+    kernel, hops = params.get("kernel", "cosine"), params.get("hops", 2)
+    everyone, targets = np.arange(len(graph)), sp.identity(len(graph), format="csr")
+    rows = similarity_rows(graph, kernel, hops, everyone, targets, params.get("neighbors"))
+    rest = {k: v for k, v in params.items() if k != "hops"}
+    return rest | {"kernel": rows, "neighbors": len(graph)}
 
 # %% ../../nbs/06_selection/06_distributed.ipynb #02b37f52
 def _names_and_caps(frame, limits, at):
@@ -226,36 +252,16 @@ def settle(
         )
     if isinstance(name, str) and name not in CRITERIA:
         raise unknown_name("criterion", name, CRITERIA)
-    params, make = (
-        {k: v for k, v in params.items() if v is not None},
-        CRITERIA[name] if isinstance(name, str) else name,
-    )
+    make = CRITERIA[name] if isinstance(name, str) else name
     if not callable(make):
         raise GraphselError(
             f"criterion is {name!r}; give a name ({', '.join(CRITERIA)}) or a class"
         )
-    if np.ndim(params.get("noise", 0)) and not isinstance(params["noise"], Mapping):
-        names = list(candidates)
-        if len(params["noise"]) != len(names):
-            raise GraphselError(
-                f"noise: {len(params['noise']):,} numbers for {len(names):,} candidates; "
-                "give a mapping from name to number"
-            )
-        params["noise"] = dict(zip(names, np.asarray(params["noise"], float).tolist()))
+    params = {k: v for k, v in params.items() if v is not None}
+    if np.ndim(params.get("noise", 0)):
+        params["noise"] = noise_by_name(params["noise"], candidates)
     if make is CRITERIA["facility"]:
-        everyone = np.arange(len(graph))
-        kernel, hops = params.pop("kernel", "cosine"), params.pop("hops", 2)
-        params.update(
-            kernel=similarity_rows(
-                graph,
-                kernel,
-                hops,
-                everyone,
-                sp.identity(len(graph), format="csr"),
-                params.get("neighbors"),
-            ),
-            neighbors=len(graph),
-        )
+        params = with_one_kernel(graph, params)
     return make, params
 
 # %% ../../nbs/06_selection/06_distributed.ipynb #6e0d64a7
@@ -280,11 +286,7 @@ def greedi(
 
     Parts are random (Barbosa et al. 2015). Raises `GraphselError` for what it cannot divide."""
     started = time.perf_counter()
-    seed = (
-        check_positive_int(random_state, "random_state", 0)
-        if isinstance(random_state, (int, np.integer))
-        else as_seed(as_rng(random_state))
-    )
+    seed = seed_of(random_state)
     names = list(graph.genes) if candidates is None else list(candidates)
     make, asked = settle(name, graph, names, params)
     lists: dict = {"measured": measured, "exclude": exclude, "must": must}

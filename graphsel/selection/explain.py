@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..core.errors import GraphselError, check_positive_int, nine_digits
-from ..criteria.base import incidence, served_in_words
+from ..criteria.base import Criterion, incidence, served_in_words
 from ..graphs.graph import Graphs
 from ..graphs.operators import inner_products, propagation, unit_rows
 from .plan import Selection
@@ -60,7 +60,7 @@ def explain(
     """Add `new_targets`, `mostly`, `nearest` and `similarity` to a plan's table.
 
     Raises `GraphselError` for a plan whose criterion is not at hand."""
-    c = _criterion_of(plan)
+    c = criterion_of(plan)
     near, cosine = nearest_before(
         c.graph, plan.genes, plan.measured, hops or plan.params.get("hops") or 2
     )
@@ -79,7 +79,10 @@ def _served(plan, c):
     return {"new_targets": [n for n, _ in told], "mostly": [names for _, names in told]}
 
 # %% ../../nbs/06_selection/05_explain.ipynb #ac0f6247
-def _criterion_of(plan):
+def criterion_of(
+    plan: Selection,
+) -> Criterion:
+    "What a plan maximized. Raises `GraphselError` where that is not at hand."
     if plan.criterion is None:
         valued = plan.values and not np.isnan(plan.values[-1])
         reason = "saved plans come without" if valued else "it has no objective"
@@ -97,7 +100,7 @@ def why(
     "Why a perturbation was picked or not. Raises `GraphselError` for a plan whose criterion is not at hand."
     if name in plan.report:
         return f"{name} was left out: {plan.report[name]}."
-    c = _criterion_of(plan)
+    c = criterion_of(plan)
     if name in plan.genes:
         return _why_picked(plan, c, name)
     if name in plan.measured:
@@ -108,16 +111,13 @@ def why(
             if "parts" not in plan.params
             else f"{name} was not among the finalists: in its part of the candidates others added more."
         )
-    state = c.start(c.positions([*plan.measured, *plan.genes]))
-    j, gains = int(c.positions([name])[0]), state.gains().copy()
-    gains[c.positions([*plan.measured, *plan.genes])] = -np.inf
+    known = [*plan.measured, *plan.genes]
+    at, j = c.positions(known), int(c.positions([name])[0])
+    gains = c.start(at).gains().copy()
+    gains[at] = -np.inf
     first, now, level = float(c.start().gain(j)), float(gains[j]), nine_digits(gains)
-    near, cosine = (
-        o[-1]
-        for o in nearest_before(
-            c.graph, [name], [*plan.measured, *plan.genes], plan.params.get("hops") or 2
-        )
-    )
+    hops = plan.params.get("hops") or 2
+    near, cosine = (o[-1] for o in nearest_before(c.graph, [name], known, hops))
     rank, others = int((level > level[j]).sum()) + 1, int(np.isfinite(gains).sum())
     text = (
         f"{name} would add {now:.4g} to the plan's {plan.value:.4g}: number {rank:,} of the {others:,} "

@@ -21,7 +21,7 @@ from ..core.progress import progress
 from ..core.randomness import RandomState, as_rng
 from ..criteria.base import Criterion
 from ..criteria.coverage import RowCriterion
-from .bounds import dual_bound, exact_plan, has_dual, largest_sum, prefix_bound
+from .bounds import dual_bound, exact_plan, largest_sum, prefix_bound, with_dual
 from .limits import Limits, make_limits
 from .plan import Selection, basis_of, share_of
 
@@ -508,11 +508,8 @@ def _check_method(criterion, method, ties, bound):
     rows = isinstance(criterion, RowCriterion)
     if method == "compiled" and not rows:
         raise GraphselError(f"{criterion.name} is not made of sparse rows; use method='auto'")
-    if bound == "dual" and not has_dual(criterion):
-        raise GraphselError(
-            f"{criterion.name} has no dual bound; "
-            "it holds where each target counts its best pick (graphreach, facility)"
-        )
+    if bound == "dual":
+        with_dual(criterion)
     if method != "auto":
         return method
     if rows:

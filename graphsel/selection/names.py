@@ -155,9 +155,11 @@ def in_names_of(
     "Look up the names of lists, and tell what was taken for what."
     asked = {k: v for k, v in lists.items() if v is not None and not _stays(graph, v)}
     named, found = in_known_names(graph, asked, aliases)
+    told: dict = {}  # once is enough for names that stand in several lists
     for what, how in found.items():
-        if how.changed:
-            log.info("%s: %s", what, how)
+        if not how.changed.items() <= told.items():
+            log.info("%s: %s", what, how.found)
+        told |= how.changed
     hints = [f"{what}: {o}" for what, how in found.items() if (o := _hint(how, aliases))]
     for hint in hints[:1]:
         log.warning("%s", hint)
@@ -218,7 +220,7 @@ def match_screen(
     found = resolve(asked, sorted(known), aliases)
     new, report = found.rename(rows), {}
     if found.changed:
-        log.info("screen: %s", found)
+        log.info("screen: %s", found.found)
         screen, report = _renamed(screen, rows, new)
     if hint := _hint(found, aliases):
         log.warning("screen: %s", hint)

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import GraphselError, log
 from ..core.randomness import RandomState
 from ..genes.perturbations import perturbed_genes
+from ..genes.symbols import AliasTable
 from ..graphs.graph import Graphs
 from ..graphs.kernels import hop_range
+from .names import match_screen
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -90,3 +92,22 @@ def all_measured(
     "What needs no picking: the rows of a screen, and further names; each once."
     rows = [] if screen is None else known_rows(graph, screen)
     return list(dict.fromkeys([*rows, *(n for names in others for n in names)]))
+
+# %% ../../nbs/06_selection/08_next_round.ipynb #a76f56e9
+def how_good(
+    graph: Graphs,
+    screen: "ad.AnnData",  # what was measured
+    model=None,  # a name, an untrained or a trained model; None = "gp", which a plan learns from
+    *,
+    aliases: AliasTable | None = None,  # other names of genes
+    random_state: RandomState = 0,
+) -> str:  # one line
+    "Whether a model that is trained on what was measured is any good."
+    from graphsel.models.validation import FEWEST, hushed, too_few, validate
+
+    with hushed():
+        screen, names, _ = match_screen(graph, screen, aliases)
+    if len(names) < FEWEST:
+        return too_few(len(names))
+    model = model or "gp"
+    return str(validate(model, screen, graph, perturbations=names, random_state=random_state))

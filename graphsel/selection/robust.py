@@ -16,7 +16,7 @@ import numpy as np
 
 from ..core.errors import GraphselError, check_positive_int, nine_digits
 from ..core.identity import sha1
-from ..core.randomness import RandomState, as_rng, as_seed, child_rng
+from ..core.randomness import RandomState, child_rng, seed_of
 from ..criteria.base import Criterion
 from ..criteria.mixture import Mixture
 from ..criteria.registry import make_criterion
@@ -40,7 +40,7 @@ def scenarios(
 ) -> dict[str, Graphs]:  # label -> graph
     "The graphs a plan should be good on. Raises `GraphselError` for none at all, or for things that are no graphs."
     if isinstance(graphs, Graphs):
-        seed = _seed(random_state)
+        seed = seed_of(random_state)
         return {"as given": graphs} | {
             f"draw {i + 1}": disturb(
                 graphs, _share(noise), random_state=child_rng(seed, "robust", i)
@@ -59,14 +59,6 @@ def scenarios(
             wrong = f"{odd[0]} is no graph but a {type(found[odd[0]]).__name__}"
         raise GraphselError(f"{wrong}; give one graph, or a list of graphs")
     return found
-
-
-def _seed(random_state):
-    return (
-        check_positive_int(random_state, "random_state", 0)
-        if isinstance(random_state, (int, np.integer))
-        else as_seed(as_rng(random_state))
-    )
 
 
 def _share(noise):
@@ -271,9 +263,10 @@ def robust_select(
     started = time.perf_counter()
     if how not in HOW:
         raise GraphselError(f"how is {how!r}; use one of {', '.join(HOW)}")
-    seed = _seed(random_state)
+    seed = seed_of(random_state)
     found, report = align_scenarios(scenarios(graphs, noise, draws, seed), genes), {}
-    limits = _limits(params) | {"measured": known_everywhere(found, measured, "measured", report)}
+    limits, params = limits_and_params(params)
+    limits["measured"] = known_everywhere(found, measured, "measured", report)
     parts = criteria_on(
         found, criterion, candidates, targets, limits["measured"], report=report, params=params
     )
@@ -306,12 +299,13 @@ def robust_select(
     )
 
 # %% ../../nbs/06_selection/11_robust.ipynb #db9a83c7
-def _limits(params):
-    "Take the limits of a plan out of the parameters; lists are read once, so that they can be used often."
-    given = {
-        k: params.pop(k) for k in ("must", "exclude", "costs", "groups", "caps") if k in params
-    }
-    return {k: list(v) if k in ("must", "exclude") else v for k, v in given.items()}
+def limits_and_params(
+    given: Mapping,  # of `robust_select`
+) -> tuple[dict, dict]:  # of `greedy`; of the criterion
+    "Limits of a plan and parameters of a criterion; lists are read once, so that they can be used often."
+    limits = {k: given[k] for k in ("must", "exclude", "costs", "groups", "caps") if k in given}
+    params = {k: v for k, v in given.items() if k not in limits}
+    return {k: list(v) if k in ("must", "exclude") else v for k, v in limits.items()}, params
 
 
 def criteria_on(
@@ -422,7 +416,8 @@ def stability(
     "Picks on disturbed graphs against those on the graph itself: overlap, and what they are worth on the graph itself."
     import pandas as pd
 
-    seed, rows, limits = _seed(random_state), [], _limits(params)
+    seed, rows = seed_of(random_state), []
+    limits, params = limits_and_params(params)
     limits["measured"] = known_everywhere({"graph": graph}, measured, "measured", {})
     candidates, targets = (o if o is None else list(o) for o in (candidates, targets))
     lists = candidates, targets, limits["measured"]

@@ -29,9 +29,10 @@ from ..criteria.registry import parameters_of
 from ..genes.lists import expand_patterns
 from ..genes.perturbations import perturbation_name
 from ..genes.symbols import AliasTable
-from ..graphs.graph import Graphs, align, attach, fill_layers
+from ..graphs.graph import Graphs, align, attach, check_graph, fill_layers
+from ..screens.screen import check_screen
 from .explain import explain
-from .limits import check_budget, number_and_money
+from .limits import check_budget, cost_array, number_and_money
 from graphsel.selection.names import (
     alias_table,
     in_names_of,
@@ -90,7 +91,8 @@ def make_problem(
     *,
     costs: Mapping[str, float] | None = None,  # perturbation -> cost
     missing: str = "report",  # policy for names the graph lacks
-    default_cost: float | None = None,  # of candidates without one; None = 1, with a warning
+    default_cost: float
+    | None = None,  # of candidates without one; None = the median, and a warning
     **params,  # of the criterion, and further limits
 ) -> tuple[Problem, dict]:  # the problem, and why names were left out
     "Check a user's lists against the graph. Raises `GraphselError` for lists that leave nothing to pick."
@@ -123,7 +125,7 @@ def make_problem(
             "no candidate is left to pick; check the candidates, the excluded and the measured genes against the graph"
         )
     if costs is not None:
-        known_to(graph, costs, "costs", missing, report)
+        known_to(graph, [n for n in costs if n not in report], "costs", missing, report)
     costs = _all_costs(costs, left, default_cost)
     return Problem(graph, left, targets, measured, costs, limits, params=params), report
 
@@ -140,13 +142,15 @@ def _all_costs(costs, candidates, default):
     costs = {perturbation_name(n): c for n, c in costs.items()}
     without = [n for n in candidates if n not in costs]
     if without and default is None:
+        default = float(np.median(cost_array(costs, list(costs)))) if costs else 1.0
         log.warning(
-            "%s of %s candidates have no cost and are taken at 1; "
+            "%s of %s candidates have no cost and are taken at %s; "
             "give them a cost or a default (default_cost, --default-cost)",
             f"{len(without):,}",
             f"{len(candidates):,}",
+            f"{default:g}, the median of the others" if costs else "1",
         )
-    return costs | dict.fromkeys(without, 1.0 if default is None else default)
+    return costs | dict.fromkeys(without, default)
 
 # %% ../../nbs/06_selection/09_select.ipynb #40471255
 _NAMED = ("candidates", "targets", "measured", "pending", "exclude", "must")
@@ -171,6 +175,7 @@ def _in_one_spelling(graph, lists, screen, aliases, policy):
         raise GraphselError(
             "a fallback is used with missing='backoff' (--missing backoff) only; say so, or leave it out"
         )
+    check_graph(graph)
     table = alias_table(aliases)
     kept = {k: v if isinstance(v, str | Mapping | None) else list(v) for k, v in lists.items()}
     named, reasons = in_names_of(graph, kept, table)
@@ -179,7 +184,7 @@ def _in_one_spelling(graph, lists, screen, aliases, policy):
         graph = attach(fill_layers(graph), asked, fallback)
     left = {}
     if screen is not None:
-        screen, _, left = match_screen(graph, screen, table, missing)
+        screen, _, left = match_screen(graph, check_screen(screen), table, missing)
         left.pop("control", None)
     return _Names(graph, tuple(named.values()), screen, left, reasons)
 
@@ -198,7 +203,8 @@ def select(
     missing: str = "report",  # "report", "error", "drop" or "backoff"
     # other names of genes: a table, its file, or "hgnc"; other case and dates such as 2-Sep need none
     aliases: AliasTable | str | Path | None = None,
-    default_cost: float | None = None,  # of candidates without a cost; None = 1, with a warning
+    default_cost: float
+    | None = None,  # of candidates without a cost; None = the median, and a warning
     max_cost: float | None = None,  # most that all picks may cost; `budget` then is how many
     room: int | None = None,  # wells for picks, of all plates
     prefer: Mapping[str, float] | None = None,  # perturbation -> what its gains count (absent = 1)
@@ -311,10 +317,10 @@ def _picked(found, problem, number, money, rng, *, all_of_them=True):
     free = found.pick(replace(problem, costs=None), number, rng)
     if problem.costs is None:
         return free
-    price = [float(problem.costs[g]) for g in free.genes]
-    if money is not None and sum(price) > money:
+    free = _priced(free, problem)
+    if money is not None and sum(free.columns["cost"]) > money:
         return _both(found, problem, number, money, rng)
-    return _told_money(replace(free, columns=free.columns | {"cost": price}), number, money)
+    return _told_money(free, number, money)
 
 
 def _as_many_as_fit(found, problem, number, rng):
@@ -323,8 +329,13 @@ def _as_many_as_fit(found, problem, number, rng):
     columns = {k: v for k, v in plan.columns.items() if k != "cost"}
     if problem.costs is None:
         return replace(plan, budget=number, columns=columns)
+    return _told_money(_priced(replace(plan, columns=columns), problem), number, None)
+
+
+def _priced(plan, problem):
+    "The plan with what each pick costs, which did not decide."
     price = [float(problem.costs[g]) for g in plan.genes]
-    return _told_money(replace(plan, columns=columns | {"cost": price}), number, None)
+    return replace(plan, columns=plan.columns | {"cost": price})
 
 # %% ../../nbs/06_selection/09_select.ipynb #4c2e04d4
 def _both(found, problem, number, money, rng):
@@ -364,7 +375,7 @@ def _check_parameters(criterion, params):
     own = parameters_of(criterion)
     here = {
         p.name for p in inspect.signature(select).parameters.values() if p.kind is p.KEYWORD_ONLY
-    }
+    } - {"hops"}
     for k in params if own else ():
         if k not in own | {*LIMITS, *CRITERIA}:
             raise unknown_parameter(criterion, k, own | here | {*LIMITS})

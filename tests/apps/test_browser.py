@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +41,11 @@ if CHROMIUM is None:
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: it comes with the dev extra"
 )
-for tool in ("voila", "jupyterlab"):
-    pytest.importorskip(tool, reason=f"{tool} is not installed: it comes with the dev extra")
+for tool in ("voila", "jupyterlab"):  # they run in processes of their own: looked for, not imported
+    if find_spec(tool) is None:
+        pytest.skip(
+            f"{tool} is not installed: it comes with the dev extra", allow_module_level=True
+        )
 expect = playwright.expect
 expect.set_options(timeout=SLOW)
 
@@ -337,6 +341,16 @@ def test_voila(page, place, tmp_path):
         until(page, "G0040", 4)
         expect(page.locator(".gs-says")).to_contain_text("Not in the graph: NOBODY")
         expect(page.locator(".gs-missing")).to_contain_text("NOBODY")
+        tab(page, "Rounds")
+        with page.expect_file_chooser() as chooser:
+            page.locator(".gs-screen_file").click()
+        results = simulated_screen(random_state=0).screen[:24].to_df()
+        table = results.rename_axis("perturbation").to_csv().encode()
+        file = {"name": "round1.csv", "mimeType": "text/csv", "buffer": table}
+        chooser.value.set_files(file)
+        expect(page.locator(".gs-model")).to_contain_text("24 perturbations")
+        keep(page, "rounds", tall=True)
+        assert "24 perturbations (cross-validated" in save(page, "plan.html").decode()
     assert "35 genes x 3 guides + 30 control slots = 135 guides" in html
     page.set_content(html)
     keep(page, "plan_page")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import datetime
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from helpers import random_graph, random_graphs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphsel.apps import plan as plan_room
 from graphsel.apps.page import Lab, html_table, plan_page
 from graphsel.apps.plan import PlanExplorer, explore, graph_choices, quietly
 from graphsel.apps.planner import PlanState, Wishes, compare_plans, first_picks, values_of, why_gene
@@ -31,6 +33,7 @@ from graphsel.criteria.registry import make_criterion
 from graphsel.genes.lists import parse_costs, parse_genes
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.readers.read import read_graph
+from graphsel.models.validation import validate
 from graphsel.plotting.plans import (
     PlanMap,
     budget_figure,
@@ -41,6 +44,7 @@ from graphsel.plotting.plans import (
     plan_map,
 )
 from graphsel.plotting.results import run_facts, saved_table
+from graphsel.screens.screen import make_screen
 from graphsel.selection.budget import bounds_of_prefixes, budget_curve, budget_for, curve_budgets
 from graphsel.selection.greedy import greedy
 from graphsel.selection.plan import Selection
@@ -691,7 +695,33 @@ def test_the_next_round_from_results(edges, tmp_path):
     x.inputs.screen_file.value = upload(**{"notes.csv": b"a,b\n"})
     assert "gs-says wrong" in x.outputs.status.value
     x.inputs.screen_file.value = ()
-    assert x.state.wishes.screen is None
+    assert x.state.wishes.screen is None and x.outputs.model.value == ""
+
+
+def page_of(x):
+    "The page to print, as the explorer offers it."
+    link = re.search("download='plan.html' href='[^,]*base64,(.*?)'", x.outputs.downloads.value)
+    return base64.b64decode(link[1]).decode()
+
+
+def test_results_so_far_are_judged(edges, monkeypatch):
+    "Once for each upload, in the tab of rounds and on the page to print."
+    asked, rng = [], np.random.default_rng(0)
+    how_good = plan_room.how_good
+    monkeypatch.setattr(plan_room, "how_good", lambda *a, **k: asked.append(a) or how_good(*a, **k))
+    first = pd.DataFrame(rng.normal(size=(12, 6)), index=G.genes[:12]).add_prefix("r")
+    x = explorer(edges, budget=5)
+    x.inputs.screen_file.value = upload(
+        **{"round1.csv": first.rename_axis("gene").to_csv().encode()}
+    )
+    told = str(validate("gp", make_screen(first), read_graph(edges), random_state=0))
+    assert escape(told) in x.outputs.model.value and "12 perturbations" in told
+    assert escape(told) in page_of(x)
+    x.inputs.budget.value = 6
+    assert len(asked) == 1 and escape(told) in page_of(x)
+    few = first[:3].rename_axis("gene").to_csv().encode()
+    x.inputs.screen_file.value = upload(**{"few.csv": few})
+    assert "3 perturbations are too few to judge a model" in x.outputs.model.value
 
 
 def test_a_budget_as_money():

@@ -1,5 +1,8 @@
 """Cells of several lines in one file: `fit` refuses to pool them, and compares within each where it is told to."""
 
+import shlex
+from dataclasses import asdict
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -7,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from graphsel.cli.main import main
+from graphsel.cli.options import GraphFiles, ScreenFile, as_options
+from graphsel.cli.select import select_command
 
 GENES = [f"P{i:02d}" for i in range(24)]
 LINES = {"A549": 0.0, "K562": 5.0}  # what the control cells of a line have more
@@ -62,6 +67,31 @@ def test_each_cell_is_compared_with_the_controls_of_its_line(job, tmp_path, opti
     _, truth = job
     found = np.corrcoef(measured.to_numpy().ravel(), truth.loc[measured.index].to_numpy().ravel())
     assert (found[0, 1] > 0.9) == right
+
+
+def test_the_suggested_command_reads_the_screen_as_fit_did(job, tmp_path):
+    r = run(job, tmp_path / "out", "--covariate", "cell_line", "--folds", 0, "--seed", 3)
+    ask = shlex.split(r.stderr.partition("is a plan:\n")[2].splitlines()[0])
+    assert ask[:2] == ["graphsel", "select"]
+    assert "--covariate cell_line" in " ".join(ask) and "--seed 3" in " ".join(ask)
+    r = CliRunner().invoke(main, ask[1:])
+    assert r.exit_code == 0, r.stderr
+    assert list(pd.read_csv(tmp_path / "out" / "next.csv")["gene"]) == ["NEXT"]
+
+
+def test_every_option_comes_back():
+    sources = GraphFiles(
+        *(("a.csv", "b.csv"), ("p.csv",), 5, True, ("a.csv:source=A,target=B",), ("none",)),
+        *(("a.csv:edges",), ("9606",)),
+    )
+    text = dict.fromkeys(("perturbation_key", "control", "separator", "covariate", "pool"), "x")
+    text |= {"layer": "y", "labels": "z", "where": ("a=1", "b!=2"), "min_cells": 3}
+    screen = ScreenFile("s.h5ad", **text, use_raw=True, transpose=True, normalize=True)
+    words = [*as_options(screen), *as_options(sources), "--budget", "5"]
+    read = select_command.make_context("select", words).params
+    given = asdict(sources) | asdict(screen)
+    assert given.pop("guides") is None  # it is another thing in select
+    assert all(given.values()) and {k: read[k] for k in given} == given
 
 
 def test_a_graph_of_measured_genes_only_leaves_nothing_to_predict(job, tmp_path):

@@ -1,5 +1,7 @@
 """The second round in the shell: `select --screen`, `--pending`, learners, and `fit --next`."""
 
+from html import escape
+
 import anndata as ad
 import pandas as pd
 import pytest
@@ -7,6 +9,8 @@ from click.testing import CliRunner
 
 from graphsel.cli.main import main
 from graphsel.datasets.simulate import simulated_screen
+from graphsel.graphs.readers.read import read_graph
+from graphsel.models.validation import validate
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +42,21 @@ def test_the_next_round(job, tmp_path, criterion):
         assert "learned from" in r.stderr
 
 
+def test_the_page_says_how_good_a_model_of_the_results_is(job, tmp_path):
+    ask = ["select", "--graph", job[1], "--screen", job[0] / "round1.h5ad", "--budget", 5]
+    r = run(*ask, "--page", tmp_path / "page.html")
+    assert r.exit_code == 0, r.output
+    screen, graph = ad.read_h5ad(job[0] / "round1.h5ad"), read_graph(job[1])
+    told = str(validate("gp", screen, graph, random_state=0))
+    assert f"graphsel: {told}\n" in r.stderr
+    assert escape(told) in (tmp_path / "page.html").read_text()
+    first = screen[:3].copy()
+    first.write_h5ad(tmp_path / "three.h5ad")
+    ask[4] = tmp_path / "three.h5ad"
+    r = run(*ask, "--page", tmp_path / "page.html")
+    assert r.exit_code == 0 and "3 perturbations are too few to judge a model" in r.stderr
+
+
 def test_a_learner_needs_a_screen(job):
     r = run("select", "--graph", job[1], "--budget", 5, "--criterion", "active:bait")
     assert r.exit_code == 1 and "--screen" in r.stderr
@@ -56,8 +75,9 @@ def test_the_screen_is_not_overwritten(job, tmp_path):
 def test_fit_plans_the_next_round(job, tmp_path):
     folder, edges, first, _ = job
     ask = ["fit", "--screen", folder / "round1.h5ad", "--graph", edges, "--model", "gp"]
-    r = run(*ask, "--next", 6, "--folds", 0, "--out", tmp_path / "out")
+    r = run(*ask, "--next", 6, "--folds", 4, "--out", tmp_path / "out")
     assert r.exit_code == 0, r.output
+    assert "of your 20 perturbations" in r.stderr
     picks = pd.read_csv(tmp_path / "out" / "next.csv")
     assert list(picks.columns[:4]) == ["rank", "gene", "gain", "value"]
     assert len(picks) == 6 and not set(picks["gene"]) & first

@@ -39,7 +39,34 @@ def without(code, *args, blocked=HEAVY, cwd=None):
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
 
 
-MAIN = "from graphsel.cli.main import main; main()"
+# what the shell answers to each command, and what Python ends with, one after the other in one process
+ANSWERS = """
+import json, sys
+from click.testing import CliRunner
+from graphsel.cli.main import main
+import graphsel as gs
+
+def shell(args):
+    r = CliRunner().invoke(main, args)
+    return {"code": r.exit_code, "out": r.stdout, "err": r.stderr}
+
+def python(code):
+    try:
+        exec(code, {"gs": gs})
+    except Exception as e:
+        return f"{type(e).__name__}: {e}"
+
+commands, codes = json.loads(sys.argv[1])
+print(json.dumps([[*map(shell, commands)], [*map(python, codes)]]))
+"""
+
+
+def answers(commands, codes=(), cwd=None):
+    "What a machine without the extras says to commands of the shell and to lines of Python."
+    asked = json.dumps([[[str(o) for o in args] for args in commands], list(codes)])
+    r = without(ANSWERS, asked, cwd=cwd)
+    assert r.returncode == 0, r.stderr
+    return json.loads(r.stdout)
 
 
 @pytest.fixture(scope="module")
@@ -76,84 +103,79 @@ import json; print(json.dumps(failed))
 def test_planning_comparing_and_fitting(files, tmp_path):
     "The base does the whole way, figures included."
     graph = ["--graph", files / "edges.tsv", "--graph", files / "gene_sets.gmt"]
-    r = without(
-        MAIN,
-        "select",
-        *graph,
-        "--budget",
-        5,
-        "--criterion",
-        "variance",
-        "--page",
-        "p.html",
-        cwd=tmp_path,
-    )
-    assert r.returncode == 0 and (tmp_path / "p.html").exists(), r.stderr
     screen = ["--screen", files / "cells.h5ad", *graph]
-    how = ["--strategies", "random,variance,active:bald", "--budgets", "5,10", "--seeds", 2]
-    r = without(
-        MAIN,
-        "compare",
-        *screen,
-        *how,
-        "--model",
-        "gp,ridge,knn",
-        "--jobs",
-        1,
-        "--out",
-        "c",
-        cwd=tmp_path,
-    )
-    assert r.returncode == 0 and (tmp_path / "c" / "learning_curves.png").exists(), r.stderr
-    r = without(MAIN, "fit", *screen, "--model", "gp", "--out", "f", cwd=tmp_path)
-    assert r.returncode == 0 and (tmp_path / "f" / "ranked.csv").exists(), r.stderr
+    plan = ["--budget", 5, "--criterion", "variance", "--page", "p.html"]
+    how = ["--strategies", "random,variance,active:bald", "--budgets", 5, "--seeds", 2]
+    how += ["--model", "gp,ridge,knn", "--jobs", 1]
+    commands = [
+        ["select", *graph, *plan],
+        ["compare", *screen, *how, "--out", "c"],
+        ["fit", *screen, "--model", "gp", "--out", "f"],
+    ]
+    for told in answers(commands, cwd=tmp_path)[0]:
+        assert told["code"] == 0, told["err"]
+    made = ["p.html", "c/learning_curves.png", "f/ranked.csv"]
+    assert all((tmp_path / o).exists() for o in made)
 
 
-@pytest.mark.parametrize(
-    "args, says",
-    [
-        (["fit"], "pip install 'graphsel[models]'"),
-        (["fit", "--model", "gears"], "pip install 'graphsel[models]'"),
-        (["compare", "--strategies", "random", "--budgets", "5"], "--model gp"),
-    ],
-)
-def test_a_network_without_torch_is_one_line_before_any_file_is_read(args, says, tmp_path):
-    files = ["--screen", "nothing.h5ad", "--graph", "nothing.tsv", "--out", "out"]
-    r = without(MAIN, *args, *files, cwd=tmp_path)
-    assert (r.returncode, r.stdout, len(r.stderr.splitlines())) == (1, "", 1), r.stderr
-    assert says in r.stderr and "torch" in r.stderr and not list(tmp_path.iterdir())
+FILES = ["--screen", "nothing.h5ad", "--graph", "nothing.tsv", "--out", "out"]
+WITHOUT_TORCH = {
+    "fit": (["fit", *FILES], "pip install 'graphsel[models]'"),
+    "gears": (["fit", "--model", "gears", *FILES], "pip install 'graphsel[models]'"),
+    "compare": (["compare", "--strategies", "random", "--budgets", 5, *FILES], "--model gp"),
+}
+IN_PYTHON = {
+    "gs.make_model('gnn')": "the model gnn needs torch",
+    "gs.compare(None, None, ['random'], [5])": "the model gnn needs torch",
+    "from graphsel.graphs.convert import to_pyg; to_pyg(None)": "graphsel[models]",
+    "gs.explore()": "the explorer needs ipywidgets",
+}
+OTHERS = {
+    "explore": ["explore"],
+    "models": ["list", "models"],
+    "strategies": ["list", "strategies"],
+}
 
 
-def test_the_explorer_without_voila_is_one_line(tmp_path):
-    r = without(MAIN, "explore", cwd=tmp_path)
-    assert r.returncode == 1 and r.stderr.splitlines() == [
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    "The answers to all of these, by name; `left` is what they wrote."
+    folder = tmp_path_factory.mktemp("nothing")
+    commands = {**{name: args for name, (args, _) in WITHOUT_TORCH.items()}, **OTHERS}
+    shell, python = answers(commands.values(), IN_PYTHON, cwd=folder)
+    return {
+        **dict(zip(commands, shell)),
+        **dict(zip(IN_PYTHON, python)),
+        "left": [*folder.iterdir()],
+    }
+
+
+@pytest.mark.parametrize("name", WITHOUT_TORCH)
+def test_a_network_without_torch_is_one_line_before_any_file_is_read(told, name):
+    r = told[name]
+    assert (r["code"], r["out"], len(r["err"].splitlines())) == (1, "", 1), r
+    assert WITHOUT_TORCH[name][1] in r["err"] and "torch" in r["err"] and not told["left"]
+
+
+def test_the_explorer_without_voila_is_one_line(told):
+    r = told["explore"]
+    assert r["code"] == 1 and r["err"].splitlines() == [
         "graphsel: the explorer needs ipywidgets and voila: pip install 'graphsel[notebook]'"
     ]
-    r = without("import graphsel as gs; gs.explore()")
-    assert "GraphselError: the explorer needs ipywidgets" in r.stderr
 
 
-@pytest.mark.parametrize(
-    "code, says",
-    [
-        ("gs.make_model('gnn')", "the model gnn needs torch"),
-        ("gs.compare(None, None, ['random'], [5])", "the model gnn needs torch"),
-        ("from graphsel.graphs.convert import to_pyg; to_pyg(None)", "graphsel[models]"),
-    ],
-)
-def test_python_says_the_same(code, says):
-    r = without(f"import graphsel as gs; {code}")
-    last = r.stderr.strip().splitlines()[-1]
-    assert last.startswith("graphsel.core.errors.GraphselError") and says in last, r.stderr
+@pytest.mark.parametrize("code", IN_PYTHON)
+def test_python_says_the_same(told, code):
+    assert told[code].startswith("GraphselError") and IN_PYTHON[code] in told[code]
 
 
-def test_list_says_what_needs_what():
-    r = without(MAIN, "list", "models")
-    lines = {line.split()[0]: line for line in r.stdout.splitlines()}
+def test_list_says_what_needs_what(told):
+    r = told["models"]
+    lines = {line.split()[0]: line for line in r["out"].splitlines()}
     for name in NEEDS:
         assert "pip install 'graphsel[models]'" in lines[name]
-    assert "pip install" not in lines["gp"] and r.returncode == 0
-    assert without(MAIN, "list", "strategies").returncode == 0
+    assert "pip install" not in lines["gp"] and r["code"] == 0
+    assert told["strategies"]["code"] == 0
 
 
 def test_extras_are_those_of_the_settings():

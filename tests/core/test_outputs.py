@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from graphsel.benchmark.store import read_results, write_results
 from graphsel.cli.main import main
 from graphsel.core.errors import GraphselError
-from graphsel.core.files import atomic_path, is_stream
+from graphsel.core.files import atomic_path, check_file, is_stream
 from graphsel.core.outputs import (
     bare_cell,
     check_ending,
@@ -785,3 +786,11 @@ def test_a_comparison_clears_away_its_own_halves_only(tmp_path):
         out=tmp_path,
     )
     assert {o.name for o in tmp_path.glob(".*")} == {*kept, ".a-folder"}
+
+
+def test_a_path_that_is_nearly_right(tmp_path):
+    (tmp_path / "library.xlsx").touch()
+    with pytest.raises(GraphselError, match="did you mean 'library.xlsx'?"):
+        check_file(tmp_path / "libary.xlsx")
+    with pytest.raises(GraphselError, match=f"no folder {re.escape(str(tmp_path / 'none'))}"):
+        check_file(tmp_path / "none" / "library.xlsx")

@@ -259,11 +259,11 @@ def test_tables_need_a_column_of_genes(text):
         ('gene,cost\nMYC,"1,5"', "'1,5' of MYC"),
         (
             "Gene;Weight\nMYC;2",
-            "costs has the columns Gene, Weight, separated by semicolons; costs need the columns gene,cost",
+            "costs has the columns Gene, Weight; name the column of genes 'gene' and that of the values 'cost'",
         ),
-        ("Hits\tCost\nMYC\t2", "the columns Hits, Cost, separated by tabs"),
+        ("Hits\tCost\nMYC\t2", "the columns Hits, Cost; name the column of genes 'gene'"),
         ("gene\nMYC", "the columns gene"),
-        ("MYC,2\n\n# x\nMYC,2", "line 4: MYC stands twice"),
+        ("MYC,2\n\n# x\nMYC,3", "line 4: MYC stands twice, with '2' and '3'"),
         ("gene,cost\n,2", "line 2: no gene"),
         ("MYC", "line 1: the cost '' of MYC"),
         ("gene\tcost\nMYC\t1.23,5", "line 2"),
@@ -437,7 +437,7 @@ def test_empty_cells_and_short_rows_are_told(caplog):
     assert "2 rows hold no gene, the first is line 3" in caplog.text
     with caplog.at_level(logging.WARNING, "graphsel"):
         assert parse_costs("gene,cost\nTP53,2\nMYC,\n") == {"TP53": 2.0}
-    assert "no cost for MYC; they cost 1" in caplog.text
+    assert "no cost for MYC; they cost as much as the median of the others" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -481,3 +481,17 @@ def test_the_currency_of_costs(tmp_path, text, says):
     path.write_text("gene,cost\nMYC,12 EUR\nTP53,$5\n", encoding="utf-8")
     with pytest.raises(GraphselError, match="EUR, USD"):
         cost_currency(path)
+
+
+def test_a_price_list_in_other_words(tmp_path):
+    path = tmp_path / "preise.csv"
+    path.write_text("Nr.;Gen;Preis (EUR)\n1;MYC;12,50\n2;TP53;1.250,00\n", encoding="utf-8")
+    with path.open("a", encoding="utf-8") as f:
+        f.write("3;MYC;12,50\n")  # as in a list of guides
+    assert read_costs(path) == {"MYC": 12.5, "TP53": 1250.0} and cost_currency(path) == "EUR"
+    assert read_gene_list(path) == ["MYC", "TP53"]
+
+
+def test_a_list_that_is_no_file():
+    with pytest.raises(GraphselError, match="no such file: MYC,TP53; a list is a file, with one"):
+        read_gene_list("MYC,TP53")

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import GENES, GRAPH, OTHER, PICKS, REST, SCREEN, fitted
+from helpers import GENES, GRAPH, OTHER, PICKS, REST, SCREEN, fitted, make_prior, random_graph
 from scipy.stats import multivariate_normal
 
 from graphsel.core.errors import GraphselError
@@ -15,6 +15,7 @@ from graphsel.models.archetypes import (
     SHARES,
     Degrees,
     Terms,
+    among,
     archetypes,
     believed,
     effective_responses,
@@ -51,6 +52,37 @@ def test_a_library_is_the_channels_themselves(monkeypatch, picks):
         a, b = c.encode(a), c.encode(b)
         for _ in range(2):  # computed, and remembered
             np.testing.assert_allclose(view.between(a, b), c.between(a, b), atol=1e-6)
+
+
+@pytest.mark.parametrize("hops", [(1,), (1, 2, 3), (2,)])
+def test_many_genes_go_by_the_spread_rows_of_the_library(monkeypatch, hops):
+    "Two graphs, one of them directed, a prior, and a gene that none of them knows."
+    rng = np.random.default_rng(0)
+    one = random_graph(rng, 40, directed=True, weighted=True)
+    other = random_graph(rng, 40, directed=False, weighted=True)
+    prior = make_prior(pd.DataFrame(rng.normal(size=(38, 3)), index=one.genes[2:]))
+    monkeypatch.setattr(channels_room, "DENSE_GENES", 5)
+    monkeypatch.setattr(channels_room, "MANY", 3)
+    c = Channels(combine([one, other], [prior]), hops)
+    view = WholeGraph(c, one.genes[:9])
+    monkeypatch.setattr(view, "wave", asked := Counting(view.wave))
+    a, b = c.encode([*one.genes[20:30], "nobody"]), c.encode(one.genes[:4])
+    np.testing.assert_allclose(view.between(a, b), c.between(a, b), atol=1e-6)
+    assert asked.times == 1
+    few = c.encode(one.genes[30:32])
+    np.testing.assert_allclose(view.between(few, b), c.between(few, b), atol=1e-6)
+    assert asked.times == 1, "two genes are not worth it"
+
+
+class Counting:
+    "A function that counts its calls."
+
+    def __init__(self, function):
+        self.function, self.times = function, 0
+
+    def __call__(self, *given):
+        self.times += 1
+        return self.function(*given)
 
 
 def test_full_rows_go_block_by_block():
@@ -139,12 +171,12 @@ def test_evidence_finds_the_term_that_made_the_responses():
     for term, archetype in (("shift", 3), (terms.names[0], 1)):
         K = C[terms.names.index(term)] + 0.05 * np.eye(40)
         Z = np.linalg.cholesky(K) @ rng.normal(size=(40, 60))
-        parts = believed(C, Z, archetypes(terms), rng)
+        parts = believed(among(C), Z, archetypes(terms), rng)
         assert sum(p.weight for p in parts) == pytest.approx(1)
         best = max(parts, key=lambda p: p.weight)
         np.testing.assert_allclose(best.shares, archetypes(terms)[archetype])
     noise = rng.normal(size=(40, 60))
-    assert all(p.noise > 3 for p in believed(C, noise, archetypes(terms), rng))
+    assert all(p.noise > 3 for p in believed(among(C), noise, archetypes(terms), rng))
 
 
 def test_long_rows_are_cut_back_and_responses_counted():

@@ -598,3 +598,15 @@ def test_k562_table(shared_data):
         and "control" not in screen.obs_names
         and screen.obs["n_cells"].min() > 0
     )
+
+
+def test_the_only_column_of_text_is_named_in_the_hint():
+    with pytest.raises(GraphselError, match="if 'Knocked' names them, say so: perturbation_key"):
+        screen_from_table(table().rename(columns={"perturbation": "Knocked"}))
+
+
+@pytest.mark.parametrize("column", ["line_id", "Cell line name", "cell_type_label"])
+def test_conditions_under_longer_names(column):
+    rows = pd.concat([table().assign(**{column: o}) for o in ("K562", "RPE1")], ignore_index=True)
+    with pytest.raises(GraphselError, match="would be pooled"):
+        screen_from_table(rows)

@@ -2,14 +2,12 @@
 against brute force."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import printed_under
 from helpers import dense_kernel, gene_names, random_graph, random_graphs
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,8 +21,8 @@ from graphsel.graphs.build import from_edges
 from graphsel.graphs.graph import combine, fill_layers
 from graphsel.selection.baselines import pick_kcenter, pick_typiclust, squared_distances, typicality
 from graphsel.selection.greedy import greedy
-from graphsel.selection.plan import Selection
 from graphsel.selection.names import in_known_names
+from graphsel.selection.plan import Selection
 from graphsel.selection.select import make_problem, select
 from graphsel.selection.strategies import STRATEGIES, Problem, Strategy, ranked, strategy
 
@@ -432,18 +430,8 @@ print(json.dumps({n: told(s) for n, s in plans.items()}))
 
 
 def test_hash_seeds_do_not_matter():
-    outputs = [
-        subprocess.run(
-            [sys.executable, "-c", PROCESS],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "4242")
-    ]
-    plans = [json.loads(o) for o in outputs]
-    assert set(plans[0]) == set(ONE_SHOT) and plans[0] == plans[1]
+    one, other = map(json.loads, printed_under(PROCESS))
+    assert set(one) == set(ONE_SHOT) and one == other
 
 
 def test_saved_plans_do_not_depend_on_the_order_of_the_lists(tmp_path):
@@ -481,9 +469,12 @@ def test_unseeded_draws_nothing(name):
 
 
 def test_random_is_uniform():
-    hits = np.zeros(20)
+    hits, (problem, _) = np.zeros(20), make_problem(G)
+    assert len(problem.candidates) == 20
     for seed in range(2000):
-        hits[[NAMES.index(n) for n in select(G, 5, "random", random_state=seed).genes]] += 1
+        plan = STRATEGIES["random"].pick(problem, 5, np.random.default_rng(seed))
+        hits[[NAMES.index(n) for n in plan.genes]] += 1
+    assert plan.genes == select(G, 5, "random", random_state=seed).genes
     assert abs(hits / 2000 - 0.25).max() < 0.04  # four standard deviations
 
 
@@ -667,10 +658,10 @@ def test_a_default_cost(caplog):
         )
         plain = select(G, 6.0, costs=half, candidates=NAMES[:8])
     assert [r.getMessage() for r in caplog.records] == [
-        "3 of 8 candidates have no cost and are taken at 1; "
+        "3 of 8 candidates have no cost and are taken at 2, the median of the others; "
         "give them a cost or a default (default_cost, --default-cost)"
     ]
-    assert plain.genes == select(G, 6.0, costs=half, candidates=NAMES[:8], default_cost=1.0).genes
+    assert plain.genes == select(G, 6.0, costs=half, candidates=NAMES[:8], default_cost=2.0).genes
     for wrong in (
         dict(default_cost=2.0),
         dict(costs=half, default_cost=0),
@@ -678,3 +669,28 @@ def test_a_default_cost(caplog):
     ):
         with pytest.raises(GraphselError, match="default_cost is"):
             select(G, 6, **wrong)
+
+
+@pytest.mark.parametrize(
+    "call,says",
+    [
+        (
+            lambda: select("net.csv", 3),
+            "graph is of type str, not a graph; make one with read_graph",
+        ),
+        (lambda: select([G, G], 3), "put several graphs together with combine"),
+        (lambda: select(G, 3, screen="round1.xlsx"), "a screen is an AnnData; got str"),
+        (lambda: combine([G, "net.csv"]), "graph is of type str, not a graph"),
+    ],
+    ids=["a path", "a list", "a path to a screen", "a path beside a graph"],
+)
+def test_what_is_no_graph_or_screen(call, says):
+    with pytest.raises(GraphselError, match=says):
+        call()
+
+
+def test_a_missing_gene_is_told_once(caplog):
+    caplog.set_level("INFO", "graphsel")
+    costs = dict.fromkeys([NAMES[0].upper(), NAMES[1], "NONE"], 2.0)
+    select(G, 2.0, candidates=list(costs), costs=costs)
+    assert caplog.text.count("NONE") == 1 and caplog.text.count(NAMES[0].upper()) == 1

@@ -391,10 +391,24 @@ def nothing_fits(
         return str(e)
     layout = look.layout
     shown = ", ".join(f"{n[:20]} ({k})" for n, k in list(zip(layout.names, layout.kinds))[:6])
+    if other := _no_graph(layout):
+        return f"no graph is found in it: {layout}: {shown}. {other}"
     return (
         f"no graph is found in it: {layout}: {shown}. Say --columns source=A,target=B (columns=) where two "
         f"columns are genes, --columns term=A,gene=B where they are sets and their genes, or --kind sets "
         f"(kind=) for a gene set a line; {_MORE}"
+    )
+
+
+def _no_graph(layout):
+    "What a table of names and numbers is likely to be, and where it goes; empty for other tables."
+    if layout.header is False or [o for o in layout.kinds if o != "number"] != ["text"]:
+        return ""
+    if len(layout.kinds) == 2:
+        return "A list of genes or prices is for candidates= or costs= (--candidates, --costs)"
+    return (
+        "A screen, one row for each perturbation, is read by read_screen (--screen), and is knowledge of "
+        "its genes by read_prior (--prior)"
     )
 
 # %% ../../../nbs/03_graphs/readers/07_formats.ipynb #2d1bf1c5
