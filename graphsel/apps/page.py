@@ -144,7 +144,7 @@ def page_facts(
     if plan.measured:
         facts.append(("Measured before", f"{len(plan.measured):,} genes"))
     if model:
-        facts.append(("Model of these", model))
+        facts.append(("Model of results", model))
     if "plate" in plan.columns:
         facts.append(("Plates", _plates_in_words(plan)))
     if is_sheet(plan):
@@ -356,6 +356,7 @@ _PAGE = """<!DOCTYPE html>
 <style>
 @page {{ size: A4; margin: 12mm }}
 body {{ font: 10pt/1.35 sans-serif; color: #111; background: #fff; max-width: 186mm; margin: 0 auto }}
+@media screen {{ body {{ padding: 12px }} }}
 h1 {{ font-size: 15pt; margin: 0 0 2mm }}
 p {{ margin: 0 0 2mm }}
 dl {{ display: grid; grid-template-columns: max-content 1fr; gap: 0 4mm; margin: 0 0 3mm }}

@@ -195,6 +195,9 @@ class ResponseModel(Stacked, BaseEstimator):
         mean, layers = self._blended(self.mean_ + mean, layers)
         return as_prediction(mean, names, self.var_, self.name, self._widened(layers))
 
+    def _weights(self, names):  # P x picks, how much each response counts; None: no such sum
+        return None
+
     def _unknown(
         self, names
     ):  # those of which the model knows nothing: neither in the graph nor measured
