@@ -144,7 +144,7 @@ def page_facts(
     if plan.measured:
         facts.append(("Measured before", f"{len(plan.measured):,} genes"))
     if model:
-        facts.append(("Model of these", model))
+        facts.append(("Model of results", model))
     if "plate" in plan.columns:
         facts.append(("Plates", _plates_in_words(plan)))
     if is_sheet(plan):

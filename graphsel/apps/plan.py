@@ -491,7 +491,7 @@ def show_model(
         names = _names_and_hashes(x.inputs.aliases_file.value)
         key = ("model", wishes.graph.fingerprint, fingerprint(screen), *names)
         told = _once(x, key, lambda: _model_in_words(x, wishes))
-    x.outputs.model.value = f"<div class='gs-says'>{escape(sentence(told))}</div>" if told else ""
+    x.outputs.model.value = f"<div class='gs-says'>{escape(told)}.</div>" if told else ""
     return told
 
 

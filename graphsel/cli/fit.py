@@ -121,9 +121,9 @@ def fit_command(
     Files in the folder, with a row for each gene:
       predictions.h5ad predicted response minus control (X) and its variances (layers), for Python
       ranked.csv       rank, gene, effect (length of the predicted response), sd (length of its
-                       row in uncertainty.csv), n_measured_neighbors, nearest (measured genes,
-                       the nearest first), similarity (of the first); unmeasured genes only,
-                       the largest effect first
+                       row in uncertainty.csv), n_measured_neighbors, nearest (the measured
+                       genes that the prediction leans on most), similarity (of the first, by the
+                       graph); unmeasured genes only, the largest effect first
       predicted.csv    predicted response minus control; see --format
       uncertainty.csv  standard deviation of a new measurement around predicted.csv, its noise
                        included: 95 % should lie within 1.96 of them (gears: only how far its

@@ -195,6 +195,9 @@ class ResponseModel(Stacked, BaseEstimator):
         mean, layers = self._blended(self.mean_ + mean, layers)
         return as_prediction(mean, names, self.var_, self.name, self._widened(layers))
 
+    def _weights(self, names):  # P x picks, how much each response counts; None: no such sum
+        return None
+
     def _unknown(
         self, names
     ):  # those of which the model knows nothing: neither in the graph nor measured
@@ -206,6 +209,14 @@ class ResponseModel(Stacked, BaseEstimator):
             for n in names
             if not any(g in self.graph_ or g in measured for g in perturbed_genes(n))
         ]
+
+    def check_settings(
+        self,
+        graph: Graphs,  # one graph or several
+        responses: Sequence[str],  # names, as in the screen
+    ) -> bool:  # False: only training can tell
+        "Raise `GraphselError` for settings that `fit` would refuse on such a graph and screen, without training."
+        return False
 
     def features(self, perturbations: Iterable[str]) -> np.ndarray:  # P x d
         "Coordinates for active learners. Raises `GraphselError` where a model has none."

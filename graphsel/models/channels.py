@@ -59,14 +59,19 @@ def gram(
     return K
 
 # %% ../../nbs/07_models/04_channels.ipynb #e0160b09
+def equal_weights(graph: Graphs, hops: Sequence[int]) -> np.ndarray:  # one per channel, sum 1
+    "The graphs and hops alike, and each prior as much as all of these."
+    share, n = 1 / (1 + len(graph.priors)), len(graph.graphs) * len(hops)
+    return np.array([share / n] * n + [share] * len(graph.priors))
+
+
 class Channels:
     "The channels of a graph: one per graph and hop, and one per prior. `weights` are those of `graph.kernel`."
 
     def __init__(self, graph: Graphs, hops: Sequence[int]):
         self.graph, self.hops = graph, hops
         self.steps = [propagation(g.adjacency, 1) for g in graph.graphs]
-        share, n = 1 / (1 + len(graph.priors)), len(graph.graphs) * len(hops)
-        self.weights = np.array([share / n] * n + [share] * len(graph.priors))
+        self.weights = equal_weights(graph, hops)
         self.dense, self.libraries = None, OrderedDict()
         if len(graph) <= DENSE_GENES:
             whole = self.encode(graph.genes)
@@ -294,6 +299,15 @@ def ask_head(
     "Posterior mean and variance."
     V = sl.solve_triangular(head.cholesky, cross.T, lower=True)
     return cross @ head.alpha, np.maximum(prior - (V**2).sum(axis=0), 0)
+
+
+def head_weights(
+    head: Head,  # from `solve_head`
+    cross: np.ndarray,  # m x n kernel, asked by picks
+) -> np.ndarray:  # m x n, single precision: the mean is this times the responses
+    "How much each pick counts in the posterior mean."
+    L = head.cholesky.astype(np.float32)
+    return sl.cho_solve((L, True), cross.T.astype(np.float32)).T
 
 # %% ../../nbs/07_models/04_channels.ipynb #dc575a1a
 def leave_head(

@@ -37,6 +37,7 @@ from graphsel.models.channels import (
     between_perturbations,
     channel_names,
     features_of,
+    head_weights,
     leave_head,
     solve_head,
 )
@@ -360,7 +361,7 @@ def ask_members(
     picks: Asked,
     names: Sequence[str],
     start: Beginning,
-    block: int = 256,  # perturbations at once
+    block: int = 512,  # perturbations at once
 ) -> tuple[
     np.ndarray, np.ndarray
 ]:  # means, members x P x r; variances in units of the kernel, members x P
@@ -382,6 +383,23 @@ def ask_members(
         for k in (0, 1)
     )
     return means, variances
+
+
+def member_weights(
+    terms: Terms,
+    members: Sequence[Member],
+    picks: Asked,
+    names: Sequence[str],
+    start: Beginning,
+) -> np.ndarray:  # P x picks
+    "How much each pick counts in the mean of the members."
+    a = terms.ask(names)
+    cross, fixed = (
+        terms.kernels.between(a.rows, picks.rows),
+        effects_between(terms, start, a, picks),
+    )
+    each = (head_weights(m.head, m.kernel(cross, a, picks) + fixed) for m in members)
+    return sum(each, start=np.zeros((len(names), len(picks.names)))) / len(members)
 
 
 def with_heads(
@@ -471,6 +489,10 @@ class GNN(ResponseModel):
         effects = ["shift", "degree"] + ["own"] * pairs if self.fixed_effects else ["shift"]
         return Terms(self.graph_, self.hops, self.screen_genes_, effects=effects)
 
+    def check_settings(self, graph, responses):
+        check_network(self)
+        return True
+
     def _fit(self, Y, rng):
         check_network(self)
         self.offset_ = 0.0 if self.fixed_effects else Y.mean(axis=0)
@@ -499,6 +521,9 @@ class GNN(ResponseModel):
         found = ask_members(self._terms(), self.members_, self.picks_, names, self.start_)
         mean, layers = decode(self.members_, *found, self.axes_, self.left_out_)
         return mean + self.offset_, layers
+
+    def _weights(self, names):
+        return member_weights(self._terms(), self.members_, self.picks_, names, self.start_)
 
     def _left_out(self, Y):
         Y = Y - self.offset_

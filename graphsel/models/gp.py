@@ -19,6 +19,7 @@ from graphsel.models.channels import (
     Head,
     ask_head,
     features_of,
+    head_weights,
     leave_head,
     kernel_points,
     solve_head,
@@ -84,6 +85,10 @@ class GaussianProcess(ResponseModel):
         mean, variance, noisy, _ = self._ask(names)
         return mean + self.offset_, {"variance": variance, "predictive_variance": noisy}
 
+    def _weights(self, names):
+        C = self._terms().between(self._terms().ask(names), self.picks_)
+        return sum(p.part.weight * p.weights(C) for p in self.parts_)
+
     def _left_out(self, Y):
         Y = Y - self.offset_
         parts = [p.left_out(Y, not self.fixed_effects) for p in self.parts_]
@@ -121,6 +126,9 @@ class Solved:
         w = self.part.shares
         mean, variance = ask_head(self.head, np.tensordot(w, cross, 1), w @ own)
         return self.part.weight, mean, *self._scaled(variance), variance
+
+    def weights(self, cross):
+        return head_weights(self.head, np.tensordot(self.part.shares, cross, 1))
 
     def _scaled(self, variance):
         scale = self.head.scale

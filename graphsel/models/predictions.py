@@ -19,7 +19,7 @@ from ..core.progress import progress
 from ..genes.perturbations import perturbed_genes
 from ..graphs.graph import Graphs
 from .base import ResponseModel, asked_names
-from .channels import ask, between_perturbations, whole_graph
+from .channels import ask, between_perturbations, equal_weights, whole_graph
 from .registry import rank_unmeasured
 
 if TYPE_CHECKING:
@@ -62,19 +62,26 @@ def in_blocks(
         yield list(names[start : start + BLOCK])
 
 
+NEAR = (1, 2)  # hops
+
+
 def similarity(
     graph: Graphs,
     names: Sequence[str],  # m perturbations
     measured: Sequence[str],  # n perturbations
     genes: Sequence[str] | None = None,  # of the screen, sorted; None = those of `measured`
+    hops: Sequence[int] = NEAR,  # of a model: what it computed last is there
 ) -> np.ndarray:  # m x n
-    "The graph kernel between perturbations. With the genes of a model's screen, what it computed last is there."
+    "The graph kernel of `NEAR` hops between perturbations."
     if genes is None:
         genes = sorted({g for name in measured for g in perturbed_genes(name)})
-    seen = whole_graph(graph, (1, 2), genes)
+    seen = whole_graph(graph, hops if {*NEAR} <= {*hops} else NEAR, genes)
+    steps = np.tile(seen.channels.hops, len(graph.graphs))
+    near = np.append(np.isin(steps, NEAR), np.ones(len(graph.priors), bool))
+    weights = equal_weights(graph, NEAR)
 
     def kernel(a, b):
-        return np.tensordot(seen.weights, seen.between(a, b), 1)
+        return np.tensordot(weights, seen.between(a, b)[near], 1)
 
     return between_perturbations(kernel, ask(seen, names), ask(seen, measured))
 
@@ -85,20 +92,37 @@ def nearest_measured(
     measured: Iterable[str],  # those that a model was trained on
     k: int = 3,  # so many for each
     genes: Sequence[str] | None = None,  # of the screen, sorted; None = those of `measured`
+    hops: Sequence[int] = NEAR,  # of a model
 ) -> (
     "pd.DataFrame"
 ):  # gene, nearest (names, the nearest first), similarity (of the first; at most 1)
-    "Which measured perturbations are nearest in the graph: what a prediction leans on."
+    "Which measured perturbations are nearest in the graph."
     import pandas as pd
 
-    names, measured, rows = list(names), sorted(measured), []
+    names, measured, tables = list(names), sorted(measured), []
     for some in in_blocks(names, "nearest"):
-        K = similarity(graph, some, measured, genes)
-        order = np.argsort(-K.round(9), axis=1, kind="stable")[:, :k]
-        for name, row, at in zip(some, K, order, strict=True):
-            near = [measured[j] for j in at if row[j] > 0]
-            rows.append((name, " ".join(near), float(row[at[0]])))
-    return pd.DataFrame(rows, columns=["gene", "nearest", "similarity"])
+        K = similarity(graph, some, measured, genes, hops)
+        tables.append(first_ones(some, measured, K, K, k))
+    return pd.concat(tables, ignore_index=True)
+
+
+def first_ones(
+    names: Sequence[str],  # m perturbations
+    measured: Sequence[str],  # n others
+    weights: np.ndarray,  # m x n: the larger, the earlier one is named; those of 0 are not
+    K: np.ndarray,  # m x n, the graph kernel
+    k: int,  # so many for each
+) -> "pd.DataFrame":  # gene, nearest, similarity (of the first)
+    "For each perturbation those of the largest weights."
+    import pandas as pd
+
+    order = np.argsort(-weights.round(9), axis=1, kind="stable")[:, :k]
+    near = [
+        " ".join(measured[j] for j in at if row[j] > 0)
+        for row, at in zip(weights, order, strict=True)
+    ]
+    first = np.take_along_axis(K, order[:, :1], axis=1)[:, 0].astype(float)
+    return pd.DataFrame({"gene": list(names), "nearest": near, "similarity": first})
 
 # %% ../../nbs/07_models/15_predictions.ipynb #f7bb8308
 NEAREST = 2000  # genes of the graph that are predicted where nobody names any
@@ -123,6 +147,19 @@ def genes_worth_asking(
     best = near.sort_values(["similarity", "gene"], ascending=[False, True], kind="stable")
     chosen = set(best["gene"].head(n))
     return [g for g in others if g in chosen]
+
+# %% ../../nbs/07_models/15_predictions.ipynb #a99c84c6
+def leaned_on(
+    model: ResponseModel,  # trained
+    names: Sequence[str],  # perturbations
+    k: int = 3,  # so many for each
+) -> "pd.DataFrame":  # gene, nearest (names, the largest weight first), similarity (of the first)
+    "Which measured perturbations predictions lean on most."
+    measured, graph = model.perturbations_, model.graph_
+    hops = np.atleast_1d(getattr(model, "hops", NEAR)).tolist()
+    K = similarity(graph, names, measured, model.screen_genes_, hops)
+    weights = model._weights(names)
+    return first_ones(names, measured, K if weights is None else np.abs(weights), K, k)
 
 # %% ../../nbs/07_models/15_predictions.ipynb #1c73da52
 def predicted_in_blocks(
@@ -300,8 +337,7 @@ class Outputs:
 def ranked_block(model, block):
     "The ranking of a block, with the measured perturbations that are nearest to each."
     table = rank_unmeasured(model, block)
-    measured, genes = model.perturbations_, model.screen_genes_
-    near = nearest_measured(model.graph_, list(block.obs_names), measured, genes=genes)
+    near = leaned_on(model, list(block.obs_names))
     return table.merge(near, on="gene", how="left", validate="one_to_one")
 
 

@@ -19,7 +19,13 @@ from graphsel.models.base import (
     register_model,
     unit_scale,
 )
-from .channels import features_of, leave_head, kernel_points, solve_head
+from graphsel.models.channels import (
+    features_of,
+    head_weights,
+    kernel_points,
+    leave_head,
+    solve_head,
+)
 from .stacking import response_units
 
 # %% ../../nbs/07_models/08_ridge.ipynb #12b2e5ad
@@ -85,6 +91,11 @@ class Ridge(ResponseModel):
 
     def _predict(self, names):
         return self._design(names) @ self.coef_ + self.intercept_, {}
+
+    def _weights(self, names):
+        if self.head_ is None:
+            return None
+        return head_weights(self.head_, self._design(names) @ self._design(self.perturbations_).T)
 
     def _left_out(self, Y):
         if self.head_ is None:

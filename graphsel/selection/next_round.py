@@ -109,5 +109,5 @@ def how_good(
         screen, names, _ = match_screen(graph, screen, aliases)
     if len(names) < FEWEST:
         return too_few(len(names))
-    model, how = model or "gp", {"perturbations": names, "random_state": random_state}
-    return str(validate(model, screen, graph, **how))
+    model = model or "gp"
+    return str(validate(model, screen, graph, perturbations=names, random_state=random_state))

@@ -341,6 +341,16 @@ def test_voila(page, place, tmp_path):
         until(page, "G0040", 4)
         expect(page.locator(".gs-says")).to_contain_text("Not in the graph: NOBODY")
         expect(page.locator(".gs-missing")).to_contain_text("NOBODY")
+        tab(page, "Rounds")
+        with page.expect_file_chooser() as chooser:
+            page.locator(".gs-screen_file").click()
+        results = simulated_screen(random_state=0).screen[:24].to_df()
+        table = results.rename_axis("perturbation").to_csv().encode()
+        file = {"name": "round1.csv", "mimeType": "text/csv", "buffer": table}
+        chooser.value.set_files(file)
+        expect(page.locator(".gs-model")).to_contain_text("24 perturbations")
+        keep(page, "rounds", tall=True)
+        assert "24 perturbations (cross-validated" in save(page, "plan.html").decode()
     assert "35 genes x 3 guides + 30 control slots = 135 guides" in html
     page.set_content(html)
     keep(page, "plan_page")

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import GENES, GRAPH, OTHER, PICKS, REST, SCREEN, fitted
+from helpers import GENES, GRAPH, OTHER, PICKS, REST, SCREEN, fitted, make_prior, random_graph
 from scipy.stats import multivariate_normal
 
 from graphsel.core.errors import GraphselError
@@ -52,6 +52,37 @@ def test_a_library_is_the_channels_themselves(monkeypatch, picks):
         a, b = c.encode(a), c.encode(b)
         for _ in range(2):  # computed, and remembered
             np.testing.assert_allclose(view.between(a, b), c.between(a, b), atol=1e-6)
+
+
+@pytest.mark.parametrize("hops", [(1,), (1, 2, 3), (2,)])
+def test_many_genes_go_by_the_spread_rows_of_the_library(monkeypatch, hops):
+    "Two graphs, one of them directed, a prior, and a gene that none of them knows."
+    rng = np.random.default_rng(0)
+    one = random_graph(rng, 40, directed=True, weighted=True)
+    other = random_graph(rng, 40, directed=False, weighted=True)
+    prior = make_prior(pd.DataFrame(rng.normal(size=(38, 3)), index=one.genes[2:]))
+    monkeypatch.setattr(channels_room, "DENSE_GENES", 5)
+    monkeypatch.setattr(channels_room, "MANY", 3)
+    c = Channels(combine([one, other], [prior]), hops)
+    view = WholeGraph(c, one.genes[:9])
+    monkeypatch.setattr(view, "wave", asked := Counting(view.wave))
+    a, b = c.encode([*one.genes[20:30], "nobody"]), c.encode(one.genes[:4])
+    np.testing.assert_allclose(view.between(a, b), c.between(a, b), atol=1e-6)
+    assert asked.times == 1
+    few = c.encode(one.genes[30:32])
+    np.testing.assert_allclose(view.between(few, b), c.between(few, b), atol=1e-6)
+    assert asked.times == 1, "two genes are not worth it"
+
+
+class Counting:
+    "A function that counts its calls."
+
+    def __init__(self, function):
+        self.function, self.times = function, 0
+
+    def __call__(self, *given):
+        self.times += 1
+        return self.function(*given)
 
 
 def test_full_rows_go_block_by_block():

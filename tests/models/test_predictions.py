@@ -10,6 +10,7 @@ from graphsel.core.errors import GraphselError
 from graphsel.models import predictions
 from graphsel.models.predictions import (
     genes_worth_asking,
+    leaned_on,
     nearest_measured,
     predicted_bytes,
     size_text,
@@ -77,6 +78,38 @@ def test_the_nearest_by_the_kernel(small_blocks):
     first = [names.split()[0] for names in table["nearest"]]
     for name, row in zip(first, expected, strict=True):
         assert row[measured.index(name)] == pytest.approx(row.max(), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["gp", "ridge", "gnn"])
+def test_a_prediction_leans_on_what_weighs_most_in_it(name):
+    model = helpers.fitted(name)
+    names = [*helpers.REST[:9], "nobody"]
+    Y = helpers.SCREEN[model.perturbations_].X.astype(float)
+    W = model._weights(names)
+    np.testing.assert_allclose(W @ Y, model._predict(names)[0], atol=1e-4)
+    table = leaned_on(model, names)
+    for named, row in zip(table["nearest"], W, strict=True):
+        size = np.abs(row)[[model.perturbations_.index(n) for n in named.split()]]
+        np.testing.assert_allclose(size, np.sort(np.abs(row))[::-1][: len(size)], atol=1e-8)
+    first = [n.split()[0] for n in table["nearest"][:9]]
+    K = helpers.dense_kernel(helpers.GRAPH, (1, 2))
+    near = K[helpers.GRAPH.index(names[:9]), helpers.GRAPH.index(first)]
+    np.testing.assert_allclose(table["similarity"][:9], near, atol=1e-5)
+
+
+def test_without_weights_the_nearest_are_named():
+    found = leaned_on(helpers.fitted("knn"), helpers.REST)
+    pd.testing.assert_frame_equal(
+        found, nearest_measured(helpers.GRAPH, helpers.REST, helpers.PICKS)
+    )
+
+
+def test_more_hops_of_a_model_do_not_change_what_is_near():
+    names, measured = helpers.REST, helpers.PICKS
+    expected = nearest_measured(helpers.GRAPH, names, measured)
+    for hops in [(1, 2, 3), (3, 1, 2), (3,)]:
+        found = nearest_measured(helpers.GRAPH, names, measured, hops=hops)
+        pd.testing.assert_frame_equal(found, expected)
 
 
 def test_genes_worth_asking_are_the_nearest():
