@@ -356,7 +356,6 @@ _PAGE = """<!DOCTYPE html>
 <style>
 @page {{ size: A4; margin: 12mm }}
 body {{ font: 10pt/1.35 sans-serif; color: #111; background: #fff; max-width: 186mm; margin: 0 auto }}
-@media screen {{ body {{ padding: 12px }} }}
 h1 {{ font-size: 15pt; margin: 0 0 2mm }}
 p {{ margin: 0 0 2mm }}
 dl {{ display: grid; grid-template-columns: max-content 1fr; gap: 0 4mm; margin: 0 0 3mm }}
@@ -384,6 +383,13 @@ li b {{ font-weight: 600 }}
 i {{ color: #555; font-style: normal }}
 small {{ color: #555 }}
 .out {{ font-size: 6.5pt; line-height: 1.15; margin: 2mm 0; overflow-wrap: anywhere }}
+@media screen {{ body {{ padding: 12px }} }}
+@media screen and (max-width: 600px) {{
+  ol {{ columns: 2 }}
+  .sheet {{ columns: 1 }}
+  .plate {{ overflow-x: auto }}
+  .plate table {{ min-width: 186mm }}
+}}
 </style>
 </head>
 <body>

@@ -391,7 +391,7 @@ def test_one_process_two_and_a_cluster_agree_with_things_of_your_own(sim, tmp_pa
                 ),
                 alone,
             )
-        assert len(task_files(tmp_path / "two")) == len(task_files(tmp_path / "dask")) == 2 * 2 * 4
+        assert len(task_files(tmp_path / "two")) == len(task_files(tmp_path / "dask")) == 2 * 2 * 5
     finally:
         del MODELS["halfway"], STRATEGIES["backwards"]
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from comparing import PROMISED
 
 from graphsel.cli.main import main
 from graphsel.datasets.simulate import simulated_screen
@@ -350,21 +351,7 @@ def test_compare_writes_everything(files, tmp_path):
         "tasks",
     }
     summary = pd.read_csv(out / "summary.csv")
-    assert {
-        "strategy",
-        "model",
-        "budget",
-        "metric",
-        "mean",
-        "sd",
-        "n",
-        "ci_low",
-        "ci_high",
-        "ratio_to_random",
-        "p_value",
-        "p_holm",
-        "budget_saved",
-    } <= set(summary.columns)
+    assert set(PROMISED) <= set(summary.columns)
     assert {"mse", "mse_de", "pearson_delta", "mse_area"} <= set(summary["metric"])
     assert r.stderr.count("2 splits: intervals rest on 2 values") == 1
     run_file = json.loads((out / "run.json").read_text())

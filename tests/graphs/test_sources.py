@@ -657,6 +657,20 @@ def test_hostile_gaf(spoil, line, tmp_path):
         read_gaf(write(tmp_path, "none.gaf", "!gaf-version: 2.2\n"))
 
 
+def overlaps(terms, names):
+    "Jaccard index of the terms of each two genes, above a tenth, the best 20 of each row: as whole arrays say it."
+    J = np.array(
+        [
+            [len(terms[a] & terms[b]) / len(terms[a] | terms[b]) if a != b else 0 for b in names]
+            for a in names
+        ]
+    )
+    J[J <= 0.1] = 0
+    for row in J:
+        row[sorted(range(len(names)), key=lambda j: (-row[j], j))[20:]] = 0
+    return J
+
+
 def test_jaccard_graph_of_300_genes_against_brute_force(tmp_path):
     "A made-up ontology and annotation file of realistic shape, through both parsers."
     rng = np.random.default_rng(0)
@@ -683,15 +697,7 @@ def test_jaccard_graph_of_300_genes_against_brute_force(tmp_path):
         up[i] = {i}.union(*(up[p] for p in ps))
     terms = {g: set().union(*(up[t] for t in ts)) for g, ts in own.items()}
     names = sorted(terms)
-    J = np.array(
-        [
-            [len(terms[a] & terms[b]) / len(terms[a] | terms[b]) if a != b else 0 for b in names]
-            for a in names
-        ]
-    )
-    J[J <= 0.1] = 0
-    for row in J:
-        row[sorted(range(300), key=lambda j: (-row[j], j))[20:]] = 0
+    J = overlaps(terms, names)
     assert list(found.genes) == names
     np.testing.assert_allclose(found.adjacency.toarray(), J, rtol=1e-6)
 
@@ -1253,15 +1259,7 @@ def test_go_jaccard_of_300_genes_against_brute_force(shared_data):
         .tolist()
     )
     terms = {g: {t for t, m in sets.items() if g in m} for g in names}
-    J = np.array(
-        [
-            [len(terms[a] & terms[b]) / len(terms[a] | terms[b]) if a != b else 0 for b in names]
-            for a in names
-        ]
-    )
-    J[J <= 0.1] = 0
-    for row in J:
-        row[sorted(range(300), key=lambda j: (-row[j], j))[20:]] = 0
+    J = overlaps(terms, names)
     g = read_graph(shared_data / "go_bp_2018.txt", genes=names)
     assert list(g.genes) == names
     np.testing.assert_allclose(g.adjacency.toarray(), J, rtol=1e-6)
