@@ -18,6 +18,8 @@ ASK = dict(
     random_draws=2,
 )
 TASKS = (2 + 1 + 1) * SEEDS
+# the first columns of summary.csv, which others script against
+PROMISED = "strategy model budget metric mean sd n ci_low ci_high ratio_to_random p_value p_holm budget_saved".split()
 
 
 @cache

@@ -2,6 +2,8 @@
 
 import os
 import secrets
+import subprocess
+import sys
 from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -44,6 +46,21 @@ def data_folder():
     "The folder of real data (`GRAPHSEL_DATA`, or shared/data beside the project), or None where there is none."
     folder = Path(os.environ.get("GRAPHSEL_DATA") or ROOT.parent / "shared" / "data")
     return folder.resolve() if folder.is_dir() else None
+
+
+def printed_under(code, hash_seeds=("1", "4242")):
+    "What a piece of Python prints, in processes that order their sets in different ways."
+    return [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in hash_seeds
+    ]
 
 
 @pytest.fixture(scope="session")

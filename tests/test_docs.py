@@ -375,6 +375,8 @@ def test_what_stubs_offer_is_in_the_api():
 
 
 def test_code_in_prose_names_the_api():
+    import book_site  # here, as it brings Sphinx
+
     def entry(kind, anchor):
         return SimpleNamespace(objtype=kind, docname="api", node_id=anchor)
 

@@ -383,6 +383,13 @@ li b {{ font-weight: 600 }}
 i {{ color: #555; font-style: normal }}
 small {{ color: #555 }}
 .out {{ font-size: 6.5pt; line-height: 1.15; margin: 2mm 0; overflow-wrap: anywhere }}
+@media screen {{ body {{ padding: 12px }} }}
+@media screen and (max-width: 600px) {{
+  ol {{ columns: 2 }}
+  .sheet {{ columns: 1 }}
+  .plate {{ overflow-x: auto }}
+  .plate table {{ min-width: 186mm }}
+}}
 </style>
 </head>
 <body>

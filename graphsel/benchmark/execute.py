@@ -20,6 +20,7 @@ from .protocol import Protocol, Task
 from .setting import Bench, on_shelf
 from .tasks import failed_rows, run_task
 from ..core.errors import GraphselError, log
+from ..core.extras import require
 from ..core.files import remove_leftovers, signature
 from ..core.progress import progress
 from ..core.randomness import one_thread
@@ -152,10 +153,9 @@ def _quiet_workers():
 # %% ../../nbs/09_benchmark/05_execute.ipynb #f5f4d199
 def dask_client(address: str):  # of a scheduler
     "A client of an existing dask cluster. Raises `GraphselError` when nobody answers there."
-    try:
-        from dask.distributed import Client
-    except ImportError as e:
-        raise GraphselError("dask is not installed; pip install 'graphsel[dask]'") from e
+    require("dask", "dask=")
+    from dask.distributed import Client
+
     try:
         return Client(address, timeout=10, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as e:

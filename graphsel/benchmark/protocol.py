@@ -91,7 +91,9 @@ def make_protocol(
         found["budgets"] = budgets
     if "budgets" not in found:
         raise GraphselError("no budgets given; name some, e.g. 50,100,200, or a preset")
-    found["budgets"] = tuple(sorted({check_positive_int(b, "a budget") for b in _tuple(found["budgets"])}))
+    found["budgets"] = tuple(
+        sorted({check_positive_int(b, "a budget") for b in _tuple(found["budgets"])})
+    )
     for k in ("models", "noise", "noise_kinds"):
         if k in found:
             found[k] = _tuple(found[k])

@@ -31,7 +31,6 @@ from ..graphs.graph import Graphs
 from ..models.additive import Additive
 from ..models.base import ResponseModel, picked_rows
 from ..models.registry import MODELS, make_model
-from ..models.transfer import sources_of
 from ..screens.screen import check_screen
 from ..selection.names import alias_table, match_screen
 from ..selection.strategies import Problem, Strategy
@@ -303,14 +302,11 @@ def check_inputs(protocol: Protocol, bench: Bench) -> None:
     "Raise `GraphselError` now for what would fail in every task: a pool too small, a model without what it needs."
     for s in protocol.parsed.values():
         _check_learner(protocol, bench, s)
-    for m, params in protocol.model_params.items():
-        _check_model(m, params, bench)
-    for name, graph in bench.graphs.items():
+    for m in protocol.models:
+        _check_model(m, protocol.model_params.get(m, {}), bench)
+    for name in bench.graphs:
         first = protocol.strategies[0]
         problem, _, _ = set_up(protocol, bench, Task(first, protocol.models[0], 0.0, 0, graph=name))
-        if "transfer" in protocol.models:
-            prior = protocol.model_params.get("transfer", {}).get("prior")
-            sources_of(prior, graph, bench.screen.var_names)
         some = problem.candidates[:20]
         for s in protocol.parsed.values():
             params = own_params(protocol, s.name)
@@ -357,20 +353,12 @@ def has_features(
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #b5e70003
 def _check_model(name, params, bench):
-    "Raise for parameters that a model refuses when it is trained; networks are asked, others trained on a few rows."
-    if not params or not MODELS[name].__module__.startswith("graphsel."):
-        return  # what is not ours may take long
+    "Raise for what a model refuses when it is trained; one that cannot tell before is trained on a few rows."
     model = make_model(name, **params)
-    if name == "gears":
-        from graphsel.models.gears.model import _check_settings
-
-        return _check_settings(model)
-    if name == "gnn":
-        from graphsel.models.gnn import check_network
-
-        return check_network(model)
-    if name == "transfer":
-        return  # `sources_of` is asked for each graph
+    told = [model.check_settings(g, bench.screen.var_names) for g in bench.graphs.values()]
+    own = MODELS[name].__module__.startswith("graphsel.")  # what is not ours may take long
+    if all(told) or not params or not own:
+        return
     try:
         model.fit(bench.screen, bench.graph, perturbations=bench.names[:4], random_state=0)
     except GraphselError:

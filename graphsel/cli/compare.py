@@ -35,6 +35,7 @@ from graphsel.cli.options import (
     with_options,
 )
 from ..core.errors import GraphselError
+from ..core.extras import require
 
 # %% ../../nbs/12_cli/03_compare.ipynb #48027ee0
 _plan_options = [
@@ -223,6 +224,8 @@ def compare_command(*, screen, sources, running, strategies, budgets, aliases, *
     names = split_list(strategies)
     sizes = split_list(budgets, int, "budgets") if budgets else None
     make_protocol(names, sizes, **options)
+    if running.dask:
+        require("dask", "--dask")
     files = {"graph": sources.graphs, "prior": sources.priors, "aliases": aliases}
     check_folder_of(running.out, RESULT_FILES, inputs_of(screen=screen.screen, **files))
     found, table = screen.open(), alias_table(aliases)

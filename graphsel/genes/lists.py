@@ -256,13 +256,15 @@ def _pairs(text, column, where):
             f"{where} has {found}; name the column of genes 'gene' and that of the values '{column}'"
         )
     rows, separator = (found.rows, found.separator) if found.head else _headless_pairs(found.rows)
-    width, seen = len(found.head) or 2, set()
+    width, seen = len(found.head) or 2, {}
     for line, fields in rows:
         if len(fields) == 1:
             fields = re.split(r"[\s,;]+", fields[0])  # a line in another style than the header
         name, text = (fields[i] if i < len(fields) else "" for i in (gene, value))
         name = bare_cell(name)
-        what = _wrong_pair(name, fields, width, (separator, seen))
+        what = _wrong_pair(name, fields, width, separator)
+        if not what and seen.get(name, text) != text:
+            what = f"{shorten(name)} stands twice, with '{shorten(seen[name])}' and '{shorten(text)}'; keep one line"
         if what:
             raise GraphselError(f"{where}, line {line}: {what}")
         if not text and not found.head:
@@ -270,17 +272,15 @@ def _pairs(text, column, where):
                 f"{where}, line {line}: the {column} '' of {shorten(name)} is missing; write for "
                 f"example {shorten(name)},{'plate 1' if column == 'group' else '2.5'}"
             )
-        seen.add(name)
-        yield line, name, text, separator
+        if name not in seen:
+            seen[name] = text
+            yield line, name, text, separator
 
 
-def _wrong_pair(name, fields, width, known):
+def _wrong_pair(name, fields, width, separator):
     "What is wrong with a line; empty where nothing is."
-    separator, seen = known
     if not name:
         return "no gene; fill or remove the line"
-    if name in seen:
-        return f"{shorten(name)} stands twice; keep one line"
     if separator == "," and any(fields[width:]):
         return (
             f"{len(fields)} fields for {width} columns; with decimal commas separate by "

@@ -210,6 +210,14 @@ class ResponseModel(Stacked, BaseEstimator):
             if not any(g in self.graph_ or g in measured for g in perturbed_genes(n))
         ]
 
+    def check_settings(
+        self,
+        graph: Graphs,  # one graph or several
+        responses: Sequence[str],  # names, as in the screen
+    ) -> bool:  # False: only training can tell
+        "Raise `GraphselError` for settings that `fit` would refuse on such a graph and screen, without training."
+        return False
+
     def features(self, perturbations: Iterable[str]) -> np.ndarray:  # P x d
         "Coordinates for active learners. Raises `GraphselError` where a model has none."
         raise GraphselError(

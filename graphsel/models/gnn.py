@@ -489,6 +489,10 @@ class GNN(ResponseModel):
         effects = ["shift", "degree"] + ["own"] * pairs if self.fixed_effects else ["shift"]
         return Terms(self.graph_, self.hops, self.screen_genes_, effects=effects)
 
+    def check_settings(self, graph, responses):
+        check_network(self)
+        return True
+
     def _fit(self, Y, rng):
         check_network(self)
         self.offset_ = 0.0 if self.fixed_effects else Y.mean(axis=0)

@@ -177,6 +177,10 @@ class Transfer(ResponseModel):
     ):
         self.prior, self.penalties, self.n_features = prior, penalties, n_features
 
+    def check_settings(self, graph, responses):
+        sources_of(self.prior, graph, responses)
+        return True
+
     def _rows(self, names):
         X, known = zip(*(s.rows(names) for s in self.sources_), strict=True)
         return np.hstack(X), np.any(known, axis=0)

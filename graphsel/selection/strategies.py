@@ -118,7 +118,10 @@ def get_strategy(name: str) -> Strategy:
     Raises `GraphselError` for an unknown one."""
     if name in STRATEGIES:
         return STRATEGIES[name]  # loads its room
-    if name in CRITERIA or (is_mixture(name) and set(parse_mixture(name)) <= set(CRITERIA)):
+    parts = list(parse_mixture(name)) if is_mixture(name) else [name]
+    if unknown := [part for part in parts if is_mixture(name) and part not in CRITERIA]:
+        raise unknown_name("criterion", unknown[0], CRITERIA)
+    if set(parts) <= set(CRITERIA):
         about = "A weighted sum of criteria." if is_mixture(name) else CRITERIA[name].__doc__ or ""
         return Strategy(name, pick_by_criterion(name), "criterion", about=about)
     raise unknown_name("strategy", name, STRATEGIES)

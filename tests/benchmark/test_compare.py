@@ -101,17 +101,6 @@ def test_processes_change_nothing(sim, reference, jobs):
     )
 
 
-def test_a_dask_cluster_changes_nothing(sim, reference):
-    distributed = pytest.importorskip("distributed", reason="dask is an extra")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as cluster:
-        pd.testing.assert_frame_equal(
-            without_times(compare(sim.screen, sim.graph, dask=cluster.scheduler_address, **ASK)),
-            without_times(reference),
-        )
-
-
 def test_leaving_a_strategy_out_changes_nothing_for_the_others(sim, reference):
     alone = compare(sim.screen, sim.graph, **{**ASK, "strategies": ["active:bald"]})
     pd.testing.assert_frame_equal(

@@ -263,7 +263,7 @@ def test_tables_need_a_column_of_genes(text):
         ),
         ("Hits\tCost\nMYC\t2", "the columns Hits, Cost; name the column of genes 'gene'"),
         ("gene\nMYC", "the columns gene"),
-        ("MYC,2\n\n# x\nMYC,2", "line 4: MYC stands twice"),
+        ("MYC,2\n\n# x\nMYC,3", "line 4: MYC stands twice, with '2' and '3'"),
         ("gene,cost\n,2", "line 2: no gene"),
         ("MYC", "line 1: the cost '' of MYC"),
         ("gene\tcost\nMYC\t1.23,5", "line 2"),
@@ -486,6 +486,8 @@ def test_the_currency_of_costs(tmp_path, text, says):
 def test_a_price_list_in_other_words(tmp_path):
     path = tmp_path / "preise.csv"
     path.write_text("Nr.;Gen;Preis (EUR)\n1;MYC;12,50\n2;TP53;1.250,00\n", encoding="utf-8")
+    with path.open("a", encoding="utf-8") as f:
+        f.write("3;MYC;12,50\n")  # as in a list of guides
     assert read_costs(path) == {"MYC": 12.5, "TP53": 1250.0} and cost_currency(path) == "EUR"
     assert read_gene_list(path) == ["MYC", "TP53"]
 

@@ -1,6 +1,6 @@
 """Graphs against oracles: networkx, brute force, dense formulas; nothing lost in silence; the real files."""
 
-import networkx as nx
+import heavy
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,14 +47,14 @@ SEEDS = st.integers(0, 2**32 - 1)
 def test_edges_against_networkx(seed, directed, weighted):
     rng = np.random.default_rng(seed)
     source, target, weight = random_edges(rng, gene_names(int(rng.integers(3, 9))))
-    G = nx.DiGraph() if directed else nx.Graph()
+    G = heavy.networkx.DiGraph() if directed else heavy.networkx.Graph()
     G.add_nodes_from(source + target)  # a gene that stands only beside itself keeps its place
     for s, t, w in zip(source, target, weight if weighted else np.ones(len(source))):
         if s != t and w > G.get_edge_data(s, t, {"weight": 0})["weight"]:
             G.add_edge(s, t, weight=w)
     g = from_edges(source, target, weight if weighted else None, directed=directed)
     assert list(g.genes) == sorted(G.nodes)
-    expected = nx.to_numpy_array(G, nodelist=sorted(G.nodes)).T / (
+    expected = heavy.networkx.to_numpy_array(G, nodelist=sorted(G.nodes)).T / (
         weight.max() if weighted else 1
     )  # row = receiver
     np.testing.assert_allclose(g.adjacency.toarray(), expected, rtol=1e-6)

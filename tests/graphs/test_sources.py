@@ -5,7 +5,7 @@ import gzip
 import logging
 
 import anndata as ad
-import networkx as nx
+import heavy
 import numpy as np
 import pandas as pd
 import pytest
@@ -430,10 +430,10 @@ def test_ancestors_against_networkx(seed):
     n = int(rng.integers(1, 15))
     parents = {f"t{i:02}": [f"t{j:02}" for j in range(i) if rng.random() < 0.3] for i in range(n)}
     o = Ontology(dict.fromkeys(parents, ""), parents)
-    D = nx.DiGraph([(t, p) for t, ps in parents.items() for p in ps])
+    D = heavy.networkx.DiGraph([(t, p) for t, ps in parents.items() for p in ps])
     D.add_nodes_from(parents)
     for t in parents:
-        assert o.ancestors(t) == nx.descendants(D, t)
+        assert o.ancestors(t) == heavy.networkx.descendants(D, t)
 
 
 def test_circles_are_named(tmp_path):
@@ -657,6 +657,20 @@ def test_hostile_gaf(spoil, line, tmp_path):
         read_gaf(write(tmp_path, "none.gaf", "!gaf-version: 2.2\n"))
 
 
+def overlaps(terms, names):
+    "Jaccard index of the terms of each two genes, above a tenth, the best 20 of each row: as whole arrays say it."
+    J = np.array(
+        [
+            [len(terms[a] & terms[b]) / len(terms[a] | terms[b]) if a != b else 0 for b in names]
+            for a in names
+        ]
+    )
+    J[J <= 0.1] = 0
+    for row in J:
+        row[sorted(range(len(names)), key=lambda j: (-row[j], j))[20:]] = 0
+    return J
+
+
 def test_jaccard_graph_of_300_genes_against_brute_force(tmp_path):
     "A made-up ontology and annotation file of realistic shape, through both parsers."
     rng = np.random.default_rng(0)
@@ -683,15 +697,7 @@ def test_jaccard_graph_of_300_genes_against_brute_force(tmp_path):
         up[i] = {i}.union(*(up[p] for p in ps))
     terms = {g: set().union(*(up[t] for t in ts)) for g, ts in own.items()}
     names = sorted(terms)
-    J = np.array(
-        [
-            [len(terms[a] & terms[b]) / len(terms[a] | terms[b]) if a != b else 0 for b in names]
-            for a in names
-        ]
-    )
-    J[J <= 0.1] = 0
-    for row in J:
-        row[sorted(range(300), key=lambda j: (-row[j], j))[20:]] = 0
+    J = overlaps(terms, names)
     assert list(found.genes) == names
     np.testing.assert_allclose(found.adjacency.toarray(), J, rtol=1e-6)
 
@@ -1075,7 +1081,9 @@ def test_there_and_back(seed):
 
 
 def test_networkx_kinds():
-    G = nx.MultiGraph([("A", "B", {"weight": 1.0}), ("B", "A", {"weight": 4.0}), ("A", "A")])
+    G = heavy.networkx.MultiGraph(
+        [("A", "B", {"weight": 1.0}), ("B", "A", {"weight": 4.0}), ("A", "A")]
+    )
     G.add_edge("B", "C")
     G.add_node("alone")
     g = from_networkx(G)
@@ -1084,15 +1092,15 @@ def test_networkx_kinds():
         and g.adjacency[0, 1] == 1
         and g.adjacency[1, 2] == 0.25
     ), "an edge without weight has 1"
-    d = from_networkx(nx.DiGraph([("A", "B")]))
+    d = from_networkx(heavy.networkx.DiGraph([("A", "B")]))
     assert d.adjacency[1, 0] == 1 and d.adjacency[0, 1] == 0, "row = receiver"
-    assert list(from_networkx(nx.path_graph(3)).genes) == ["0", "1", "2"]
-    assert from_networkx(nx.path_graph(3), top_k=1).n_edges == 3
+    assert list(from_networkx(heavy.networkx.path_graph(3)).genes) == ["0", "1", "2"]
+    assert from_networkx(heavy.networkx.path_graph(3), top_k=1).n_edges == 3
     for bad in (
-        nx.Graph(),
-        nx.Graph([("A", "B", {"weight": -1})]),
-        nx.Graph([("A", "B", {"weight": np.nan})]),
-        nx.Graph([("A", " ")]),
+        heavy.networkx.Graph(),
+        heavy.networkx.Graph([("A", "B", {"weight": -1})]),
+        heavy.networkx.Graph([("A", "B", {"weight": np.nan})]),
+        heavy.networkx.Graph([("A", " ")]),
     ):
         with pytest.raises(GraphselError):
             from_networkx(bad)
@@ -1251,15 +1259,7 @@ def test_go_jaccard_of_300_genes_against_brute_force(shared_data):
         .tolist()
     )
     terms = {g: {t for t, m in sets.items() if g in m} for g in names}
-    J = np.array(
-        [
-            [len(terms[a] & terms[b]) / len(terms[a] | terms[b]) if a != b else 0 for b in names]
-            for a in names
-        ]
-    )
-    J[J <= 0.1] = 0
-    for row in J:
-        row[sorted(range(300), key=lambda j: (-row[j], j))[20:]] = 0
+    J = overlaps(terms, names)
     g = read_graph(shared_data / "go_bp_2018.txt", genes=names)
     assert list(g.genes) == names
     np.testing.assert_allclose(g.adjacency.toarray(), J, rtol=1e-6)

@@ -1,13 +1,11 @@
 """GreeDi: the same picks for any number of processes and any order, a bound that holds, and requests it must refuse."""
 
-import subprocess
-import sys
 from itertools import combinations
 
 import joblib
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import printed_under
 from helpers import gene_names, random_graph, random_graphs
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,15 +47,7 @@ def test_parts_depend_on_names_alone():
         "from graphsel.selection.distributed import part_of\n"
         "print(*part_of([f'g{i:02}' for i in range(90)], 4, 7))"
     )
-    for hash_seed in "01":
-        told = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=ROOT,
-            env={"PYTHONHASHSEED": hash_seed, "PATH": ""},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+    for told in printed_under(code):
         assert [int(o) for o in told.split()] == label.tolist()
 
 
@@ -85,12 +75,9 @@ def test_moments(n):
 def test_processes_and_order_change_nothing(name):
     g, rng = graph_of(), np.random.default_rng(1)
     one = greedi(name, g, 6, parts=3)
-    genes = list(rng.permutation(g.genes))
-    assert same(
-        one, greedi(name, g, 6, genes, targets=list(rng.permutation(g.genes)), parts=3, n_jobs=2)
-    )
-    with joblib.parallel_config(backend="loky", n_jobs=2, max_nbytes=10):
-        assert same(one, greedi(name, g, 6, parts=3))  # every array comes from disk, read-only
+    genes, targets = (list(rng.permutation(g.genes)) for _ in range(2))
+    with joblib.parallel_config(max_nbytes=10):  # every array comes from disk, read-only
+        assert same(one, greedi(name, g, 6, genes, targets=targets, parts=3, n_jobs=2))
     with joblib.parallel_config(backend="threading", n_jobs=2):
         assert same(one, greedi(name, g, 6, parts=3))
     assert same(one, greedi(name, g, 6, parts=3))

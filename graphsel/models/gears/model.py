@@ -130,6 +130,10 @@ class GEARS(ResponseModel):
             epochs=check_positive_int(epochs, "epochs"),
         )
 
+    def check_settings(self, graph, responses):
+        _check_settings(self)
+        return True
+
     def _predict(self, names):
         return predict_gears(self, names)
 
