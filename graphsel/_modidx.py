@@ -3197,6 +3197,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'graphsel/plotting/curves.py'),
                                           'graphsel.plotting.curves._in_order': ( '10_plotting/curves.html#_in_order',
                                                                                   'graphsel/plotting/curves.py'),
+                                          'graphsel.plotting.curves._labeled': ( '10_plotting/curves.html#_labeled',
+                                                                                 'graphsel/plotting/curves.py'),
                                           'graphsel.plotting.curves._legend': ( '10_plotting/curves.html#_legend',
                                                                                 'graphsel/plotting/curves.py'),
                                           'graphsel.plotting.curves._line': ( '10_plotting/curves.html#_line',

@@ -118,7 +118,7 @@ def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     told.add_argument("--out", type=Path, default=Path("atlas"), help="folder of the comparisons")
     told.add_argument("--screens", default=",".join(SCREENS), help="names, separated by commas")
     told.add_argument("--strategies", default=",".join(STRATEGIES))
-    told.add_argument("--levels", default="pool,library", help="what strategies are told")
+    told.add_argument("--levels", default="library,pool,heldout", help="what strategies are told")
     told.add_argument(
         "--model", default="gp:10,gnn:5", help="NAME or NAME:SPLITS, separated by commas"
     )

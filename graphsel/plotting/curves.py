@@ -419,21 +419,28 @@ def label_budgets(
     ax: "Axes",  # with its scale
     budgets: Sequence[int],  # rising
 ) -> None:
-    "A tick at each budget, and a label where it does not touch that of the next larger one."
+    "A tick at each budget, and a label where there is room for it beside that of the next larger one."
+
+    def label(budget, _):
+        return f"{budget:,.0f}" if budget in _labeled(ax, budgets) else ""
+
     ax.set_xticks(budgets)
     ax.minorticks_off()
-    inches = (
-        0.8 * ax.get_window_extent().width / ax.figure.dpi
-    )  # legends and labels take their part
-    letter = 0.6 * float(ax.xaxis.get_ticklabels()[0].get_fontsize()) / 72
-    at = ax.transScale.transform([(b, 1) for b in budgets])[:, 0]
-    at = (at - at[0]) / max(at[-1] - at[0], 1e-9) * inches
-    labels, free = [], np.inf
+    ax.xaxis.set_major_formatter(label)  # asked whenever the figure is drawn
+
+
+def _labeled(ax, budgets):
+    "The budgets whose labels have room, the largest first."
+    size = ax.xaxis.get_major_ticks()[0].label1.get_fontsize()
+    letter = 0.62 * size * ax.figure.dpi / 72  # pixels
+    at = ax.transData.transform([(b, 1) for b in budgets])[:, 0]
+    found, free = set(), np.inf
     for x, b in zip(at[::-1], budgets[::-1]):
         half = letter * len(f"{b:,}") / 2
-        labels.append(f"{b:,}" if x + half + letter <= free else "")
-        free = x - half if labels[-1] else free
-    ax.set_xticklabels(labels[::-1])
+        if x + half + letter / 2 <= free:
+            found.add(b)
+            free = x - half
+    return found
 
 
 def _legend(ax, n, splits, paired=False):

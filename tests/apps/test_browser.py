@@ -348,9 +348,9 @@ def test_voila(page, place, tmp_path):
         table = results.rename_axis("perturbation").to_csv().encode()
         file = {"name": "round1.csv", "mimeType": "text/csv", "buffer": table}
         chooser.value.set_files(file)
-        expect(page.locator(".gs-model")).to_contain_text("24 perturbations")
+        expect(page.locator(".gs-model")).to_contain_text("(cross-validated error")
         keep(page, "rounds", tall=True)
-        assert "24 perturbations (cross-validated" in save(page, "plan.html").decode()
+        assert "perturbations (cross-validated error" in save(page, "plan.html").decode()
     assert "35 genes x 3 guides + 30 control slots = 135 guides" in html
     page.set_content(html)
     keep(page, "plan_page")

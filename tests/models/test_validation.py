@@ -252,6 +252,7 @@ def left_out_ratio(model, Y):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_answer_is_right_on_real_screens():
     "A third measured, ten splits of four screens: the ratio as folds tell it, and as it is on the rest."
     if data_folder() is None:
