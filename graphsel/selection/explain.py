@@ -82,7 +82,9 @@ def _served(plan, c):
 def criterion_of(
     plan: Selection,
 ) -> Criterion:
-    "What a plan maximized. Raises `GraphselError` where that is not at hand."
+    "What a plan maximized. Raises `GraphselError` where that is not at hand, or for what is no plan."
+    if not isinstance(plan, Selection):
+        raise GraphselError(f"expected a plan, as `select` makes it, not {type(plan).__name__}")
     if plan.criterion is None:
         valued = plan.values and not np.isnan(plan.values[-1])
         reason = "saved plans come without" if valued else "it has no objective"

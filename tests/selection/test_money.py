@@ -224,3 +224,8 @@ def test_the_command(tmp_path):
     pd.testing.assert_frame_equal(alone, pd.read_csv(tmp_path / "p.csv"))
     assert ask("--max-cost", 15, "--budget", 6).exit_code == 1
     assert ask().exit_code == 2
+
+
+def test_a_curve_is_drawn_of_a_plan():
+    with pytest.raises(GraphselError, match="expected a plan.*not GeneGraph"):
+        budget_curve(helpers.GRAPH)
