@@ -227,5 +227,5 @@ def test_the_command(tmp_path):
 
 
 def test_a_curve_is_drawn_of_a_plan():
-    with pytest.raises(GraphselError, match="expected a plan.*not GeneGraph"):
+    with pytest.raises(GraphselError, match="expected a plan, as `select` makes it"):
         budget_curve(helpers.GRAPH)
