@@ -597,8 +597,8 @@ def test_files_from_the_browser():
     assert x.state.plan.genes == ["A", "D"]
     x.inputs.genes_file.value = file("list.csv", "gene,why\nB,x\nD,y\n")
     assert x.inputs.genes.value == "B\nD" and sorted(x.state.plan.genes) == ["B", "D"]
-    x.inputs.costs_file.value = file("costs.csv", "Gene;Cost\nB;2,5\n")
-    assert x.inputs.costs.value == "gene,cost\nB,2.5" and "cost units" in x.outputs.status.value
+    x.inputs.costs_file.value = file("costs.csv", "Gene;Cost\nB;1,5\n")
+    assert x.inputs.costs.value == "gene,cost\nB,1.5" and "cost units" in x.outputs.status.value
     x.inputs.genes_file.value = file("empty.txt", "")
     assert (
         "empty.txt holds no gene" in x.outputs.status.value
