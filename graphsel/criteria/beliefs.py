@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import zip_longest
+from operator import attrgetter
 
 import numpy as np
 import scipy.sparse as sp
@@ -401,7 +402,7 @@ def kernel_moments(
             own.append(
                 Walked(sp.csr_matrix(E), replace(chain, last=sp.csr_matrix(root @ chain.last)))
             )
-        ways.append(min(own, key=_cost))
+        ways.append(min(own, key=attrgetter("cost")))
     n = elements[0].shape[0]
     out = np.zeros((len(elements), len(elements), n))
     total = np.zeros((len(elements), len(weight), loops.LANES))
@@ -413,11 +414,6 @@ def kernel_moments(
     upper = np.triu_indices(len(out), 1)
     out[upper] = out.transpose(1, 0, 2)[upper]
     return out
-
-
-def _cost(way):
-    "Of one way to a kernel's columns."
-    return way.cost
 
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #76d80247
 def squared_kernels(

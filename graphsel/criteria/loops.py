@@ -8,6 +8,7 @@ __all__ = []
 # %% ../../nbs/05_criteria/02_loops.ipynb #51b6b883
 from collections import namedtuple
 from collections.abc import Callable
+import contextlib
 
 from llvmlite import ir
 from numba.core import types
@@ -616,31 +617,37 @@ def _for_each_column(builder, value, kind):
     return builder.shuffle_vector(single, none, first)
 
 
-def _write_sum(builder, arrays, bounds, columns, kind):
-    "A loop over part of a row, in the compiler's terms."
-    (place, value, X, out), (first, last, to), (column, width) = arrays, bounds, columns
-    total = llvm.alloca_once_value(builder, ir.Constant(kind, [0.0] * kind.count))
-    one = ir.Constant(first.type, 1)
-    with llvm.for_range_slice(builder, first, last, one) as (p, _):
+@contextlib.contextmanager
+def _each_entry(builder, arrays, bounds, columns, kind):
+    "A loop over part of a row, in the compiler's terms: where the stretch of an entry begins, and its value."
+    (place, value), (first, last), (column, width) = arrays, bounds, columns
+    with llvm.for_range_slice(builder, first, last, ir.Constant(first.type, 1)) as (p, _):
         row = builder.sext(builder.load(builder.gep(place, [p])), first.type)
         begin = builder.add(builder.mul(row, width), column)
+        yield begin, _for_each_column(builder, builder.load(builder.gep(value, [p])), kind)
+
+
+def _add_product(builder, to, v, x):
+    "The numbers at `to` grow by v times x."
+    builder.store(builder.fadd(builder.load(to, align=8), builder.fmul(v, x)), to, align=8)
+
+
+def _write_sum(builder, arrays, bounds, columns, kind):
+    "out[from `to` on] = the sum of value[p] times a stretch of row place[p]."
+    (*entries, X, out), (*ends, to) = arrays, bounds
+    total = llvm.alloca_once_value(builder, ir.Constant(kind, [0.0] * kind.count))
+    with _each_entry(builder, entries, ends, columns, kind) as (begin, v):
         x = builder.load(_stretch(builder, X, begin, kind), align=8)
-        v = _for_each_column(builder, builder.load(builder.gep(value, [p])), kind)
-        builder.store(builder.fadd(builder.load(total), builder.fmul(v, x)), total)
+        _add_product(builder, total, v, x)
     builder.store(builder.load(total), _stretch(builder, out, to, kind), align=8)
 
 
 def _write_spread(builder, arrays, bounds, columns, kind):
     "The way back: out[place[p], from `column` on] grows by value[p] times a stretch that begins at `to`."
-    (place, value, X, out), (first, last, to), (column, width) = arrays, bounds, columns
-    x, one = builder.load(_stretch(builder, X, to, kind), align=8), ir.Constant(first.type, 1)
-    with llvm.for_range_slice(builder, first, last, one) as (p, _):
-        row = builder.sext(builder.load(builder.gep(place, [p])), first.type)
-        grown = _stretch(builder, out, builder.add(builder.mul(row, width), column), kind)
-        v = _for_each_column(builder, builder.load(builder.gep(value, [p])), kind)
-        builder.store(
-            builder.fadd(builder.load(grown, align=8), builder.fmul(v, x)), grown, align=8
-        )
+    (*entries, X, out), (*ends, to) = arrays, bounds
+    x = builder.load(_stretch(builder, X, to, kind), align=8)
+    with _each_entry(builder, entries, ends, columns, kind) as (begin, v):
+        _add_product(builder, _stretch(builder, out, begin, kind), v, x)
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #d6d5d775
 def on_stretches(
@@ -737,10 +744,7 @@ def sum_rows(rows, columns, first, n, total):
     "total[t, e] = row first + e of a product of sparse matrices, for e < n."
     total[:] = 0.0
     for e in range(n):
-        for p in range(rows.start[first + e], rows.start[first + e + 1]):
-            r, f = rows.place[p], rows.value[p]
-            for i in range(columns.start[r], columns.start[r + 1]):
-                total[columns.place[i], e] += f * columns.value[i]
+        sum_columns(rows, columns, columns.start, first + e, total[:, e])
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #75138c18
 @njit(cache=True, fastmath={"contract"})

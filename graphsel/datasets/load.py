@@ -90,14 +90,7 @@ def read_pseudobulk(
     target, cells = _bulk_targets(bulk, name)
     X = bulk.X.toarray() if sp.issparse(bulk.X) else bulk.X
     finite = np.isfinite(X).all(axis=0)
-    if not finite.all():
-        log.warning(
-            "%s: %d of %d genes hold infinite or missing values and are left out, e.g. %s",
-            name,
-            (~finite).sum(),
-            len(finite),
-            bulk.var_names[~finite][0],
-        )
+    _tell_left_out(name, bulk.var_names, finite)
     columns = _symbols(bulk.var)[finite]
     names, of = np.unique(target, return_inverse=True)
     total = np.bincount(of, cells)
@@ -105,6 +98,18 @@ def read_pseudobulk(
     mean = pd.DataFrame(sums / total[:, None], index=names, columns=columns)
     control, rest = mean.loc[_CONTROL], names != _CONTROL
     return make_screen(mean[rest] - control, total[rest], control, name)
+
+
+def _tell_left_out(name, genes, kept):
+    "Say of how many genes a value is lacking."
+    if not kept.all():
+        log.warning(
+            "%s: %d of %d genes hold infinite or missing values and are left out, e.g. %s",
+            name,
+            (~kept).sum(),
+            len(kept),
+            genes[~kept][0],
+        )
 
 
 _CONTROL = "non-targeting"
@@ -162,16 +167,9 @@ def read_gene_effects(
 
 
 def _without_gaps(table, name):
-    "The rows without missing values; says how many are left out."
-    known = table.notna().all(axis=1)
-    if not known.all():
-        log.warning(
-            "%s: %d of %d genes have missing values and are left out, e.g. %s",
-            name,
-            (~known).sum(),
-            len(known),
-            table.index[~known][0],
-        )
+    "The rows without missing values."
+    known = table.notna().all(axis=1).to_numpy()
+    _tell_left_out(name, table.index, known)
     return table[known]
 
 # %% ../../nbs/04_datasets/04_load.ipynb #e2586ef2

@@ -859,7 +859,7 @@ def test_gene_effects_and_knock_outs_by_hand(published, caplog):
         if d.name in ("depmap", "deleteome")
     )
     assert depmap.to_df().loc["MYC"].tolist() == pytest.approx([-1.2, -0.9])
-    assert "1 of 3 genes have missing values and are left out, e.g. TP53" in caplog.text
+    assert "1 of 3 genes hold infinite or missing values and are left out, e.g. TP53" in caplog.text
     assert deleteome.to_df().loc["SWD1"].tolist() == [2, 1]  # two strains, averaged
     assert "EFB1" not in deleteome.var_names and deleteome.shape == (2, 2)
 
