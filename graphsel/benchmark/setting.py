@@ -138,9 +138,8 @@ def make_bench(
             f"{name_some(next(iter(graphs.values())).genes, 3)}; other names are translated by an alias "
             "table (--aliases hgnc, aliases=)"
         )
-    models.base.picked_rows(
-        screen, known
-    )  # refuses values that are not finite, or no responses at all
+    # refuses values that are not finite, or no responses at all
+    models.base.picked_rows(screen, known)
     return Bench(screen[known].copy(), graphs, lost, reasons)
 
 # %% ../../nbs/09_benchmark/03_setting.ipynb #150f4ee7
@@ -358,9 +357,8 @@ def _check_model(name, params, bench):
     "Raise for what a model refuses when it is trained; one that cannot tell before is trained on a few rows."
     model = models.make_model(name, **params)
     told = [model.check_settings(g, bench.screen.var_names) for g in bench.graphs.values()]
-    own = models.base.MODELS[name].__module__.startswith(
-        "graphsel."
-    )  # what is not ours may take long
+    # what is not ours may take long
+    own = models.base.MODELS[name].__module__.startswith("graphsel.")
     if all(told) or not params or not own:
         return
     try:

@@ -91,8 +91,7 @@ def make_problem(
     *,
     costs: Mapping[str, float] | None = None,  # perturbation -> cost
     missing: str = "report",  # policy for names the graph lacks
-    default_cost: float
-    | None = None,  # of candidates without one; None = the median, and a warning
+    default_cost: float | None = None,  # of candidates without one; None = the median, told
     **params,  # of the criterion, and further limits
 ) -> tuple[Problem, dict]:  # the problem, and why names were left out
     "Check a user's lists against the graph. Raises `GraphselError` for lists that leave nothing to pick."
@@ -203,8 +202,7 @@ def select(
     missing: str = "report",  # "report", "error", "drop" or "backoff"
     # other names of genes: a table, its file, or "hgnc"; other case and dates such as 2-Sep need none
     aliases: AliasTable | str | Path | None = None,
-    default_cost: float
-    | None = None,  # of candidates without a cost; None = the median, and a warning
+    default_cost: float | None = None,  # of candidates without a cost; None = the median, told
     max_cost: float | None = None,  # most that all picks may cost; `budget` then is how many
     room: int | None = None,  # wells for picks, of all plates
     prefer: Mapping[str, float] | None = None,  # perturbation -> what its gains count (absent = 1)
