@@ -78,7 +78,7 @@ VARIANTS = {
         tuple(SCREENS), ("random", "variance"), models=("gp",), options={"seeds": 24}
     ),
     # what the paper plans by: Gene Ontology alone, one hop
-    "Gene Ontology, one hop": Variant(
+    "Gene Ontology over one hop": Variant(
         ("K562",),
         ("random", "variance", "graphreach", "softreach"),
         graphs=HUMAN[1:],

@@ -210,3 +210,12 @@ def test_what_cannot_be_done_is_said(tmp_path):
         atlas.main(["--screens", "Mars"])
     with pytest.raises(SystemExit, match="no comparison in .* has run to its end"):
         atlas.main(["--out", str(tmp_path), "--gather", str(tmp_path / "table")])
+
+
+def test_variants_go_to_their_screens_and_models():
+    asked = atlas.read_arguments(["--variants", ",".join(atlas.VARIANTS)])  # no comma in a name
+    assert "labels permuted" in atlas.wanted("fly", "gp", asked)
+    assert "labels permuted" not in atlas.wanted("fly", "gnn", asked)
+    alone = atlas.wanted("K562", "gnn", asked)["Gene Ontology over one hop"]
+    assert atlas.options_of(alone, "gnn")["model_params"] == {"gnn": {"hops": 1}}
+    assert atlas.options_of(alone, "ridge")["model_params"] == {}
