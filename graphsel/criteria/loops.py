@@ -224,18 +224,25 @@ def put(queue, j, k):
 
 
 @njit(cache=True)
+def nobody(n):
+    "n times no element."
+    return np.zeros(n, np.int64) - 1
+
+
+@njit(cache=True)
 def fresh_queue(run, hard, form, by_ratio):
     "All open elements in buckets, none in the heap."
-    at, most = np.flatnonzero(run.bound >= 0), 0.0
-    for j in at:
-        most = max(
-            most, refresh(run, j, hard, form, by_ratio) if run.bound[j] == np.inf else run.bound[j]
-        )
+    n, most = len(run.bound), 0.0
+    for j in range(n):
+        if run.bound[j] == np.inf:
+            refresh(run, j, hard, form, by_ratio)
+        most = max(most, run.bound[j])
     width = 1e9 if hard and not by_ratio and most < 1e14 else max(most / 4096, 1.0)
-    heap = (np.zeros(len(at)), np.zeros(len(at)), np.zeros(len(at), np.int64))
-    queue = Queue(heap, np.full(int(most // width) + 1, -1), np.full(len(run.bound), -1), width)
-    for j in at:
-        put(queue, j, int(run.bound[j] // width))
+    heap = (np.zeros(n), np.zeros(n), np.zeros(n, np.int64))
+    queue = Queue(heap, nobody(int(most // width) + 1), nobody(n), width)
+    for j in range(n):
+        if run.bound[j] >= 0:
+            put(queue, j, int(run.bound[j] // width))
     return queue
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #73e3efed
@@ -266,7 +273,7 @@ def open_bucket(run, queue, top, hard, form, by_ratio, left):
 def drop_top(heap, n):
     "Take the top off a heap of n. -> its new size."
     if n > 1:
-        sink(heap, n - 1, 0, heap[0][n - 1], heap[1][n - 1], heap[2][n - 1])
+        sink(heap, n - 1, np.int64(0), heap[0][n - 1], heap[1][n - 1], heap[2][n - 1])
     return n - 1
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #7074fbcc
@@ -293,11 +300,11 @@ def next_one(run, queue, n, top, hard, form, by_ratio, soft_ties, left):
             put(queue, j, int(score // queue.width))
             n = drop_top(heap, n)
         elif score < b:
-            sink(heap, n, 0, score, s, o)
+            sink(heap, n, np.int64(0), score, s, o)
         elif soft_ties and run.stamp[j] < run.number[1]:
             if soften(run, j, form) == s:
                 return j, n, top, computed
-            sink(heap, n, 0, b, run.soft[j], o)
+            sink(heap, n, np.int64(0), b, run.soft[j], o)
         else:
             return j, n, top, computed
 
@@ -312,9 +319,9 @@ def pair_bound(run, j, by_ratio):
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #c2c66610
 @njit(cache=True)
-def top_scores(run, tied, by_ratio, left):
+def top_scores(run, tied, hard, form, by_ratio, left):
     "Fill `tied` with the elements of the best score. -> (how many, scores computed)."
-    best, n, computed, top = -1.0, 0, 0, 0
+    best, n, computed, top = -1.0, 0, 0, np.int64(0)
     for j in range(len(run.bound)):
         if run.bound[j] < 0:
             continue
@@ -324,11 +331,11 @@ def top_scores(run, tied, by_ratio, left):
             best, top = pair_bound(run, j, by_ratio), j
     if best < 0:
         return 0, 0
-    best = refresh(run, top, True, 0, by_ratio)  # a good start rules out most others
+    best = refresh(run, top, hard, form, by_ratio)  # a good start rules out most others
     for j in range(len(run.bound)):
         if run.bound[j] < 0 or pair_bound(run, j, by_ratio) < best:
             continue
-        score, computed = refresh(run, j, True, 0, by_ratio), computed + 1
+        score, computed = refresh(run, j, hard, form, by_ratio), computed + 1
         if score > best:
             best, n = score, 0
         if score == best:
@@ -338,9 +345,9 @@ def top_scores(run, tied, by_ratio, left):
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #6a003b96
 @njit(cache=True)
-def scan_one(run, tied, form, by_ratio, soft_ties, left):
+def scan_one(run, tied, hard, form, by_ratio, soft_ties, left):
     "(best open element or -1, scores computed)."
-    n, computed = top_scores(run, tied, by_ratio, left)
+    n, computed = top_scores(run, tied, hard, form, by_ratio, left)
     if n == 0:
         return -1, computed
     winner, best = -1, -1.0
@@ -399,8 +406,19 @@ def loosen(run, by_ratio):
 def rise(run, by_ratio):
     "Go on to the next level of coverage."
     run.number[0] += 1
-    run.gain[:] = gene_gains(run.rows, run.units, run.count, run.number[0])
+    found = gene_gains(run.rows, run.units, run.count, run.number[0])
+    for g in range(len(found)):  # a slice would compile for seconds
+        run.gain[g] = found[g]
     loosen(run, by_ratio)
+
+
+@njit(cache=True)
+def is_reached(count, level):
+    "Is any target reached so often?"
+    for c in count:
+        if c >= level:
+            return True
+    return False
 
 
 @njit(cache=True)
@@ -408,7 +426,7 @@ def tell(run, j, hard, form, out):
     "Write down what element j adds: gain, level, gain at this level."
     targets, strength = row_of(run.rows, j, run.buffer)
     if hard:
-        out[0] = hard_gain(targets, run.weight, run.count, 1)
+        out[0] = hard_gain(targets, run.weight, run.count, np.int64(1))
     else:
         out[0] = soft_gain(form, targets, strength, run.weight, run.state)
     out[1] = run.number[0]
@@ -438,11 +456,11 @@ def pick_some(run, n, left, hard, form, by_ratio, soft_ties, advance):
     picks, told, done, computed = np.zeros(n, np.int64), np.zeros((n, 3)), 0, 0
     scan = hard and len(run.rows.genes) > len(run.bound)  # some elements have several genes
     tied = np.zeros(len(run.bound) if scan else 0, np.int64)
-    queue, size = fresh_queue(run, hard, form, by_ratio), 0
+    queue, size = fresh_queue(run, hard, form, by_ratio), np.int64(0)
     top = len(queue.head) - 1
     while done < n:
         if scan:
-            j, c = scan_one(run, tied, form, by_ratio, soft_ties, left)
+            j, c = scan_one(run, tied, hard, form, by_ratio, soft_ties, left)
         else:
             j, size, top, c = next_one(
                 run, queue, size, top, hard, form, by_ratio, hard and soft_ties, left
@@ -450,9 +468,9 @@ def pick_some(run, n, left, hard, form, by_ratio, soft_ties, advance):
         computed += c
         if j < 0:
             break
-        if hard and advance and run.bound[j] <= 0 and run.number[0] <= run.count.max():
+        if hard and advance and run.bound[j] <= 0 and is_reached(run.count, run.number[0]):
             rise(run, by_ratio)
-            queue, size = fresh_queue(run, hard, form, by_ratio), 0
+            queue, size = fresh_queue(run, hard, form, by_ratio), np.int64(0)
             top = len(queue.head) - 1
             continue
         tell(run, j, hard, form, told[done])
@@ -522,15 +540,36 @@ def make_shortlist(
 
 # %% ../../nbs/05_criteria/02_loops.ipynb #6d147bc4
 @njit(cache=True)
+def smallest(values, k):
+    "What would stand at place k if the values were sorted (Hoare 1961); they are moved about."
+    low, high = 0, len(values) - 1
+    while low < high:
+        pivot, i, j = values[(low + high) // 2], low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if j < k < i:
+            break
+        low, high = (low, j) if k <= j else (i, high)
+    return values[k]
+
+
+@njit(cache=True)
 def shorten(lists, t, keep):
     "Of the list of target t the `keep` largest stay, of equals the first."
     n = lists.count[t]
     if n <= keep:
         return
     value, place = lists.value[t], lists.place[t]
-    least = np.partition(value[:n], n - keep)[n - keep]
-    equal = keep - np.sum(value[:n] > least)
-    at = 0
+    least, equal, at = smallest(value[:n].copy(), n - keep), keep, 0
+    for i in range(n):
+        equal -= value[i] > least
     for i in range(n):
         if value[i] > least or (value[i] == least and equal > 0):
             equal -= value[i] == least
