@@ -102,7 +102,7 @@ def _judge(protocol, bench, task, problem: Problem, p: Picks):
     def make():
         model, seconds, _ = problem.fit.fitted(p.names)
         reference = np.asarray(s.revealed[sorted(p.names)].X, float).mean(axis=0)
-        predicted = model.predict(judged)
+        predicted = model.expected(judged)
         found = evaluate(predicted, bench.screen, scale=s.scale, reference=reference)
         return {**found, "fit_seconds": seconds}
 

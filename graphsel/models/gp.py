@@ -8,6 +8,7 @@ __all__ = ['TUNING_PICKS', 'TUNING_COLUMNS', 'TUNINGS', 'GaussianProcess']
 # %% ../../nbs/07_models/07_gp.ipynb #4c4aeb35
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -75,14 +76,26 @@ class GaussianProcess(ResponseModel):
         self.weights_, self.bias_ = shares[:n], self.shares_.get("shift", 0.0)
         self.noise_ = sum(p.part.weight * p.part.noise for p in self.parts_)
 
-    def _ask(self, names, block=512):
-        terms, parts = self._terms(), []
+    def _kernels(
+        self, names, block=512
+    ):  # block by block: each part, with its kernel; the variances
+        terms = self._terms()
         for start in progress(range(0, len(names), block), "predicting"):
             a = terms.ask(names[start : start + block])
             kernels, of = mixtures(terms, self._parts, a, self.picks_)
-            own = terms.diagonal(a)
-            parts.append(mixed([p(kernels[k], own) for p, k in zip(self.parts_, of)]))
-        return [np.concatenate(o) for o in zip(*parts, strict=True)]
+            yield [(p, kernels[k]) for p, k in zip(self.parts_, of)], partial(terms.diagonal, a)
+
+    def _ask(self, names):
+        found = []
+        for parts, variances in self._kernels(names):
+            own = variances()
+            found.append(mixed([p(K, own) for p, K in parts]))
+        return [np.concatenate(o) for o in zip(*found, strict=True)]
+
+    def _mean(self, names):
+        blocks = (parts for parts, _ in self._kernels(names))
+        found = [sum(p.part.weight * (K @ p.head.alpha) for p, K in parts) for parts in blocks]
+        return np.concatenate(found) + self.offset_
 
     def _predict(self, names):
         mean, variance, noisy, _ = self._ask(names)

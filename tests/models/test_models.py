@@ -18,12 +18,13 @@ from graphsel.graphs.kernels import spectral_features
 from graphsel.graphs.operators import propagation
 from graphsel.graphs.priors import make_prior
 from graphsel.graphs.readers.read import read_graph
+from graphsel.models import archetypes as archetypes_room
 from graphsel.models import channels as channels_room
 from graphsel.models import gnn as models
 from graphsel.models import gnn_networks as networks
 from graphsel.models import intervals as intervals_room
 from graphsel.models.archetypes import Terms
-from graphsel.models.channels import Channels, channels
+from graphsel.models.channels import Channels, WholeGraph, channels, whole_graph
 from graphsel.models.gnn import GNN
 from graphsel.models.gp import GaussianProcess
 from graphsel.models.likelihood import best_noise
@@ -52,6 +53,30 @@ def test_prediction_is_a_screen(name):
     pd.testing.assert_frame_equal(p.var, SCREEN.var)
     if name in ("gp", "gnn", "knn", "additive", "transfer"):
         assert p.layers["variance"].shape == p.shape and (p.layers["variance"] >= 0).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_expected_is_what_is_predicted(name):
+    model = fitted(name)
+    asked = [*REST, "g00+g01", "nobody"]
+    assert np.array_equal(model.expected(asked).X, model.predict(asked).X)
+
+
+def test_whoever_says_last_how_to_predict_is_asked_what_is_expected():
+    class Doubled(GaussianProcess):
+        def _predict(self, names):
+            mean, layers = super()._predict(names)
+            return 2 * mean, layers
+
+    class Nothing(GaussianProcess):
+        def predict(self, names):
+            found = super().predict(names)
+            found.X[:] = 0
+            return found
+
+    for kind in (Doubled, Nothing):
+        model = kind(stacking=False).fit(SCREEN, GRAPH, perturbations=PICKS, random_state=0)
+        assert np.array_equal(model.expected(REST).X, model.predict(REST).X)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -313,13 +338,34 @@ def test_channels_whole_and_by_rows_agree(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["gp", "gnn"])
-def test_large_graphs_take_the_other_road_to_the_same_place(name, monkeypatch):
-    p = fitted(name).predict(REST).X
+@pytest.mark.parametrize(
+    "limits", [{}, {"LIBRARY_GENES": 10}, {"LIBRARY_GENES": 10, "KEPT_BYTES": 0}]
+)
+def test_large_graphs_take_the_other_road_to_the_same_place(name, limits, monkeypatch):
+    asked = [*REST, "nobody", "g00+g01"]
+    p = fitted(name).predict(asked)
     identity_room._kept.clear()
+    for limit, value in ({"DENSE_GENES": 10} | limits).items():
+        monkeypatch.setattr(channels_room, limit, value)
+    monkeypatch.setattr(archetypes_room, "BLOCK", 7)
+    q = fitted(name).predict(asked)
+    identity_room._kept.clear()
+    near = 1e-3 if name == "gnn" else 1e-6
+    np.testing.assert_allclose(p.X, q.X, atol=near)
+    np.testing.assert_allclose(p.layers["variance"], q.layers["variance"], atol=near)
+
+
+def test_kernels_are_kept_with_and_without_their_zeros(monkeypatch):
+    view = whole_graph(GRAPH, (1, 2), [*GENES, "nobody"])
+    a, b = view.encode(["nobody", *GENES[:9]]), view.encode([*GENES[5:], "nobody"])
+    expected = view.between(a, b)
     monkeypatch.setattr(channels_room, "DENSE_GENES", 10)
-    q = fitted(name).predict(REST).X
-    identity_room._kept.clear()
-    np.testing.assert_allclose(p, q, atol=1e-3 if name == "gnn" else 1e-6)
+    monkeypatch.setattr(channels_room, "LIBRARY_GENES", 10)
+    for thin in (0, 1):
+        monkeypatch.setattr(channels_room, "THIN_KERNEL", thin)
+        again = WholeGraph(Channels(GRAPH, (1, 2)), view.genes.genes)
+        assert again.keeps and sparse.issparse(again.kernels[0]) == bool(thin)
+        np.testing.assert_allclose(again.between(a, b), expected, atol=1e-6)
 
 
 def test_noise_maximizes_the_marginal_likelihood():
