@@ -121,13 +121,16 @@ class Powers:
             X = np.ascontiguousarray(X[:, m:])
         return found
 
-    def widen(self, Z: list) -> np.ndarray:  # for each number of hops N x m -> the sum of F_h Z_h
+    def widen(self, Z: list, shares: np.ndarray) -> np.ndarray:  # for each number of hops N x m, m
+        "The sum of F_h Z_h, each column times its share."
         X, m = Z[-1], Z[0].shape[1]
         for block in reversed(Z[:-1]):
             X = np.hstack([self.step @ X, block])
         X = self.rows @ X
-        blocks = [X[:, k * m : (k + 1) * m] for k in range(len(Z))]
-        return sum(s[:, None] * o for s, o in zip(reversed(self.scales), blocks))
+        out = np.zeros((len(X), m))
+        for k, (scale, share) in enumerate(zip(reversed(self.scales), shares[::-1])):
+            out += X[:, k * m : (k + 1) * m] * share * scale[:, None]
+        return out
 
 
 def powers(
@@ -136,8 +139,9 @@ def powers(
     scales: list,  # genes, for each number of hops
 ) -> Powers:
     "The kernels, with what they need of the step."
-    rows = steps[0][at]
-    return Powers(*map(Wide, (*steps, rows, sp.csr_matrix(rows.T))), scales)
+    step, back = steps
+    rows = step[at]
+    return Powers(Wide(step), Wide(back), Wide(rows), Wide(sp.csr_matrix(rows.T)), scales)
 
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #898b5d86
 @dataclass(frozen=True, eq=False)
@@ -153,8 +157,8 @@ class Explicit:
     def narrow(self, Y: np.ndarray) -> list:
         return [self.back @ Y]
 
-    def widen(self, Z: list) -> np.ndarray:
-        return self.factor @ Z[0]
+    def widen(self, Z: list, shares: np.ndarray) -> np.ndarray:
+        return (self.factor @ Z[0]) * shares[0]
 
 
 def explicit(
@@ -174,6 +178,37 @@ def over(
     return F if plain and (incidence.data == 1).all() else incidence @ F
 
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #7865e578
+class Rows:
+    "Some rows of a factor at a time; where they are long, by way of the steps that the factor is made of."
+
+    def __init__(self, F: sp.csr_matrix, chain: "Chain | None" = None):  # n x r
+        self.whole, self.chain, self.shape = Wide(F), chain, F.shape
+        if chain is not None:
+            self.last, self.step, self.step_back = map(Wide, (chain.last, chain.step, chain.back))
+            self.spared = np.diff(F.indptr) - np.diff(chain.last.indptr)  # entries of each row
+
+    def _walks(self, at):
+        return (
+            self.chain is not None
+            and self.spared[at].sum() > self.chain.power * self.chain.step.nnz
+        )
+
+    def some(self, at: np.ndarray, X: np.ndarray) -> np.ndarray:  # the rows `at`, times X
+        if not self._walks(at):
+            return self.whole.some(at, X)
+        for _ in range(self.chain.power):
+            X = self.step @ X
+        return self.last.some(at, X)
+
+    def back(self, at: np.ndarray, Y: np.ndarray) -> np.ndarray:  # rows `at`, transposed, times Y
+        if not self._walks(at):
+            return self.whole.back(at, Y)
+        X = self.last.back(at, Y)
+        for _ in range(self.chain.power):
+            X = self.step_back @ X
+        return X
+
+
 class KernelSum:
     "Sums of kernels among elements, and between elements and targets, one for each belief, in products."
 
@@ -184,10 +219,12 @@ class KernelSum:
         parts: list,  # `Powers` and `Explicit`, with k blocks in all
         shares: np.ndarray,  # k x beliefs
         blocks: list,  # k factors: elements x r, sparse
+        chains: Sequence["Chain"] = (),  # of the first of these
     ):
         self.E, self.T = elements, elements if targets is None else targets
         self.same = targets is None
-        self.parts, self.shares, self.blocks = parts, shares, [Wide(F) for F in blocks]
+        self.parts, self.shares = parts, shares
+        self.blocks = [Rows(F, chain) for F, chain in zip_longest(blocks, chains)]
         self.back = self.T.T.tocsr()
 
     def narrow(self, Y: np.ndarray) -> list:  # targets x beliefs -> for each block r x beliefs
@@ -198,7 +235,7 @@ class KernelSum:
         out, at = 0.0, 0
         for part in self.parts:
             own = slice(at, at := at + len(part))
-            out = out + part.widen([s * z for s, z in zip(self.shares[own], Z[own])])
+            out = out + part.widen(Z[own], self.shares[own])
         found = over(self.E, out)
         return found, found if self.same else over(self.T, out)
 
@@ -284,14 +321,14 @@ class Channels:
         code = [__version__, *code_times("graphs"), *code_times("criteria")]
         return fingerprint([self.graph.fingerprint, self.at, self.hops, *others, code], "sums")
 
-    def chains(self, targets: sp.csr_matrix) -> list:  # incidence, targets x genes at hand
-        "The targets' rows of the graph's kernels as chains of sparse steps."
+    def chains(self, some: sp.csr_matrix) -> list:  # incidence, perturbations x genes at hand
+        "Their rows of the graph's kernels as chains of sparse steps."
         found = []
         for layer in range(len(self.graph.graphs)):
-            step = remember_step(self.graph, layer)[0]
+            step, back = remember_step(self.graph, layer)
             for power, scale in enumerate(self.scales(layer)):
-                last = sp.csr_matrix(targets @ (sp.diags(scale) @ step[self.at]))
-                found.append(Chain(step, last, power))
+                last = sp.csr_matrix(some @ (sp.diags(scale) @ step[self.at]))
+                found.append(Chain(step, back, last, power))
         return found
 
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #f889b250
@@ -348,10 +385,11 @@ class Summed:
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    "A factor over the targets as a chain of sparse steps: last, after `power` times step."
+    "A factor over some perturbations as a chain of sparse steps: last, after `power` times step."
 
     step: sp.csr_matrix  # N x N
-    last: sp.csr_matrix  # targets x N
+    back: sp.csr_matrix  # its transpose
+    last: sp.csr_matrix  # perturbations x N
     power: int
 
 

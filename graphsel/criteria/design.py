@@ -188,9 +188,10 @@ def columns_left(
     "A column of the covariance that the picks leave, under each belief."
     picks = known[0].picks
     k = kernel.among(picks, kernel.rows(np.array([j]), np.ones((1, 1))))
-    rows = [o.half(np.ascontiguousarray(k[:, b])) for b, o in enumerate(known)]
-    y = np.column_stack([o.rest(row) for o, row in zip(known, rows)])
-    left = np.vstack([-y, np.ones((1, len(known)))])
+    rows, left = [], np.ones((len(picks) + 1, len(known)))
+    for b, o in enumerate(known):  # the factor of one belief after the other: it is read twice
+        rows.append(o.half(np.ascontiguousarray(k[:, b])))
+        left[:-1, b] = -o.rest(rows[-1])
     return rows, *kernel.widen(kernel.rows(np.append(picks, j), left))
 
 
@@ -679,16 +680,18 @@ def belief_posteriors(
         first = [b.squared(weights) for b in arrays]
         found = [Posterior(b, weights, noise, *o) for b, *o in zip(arrays, first, own)]
         return Posteriors(found), total
+    chains = channels.chains(T)
     first = squared_kernels(
         blocks[:-2],
         others[:-2],
         (E @ channels.effects, T @ channels.effects),
         beliefs,
         weights,
-        chains=channels.chains(T),
+        chains=chains,
         key="" if small else channels.key(E, T, weights),
     )
-    kernel = KernelSum(E, None if T is E else T, channels.parts(), beliefs.T, blocks)
+    sums = channels.parts(), beliefs.T, blocks, chains if T is E else channels.chains(E)
+    kernel = KernelSum(E, None if T is E else T, *sums)
     return JointPosterior(kernel, weights, noise, first.T, own.T, (Known(),) * len(beliefs)), total
 
 
