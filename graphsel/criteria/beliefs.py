@@ -182,21 +182,19 @@ class Rows:
     "Some rows of a factor at a time; where they are long, by way of the steps that the factor is made of."
 
     def __init__(self, F: sp.csr_matrix, chain: "Chain | None" = None):  # n x r
-        self.whole, self.chain, self.shape = Wide(F), chain, F.shape
+        self.whole, self.shape, self.power = Wide(F), F.shape, 0
         if chain is not None:
+            self.power, self.detour = chain.power, chain.power * chain.step.nnz
             self.last, self.step, self.step_back = map(Wide, (chain.last, chain.step, chain.back))
             self.spared = np.diff(F.indptr) - np.diff(chain.last.indptr)  # entries of each row
 
     def _walks(self, at):
-        return (
-            self.chain is not None
-            and self.spared[at].sum() > self.chain.power * self.chain.step.nnz
-        )
+        return self.power > 0 and self.spared[at].sum() > self.detour
 
     def some(self, at: np.ndarray, X: np.ndarray) -> np.ndarray:  # the rows `at`, times X
         if not self._walks(at):
             return self.whole.some(at, X)
-        for _ in range(self.chain.power):
+        for _ in range(self.power):
             X = self.step @ X
         return self.last.some(at, X)
 
@@ -204,7 +202,7 @@ class Rows:
         if not self._walks(at):
             return self.whole.back(at, Y)
         X = self.last.back(at, Y)
-        for _ in range(self.chain.power):
+        for _ in range(self.power):
             X = self.step_back @ X
         return X
 
