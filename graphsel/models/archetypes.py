@@ -113,7 +113,9 @@ class Terms:
         b: Asked,
     ) -> np.ndarray:  # mixtures x A x B
         "Sums of the kernels."
-        if self.kernels.keeps and len(a.names) > BLOCK:
+        kept = self.kernels.kept
+        if len(a.names) > BLOCK and kept is not None and kept.suits(a.rows, b.rows):
+            kept.learn(a.rows.at)
             found = np.empty((len(shares), len(a.names), len(b.names)))
             for s in range(0, len(a.names), BLOCK):
                 some = self.ask(a.names[s : s + BLOCK])

@@ -36,6 +36,9 @@ LIBRARY_GENES = 3000  # up to so many genes of a screen, once for all of these
 THIN = 0.1  # a share of entries below which it pays to leave zeros out
 
 
+STRETCH = 512  # genes at a time, where there are very many
+
+
 def single(A: sp.csr_matrix) -> sp.csr_matrix:  # the same, float32
     "A matrix in single precision; its entries stay in whatever order they are: sorting them takes longest."
     return sp.csr_matrix((A.data.astype(np.float32), A.indices, A.indptr), A.shape)
@@ -77,9 +80,12 @@ class Channels:
             whole = self.encode(graph.genes)
             self.dense = self._products(whole, whole)
 
+    def hop_rows(self, at: np.ndarray) -> list:  # one matrix per graph and hop: len(at) x N
+        "Rows of the powers of the operators."
+        return [F for step in self.steps for F in hop_rows(step, at, self.hops)]
+
     def _rows(self, at):
-        parts = [F for step in self.steps for F in hop_rows(step, at, self.hops)]
-        return parts + [p.factor[at] for p in self.graph.priors]
+        return self.hop_rows(at) + [p.factor[at] for p in self.graph.priors]
 
     def rows(
         self, genes: GeneRows
@@ -117,33 +123,9 @@ def with_strangers(
         C[:, (a.genes[:, None] == b.genes[None]) & (a.at < 0)[:, None]] = 1
     return C
 
-
-THIN_KERNEL = 0.2  # a share of entries below which a kernel is kept without its zeros
-
-
-def kept_kernel(
-    F: sp.csr_matrix,  # n x N
-    block: int = 1024,  # rows at once
-) -> np.ndarray | sp.csr_matrix:  # n x n
-    "Inner products of all rows, to be looked up."
-    K = np.empty((F.shape[0], F.shape[0]))
-    for start in range(0, len(K), block):
-        K[start : start + block] = gram(F[start : start + block], F)
-    return K if np.count_nonzero(K) > THIN_KERNEL * K.size else sp.csr_matrix(K)
-
-
-def looked_up(
-    K: np.ndarray | sp.csr_matrix,  # n x n
-    i: np.ndarray,  # rows
-    j: np.ndarray,  # columns
-) -> np.ndarray:  # len(i) x len(j)
-    "A part of a kernel."
-    return K[i][:, j].toarray() if sp.issparse(K) else K[i[:, None], j[None]]
-
 # %% ../../nbs/07_models/04_channels.ipynb #97a056a2
 MANY = 200  # genes asked at once from which on this pays
 WAVE_BYTES = 7e8  # kept for it at most
-KEPT_BYTES = 1e9  # for the kernels among the genes of a screen
 
 
 class Wave:
@@ -177,20 +159,11 @@ class Wave:
         return with_strangers(np.stack(found).astype(np.float32), a, library)
 
 
-def wide_channels(view: "WholeGraph") -> int:
-    "How many channels are far from sparse."
-    return sum(h > 1 for h in view.channels.hops) * len(view.channels.steps)
-
-
 def wave_bytes(view: "WholeGraph") -> int:
     "What a `Wave` keeps, about."
-    return 4 * wide_channels(view) * len(view.graph) * len(view.genes.genes)
-
-
-def library_bytes(view: "WholeGraph") -> int:
-    "What the kernels among its genes take, about, priors included."
-    full = wide_channels(view) + len(view.graph.priors)
-    return 8 * full * len(view.genes.genes) ** 2
+    c = view.channels
+    wide = sum(h > 1 for h in c.hops) * len(c.steps)
+    return 4 * wide * len(c.graph) * len(view.genes.genes)
 
 
 def hop_lengths(
@@ -205,6 +178,65 @@ def hop_lengths(
         found[h] = np.sqrt(np.add.reduceat(R.data**2, R.indptr[:-1])).astype(np.float32)
     return [found[h] for h in hops]
 
+# %% ../../nbs/07_models/04_channels.ipynb #162e636a
+KEPT_BYTES = 1e9  # of rows that are kept
+THIN_ROWS, THIN_KERNEL = 0.05, 0.2  # shares of entries below which these pay without their zeros
+
+
+class KeptRows:
+    "The channels from any gene to those of a screen, row by row, kept as they are asked for."
+
+    def __init__(self, channels: Channels, library: GeneRows):
+        self.channels, n = channels, len(channels.graph)
+        rows = channels.hop_rows(np.maximum(library.at, 0))
+        self.thin = all(F.nnz <= THIN_ROWS * F.shape[0] * n for F in rows)
+        self.across = [sp.csr_matrix(F.T) for F in rows]
+        self.column, self.row = np.full(n + 1, -1), np.full(n + 1, -1)
+        self.column[library.at] = np.arange(len(library.at))
+        self.column[-1] = 0  # of a gene that the graph lacks: any
+        wide = max(sum(h > 1 for h in channels.hops), 1) * len(channels.steps)
+        self.room = int(KEPT_BYTES // (8 * wide * len(library.at)))
+        self.forget()
+
+    def forget(self):
+        self.row[:-1], self.row[-1], self.count = -1, 0, 0
+        self.kernels: list = [None] * len(self.across)
+
+    def learn(self, at: np.ndarray) -> None:  # positions in the graph, -1 for genes it lacks
+        "Compute the rows that are not there yet."
+        if len(new := np.unique(at[self.row[at] < 0])) + self.count > self.room:
+            self.forget()
+            new = np.unique(at[at >= 0])
+        for s in range(0, len(new), STRETCH):
+            some = new[s : s + STRETCH]
+            for k, F in enumerate(self.channels.hop_rows(some)):
+                self._put(k, sp.csr_matrix(F @ self.across[k]))
+            self.row[some] = self.count + np.arange(len(some))
+            self.count += len(some)
+
+    def _put(self, k, K):
+        if self.kernels[k] is None and K.nnz > THIN_KERNEL * K.shape[0] * K.shape[1]:
+            self.kernels[k] = np.empty((self.room, K.shape[1]))  # takes memory as it is filled
+        known = self.kernels[k]
+        if isinstance(known, np.ndarray):
+            K.toarray(out=known[self.count : self.count + K.shape[0]])
+        else:
+            self.kernels[k] = K if known is None else sp.vstack([known, K], format="csr")
+
+    def suits(self, a: GeneRows, b: GeneRows) -> bool:
+        "Whether all of this can be looked up."
+        return self.thin and len(a.at) <= self.room and bool((self.column[b.at] >= 0).all())
+
+    def __call__(self, a: GeneRows, b: GeneRows) -> np.ndarray:  # channels x A x B
+        "The kernel of every channel."
+        self.learn(a.at)
+        i, j, found = self.row[a.at], self.column[b.at], []
+        for K in self.kernels:
+            found.append(K[i][:, j].toarray() if sp.issparse(K) else K[i[:, None], j[None]])
+        for prior in self.channels.graph.priors:
+            found.append(gram(*(prior.factor[np.maximum(o.at, 0)] for o in (a, b))))
+        return with_strangers(np.stack(found), a, b)
+
 # %% ../../nbs/07_models/04_channels.ipynb #0b747aae
 class WholeGraph:
     "Channels as seen from the genes of a screen; what lies between these is computed once."
@@ -218,19 +250,16 @@ class WholeGraph:
         self.channels, self.graph, self.weights = channels, channels.graph, channels.weights
         self.genes = channels.encode(every)
         self.small = channels.dense is not None or not 0 < len(every) <= LIBRARY_GENES
-        many = channels.dense is None and len(every) > LIBRARY_GENES
-        self.keeps = many and library_bytes(self) <= KEPT_BYTES
         self.place = {g: i for i, g in enumerate(every)}
-        self.where = np.full(len(channels.graph) + 1, -1)  # among its genes, by position
-        self.where[self.genes.at] = np.arange(len(every))
         self.found: OrderedDict = OrderedDict()
         self.ways: OrderedDict = OrderedDict()  # of `kernel_points`
         self.encode = channels.encode
 
     @cached_property
-    def kernels(self) -> list:  # one per channel
-        "The channels among its genes, where these are very many."
-        return [kept_kernel(F) for F in self.channels.rows(self.genes)]
+    def kept(self) -> KeptRows | None:
+        "The rows against its genes, where these are very many."
+        many = self.channels.dense is None and len(self.place) > LIBRARY_GENES
+        return KeptRows(self.channels, self.genes) if many else None
 
     @cached_property
     def wave(self) -> "Wave":
@@ -241,11 +270,6 @@ class WholeGraph:
     def known(self) -> np.ndarray:
         "Those of its genes that the graph has."
         return self.genes.genes[self.genes.at >= 0]
-
-    def _places(self, a: GeneRows) -> np.ndarray:  # A, among its genes; -1 elsewhere
-        found, unknown = self.where[a.at], a.at < 0
-        found[unknown] = [self.place.get(g, -1) for g in a.genes[unknown]]
-        return found
 
     def _against(self, a: GeneRows, at: np.ndarray) -> np.ndarray:  # channels x A x library
         inside = at >= 0
@@ -273,9 +297,9 @@ class WholeGraph:
 
     def between(self, a: GeneRows, b: GeneRows) -> np.ndarray:  # channels x A x B
         "The kernel of every channel between two lists of genes."
-        i, j = self._places(a), self._places(b)
-        if self.keeps and min(i.min(), j.min()) >= 0:
-            return with_strangers(np.stack([looked_up(K, i, j) for K in self.kernels]), a, b)
+        if self.kept is not None and self.kept.suits(a, b):
+            return self.kept(a, b)
+        i, j = (np.array([self.place.get(g, -1) for g in o.genes], dtype=int) for o in (a, b))
         if self.small or not ((i >= 0).all() or (j >= 0).all()):
             return self.channels.between(a, b)
         if (j >= 0).all():
@@ -332,9 +356,10 @@ class Head:
 def lower_factor(
     K: np.ndarray,  # n x n, symmetric
     noise: float,  # added to its diagonal
+    overwrite: bool = False,  # the kernel is not needed any more
 ) -> np.ndarray:  # n x n, lower
-    "The Cholesky factor, in one copy of the kernel."
-    A = np.array(K, dtype=np.float64, order="C")
+    "The Cholesky factor, in one copy of the kernel or in its place."
+    A = np.array(K, dtype=np.float64, order="C", copy=None if overwrite else True)
     A[np.diag_indices(len(A))] += noise
     return sl.cholesky(A.T, lower=False, overwrite_a=True).T
 
@@ -343,9 +368,10 @@ def solve_head(
     K: np.ndarray,  # n x n kernel of the picks
     Y: np.ndarray,  # n x R, centered responses
     noise: float,  # sigma^2, in units of the kernel
+    overwrite: bool = False,  # the kernel is not needed any more
 ) -> Head:
     "Solve for the decoder (Rasmussen & Williams 2006, algorithm 2.1)."
-    L = lower_factor(K, noise)
+    L = lower_factor(K, noise, overwrite)
     alpha = sl.cho_solve((L.T, False), Y)  # no copy: LAPACK counts columns first
     return Head(L, alpha, np.maximum((Y * alpha).sum(axis=0), 0) / len(Y))
 

@@ -69,7 +69,11 @@ class GaussianProcess(ResponseModel):
         self.picks_ = terms.ask(self.perturbations_)
         parts = gp_parts(self, terms, self.picks_, Y, rng)
         kernels, of = mixtures(terms, parts, self.picks_, self.picks_)
-        self.parts_ = [Solved(p, solve_head(kernels[k], Y, p.noise)) for p, k in zip(parts, of)]
+        last = {k: i for i, k in enumerate(of.tolist())}  # who needs a kernel last takes its place
+        self.parts_ = [
+            Solved(p, solve_head(kernels[k], Y, p.noise, last[k] == i))
+            for i, (p, k) in enumerate(zip(parts, of.tolist(), strict=True))
+        ]
         shares = sum(p.part.weight * p.part.shares for p in self.parts_)
         n = len(terms.names) - len(terms.effects)
         self.shares_ = dict(zip(terms.names, shares.tolist(), strict=True))

@@ -355,17 +355,38 @@ def test_large_graphs_take_the_other_road_to_the_same_place(name, limits, monkey
     np.testing.assert_allclose(p.layers["variance"], q.layers["variance"], atol=near)
 
 
-def test_kernels_are_kept_with_and_without_their_zeros(monkeypatch):
+@pytest.mark.parametrize(
+    "limits", [{"THIN_KERNEL": 0}, {"THIN_KERNEL": 1}, {"KEPT_BYTES": 8 * 41 * 2 * 14}]
+)
+def test_rows_are_kept_as_they_are_asked_for(limits, monkeypatch):
     view = whole_graph(GRAPH, (1, 2), [*GENES, "nobody"])
-    a, b = view.encode(["nobody", *GENES[:9]]), view.encode([*GENES[5:], "nobody"])
-    expected = view.between(a, b)
-    monkeypatch.setattr(channels_room, "DENSE_GENES", 10)
-    monkeypatch.setattr(channels_room, "LIBRARY_GENES", 10)
-    for thin in (0, 1):
-        monkeypatch.setattr(channels_room, "THIN_KERNEL", thin)
-        again = WholeGraph(Channels(GRAPH, (1, 2)), view.genes.genes)
-        assert again.keeps and sparse.issparse(again.kernels[0]) == bool(thin)
-        np.testing.assert_allclose(again.between(a, b), expected, atol=1e-6)
+    lists = [["nobody", *GENES[:9]], [*GENES[5:12], "new"], [*GENES[20:33]], GENES[:3], GENES]
+    library = view.encode([*GENES[5:], "nobody"])
+    expected = [view.between(view.encode(o), library) for o in lists]
+    for limit, value in ({"DENSE_GENES": 10, "LIBRARY_GENES": 10, "STRETCH": 4} | limits).items():
+        monkeypatch.setattr(channels_room, limit, value)
+    monkeypatch.setattr(channels_room, "THIN_ROWS", 1)
+    again = WholeGraph(Channels(GRAPH, (1, 2)), view.genes.genes)
+    for genes, C in zip(lists, expected, strict=True):
+        a = again.encode(genes)
+        assert again.kept.suits(a, library) == (len(genes) <= again.kept.room)
+        np.testing.assert_allclose(again.between(a, library), C, atol=1e-6)
+    part = WholeGraph(Channels(GRAPH, (1, 2)), GENES[:30])
+    assert not part.kept.suits(library, part.encode(GENES[33:]))  # a column that is not there
+    dense = isinstance(again.kept.kernels[1], np.ndarray)
+    assert dense == (channels_room.THIN_KERNEL < 1)
+
+
+def test_what_was_asked_before_changes_no_bit(monkeypatch):
+    for limit, value in {"DENSE_GENES": 10, "LIBRARY_GENES": 10, "THIN_ROWS": 1}.items():
+        monkeypatch.setattr(channels_room, limit, value)
+    found = []
+    for before in ([], GENES[3:30:2], GENES[::-1]):
+        view = WholeGraph(Channels(GRAPH, (1, 2)), GENES)
+        if len(before):
+            view.between(view.encode(before), view.genes)
+        found.append(view.between(view.encode(GENES[7:19]), view.encode(GENES[2:25])))
+    assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
 
 
 def test_noise_maximizes_the_marginal_likelihood():
