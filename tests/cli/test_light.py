@@ -125,7 +125,10 @@ WITHOUT_TORCH = {
     "fit": (["fit", *FILES], "pip install 'graphsel[models]'"),
     "gears": (["fit", "--model", "gears", *FILES], "pip install 'graphsel[models]'"),
     "compare": (["compare", "--strategies", "random", "--budgets", 5, *FILES], "--model gp"),
-    "select": (["select", "--budget", 5, "--model", "gnn", *FILES[:4]], "pip install 'graphsel[models]'"),
+    "select": (
+        ["select", "--budget", 5, "--model", "gnn", *FILES[:4]],
+        "pip install 'graphsel[models]'",
+    ),
 }
 IN_PYTHON = {
     "gs.make_model('gnn')": "the model gnn needs torch",
