@@ -625,6 +625,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'graphsel/benchmark/store.py'),
                                           'graphsel.benchmark.store.claimed': ( '09_benchmark/store.html#claimed',
                                                                                 'graphsel/benchmark/store.py'),
+                                          'graphsel.benchmark.store.code_sha1': ( '09_benchmark/store.html#code_sha1',
+                                                                                  'graphsel/benchmark/store.py'),
                                           'graphsel.benchmark.store.codes': ( '09_benchmark/store.html#codes',
                                                                               'graphsel/benchmark/store.py'),
                                           'graphsel.benchmark.store.identity': ( '09_benchmark/store.html#identity',
