@@ -81,8 +81,10 @@ def read_string(
     ends = [table[c].cat.remove_unused_categories() for c in ("protein1", "protein2")]
     proteins = sorted({*ends[0].cat.categories, *ends[1].cat.categories})
     names, lacking = _names_of(proteins, links, _beside(links) if info is None else info)
+    source, target = (renamed_categories(e, names) for e in ends)
     graph = from_edges(
-        *(renamed_categories(e, names) for e in ends),
+        source,
+        target,
         table[score].to_numpy(np.float64) / 1000,
         top_k=top_k,
         genes=genes,
