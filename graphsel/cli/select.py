@@ -353,9 +353,8 @@ def select_command(
     from graphsel.selection.names import alias_table
     from graphsel.selection.select import select
 
-    files = {"graph": sources.graphs, "prior": sources.priors, "aliases": aliases, **options}
     bench = Bench.of(options, plate_size, plates, outputs)
-    outputs.check(inputs_of(**files))
+    outputs.check(inputs_of(graph=sources.graphs, prior=sources.priors, aliases=aliases, **options))
     require_model(options["model"])
     budget = _checked(budget, options, bench.room)
     own = _own_parameters(settings, criterion)
