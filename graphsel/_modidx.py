@@ -822,6 +822,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'graphsel.core.extras': { 'graphsel.core.extras._is_here': ('00_core/extras.html#_is_here', 'graphsel/core/extras.py'),
                                       'graphsel.core.extras.import_extra': ('00_core/extras.html#import_extra', 'graphsel/core/extras.py'),
                                       'graphsel.core.extras.lacking': ('00_core/extras.html#lacking', 'graphsel/core/extras.py'),
+                                      'graphsel.core.extras.needing': ('00_core/extras.html#needing', 'graphsel/core/extras.py'),
                                       'graphsel.core.extras.require': ('00_core/extras.html#require', 'graphsel/core/extras.py'),
                                       'graphsel.core.extras.require_model': ( '00_core/extras.html#require_model',
                                                                               'graphsel/core/extras.py')},
