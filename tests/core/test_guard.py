@@ -85,7 +85,7 @@ def test_an_error_that_nothing_was_mixed_up_in_stays_as_it_is():
     with pytest.raises(TypeError, match="missing 1 required positional argument"):
         gs.why(Selection([], [], []))
     with pytest.raises(TypeError, match="unexpected keyword"):
-        gs.select(None, 5, budgets=3)
+        gs.budget_curve(Selection([], [], []), size=3)
 
 
 def test_kinds_are_read_from_annotations():
