@@ -462,14 +462,16 @@ def parse_wells(
 # %% ../../nbs/12_cli/02_select.ipynb #d9418342
 def _own_parameters(settings, criterion):
     "What `--set` says, with the name of the criterion before it or without. Raises `GraphselError` for unknown ones."
+    from graphsel.criteria.mixture import is_mixture, parse_mixture
     from graphsel.selection.strategies import get_strategy
 
     get_strategy(criterion)
+    parts = parse_mixture(criterion) if is_mixture(criterion) else ()
     params, of_criterion = read_settings(settings, (criterion,))
     owners = [o.partition("=")[0].rpartition(".")[0].strip() for o in settings]
-    others = [name for name in owners if name not in ("", criterion)]
+    others = [name for name in owners if name not in ("", criterion, *parts)]
     if others:
-        raise unknown_name("criterion with parameters", others[0], (criterion,))
+        raise unknown_name("criterion with parameters", others[0], (criterion, *parts))
     return params | of_criterion.get(criterion, {})
 
 # %% ../../nbs/12_cli/02_select.ipynb #ee2486c5

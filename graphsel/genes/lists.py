@@ -13,6 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 import datetime
 import json
+import math
 import re
 
 from ..core.errors import GraphselError, log, name_some, shorten
@@ -257,10 +258,9 @@ def _pairs(text, column, where):
         )
     rows, separator = (found.rows, found.separator) if found.head else _headless_pairs(found.rows)
     width, seen = len(found.head) or 2, {}
-    for line, fields in rows:
-        if len(fields) == 1:
-            fields = re.split(r"[\s,;]+", fields[0])  # a line in another style than the header
-        name, text = (fields[i] if i < len(fields) else "" for i in (gene, value))
+    rows = [(line, _styled(fields)) for line, fields in rows]
+    for line, fields in _without_sum(rows, gene, value, separator, where):
+        name, text = _at(fields, gene), _at(fields, value)
         name = bare_cell(name)
         what = _wrong_pair(name, fields, width, separator)
         if not what and seen.get(name, text) != text:
@@ -287,6 +287,42 @@ def _wrong_pair(name, fields, width, separator):
             "semicolons, or write 1.5"
         )
     return ""
+
+# %% ../../nbs/01_genes/02_lists.ipynb #a0c5ba0c
+_SUMS = re.compile(
+    r"(sub|grand)?\s*totals?|(gesamt)?(summe|betrag|kosten)|gesamt|sum(ma)?|somme|totale?|totaal|suma|"
+    r"итого|всего|合計|总计|總計|합계",
+    re.IGNORECASE,
+)
+
+
+def _styled(fields):
+    "The fields of a line that is written in another style than the header."
+    return re.split(r"[\s,;]+", fields[0]) if len(fields) == 1 else fields
+
+
+def _at(fields, i):
+    return fields[i] if i < len(fields) else ""
+
+
+def _without_sum(rows, gene, value, separator, where):
+    "The rows but for a last one that is called a sum, or not at all, and is the sum of the others."
+    if len(rows) < 3:
+        return rows
+    *others, (line, last) = rows
+    name = bare_cell(_at(last, gene)).strip(" :.")
+    if name and not _SUMS.fullmatch(name):
+        return rows
+    try:
+        numbers = [float(_decimal(_at(fields, value) or "0", separator)) for _, fields in others]
+        total = float(_decimal(_at(last, value), separator))
+    except ValueError:
+        return rows
+    if not math.isclose(total, sum(numbers), abs_tol=0.005):
+        return rows
+    called = f"'{name}'" if name else "without a gene"
+    log.info("%s, line %d: %s is the sum of the others; left out", where, line, called)
+    return others
 
 # %% ../../nbs/01_genes/02_lists.ipynb #607b5dbe
 def _headless_pairs(rows):

@@ -495,3 +495,26 @@ def test_a_price_list_in_other_words(tmp_path):
 def test_a_list_that_is_no_file():
     with pytest.raises(GraphselError, match="no such file: MYC,TP53; a list is a file, with one"):
         read_gene_list("MYC,TP53")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gene;price\nTP53;61,50\nMYC;40,00\nSumme;101,50",
+        "gene\tprice\nTP53\t61.5\nMYC\t40\n合計\t101.5",
+        "gene,price\nTP53,61.5\nMYC,40\nGrand total:,101.5",
+        "gene;Preis\nTP53;61,50 EUR\nMYC;40,00 EUR\n;101,50 EUR",
+        "TP53 61.5\nMYC 40\nTotal 101.5",
+    ],
+)
+def test_the_sum_at_the_end_of_a_price_list_is_no_gene(text, caplog):
+    caplog.set_level("INFO")
+    assert parse_costs(text) == {"TP53": 61.5, "MYC": 40.0}
+    assert "is the sum of the others; left out" in caplog.text
+
+
+def test_a_last_row_that_only_looks_like_a_sum_stays():
+    assert parse_costs("gene,cost\nA,1\nB,2\nC,3") == {"A": 1.0, "B": 2.0, "C": 3.0}  # a gene
+    assert "Total" in parse_costs("gene,cost\nA,1\nB,2\nTotal,4")  # no sum: the graph refuses it
+    with pytest.raises(GraphselError, match="no gene; fill or remove the line"):
+        parse_costs("gene,cost\nA,1\nB,2\n,4")
