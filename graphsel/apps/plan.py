@@ -138,7 +138,7 @@ class PlanExplorer(_Page):
         if self.quiet:
             return
         try:
-            with heard() as told:
+            with self.at_work(), heard() as told:
                 wishes = self.wishes()
                 note = fit_budget(self, wishes)
                 if self.state.wishes is None or wishes.key != self.state.wishes.key:
@@ -497,7 +497,7 @@ def show_model(
 
 def _model_in_words(x, wishes):
     "What validation says, or why it says nothing."
-    x.say("How good is a model of these results? Each of them is hidden and predicted …")
+    x.doing("How good is a model of these results? Each of them is hidden and predicted …")
     try:
         return how_good(wishes.graph, wishes.screen, aliases=aliases_of(x))
     except GraphselError as e:
@@ -533,6 +533,7 @@ def show_comparison(
     wishes = replace(asked, criterion=name)
     if STRATEGIES[name].kind != "criterion":
         wishes = replace(wishes, hops=None, must=())
+    x.doing(f"Choosing by {name}, to compare …")
     try:
         other, _ = x.state.whole_plan(wishes, asked_budget(x))
         pair = (id(whole), id(other))
@@ -697,7 +698,17 @@ def _boxes_of_the_lab(lab):
 # %% ../../nbs/11_apps/05_plan.ipynb #8801d14d
 def plan_outputs() -> SimpleNamespace:  # of widgets
     "Everything that is shown."
-    texts = ("status", "told", "table", "missing", "compared", "downloads", "answer", "model")
+    texts = (
+        "busy",
+        "status",
+        "told",
+        "table",
+        "missing",
+        "compared",
+        "downloads",
+        "answer",
+        "model",
+    )
     pictures = ("curve", "map", "comparison")
     return _named({n: w.HTML() for n in texts} | {n: _picture() for n in pictures})
 
@@ -724,7 +735,7 @@ def lay_out(
     compared = w.VBox([o.compared, o.comparison])
     below = w.Tab([o.missing, compared], titles=("Left out", "Two criteria"))
     right = w.VBox(
-        [budget, o.status, o.told, w.HBox([table, figures], layout=wrap), below],
+        [budget, o.status, o.busy, o.told, w.HBox([table, figures], layout=wrap), below],
         layout=w.Layout(flex="1 1 600px", min_width="0", max_width="100%", overflow="hidden"),
     )
     return w.VBox([w.HTML(_STYLE), w.HBox([_tabs(i, o), right], layout=wrap)])

@@ -108,7 +108,8 @@ def error_against_time(
 ) -> "Axes":
     """Error at the largest number of perturbations measured by then, against months.
 
-    Bands are those of the difference from random at the same number of perturbations. Raises `GraphselError` for an unknown metric.
+    Bands are those of the difference from random at the same number of perturbations.
+    Raises `GraphselError` for an unknown metric.
     """
     timed = laboratory_time(one_curve(results), weeks_per_round, set_up_weeks)
     table = metric_table(timed, metric)
