@@ -1874,6 +1874,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'graphsel.genes.lists._clean': ('01_genes/lists.html#_clean', 'graphsel/genes/lists.py'),
                                       'graphsel.genes.lists._decimal': ('01_genes/lists.html#_decimal', 'graphsel/genes/lists.py'),
                                       'graphsel.genes.lists._first': ('01_genes/lists.html#_first', 'graphsel/genes/lists.py'),
+                                      'graphsel.genes.lists._head_of': ('01_genes/lists.html#_head_of', 'graphsel/genes/lists.py'),
                                       'graphsel.genes.lists._headless_pairs': ( '01_genes/lists.html#_headless_pairs',
                                                                                 'graphsel/genes/lists.py'),
                                       'graphsel.genes.lists._is_table': ('01_genes/lists.html#_is_table', 'graphsel/genes/lists.py'),

@@ -310,9 +310,9 @@ def _typical(seen, jobs):
     Where there is no other, the first is taken to be as much too slow as those of its model were."""
     later = {kind: statistics.mean(s[jobs:]) for kind, s in seen.items() if len(s) > jobs}
     quicker: dict[str, list[float]] = {}
-    for (strategy, model), mean in later.items():
-        first = min(seen[strategy, model][:jobs])
-        quicker.setdefault(model, []).append(min(1.0, mean / max(first, 1e-9)))
+    for kind, mean in later.items():
+        first = min(seen[kind][:jobs])
+        quicker.setdefault(kind[1], []).append(min(1.0, mean / max(first, 1e-9)))
     share = {model: statistics.median(o) for model, o in quicker.items()}
     return {kind: later.get(kind, share.get(kind[1], 1.0) * min(s)) for kind, s in seen.items()}
 
