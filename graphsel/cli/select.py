@@ -38,6 +38,7 @@ from graphsel.cli.options import (
     with_options,
 )
 from ..core.errors import GraphselError, unknown_name
+from ..core.extras import require_model
 from ..core.files import atomic_path, is_stream
 from ..core.outputs import PAGES, check_ending, check_outputs, table_text, write_table
 from ..genes.lists import cost_currency, read_costs, read_gene_list, read_pairs
@@ -352,9 +353,9 @@ def select_command(
     from graphsel.selection.names import alias_table
     from graphsel.selection.select import select
 
-    files = {"graph": sources.graphs, "prior": sources.priors, "aliases": aliases, **options}
     bench = Bench.of(options, plate_size, plates, outputs)
-    outputs.check(inputs_of(**files))
+    outputs.check(inputs_of(graph=sources.graphs, prior=sources.priors, aliases=aliases, **options))
+    require_model(options["model"])
     budget = _checked(budget, options, bench.room)
     own = _own_parameters(settings, criterion)
     lab = parse_lab(outputs.lab, options["costs"])

@@ -15,7 +15,7 @@ from operator import attrgetter
 import numpy as np
 import scipy.sparse as sp
 
-from graphsel import __version__
+from graphsel import __version__, criteria
 from graphsel.core.errors import check_positive_int
 from graphsel.core.files import code_times, kept_arrays
 from graphsel.core.identity import fingerprint, remember, sha1
@@ -84,45 +84,39 @@ class Wide:
 
     @cached_property
     def parts(self):
-        from graphsel.criteria import loops
-
-        return loops.parts_of(self.matrix)
+        return criteria.loops.parts_of(self.matrix)
 
     def __matmul__(self, X: np.ndarray) -> np.ndarray:  # r x m -> n x m
-        from graphsel.criteria import loops
-
-        return self.matrix @ X if X.shape[1] % 4 else loops.times(self.parts, X)
+        return self.matrix @ X if X.shape[1] % 4 else criteria.loops.times(self.parts, X)
 
     def some(self, at: np.ndarray, X: np.ndarray) -> np.ndarray:  # the rows `at` of the product
-        from graphsel.criteria import loops
-
-        return loops.times(self.parts, X, at)
+        return criteria.loops.times(self.parts, X, at)
 
     def back(
         self, at: np.ndarray, Y: np.ndarray
     ) -> np.ndarray:  # r x m: rows `at`, transposed, times Y
-        from graphsel.criteria import loops
-
         out = np.zeros((self.shape[1], Y.shape[1]))
-        loops.back_product(self.parts, at, Y, out)
+        criteria.loops.back_product(self.parts, at, Y, out)
         return out
 
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #a4ab853e
 @dataclass(frozen=True, eq=False)
 class Powers:
-    "Kernels of 1, 2 ... hops over one graph: F_h is a scale for each row times a power of a sparse step."
+    "Kernels of 1, 2 ... hops over one graph among some of its genes: a power of a step, each row times a scale."
 
     step: Wide  # N x N
     back: Wide  # its transpose
-    scales: list  # N for each number of hops
+    rows: Wide  # genes x N: their rows of the step
+    columns: Wide  # the transpose of these
+    scales: list  # genes, for each number of hops
 
     def __len__(self):
         return len(self.scales)
 
-    def narrow(self, Y: np.ndarray) -> list:  # N x m -> for each number of hops F_h^T Y
+    def narrow(self, Y: np.ndarray) -> list:  # genes x m -> for each number of hops F_h^T Y
         X, m, found = np.hstack([s[:, None] * Y for s in self.scales]), Y.shape[1], []
-        for _ in self.scales:
-            X = self.back @ X
+        for hop in range(len(self)):
+            X = (self.back if hop else self.columns) @ X
             found.append(X[:, :m])
             X = np.ascontiguousarray(X[:, m:])
         return found
@@ -131,9 +125,19 @@ class Powers:
         X, m = Z[-1], Z[0].shape[1]
         for block in reversed(Z[:-1]):
             X = np.hstack([self.step @ X, block])
-        X = self.step @ X
+        X = self.rows @ X
         blocks = [X[:, k * m : (k + 1) * m] for k in range(len(Z))]
         return sum(s[:, None] * o for s, o in zip(reversed(self.scales), blocks))
+
+
+def powers(
+    steps: tuple[sp.csr_matrix, sp.csr_matrix],  # N x N; its transpose
+    at: np.ndarray,  # positions of the genes
+    scales: list,  # genes, for each number of hops
+) -> Powers:
+    "The kernels, with what they need of the step."
+    rows = steps[0][at]
+    return Powers(*map(Wide, (*steps, rows, sp.csr_matrix(rows.T))), scales)
 
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #898b5d86
 @dataclass(frozen=True, eq=False)
@@ -175,7 +179,7 @@ class KernelSum:
 
     def __init__(
         self,
-        elements: sp.csr_matrix,  # incidence over all genes of the graph
+        elements: sp.csr_matrix,  # incidence over the genes at hand
         targets: sp.csr_matrix | None,  # the same; None = the elements
         parts: list,  # `Powers` and `Explicit`, with k blocks in all
         shares: np.ndarray,  # k x beliefs
@@ -266,14 +270,14 @@ class Channels:
             found.append(np.asarray(F.sum(axis=1)).ravel() / total[self.at])
         return found
 
-    def parts(self) -> list:  # of a `KernelSum`; means something for the genes at hand alone
-        "The same blocks as products over the whole graph, powers of a sparse step where they are."
-        place, parts = spread(self.at, len(self.graph)), []
+    def parts(self) -> list:  # of a `KernelSum`
+        "The same blocks as products, powers of a sparse step over the whole graph where they are."
+        parts: list = []
         for layer in range(len(self.graph.graphs)):
-            step, back = map(Wide, remember_step(self.graph, layer))
-            parts.append(Powers(step, back, [place @ s for s in self.scales(layer)]))
+            steps = remember_step(self.graph, layer)
+            parts.append(powers(steps, self.at, self.scales(layer)))
         rest = self.blocks[len(self.graph.graphs) * self.hops :]
-        return parts + [explicit(sp.csr_matrix(place @ F)) for F in rest]
+        return parts + [explicit(sp.csr_matrix(F)) for F in rest]
 
     def key(self, *others) -> str:  # what else sums of these kernels depend on
         "A name for sums of these kernels."
@@ -296,11 +300,6 @@ def effect_scale(
 ) -> np.ndarray:  # 3
     "What the columns of the fixed effects are multiplied by."
     return np.sqrt(shares[[-2, -1, -1]])
-
-
-def spread(at, n):
-    "n x len(at), 1 where the row is the gene."
-    return sp.csr_matrix((np.ones(len(at)), (at, np.arange(len(at)))), shape=(n, len(at)))
 
 
 def remember_step(graph, layer):
@@ -338,17 +337,13 @@ class Summed:
     "Columns of a kernel as sums over sparse rows."
 
     def __init__(self, elements: sp.csr_matrix, targets: sp.csr_matrix):  # elements, targets x r
-        from graphsel.criteria import loops
-
-        self.rows = loops.parts_of(elements)
-        self.columns = loops.parts_of(sp.csr_matrix(targets.T))
+        self.rows = criteria.loops.parts_of(elements)
+        self.columns = criteria.loops.parts_of(sp.csr_matrix(targets.T))
         entries = elements.getnnz(axis=0).astype(float) @ targets.getnnz(axis=0)
         self.cost = 2 * entries
 
     def fill(self, first: int, n: int, total: np.ndarray):  # targets x lanes, for n elements
-        from graphsel.criteria import loops
-
-        loops.sum_rows(self.rows, self.columns, first, n, total)
+        criteria.loops.sum_rows(self.rows, self.columns, first, n, total)
 
 
 @dataclass(frozen=True, eq=False)
@@ -364,26 +359,24 @@ class Walked:
     "Columns of a kernel by walks."
 
     def __init__(self, elements: sp.csr_matrix, chain: Chain):  # elements x N
-        from graphsel.criteria import loops
-
         n, self.power = elements.shape[1], chain.power
-        self.rows, self.step, self.last = map(loops.parts_of, (elements, chain.step, chain.last))
+        self.rows, self.step, self.last = map(
+            criteria.loops.parts_of, (elements, chain.step, chain.last)
+        )
         self.everyone, self.X = (
             np.arange(max(n, chain.last.shape[0])),
-            np.zeros((2, n, loops.LANES)),
+            np.zeros((2, n, criteria.loops.LANES)),
         )
         walks = elements.shape[0] * (chain.last.nnz + self.power * chain.step.nnz + n)
-        self.cost = walks / loops.LANES
+        self.cost = walks / criteria.loops.LANES
 
     def fill(self, first: int, n: int, total: np.ndarray):
-        from graphsel.criteria import loops
-
         X, Y = self.X
-        loops.lay(self.rows, first, n, X)
+        criteria.loops.lay(self.rows, first, n, X)
         for _ in range(self.power):
-            loops.product(self.step, self.everyone[: len(Y)], X, Y)
+            criteria.loops.product(self.step, self.everyone[: len(Y)], X, Y)
             X, Y = Y, X
-        loops.product(self.last, self.everyone[: len(total)], X, total)
+        criteria.loops.product(self.last, self.everyone[: len(total)], X, total)
 
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #00054865
 def kernel_moments(
@@ -393,8 +386,6 @@ def kernel_moments(
     chains: Sequence[Chain | None] = (),  # per kernel: the targets' rows as a chain
 ) -> np.ndarray:  # kernels x kernels x elements
     "Sums over the targets of weighted products of two kernels' columns, exactly."
-    from graphsel.criteria import loops
-
     root, ways = sp.diags(np.sqrt(np.asarray(weight, float))), []
     for E, T, chain in zip_longest(elements, targets, chains):
         own: list = [Summed(sp.csr_matrix(E), sp.csr_matrix(root @ T))]
@@ -405,12 +396,12 @@ def kernel_moments(
         ways.append(min(own, key=attrgetter("cost")))
     n = elements[0].shape[0]
     out = np.zeros((len(elements), len(elements), n))
-    total = np.zeros((len(elements), len(weight), loops.LANES))
-    for first in progress(range(0, n, loops.LANES), "first gains"):
-        some = min(loops.LANES, n - first)
+    total = np.zeros((len(elements), len(weight), criteria.loops.LANES))
+    for first in progress(range(0, n, criteria.loops.LANES), "first gains"):
+        some = min(criteria.loops.LANES, n - first)
         for way, part in zip(ways, total):
             way.fill(first, some, part)
-        loops.add_squares(total, first, some, out)
+        criteria.loops.add_squares(total, first, some, out)
     upper = np.triu_indices(len(out), 1)
     out[upper] = out.transpose(1, 0, 2)[upper]
     return out

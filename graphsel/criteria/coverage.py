@@ -13,6 +13,7 @@ from numbers import Real
 import numpy as np
 import scipy.sparse as sp
 
+from .. import criteria
 from ..core.errors import GraphselError, check_positive_int, unknown_name
 from .base import Criterion, incidence, register, target_weights
 from ..genes.perturbations import gene_incidence
@@ -71,7 +72,7 @@ class RowCriterion(Criterion):
     "A criterion made of sparse rows of strengths, one per element. Subclasses set `form` and call `set_rows`."
 
     hard = False  # True: count targets; False: add up the soft form
-    form = "facility"  # see `compiled.FORMS`
+    form = "facility"  # see `loops.FORMS`
     tells_error = False  # what is covered is no variance
 
     @property
@@ -123,9 +124,7 @@ class RowCriterion(Criterion):
 
     @property
     def loops(self):  # loaded on first use: numba takes a moment
-        from graphsel.criteria import loops as compiled
-
-        return compiled
+        return criteria.loops
 
     def row(self, j):
         return self.loops.row_of(

@@ -27,14 +27,13 @@ from graphsel.criteria.base import (
 )
 from graphsel.criteria.beliefs import (
     Channels,
-    Explicit,
     KernelSum,
-    Powers,
-    Wide,
     belief_shares,
     channels_of,
+    explicit,
     is_sets,
     over,
+    powers,
     squared_kernels,
 )
 from ..graphs.graph import Graphs
@@ -106,20 +105,19 @@ class KernelBlocks:
 
     def in_parts(self) -> KernelSum:  # a sum of one kernel
         "The same for arrays with a column for each belief, here one."
-        n = self.product.n
+        n, at = self.product.n, genes_at_hand(self.E, self.T)
         parts: list = []
         for step, back, scale, power in self.product.steps:
             if power == 1:
-                parts.append(Powers(Wide(step), Wide(back), []))
-            parts[-1].scales.append(scale)
-        at = n * len(self.product.steps)
+                parts.append(powers((step, back), at, []))
+            parts[-1].scales.append(scale[at])
+        end = n * len(self.product.steps)
+        blocks = [self.F[:, s : s + n] for s in range(0, end, n)]
         if self.product.rest is not None:
-            parts.append(Explicit(Wide(self.product.rest), Wide(self.product.back)))
-        blocks = [self.F[:, s : s + n] for s in range(0, at, n)] + [self.F[:, at:]] * (
-            self.product.rest is not None
-        )
-        T = None if self.same else self.T
-        return KernelSum(self.E, T, parts, np.ones((len(blocks), 1)), blocks)
+            parts.append(explicit(self.product.rest[at]))
+            blocks.append(self.F[:, end:])
+        E, T = self.E[:, at], None if self.same else self.T[:, at]
+        return KernelSum(E, T, parts, np.ones((len(blocks), 1)), blocks)
 
 # %% ../../nbs/05_criteria/05_design.ipynb #a40eba17
 class Growing:
@@ -631,13 +629,6 @@ def _between(A, C, B):
     return np.ascontiguousarray((B @ (A @ C).T).T)
 
 
-def _over_graph(channels, incidence):
-    "Incidence over all genes of the graph, from that over the genes at hand."
-    wide = incidence.indptr, channels.at[incidence.indices], len(channels.graph)
-    shape = (incidence.shape[0], wide[2])
-    return sp.csr_matrix((incidence.data, wide[1], wide[0]), shape=shape)
-
-
 def genes_at_hand(
     *incidences: sp.csr_matrix | None,  # perturbations x N
 ) -> np.ndarray:  # positions of the genes they touch, ascending
@@ -697,13 +688,7 @@ def belief_posteriors(
         chains=channels.chains(T),
         key="" if small else channels.key(E, T, weights),
     )
-    kernel = KernelSum(
-        _over_graph(channels, E),
-        None if T is E else _over_graph(channels, T),
-        channels.parts(),
-        beliefs.T,
-        blocks,
-    )
+    kernel = KernelSum(E, None if T is E else T, channels.parts(), beliefs.T, blocks)
     return JointPosterior(kernel, weights, noise, first.T, own.T, (Known(),) * len(beliefs)), total
 
 

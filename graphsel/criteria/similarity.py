@@ -11,7 +11,7 @@ from numbers import Real
 import numpy as np
 import scipy.sparse as sp
 
-from .. import __version__
+from .. import __version__, criteria
 from ..core.errors import GraphselError, check_positive_int, log, power_of_two
 from ..core.files import code_times, kept_arrays
 from ..core.identity import fingerprint
@@ -120,11 +120,9 @@ def _similarity_factors(graph, kernel, hops):
 def _without_small(left, right):
     """The factor without the smallest parts of each row, `SMALL` of its squared length: by Cauchy and Schwarz
     no product of two rows, of length 1 at most, changes by more than 2 sqrt(SMALL). A matrix stays as it is."""
-    from graphsel.criteria import loops
-
     if left is not right:
         return left, right
-    least = loops.small_below(loops.parts_of(left), SMALL)
+    least = criteria.loops.small_below(criteria.loops.parts_of(left), SMALL)
     large = np.abs(left.data) >= np.repeat(least, np.diff(left.indptr))
     found = sp.csr_matrix((left.data * large, left.indices.copy(), left.indptr.copy()), left.shape)
     found.eliminate_zeros()
@@ -133,23 +131,19 @@ def _without_small(left, right):
 # %% ../../nbs/05_criteria/06_similarity.ipynb #fce46f40
 def _strongest(rows, asked, neighbors):
     "genes x targets: the positive similarities, of each target the `neighbors` largest."
-    from graphsel.criteria import loops
-
-    n, wanted = rows.shape[0], loops.parts_of(sp.csr_matrix(asked))
-    lists = loops.make_shortlist(asked.shape[0], neighbors)
-    for first in progress(range(0, n, loops.BLOCK), "comparing genes"):
-        some = sp.csr_matrix(rows[first : first + loops.BLOCK].T)
-        columns, width = loops.parts_of(some), some.shape[1]
-        loops.list_closest(wanted, columns, first, width, asked is rows, lists, neighbors)
+    n, wanted = rows.shape[0], criteria.loops.parts_of(sp.csr_matrix(asked))
+    lists = criteria.loops.make_shortlist(asked.shape[0], neighbors)
+    for first in progress(range(0, n, criteria.loops.BLOCK), "comparing genes"):
+        some = sp.csr_matrix(rows[first : first + criteria.loops.BLOCK].T)
+        columns, width = criteria.loops.parts_of(some), some.shape[1]
+        criteria.loops.list_closest(wanted, columns, first, width, asked is rows, lists, neighbors)
     return _as_rows(lists, n, neighbors)
 
 # %% ../../nbs/05_criteria/06_similarity.ipynb #e4ae03b9
 def _as_rows(lists, n, neighbors):
     "The shortlists as a matrix, elements x targets."
-    from graphsel.criteria import loops
-
     for t in range(len(lists.count)):
-        loops.shorten(lists, t, neighbors)
+        criteria.loops.shorten(lists, t, neighbors)
     kept = np.arange(lists.value.shape[1]) < lists.count[:, None]
     target = np.repeat(np.arange(len(kept)), lists.count)
     entries = lists.value[kept], (lists.place[kept], target)
@@ -213,8 +207,6 @@ class GraphCut(Criterion):
         lam: float = 2.0,
         weights=None,
     ):
-        from graphsel.criteria import loops
-
         super().__init__(graph, elements, targets)
         if isinstance(lam, bool) or not isinstance(lam, Real) or not 0 <= lam < np.inf:
             raise GraphselError(f"lam is {lam!r}; give a number of at least 0")
@@ -227,7 +219,9 @@ class GraphCut(Criterion):
         pairs = [(self.left, self.right)]
         if right is not left:
             pairs.append((self.right, self.left))
-        self.halves = [tuple(map(loops.parts_of, (A, sp.csr_matrix(B.T)))) for A, B in pairs]
+        self.halves = [
+            tuple(map(criteria.loops.parts_of, (A, sp.csr_matrix(B.T)))) for A, B in pairs
+        ]
         self.typical = lam * np.asarray(self.left @ (right.T @ (asked.T @ weights))).ravel()
         self.own = np.asarray(self.left.multiply(self.right).sum(axis=1)).ravel()
         self.submodular = self.left.min() >= 0 and self.right.min() >= 0
@@ -247,10 +241,8 @@ class GraphCut(Criterion):
         return (self.typical - 2 * self.close - self.own)[at]
 
     def add(self, j):
-        from graphsel.criteria import loops
-
         self.current += self.gain(j)
         found = np.zeros((len(self.halves), len(self.elements)))
         for (rows, columns), total in zip(self.halves, found):
-            loops.sum_columns(rows, columns, columns.start, j, total)
+            criteria.loops.sum_columns(rows, columns, columns.start, j, total)
         self.close = self.close + found.mean(axis=0)

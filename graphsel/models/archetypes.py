@@ -67,6 +67,9 @@ class Degrees:
         return np.asarray(asked.incidence @ X) / np.sqrt(max(np.isfinite(self.scale).sum(), 1))
 
 # %% ../../nbs/07_models/06_archetypes.ipynb #4778f988
+BLOCK = 64  # perturbations at a time, so that all kernels of these stay in the fast memory
+
+
 class Terms:
     "The kernels that responses may follow, one by one."
 
@@ -102,6 +105,26 @@ class Terms:
         C = self.kernels.between(a.rows, b.rows)
         C = np.stack([between_perturbations(lambda *_, c=c: c, a, b) for c in C])
         return np.concatenate([C, *(self._effect(e, a, b)[None] for e in self.effects)])
+
+    def mixed(
+        self,
+        shares: np.ndarray,  # mixtures x terms
+        a: Asked,
+        b: Asked,
+    ) -> np.ndarray:  # mixtures x A x B
+        "Sums of the kernels."
+        if self.kernels.keeps and len(a.names) > BLOCK:
+            found = np.empty((len(shares), len(a.names), len(b.names)))
+            for s in range(0, len(a.names), BLOCK):
+                some = self.ask(a.names[s : s + BLOCK])
+                found[:, s : s + BLOCK] = self.mixed(shares, some, b)
+            return found
+        n = shares.shape[1] - len(self.effects)
+        C = np.tensordot(shares[:, :n], self.kernels.between(a.rows, b.rows), 1)
+        K = np.stack([between_perturbations(lambda *_, c=c: c, a, b) for c in C])
+        for effect, s in zip(self.effects, shares[:, n:].T, strict=True):
+            K += s[:, None, None] * self._effect(effect, a, b)
+        return K
 
     def diagonal(self, a: Asked) -> np.ndarray:  # terms x A
         "Every kernel between a perturbation and itself."
@@ -188,10 +211,16 @@ def log_evidence(
 
 # %% ../../nbs/07_models/06_archetypes.ipynb #f63aba9c
 def among(
-    C: np.ndarray,  # terms x n x n, between all picks
+    terms: Terms,
+    picks: Asked,
 ) -> Callable:  # positions of m picks -> terms x m x m
     "The kernels between some of the picks."
-    return lambda some: C[:, some[:, None], some[None]]
+
+    def between(some):
+        part = terms.ask([picks.names[i] for i in some])
+        return terms.between(part, part)
+
+    return between
 
 
 @dataclass(frozen=True)
@@ -213,11 +242,10 @@ def believed(
     "The archetypes that the picks leave, with their weights."
     n = len(Y)
     Z = winsorized(Y / response_units(Y))
-    G, responses = Z @ Z.T / Z.shape[1], effective_responses(Z)
-    if not G.any():
-        G, responses = np.eye(n), 1.0
-    some = np.sort(rng.permutation(n)[:EVIDENCE_PICKS])
-    G = G[np.ix_(some, some)] * n / np.trace(G)
+    some, responses = np.sort(rng.permutation(n)[:EVIDENCE_PICKS]), 1.0
+    G = np.eye(len(some))
+    if Z.any():
+        G, responses = Z[some] @ Z[some].T * (n / (Z**2).sum()), effective_responses(Z)
     kernels = np.tensordot(beliefs, between(some), 1)
     unit = np.trace(kernels, axis1=1, axis2=2) / len(some)
     kernels = kernels / unit[:, None, None]

@@ -117,9 +117,33 @@ def with_strangers(
         C[:, (a.genes[:, None] == b.genes[None]) & (a.at < 0)[:, None]] = 1
     return C
 
+
+THIN_KERNEL = 0.2  # a share of entries below which a kernel is kept without its zeros
+
+
+def kept_kernel(
+    F: sp.csr_matrix,  # n x N
+    block: int = 1024,  # rows at once
+) -> np.ndarray | sp.csr_matrix:  # n x n
+    "Inner products of all rows, to be looked up."
+    K = np.empty((F.shape[0], F.shape[0]))
+    for start in range(0, len(K), block):
+        K[start : start + block] = gram(F[start : start + block], F)
+    return K if np.count_nonzero(K) > THIN_KERNEL * K.size else sp.csr_matrix(K)
+
+
+def looked_up(
+    K: np.ndarray | sp.csr_matrix,  # n x n
+    i: np.ndarray,  # rows
+    j: np.ndarray,  # columns
+) -> np.ndarray:  # len(i) x len(j)
+    "A part of a kernel."
+    return K[i][:, j].toarray() if sp.issparse(K) else K[i[:, None], j[None]]
+
 # %% ../../nbs/07_models/04_channels.ipynb #97a056a2
 MANY = 200  # genes asked at once from which on this pays
 WAVE_BYTES = 7e8  # kept for it at most
+KEPT_BYTES = 1e9  # for the kernels among the genes of a screen
 
 
 class Wave:
@@ -153,11 +177,20 @@ class Wave:
         return with_strangers(np.stack(found).astype(np.float32), a, library)
 
 
+def wide_channels(view: "WholeGraph") -> int:
+    "How many channels are far from sparse."
+    return sum(h > 1 for h in view.channels.hops) * len(view.channels.steps)
+
+
 def wave_bytes(view: "WholeGraph") -> int:
     "What a `Wave` keeps, about."
-    c = view.channels
-    wide = sum(h > 1 for h in c.hops) * len(c.steps)
-    return 4 * wide * len(c.graph) * len(view.genes.genes)
+    return 4 * wide_channels(view) * len(view.graph) * len(view.genes.genes)
+
+
+def library_bytes(view: "WholeGraph") -> int:
+    "What the kernels among its genes take, about, priors included."
+    full = wide_channels(view) + len(view.graph.priors)
+    return 8 * full * len(view.genes.genes) ** 2
 
 
 def hop_lengths(
@@ -185,10 +218,19 @@ class WholeGraph:
         self.channels, self.graph, self.weights = channels, channels.graph, channels.weights
         self.genes = channels.encode(every)
         self.small = channels.dense is not None or not 0 < len(every) <= LIBRARY_GENES
+        many = channels.dense is None and len(every) > LIBRARY_GENES
+        self.keeps = many and library_bytes(self) <= KEPT_BYTES
         self.place = {g: i for i, g in enumerate(every)}
+        self.where = np.full(len(channels.graph) + 1, -1)  # among its genes, by position
+        self.where[self.genes.at] = np.arange(len(every))
         self.found: OrderedDict = OrderedDict()
         self.ways: OrderedDict = OrderedDict()  # of `kernel_points`
         self.encode = channels.encode
+
+    @cached_property
+    def kernels(self) -> list:  # one per channel
+        "The channels among its genes, where these are very many."
+        return [kept_kernel(F) for F in self.channels.rows(self.genes)]
 
     @cached_property
     def wave(self) -> "Wave":
@@ -199,6 +241,11 @@ class WholeGraph:
     def known(self) -> np.ndarray:
         "Those of its genes that the graph has."
         return self.genes.genes[self.genes.at >= 0]
+
+    def _places(self, a: GeneRows) -> np.ndarray:  # A, among its genes; -1 elsewhere
+        found, unknown = self.where[a.at], a.at < 0
+        found[unknown] = [self.place.get(g, -1) for g in a.genes[unknown]]
+        return found
 
     def _against(self, a: GeneRows, at: np.ndarray) -> np.ndarray:  # channels x A x library
         inside = at >= 0
@@ -226,7 +273,9 @@ class WholeGraph:
 
     def between(self, a: GeneRows, b: GeneRows) -> np.ndarray:  # channels x A x B
         "The kernel of every channel between two lists of genes."
-        i, j = (np.array([self.place.get(g, -1) for g in o.genes], dtype=int) for o in (a, b))
+        i, j = self._places(a), self._places(b)
+        if self.keeps and min(i.min(), j.min()) >= 0:
+            return with_strangers(np.stack([looked_up(K, i, j) for K in self.kernels]), a, b)
         if self.small or not ((i >= 0).all() or (j >= 0).all()):
             return self.channels.between(a, b)
         if (j >= 0).all():
@@ -280,15 +329,30 @@ class Head:
     scale: np.ndarray  # R, variance of one unit of the kernel
 
 
+def lower_factor(
+    K: np.ndarray,  # n x n, symmetric
+    noise: float,  # added to its diagonal
+) -> np.ndarray:  # n x n, lower
+    "The Cholesky factor, in one copy of the kernel."
+    A = np.array(K, dtype=np.float64, order="C")
+    A[np.diag_indices(len(A))] += noise
+    return sl.cholesky(A.T, lower=False, overwrite_a=True).T
+
+
 def solve_head(
     K: np.ndarray,  # n x n kernel of the picks
     Y: np.ndarray,  # n x R, centered responses
     noise: float,  # sigma^2, in units of the kernel
 ) -> Head:
     "Solve for the decoder (Rasmussen & Williams 2006, algorithm 2.1)."
-    L = np.linalg.cholesky(K + noise * np.eye(len(K)))
-    alpha = sl.cho_solve((L, True), Y)
+    L = lower_factor(K, noise)
+    alpha = sl.cho_solve((L.T, False), Y)  # no copy: LAPACK counts columns first
     return Head(L, alpha, np.maximum((Y * alpha).sum(axis=0), 0) / len(Y))
+
+
+def column_squares(V: np.ndarray) -> np.ndarray:  # n x m -> m
+    "The squared length of each column."
+    return np.einsum("ij,ij->j", V, V)
 
 
 def ask_head(
@@ -298,7 +362,7 @@ def ask_head(
 ) -> tuple[np.ndarray, np.ndarray]:  # mean m x R; variance m, in units of the kernel
     "Posterior mean and variance."
     V = sl.solve_triangular(head.cholesky, cross.T, lower=True)
-    return cross @ head.alpha, np.maximum(prior - (V**2).sum(axis=0), 0)
+    return cross @ head.alpha, np.maximum(prior - column_squares(V), 0)
 
 
 def head_weights(
@@ -319,8 +383,8 @@ def leave_head(
     np.ndarray, np.ndarray
 ]:  # error n x R; variance n of a measurement, in units of the kernel
     "Errors of predicting each pick from all others, their mean included; NaN for a single pick."
-    inverse = sl.solve_triangular(head.cholesky, np.eye(len(Y)), lower=True)
-    leverage = (inverse**2).sum(axis=0)[:, None]  # diagonal of the inverse
+    inverse = sl.lapack.dtrtri(head.cholesky.T)[0].T  # of the factor
+    leverage = column_squares(inverse)[:, None]  # diagonal of the inverse
     if not centered:
         return head.alpha / leverage, 1 / leverage[:, 0]
     shared = (inverse.T @ inverse.sum(axis=1))[:, None]
@@ -355,7 +419,11 @@ def between_perturbations(
     "The kernel of perturbations: that of genes, summed over the genes of each."
     K = kernel(a.rows, b.rows)
     if are_singles(a) and are_singles(b):
-        return K[np.ix_(a.incidence.indices, b.incidence.indices)]
+        i, j = a.incidence.indices, b.incidence.indices
+        as_they_are = np.array_equal(i, np.arange(len(K))) and np.array_equal(
+            j, np.arange(K.shape[1])
+        )
+        return K if as_they_are else K[np.ix_(i, j)]
     return np.asarray(a.incidence @ (b.incidence @ K.T).T)
 
 # %% ../../nbs/07_models/04_channels.ipynb #5acabe19

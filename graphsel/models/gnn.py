@@ -18,7 +18,7 @@ from ..core.errors import GraphselError, check_positive_int, unknown_name
 from ..core.progress import progress
 from ..core.randomness import as_seed
 from ..genes.perturbations import perturbed_genes
-from .archetypes import Terms, archetypes, believed
+from .archetypes import Terms, among, archetypes, believed
 from graphsel.models.base import (
     ResponseModel,
     asked_names,
@@ -97,12 +97,7 @@ def beginning(
     rng: np.random.Generator,
 ) -> Beginning:
     "The mean over the archetypes that the picks believe in."
-
-    def between(some):
-        part = terms.ask([picks.names[i] for i in some])
-        return terms.between(part, part)
-
-    parts = believed(between, Y, archetypes(terms), rng)
+    parts = believed(among(terms, picks), Y, archetypes(terms), rng)
     shares = np.sum([p.weight * p.shares for p in parts], axis=0)
     noise = sum(p.weight * p.noise for p in parts)
     n = len(terms.kernels.weights)

@@ -16,6 +16,7 @@ from ..genes.perturbations import perturbed_genes
 from .archetypes import NOISES, Part, Terms, among, archetypes, believed
 from .base import ResponseModel, asked_names, check_numbers, register_model
 from graphsel.models.channels import (
+    Asked,
     Head,
     ask_head,
     features_of,
@@ -65,8 +66,9 @@ class GaussianProcess(ResponseModel):
         Y = Y - self.offset_
         terms = self._terms()
         self.picks_ = terms.ask(self.perturbations_)
-        C = terms.between(self.picks_, self.picks_)
-        self.parts_ = [Solved(p, C, Y) for p in gp_parts(self, terms, C, Y, rng)]
+        parts = gp_parts(self, terms, self.picks_, Y, rng)
+        kernels, of = mixtures(terms, parts, self.picks_, self.picks_)
+        self.parts_ = [Solved(p, solve_head(kernels[k], Y, p.noise)) for p, k in zip(parts, of)]
         shares = sum(p.part.weight * p.part.shares for p in self.parts_)
         n = len(terms.names) - len(terms.effects)
         self.shares_ = dict(zip(terms.names, shares.tolist(), strict=True))
@@ -77,8 +79,9 @@ class GaussianProcess(ResponseModel):
         terms, parts = self._terms(), []
         for start in progress(range(0, len(names), block), "predicting"):
             a = terms.ask(names[start : start + block])
-            C, own = terms.between(a, self.picks_), terms.diagonal(a)
-            parts.append(mixed([p(C, own) for p in self.parts_]))
+            kernels, of = mixtures(terms, self._parts, a, self.picks_)
+            own = terms.diagonal(a)
+            parts.append(mixed([p(kernels[k], own) for p, k in zip(self.parts_, of)]))
         return [np.concatenate(o) for o in zip(*parts, strict=True)]
 
     def _predict(self, names):
@@ -86,8 +89,16 @@ class GaussianProcess(ResponseModel):
         return mean + self.offset_, {"variance": variance, "predictive_variance": noisy}
 
     def _weights(self, names):
-        C = self._terms().between(self._terms().ask(names), self.picks_)
-        return sum(p.part.weight * p.weights(C) for p in self.parts_)
+        terms = self._terms()
+        kernels, of = mixtures(terms, self._parts, terms.ask(names), self.picks_)
+        weights = [
+            p.part.weight * head_weights(p.head, kernels[k]) for p, k in zip(self.parts_, of)
+        ]
+        return sum(weights)
+
+    @property
+    def _parts(self):
+        return [p.part for p in self.parts_]
 
     def _left_out(self, Y):
         Y = Y - self.offset_
@@ -116,19 +127,14 @@ class Solved:
     part: Part
     head: Head
 
-    def __init__(self, part: Part, C: np.ndarray, Y: np.ndarray):
-        object.__setattr__(self, "part", part)
-        object.__setattr__(self, "head", solve_head(np.tensordot(part.shares, C, 1), Y, part.noise))
-
     def __call__(
-        self, cross, own
-    ):  # weight; mean, variance, variance with noise; in units of the kernel
-        w = self.part.shares
-        mean, variance = ask_head(self.head, np.tensordot(w, cross, 1), w @ own)
+        self,
+        cross: np.ndarray,  # m x n, kernel of the part, asked by picks
+        own: np.ndarray,  # terms x m, of each asked with itself
+    ) -> tuple:  # weight; mean, variance, variance with noise; in units of the kernel
+        "What the part says."
+        mean, variance = ask_head(self.head, cross, self.part.shares @ own)
         return self.part.weight, mean, *self._scaled(variance), variance
-
-    def weights(self, cross):
-        return head_weights(self.head, np.tensordot(self.part.shares, cross, 1))
 
     def _scaled(self, variance):
         scale = self.head.scale
@@ -137,6 +143,17 @@ class Solved:
     def left_out(self, Y, centered):
         error, variance = leave_head(self.head, Y, centered=centered)
         return self.part.weight, error, variance[:, None] * self.head.scale
+
+
+def mixtures(
+    terms: Terms,
+    parts: Sequence[Part],
+    a: Asked,
+    b: Asked,
+) -> tuple[np.ndarray, np.ndarray]:  # beliefs x A x B; for each part which of them
+    "The kernels of the parts. Those that differ in noise alone share one."
+    shares, of = np.unique([p.shares for p in parts], axis=0, return_inverse=True)
+    return terms.mixed(shares, a, b), of.ravel()
 
 
 def mixed(
@@ -162,15 +179,15 @@ def check_tuning(model: GaussianProcess):
 def gp_parts(
     model: GaussianProcess,
     terms: Terms,
-    C: np.ndarray,  # terms x n x n, between picks
+    picks: Asked,
     Y: np.ndarray,  # n x R
     rng: np.random.Generator,
 ) -> list[Part]:
     "Shares of the terms and noise, as the model was told to find them."
-    beliefs = archetypes(terms)
+    beliefs, between = archetypes(terms), among(terms, picks)
     if model.tune == "evidence":
         noises = NOISES if model.noise is None else (model.noise / (1 + model.noise),)
-        return believed(among(C), Y, beliefs, rng, noises)
+        return believed(between, Y, beliefs, rng, noises)
     plain = terms.kernels.weights
     if not model.fixed_effects:
         start = np.r_[0.8 * plain, 0.2] if terms.effects else plain
@@ -178,15 +195,15 @@ def gp_parts(
         fixed = beliefs[0][len(plain) :]
         start = np.r_[plain * (1 - fixed.sum()), fixed]
     if model.tune:
-        return [searched(C, Y, start, 0.3 if model.noise is None else model.noise, rng)]
+        return [searched(between, Y, start, 0.3 if model.noise is None else model.noise, rng)]
     if model.noise is not None:
         return [Part(1.0, start, float(model.noise))]
-    return [Part(1.0, start, best_noise(np.tensordot(start, C, 1), Y))]
+    return [Part(1.0, start, best_noise(terms.mixed(start[None], picks, picks)[0], Y))]
 
 
-def searched(C, Y, start, noise, rng) -> Part:
+def searched(between, Y, start, noise, rng) -> Part:
     "Shares and noise of largest marginal likelihood, on a random part of the picks and columns."
     some = np.sort(rng.permutation(len(Y))[:TUNING_PICKS])
     columns = np.sort(rng.permutation(Y.shape[1])[:TUNING_COLUMNS])
-    found = tune_mixture(C[:, some[:, None], some[None]], Y[np.ix_(some, columns)], start, noise)
+    found = tune_mixture(between(some), Y[np.ix_(some, columns)], start, noise)
     return Part(1.0, found.weights, found.noise)

@@ -171,12 +171,12 @@ def test_evidence_finds_the_term_that_made_the_responses():
     for term, archetype in (("shift", 3), (terms.names[0], 1)):
         K = C[terms.names.index(term)] + 0.05 * np.eye(40)
         Z = np.linalg.cholesky(K) @ rng.normal(size=(40, 60))
-        parts = believed(among(C), Z, archetypes(terms), rng)
+        parts = believed(among(terms, picks), Z, archetypes(terms), rng)
         assert sum(p.weight for p in parts) == pytest.approx(1)
         best = max(parts, key=lambda p: p.weight)
         np.testing.assert_allclose(best.shares, archetypes(terms)[archetype])
     noise = rng.normal(size=(40, 60))
-    assert all(p.noise > 3 for p in believed(among(C), noise, archetypes(terms), rng))
+    assert all(p.noise > 3 for p in believed(among(terms, picks), noise, archetypes(terms), rng))
 
 
 def test_long_rows_are_cut_back_and_responses_counted():
