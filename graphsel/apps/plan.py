@@ -262,9 +262,10 @@ def graph_of(
         raise GraphselError(
             "no graph is chosen; select one, or upload a file of edges or gene sets"
         )
-    given = i.prior_files.value
-    priors = _once(x, ("priors", *_names_and_hashes(given)), lambda: _open_priors(given))
-    key = (*(part.fingerprint for part in parts), *_names_and_hashes(given))
+    given, rows = i.prior_files.value, i.prior_rows.value.strip()
+    of_priors = (*_names_and_hashes(given), rows)
+    priors = _once(x, ("priors", *of_priors), lambda: _open_priors(given, rows))
+    key = (*(part.fingerprint for part in parts), *of_priors)
     graph = _once(x, key, lambda: combine(parts, priors))
     _tell_strangers(parts, graph)
     return graph
@@ -331,10 +332,10 @@ def _column_of_genes(path, graph):
     return str(table.columns[0]) if names and known >= len(names) / 2 else None
 
 
-def _open_priors(files):
-    "The priors of one upload."
+def _open_priors(files, rows=""):
+    "The priors of one upload; of tables with several cell lines only some rows, column=value."
     with uploaded(*files) as paths:
-        return [read_prior(str(path)) for path in paths]
+        return [read_prior(f"{path}:{rows}" if rows else str(path)) for path in paths]
 
 
 def _tell_strangers(parts, graph):
@@ -616,6 +617,11 @@ def _boxes_of_graphs(choices, chosen):
         "graph_path": w.Text(placeholder=path, continuous_update=False, layout=wide),
         "directed": w.Checkbox(description="edges go one way", indent=False),
         "prior_files": _file("upload priors", multiple=True),
+        "prior_rows": w.Text(
+            placeholder="rows of the priors to keep: cell_line=k562",
+            continuous_update=False,
+            layout=wide,
+        ),
     }
 
 
@@ -756,7 +762,7 @@ def _tabs(i, o):
             i.graph_path,
             i.directed,
             _note("Priors: other screens, ranked lists or embeddings; for variance and facility"),
-            i.prior_files,
+            *(i.prior_files, i.prior_rows),
         ],
         "Criterion": [i.criterion, i.hops, i.other, _note(hops)],
         "Limits": [
