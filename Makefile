@@ -14,6 +14,8 @@ PYTEST_ARGS ?=
 export OMP_NUM_THREADS      ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 export MKL_NUM_THREADS      ?= 1
+# Hundreds of processes load the package, and each worker the tests: what Python compiled is kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Stamps live in .venv and carry a checksum of what they depend on, so a repeat is instant,
 # a change of the files (or a moved folder) installs again, and a failed installation leaves no stamp.

@@ -12,7 +12,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
+import zipfile
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -412,6 +414,35 @@ def test_one_version():
     settings.read(ROOT / "settings.ini", encoding="utf-8")
     assert graphsel.__version__ == settings["DEFAULT"]["version"]
     assert f"\nversion: {graphsel.__version__}\n" in read(ROOT / "CITATION.cff")
+
+
+BUILD = (
+    "from setuptools import build_meta as b; print(b.build_sdist('dist'), b.build_wheel('dist'))"
+)
+
+
+def package_files(names):
+    "What of a distribution belongs to the package."
+    return {o for o in names if o.startswith("graphsel/") and not o.endswith("/")}
+
+
+def test_what_is_built_holds_the_package(tmp_path):
+    "Wheel and sdist, from a folder with blanks and umlauts, hold every module and stub; the wheel's command starts."
+    source, installed = tmp_path / "ein schöner Ordner", tmp_path / "là bas"
+    shutil.copytree(LIB, source / "graphsel", ignore=COPIED)
+    for o in ROOT.iterdir():
+        if o.is_file():
+            shutil.copy(o, source)
+    run = {"capture_output": True, "text": True, "check": True}
+    done = subprocess.run([sys.executable, "-c", BUILD], cwd=source, **run)
+    sdist, wheel = (source / "dist" / o for o in done.stdout.split()[-2:])
+    expected = {o.relative_to(source).as_posix() for o in (source / "graphsel").rglob("*.*")}
+    with zipfile.ZipFile(wheel) as held, tarfile.open(sdist) as also_held:
+        assert package_files(held.namelist()) == expected
+        assert package_files(o.partition("/")[2] for o in also_held.getnames()) >= expected
+        held.extractall(installed)
+    told = subprocess.run([sys.executable, "-m", "graphsel", "--version"], cwd=installed, **run)
+    assert told.stdout == f"graphsel, version {graphsel.__version__}\n"
 
 
 def test_render():

@@ -259,7 +259,20 @@ def gather(out: Path, data: Path) -> pd.DataFrame:
     found["n_responses"] = found["n_responses"].astype(int)
     for column in ("mse", "pearson_delta_centered", "agreement", "hubs"):
         found[column] = found[column].astype(np.float32)
+    found.attrs["made by"] = makers(out)
     return found
+
+
+def makers(out: Path) -> dict[str, list[str]]:
+    "What the comparisons were made by: every value of run.json that says so, kept in the table's `attrs`."
+    notes = [json.loads((f / "run.json").read_text()) for f in sorted(out.iterdir()) if finished(f)]
+    kept = ("numpy", "scipy", "scikit-learn", "torch", "torch-geometric", "python")
+    told = [
+        {"graphsel": n["version"], "code": n.get("code", "")[:10]}
+        | {k: n["machine"][k] for k in kept if k in n["machine"]}
+        for n in notes
+    ]
+    return {k: sorted({n[k] for n in told if n.get(k)}) for k in ("graphsel", "code", *kept)}
 
 
 def main(arguments: list[str] | None = None) -> int:

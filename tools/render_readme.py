@@ -9,9 +9,8 @@ import re
 import sys
 from pathlib import Path
 
-import lazy_loader
+import heavy
 
-nbformat, nbconvert = lazy_loader.load("nbformat"), lazy_loader.load("nbconvert")
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = (
     "<!-- Rendered from nbs/index.ipynb by `make readme`: edit the notebook, not this file. -->\n\n"
@@ -50,7 +49,7 @@ def text_output(output):
     mime = next((o for o in KEPT if o in output.get("data", {})), None)
     if mime is None or any(o.startswith("image/") for o in output.data):
         return None
-    return nbformat.v4.new_output("display_data", data={mime: output.data[mime]})
+    return heavy.nbformat.v4.new_output("display_data", data={mime: output.data[mime]})
 
 
 def visible(cell, folder):
@@ -59,7 +58,7 @@ def visible(cell, folder):
     if cell.cell_type == "raw" or "hide" in found or found.get("include") == "false":
         return None
     if cell.cell_type == "markdown":
-        return nbformat.v4.new_markdown_cell(relocate(source, folder))
+        return heavy.nbformat.v4.new_markdown_cell(relocate(source, folder))
     if found.get("echo") == "false":
         source = ""
     shown = (
@@ -67,7 +66,9 @@ def visible(cell, folder):
         if found.get("output") == "false"
         else [o for o in map(text_output, cell.outputs) if o is not None]
     )
-    return nbformat.v4.new_code_cell(source, outputs=shown) if source.strip() or shown else None
+    return (
+        heavy.nbformat.v4.new_code_cell(source, outputs=shown) if source.strip() or shown else None
+    )
 
 
 def repository(settings=ROOT / "settings.ini"):
@@ -108,10 +109,12 @@ def with_badges(text, where):
 
 def render(notebook=ROOT / "nbs/index.ipynb", folder="nbs"):
     "The text of README.md for `notebook`, whose relative links start from `folder`."
-    nb = nbformat.read(notebook, as_version=4)
+    nb = heavy.nbformat.read(notebook, as_version=4)
     cells = [o for o in (visible(c, folder) for c in nb.cells) if o is not None]
-    page = nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
-    body, _ = nbconvert.MarkdownExporter().from_notebook_node(page)
+    page = heavy.nbformat.v4.new_notebook(
+        cells=cells, metadata={"language_info": {"name": "python"}}
+    )
+    body, _ = heavy.nbconvert.MarkdownExporter().from_notebook_node(page)
     body = re.sub(r"```python\s*```\n", "", body)  # code that is not shown, only what it made
     lines = [o.rstrip() for o in body.strip().split("\n")]
     return NOTE + with_badges(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)), repository()) + "\n"

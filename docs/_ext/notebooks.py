@@ -5,13 +5,15 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import lazy_loader
+import heavy
 from citations import cite
 from contents import title_and_lead
 from render_readme import split_directives
 
-nbformat = lazy_loader.load("nbformat")
+if TYPE_CHECKING:
+    import nbformat
 
 FIGURES = {"image/png": ".png", "image/svg+xml": ".svg", "image/jpeg": ".jpg"}
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -66,7 +68,7 @@ def kept_outputs(cell, found):
 
 
 def as_markdown(stream):
-    return nbformat.v4.new_output("display_data", {"text/markdown": stream.text})
+    return heavy.nbformat.v4.new_output("display_data", {"text/markdown": stream.text})
 
 
 def code_cell(cell, found, source, caption):
@@ -126,7 +128,7 @@ def read_notebook(
     text: str,  # JSON
 ) -> "nbformat.NotebookNode":
     "A notebook, cleaned or not: what a run left in the metadata is dropped."
-    nb = nbformat.from_dict(json.loads(text))
+    nb = heavy.nbformat.from_dict(json.loads(text))
     for cell in nb.cells:
         cell.source = "".join(cell.source) if isinstance(cell.source, list) else cell.source
         cell.metadata = {k: v for k, v in cell.metadata.items() if k == "tags"}
@@ -192,7 +194,7 @@ def with_anchors(cells, docname):
     for cell in cells:
         if is_figure(cell):
             n += 1
-            out.append(nbformat.v4.new_markdown_cell(f"({anchor(docname, n)})="))
+            out.append(heavy.nbformat.v4.new_markdown_cell(f"({anchor(docname, n)})="))
         out.append(cell)
     return out
 
@@ -232,6 +234,6 @@ def as_page(
     for cell in cells:
         if cell.cell_type == "markdown":
             cell.source = cite(cell.source, works, named=named)
-    nb.cells = [*cells, *(nbformat.v4.new_markdown_cell(o) for o in after if o)]
+    nb.cells = [*cells, *(heavy.nbformat.v4.new_markdown_cell(o) for o in after if o)]
     nb.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
-    return nbformat.writes(nb, version=4)
+    return heavy.nbformat.writes(nb, version=4)

@@ -403,6 +403,7 @@ def _about(protocol, bench, names):
         "earlier": sorted(names - {name}),
         "protocol": {f.name: _plain(getattr(protocol, f.name)) for f in fields(protocol)},
         "version": __version__,
+        "code": code_sha1(),
         "graph": {k: g.fingerprint for k, g in bench.graphs.items()},
         "left_out": list(bench.left_out),
         "machine": machine(),
@@ -418,6 +419,13 @@ def machine() -> dict:
         "processor": platform.machine(),
         "cores": os.cpu_count(),
     } | {p: version for p in packages if (version := _version_of(p))}
+
+
+def code_sha1() -> str:  # 40 hex digits
+    "SHA-1 of the package's source files: the same code has the same, however it was installed."
+    root = Path(__file__).parents[1]
+    found = sorted(p.relative_to(root).as_posix() for p in root.rglob("*.py"))
+    return sha1(*(part for name in found for part in (name, (root / name).read_bytes())))
 
 
 def _version_of(package):

@@ -399,12 +399,11 @@ _aliases_option = click.option(
 
 def _is_data_set(name, kind):
     "Whether this names a data set, and no file. Raises `GraphselError` for what is neither, and has no ending."
-    from graphsel.datasets.registry import list_datasets
-
     if Path(name).exists():
         return False
-    table = list_datasets()
-    known = table["name"][table["kind"] == kind].tolist()
+    from graphsel.datasets.registry import GRAPHS, SCREENS
+
+    known = sorted(d.name for d in (*GRAPHS, *SCREENS) if d.kind == kind)
     if name not in known and not Path(name).suffix:
         raise unknown_name(f"file or {kind}", name, known)
     return name in known

@@ -38,6 +38,7 @@ from graphsel.cli.options import (
     with_options,
 )
 from ..core.errors import GraphselError, unknown_name
+from ..core.extras import require_model
 from ..core.files import atomic_path, is_stream
 from ..core.outputs import PAGES, check_ending, check_outputs, table_text, write_table
 from ..genes.lists import cost_currency, read_costs, read_gene_list, read_pairs
@@ -352,9 +353,9 @@ def select_command(
     from graphsel.selection.names import alias_table
     from graphsel.selection.select import select
 
-    files = {"graph": sources.graphs, "prior": sources.priors, "aliases": aliases, **options}
     bench = Bench.of(options, plate_size, plates, outputs)
-    outputs.check(inputs_of(**files))
+    outputs.check(inputs_of(graph=sources.graphs, prior=sources.priors, aliases=aliases, **options))
+    require_model(options["model"])
     budget = _checked(budget, options, bench.room)
     own = _own_parameters(settings, criterion)
     lab = parse_lab(outputs.lab, options["costs"])
@@ -461,14 +462,16 @@ def parse_wells(
 # %% ../../nbs/12_cli/02_select.ipynb #d9418342
 def _own_parameters(settings, criterion):
     "What `--set` says, with the name of the criterion before it or without. Raises `GraphselError` for unknown ones."
+    from graphsel.criteria.mixture import is_mixture, parse_mixture
     from graphsel.selection.strategies import get_strategy
 
     get_strategy(criterion)
+    parts = parse_mixture(criterion) if is_mixture(criterion) else ()
     params, of_criterion = read_settings(settings, (criterion,))
     owners = [o.partition("=")[0].rpartition(".")[0].strip() for o in settings]
-    others = [name for name in owners if name not in ("", criterion)]
+    others = [name for name in owners if name not in ("", criterion, *parts)]
     if others:
-        raise unknown_name("criterion with parameters", others[0], (criterion,))
+        raise unknown_name("criterion with parameters", others[0], (criterion, *parts))
     return params | of_criterion.get(criterion, {})
 
 # %% ../../nbs/12_cli/02_select.ipynb #ee2486c5

@@ -1,5 +1,5 @@
 """Errors, randomness, files, progress: what every other wing stands on."""
 
-import lazy_loader
+from .door import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -1,9 +1,11 @@
 from . import (
     compiling,
     docs,
+    door,
     errors,
     extras,
     files,
+    guard,
     identity,
     outputs,
     progress,

@@ -109,7 +109,7 @@ def _entry(parameter, comment, made):
     default = ""
     if parameter.default is not EMPTY:
         default = f"default {made or _default(parameter.default)}"
-    about = ", ".join(filter(None, [_type_name(parameter.annotation), default]))
+    about = ", ".join(filter(None, [type_name(parameter.annotation), default]))
     head = STARS.get(parameter.kind, "") + parameter.name
     head += f" : {about}" if about else ""
     return f"{head}\n    {comment}" if comment else head
@@ -119,7 +119,7 @@ def _returns(thing, comments):
     "The section of what comes back."
     if "return" not in comments or inspect.isclass(thing):
         return ""
-    kind = _type_name(inspect.signature(thing).return_annotation) or "object"
+    kind = type_name(inspect.signature(thing).return_annotation) or "object"
     return f"Returns\n-------\n{kind}\n    {comments['return']}"
 
 
@@ -144,7 +144,7 @@ def _default(value):
     return f"a {type(value).__name__}" if " at 0x" in text else text
 
 
-def _type_name(annotation):
+def type_name(annotation):
     "A type as one reads it aloud: names without the modules that they come from."
     if annotation is EMPTY or annotation is None:
         return ""

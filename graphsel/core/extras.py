@@ -6,6 +6,8 @@
 __all__ = []
 
 # %% ../../nbs/00_core/12_extras.ipynb #7b51ff88
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -52,7 +54,7 @@ def require(
 
 
 def require_model(
-    name: str,  # of a model
+    name: str | None,  # of a model, if one is asked for
 ) -> None:
     "Raise `GraphselError` for a model whose packages are not installed."
     if name in NEEDS:
@@ -65,10 +67,22 @@ def import_extra(
     what: str,  # that needs it
 ) -> ModuleType:
     "A module of an extra. Raises `GraphselError` where it is not installed."
-    extra = next((k for k, modules in EXTRAS.items() if module.split(".")[0] in modules), "all")
-    try:
+    with needing(what):
         return import_module(module)
+
+
+@contextmanager
+def needing(
+    what: str,  # that is done inside
+) -> Iterator[None]:
+    "What is not installed becomes a `GraphselError` that names the extra."
+    try:
+        yield
     except ModuleNotFoundError as e:
+        lost = (e.name or "").split(".")[0]
+        if lost in ("", "graphsel"):
+            raise
+        extra = next((k for k, modules in EXTRAS.items() if lost in modules), "all")
         raise GraphselError(
-            f"{what} needs {e.name}, which is not installed: pip install 'graphsel[{extra}]'"
+            f"{what} needs {lost}, which is not installed: pip install 'graphsel[{extra}]'"
         ) from e

@@ -6,7 +6,7 @@
 __all__ = ['make_criterion', 'check_criterion']
 
 # %% ../../nbs/05_criteria/08_registry.ipynb #f5596b9a
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 import copy
 import inspect
 
@@ -37,7 +37,13 @@ def make_criterion(
         )
     if name not in CRITERIA:
         raise unknown_name("criterion", name, CRITERIA)
-    own = {k: v for k, v in params.items() if k not in CRITERIA} | dict(params.get(name) or {})
+    of_part = params.get(name) or {}
+    if not isinstance(of_part, Mapping):
+        raise GraphselError(
+            f"{name} is {of_part!r}; give its parameters as a dict, e.g. {name}={{'hops': 2}} "
+            f"(in the shell --set {name}.hops=2)"
+        )
+    own = {k: v for k, v in params.items() if k not in CRITERIA} | dict(of_part)
     known = parameters_of(name)
     for k in own if known else ():
         if k not in known:

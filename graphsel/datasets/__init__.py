@@ -1,5 +1,5 @@
 """Known screens and graphs, and a simulated one."""
 
-import lazy_loader
+from ..core.door import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

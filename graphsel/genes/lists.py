@@ -9,10 +9,12 @@ __all__ = ['read_gene_list', 'read_costs']
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice, zip_longest
+from operator import itemgetter
 from pathlib import Path
 import datetime
 import json
+import math
 import re
 
 from ..core.errors import GraphselError, log, name_some, shorten
@@ -70,6 +72,7 @@ GENE_COLUMNS = (
     "genesymbol",
     "genename",
     "gen",  # German, Spanish
+    "zielgen",
     "gène",
     "approvedsymbol",
     "target",
@@ -128,17 +131,35 @@ def find_rows(
     text: str,  # of a list
     column: str | None = None,  # "cost" or "group": its names make a header too
 ) -> Rows:
-    "The rows of a text under their header; whole lines where there is none."
+    "The rows of a text under their header, or under that of a table below a title; whole lines where there is none."
     for separator in _separators_of(text):
-        _, first = next(split_rows(text, separator), (0, []))
-        head = Rows(first, [], separator)
-        if head.gene() is None and (column is None or head.value(column) is None):
+        at, first = _head_of(text, separator, column)
+        if not first:
             continue
-        rows = list(split_rows(text, separator))[1:]
+        rows = list(split_rows(text, separator))[at + 1 :]
         longer = rows and all(len(f) == len(first) + 1 for _, f in rows)
         unnamed = longer and separator in ("\t", " ")
         return Rows([""] + first if unnamed else first, rows, separator)
     return Rows([], list(split_rows(text, "")), "")
+
+
+_TITLES = 10  # rows that may stand above the header of a sheet
+
+
+def _head_of(text, separator, column):
+    "(how many rows stand above it, names of the columns) of the header with the most columns; none: no names."
+    most = _TITLES if separator in ("\t", ";", ",") else 1
+    top = [fields for _, fields in islice(split_rows(text, separator), most)]
+    heads = []
+    for at, fields in enumerate(top):
+        head, named = Rows(fields, [], separator), sum(map(bool, fields))
+        known = head.gene() is not None
+        if at == 0:
+            known = known or (column is not None and head.value(column) is not None)
+        if known and (at == 0 or named > 1):
+            heads.append((named, -at, fields))
+    _, at, fields = max(heads, key=itemgetter(0, 1), default=(0, 0, []))
+    return -at, fields
 
 
 def _separators_of(text):
@@ -257,10 +278,9 @@ def _pairs(text, column, where):
         )
     rows, separator = (found.rows, found.separator) if found.head else _headless_pairs(found.rows)
     width, seen = len(found.head) or 2, {}
-    for line, fields in rows:
-        if len(fields) == 1:
-            fields = re.split(r"[\s,;]+", fields[0])  # a line in another style than the header
-        name, text = (fields[i] if i < len(fields) else "" for i in (gene, value))
+    rows = [(line, _styled(fields)) for line, fields in rows]
+    for line, fields in _without_sum(rows, gene, value, separator, where):
+        name, text = _at(fields, gene), _at(fields, value)
         name = bare_cell(name)
         what = _wrong_pair(name, fields, width, separator)
         if not what and seen.get(name, text) != text:
@@ -287,6 +307,42 @@ def _wrong_pair(name, fields, width, separator):
             "semicolons, or write 1.5"
         )
     return ""
+
+# %% ../../nbs/01_genes/02_lists.ipynb #a0c5ba0c
+_SUMS = re.compile(
+    r"(sub|grand)?\s*totals?|(gesamt)?(summe|betrag|kosten)|gesamt|sum(ma)?|somme|totale?|totaal|suma|"
+    r"итого|всего|合計|总计|總計|합계",
+    re.IGNORECASE,
+)
+
+
+def _styled(fields):
+    "The fields of a line that is written in another style than the header."
+    return re.split(r"[\s,;]+", fields[0]) if len(fields) == 1 else fields
+
+
+def _at(fields, i):
+    return fields[i] if i < len(fields) else ""
+
+
+def _without_sum(rows, gene, value, separator, where):
+    "The rows but for a last one that is called a sum, or not at all, and is the sum of the others."
+    if len(rows) < 3:
+        return rows
+    *others, (line, last) = rows
+    name = bare_cell(_at(last, gene)).strip(" :.")
+    if name and not _SUMS.fullmatch(name):
+        return rows
+    try:
+        numbers = [float(_decimal(_at(fields, value) or "0", separator)) for _, fields in others]
+        total = float(_decimal(_at(last, value), separator))
+    except ValueError:
+        return rows
+    if not math.isclose(total, sum(numbers), abs_tol=0.005):
+        return rows
+    called = f"'{name}'" if name else "without a gene"
+    log.info("%s, line %d: %s is the sum of the others; left out", where, line, called)
+    return others
 
 # %% ../../nbs/01_genes/02_lists.ipynb #607b5dbe
 def _headless_pairs(rows):

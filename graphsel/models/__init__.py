@@ -1,5 +1,11 @@
 """What would the other perturbations do?"""
 
-import lazy_loader
+from ..core.door import attach
+from ..core.extras import needing
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_attribute, __dir__, __all__ = attach(__name__, __file__)
+
+
+def __getattr__(name):
+    with needing(f"graphsel.models.{name}"):
+        return _attribute(name)

@@ -14,7 +14,7 @@ import io
 import numpy as np
 
 from ..core.errors import GraphselError, unknown_name, unknown_parameter
-from ..core.extras import require_model
+from ..core.extras import needing, require_model
 from ..core.files import check_file, reading
 from ..core.outputs import unsealed
 from ..genes.perturbations import gene_incidence
@@ -53,7 +53,8 @@ def load_model(
     import joblib
 
     body = unsealed(check_file(path), "a model")
-    with reading(path, "a model", "was it written by save, and by this version?"):
+    written = "was it written by save, and by this version?"
+    with reading(path, "a model", written), needing(f"the model in {path}"):
         model = joblib.load(io.BytesIO(body))
     if not isinstance(model, ResponseModel):
         raise GraphselError(f"{path} holds a {type(model).__name__}, not a model")

@@ -199,9 +199,10 @@ def _check_filters(store, path):
         for i in range(made.get_nfilters()):
             code, _, _, what = made.get_filter(i)
             if not h5py.h5z.filter_avail(code):
+                method = what.decode().partition(";")[0] or f"filter {code}"
                 raise GraphselError(
-                    f"{path.name}: {name} is compressed by {what.decode() or code}, which HDF5 does "
-                    "not bring along; install it (pip install hdf5plugin) and try again"
+                    f"{path.name}: {name} is compressed by {method}, which HDF5 does not bring "
+                    "along: pip install 'graphsel[cells]' (it has hdf5plugin), and try again"
                 )
 
     store.visititems(look)

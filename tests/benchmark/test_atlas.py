@@ -12,6 +12,7 @@ import atlas
 import numpy as np
 import pandas as pd
 import pytest
+from graphsel.benchmark.store import code_sha1
 from scipy import stats
 
 MEGABYTES = 2
@@ -194,6 +195,8 @@ def test_killed_and_resumed_gives_the_same_table(tiny, root, tmp_path, monkeypat
         tables.append(gathered(tiny, out, tmp_path / f"{name}.parquet"))
     pd.testing.assert_frame_equal(*tables)
     one = tables[0]
+    assert one.attrs == tables[1].attrs
+    assert one.attrs["made by"]["code"] == [code_sha1()[:10]]
     assert set(one["status"]) == {"ok"} and set(one["variant"]) == {"", "start 10 %"}
     plain = one[one["variant"] == ""].groupby("strategy")["targets"].agg(set)
     assert all(

@@ -5,12 +5,14 @@ import json
 import subprocess
 import sys
 
+import heavy
 import pytest
 from conftest import ROOT
 
 from graphsel.core.extras import EXTRAS, NEEDS
 
 HEAVY = ("torch", "torch_geometric", "scanpy", "ipywidgets", "IPython", "voila", "dask")
+CAPTURED = {"capture_output": True, "text": True, "cwd": ROOT, "timeout": 300}
 # a machine on which some packages are not installed: nobody finds them
 BLOCK = """
 import importlib.metadata
@@ -123,10 +125,16 @@ WITHOUT_TORCH = {
     "fit": (["fit", *FILES], "pip install 'graphsel[models]'"),
     "gears": (["fit", "--model", "gears", *FILES], "pip install 'graphsel[models]'"),
     "compare": (["compare", "--strategies", "random", "--budgets", 5, *FILES], "--model gp"),
+    "select": (
+        ["select", "--budget", 5, "--model", "gnn", *FILES[:4]],
+        "pip install 'graphsel[models]'",
+    ),
 }
 IN_PYTHON = {
     "gs.make_model('gnn')": "the model gnn needs torch",
     "gs.compare(None, None, ['random'], [5])": "the model gnn needs torch",
+    "gs.models.GNN": "pip install 'graphsel[models]'",
+    "gs.models.load_model('trained.model')": "trained.model needs torch",
     "from graphsel.graphs.convert import to_pyg; to_pyg(None)": "graphsel[models]",
     "gs.explore()": "the explorer needs ipywidgets",
 }
@@ -140,13 +148,18 @@ OTHERS = {
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
     "The answers to all of these, by name; `left` is what they wrote."
+    from graphsel.models.registry import make_model
+
     folder = tmp_path_factory.mktemp("nothing")
+    model = make_model("mean")
+    model.network_ = heavy.torch.zeros(1)
+    model.save(folder / "trained.model")
     commands = {**{name: args for name, (args, _) in WITHOUT_TORCH.items()}, **OTHERS}
     shell, python = answers(commands.values(), IN_PYTHON, cwd=folder)
     return {
         **dict(zip(commands, shell)),
         **dict(zip(IN_PYTHON, python)),
-        "left": [*folder.iterdir()],
+        "left": [o.name for o in folder.iterdir() if o.name != "trained.model"],
     }
 
 
@@ -176,6 +189,14 @@ def test_list_says_what_needs_what(told):
         assert "pip install 'graphsel[models]'" in lines[name]
     assert "pip install" not in lines["gp"] and r["code"] == 0
     assert told["strategies"]["code"] == 0
+
+
+def test_python_m_graphsel_is_the_command():
+    "For those whose path does not hold the folder of scripts."
+    r = subprocess.run([sys.executable, "-m", "graphsel", "list", "models"], **CAPTURED)
+    usage = subprocess.run([sys.executable, "-m", "graphsel", "--help"], **CAPTURED)
+    assert r.returncode == 0 and r.stdout.startswith("gnn ")
+    assert usage.stdout.startswith("Usage: python -m graphsel [OPTIONS] COMMAND")
 
 
 def test_extras_are_those_of_the_settings():

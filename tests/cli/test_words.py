@@ -388,3 +388,18 @@ def test_a_graph_that_is_neither_file_nor_name(here):
         r.exit_code == 1
         and "unknown file or graph 'string'; did you mean 'string-human'?" in last(r)
     )
+
+
+def test_parameters_of_one_part_of_a_mixture(tmp_path):
+    (tmp_path / "e.csv").write_text("source,target\nA,B\nB,C\nC,D\nA,E\n")
+    mixture = "0.7*variance+0.3*graphreach"
+    call = ["select", "--graph", str(tmp_path / "e.csv"), "--budget", "2", "--criterion", mixture]
+    run = lambda *more: CliRunner().invoke(main, [*call, *more])  # noqa: E731
+    plain, noisy = run("--json"), run("--json", "--set", "variance.noise=5")
+    assert noisy.exit_code == plain.exit_code == 0, noisy.stderr
+    value = lambda done: json.loads(done.stdout)["value"]  # noqa: E731
+    assert value(noisy) != value(plain)
+    wrong = run("--set", "degree.noise=5")
+    assert "known: 0.7*variance+0.3*graphreach, graphreach, variance" in wrong.stderr
+    wrong = run("--set", "variance=5")
+    assert "give its parameters as a dict" in wrong.stderr

@@ -109,7 +109,7 @@ def test_isolated_genes_reach_themselves():
 @settings(max_examples=25)
 def test_blocks_and_supports(seed):
     rng = np.random.default_rng(seed)
-    M = sp.random(7, 5, 0.4, format="csr", rng=rng)
+    M = sp.random(7, 5, 0.4, format="csr", random_state=rng)
     np.testing.assert_array_equal(transposed_support(M).toarray() != 0, M.toarray().T != 0)
     rows, columns = (np.flatnonzero(rng.integers(0, 2, n)) for n in M.shape)
     np.testing.assert_array_equal(

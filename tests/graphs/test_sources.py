@@ -822,8 +822,12 @@ def test_string_proteins_of_one_name_are_merged_and_counted(tmp_path):
         (lambda t: t.replace(" 900\n", "\n"), "not a number|cannot read"),
         (lambda t: t.replace("protein1", "p1"), "no column protein1"),
         (lambda t: t.split("\n")[0] + "\n", "no edge"),
+        (
+            lambda t: t.replace("900", "300").replace("450", "200"),
+            "below 400, the highest 399; give a lower min_score",
+        ),
     ],
-    ids=["tabs", "text", "negative", "missing", "header", "none"],
+    ids=["tabs", "text", "negative", "missing", "header", "none", "low"],
 )
 def test_hostile_string(spoil, says, tmp_path):
     path = write(string_files(tmp_path).parent, "9606.protein.links.v12.0.txt", spoil(LINKS))

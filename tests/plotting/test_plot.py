@@ -422,3 +422,15 @@ def test_many_strategies_have_their_legend_beside_the_picture():
     ax = plot.learning_curves(table)
     ax.figure.canvas.draw()
     assert ax.get_legend().get_window_extent().x0 >= ax.get_window_extent().x1 - 1
+
+
+def test_bands_against_time_are_those_of_the_difference_from_random():
+    "What is hard for everybody in a split widens no band; random has none beside itself."
+    table = made_up()
+    harder = table.assign(mse=table["mse"] + 5.0 * table["split"])
+    for a, b in zip(*(bands(plot.error_against_time(t)) for t in (table, harder))):
+        np.testing.assert_allclose(np.ptp(a[:, :2], axis=1), np.ptp(b[:, :2], axis=1), atol=1e-9)
+    alone = table[table["strategy"] != "random"]
+    assert "of the mean" in plot.error_against_time(alone).get_legend().get_title().get_text()
+    text = plot.error_against_time(table).get_legend().get_title().get_text()
+    assert "the difference from random" in text

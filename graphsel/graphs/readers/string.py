@@ -70,61 +70,62 @@ def read_string(
     `GraphselError` for other files."""
     if not 0 <= min_score <= 1000:
         raise GraphselError(f"min_score is {min_score}; give a score between 0 and 1000")
-    table = _string_table(
-        links,
-        " ",
-        ("protein1", "protein2", score),
-        protein1="category",
-        protein2="category",
-        **{score: "float32"},
-    )
-    n_read, table = (
-        len(table),
-        table[~(table[score] < max(min_score, 1))],
-    )  # NaN stays, to be reported
-    ends = [
-        table["protein1"].cat.remove_unused_categories(),
-        table["protein2"].cat.remove_unused_categories(),
-    ]
-    proteins, info = (
-        sorted({*ends[0].cat.categories, *ends[1].cat.categories}),
-        _beside(links) if info is None else info,
-    )
-    names = read_string_info(info) if info is not None else {}
-    lacking = [p for p in proteins if p not in names]
-    if info is None:
-        log.warning(
-            "%s: no protein.info file beside it; genes keep STRING's identifiers", Path(links).name
+    every = _pairs(links, score)
+    low = every[score] < max(min_score, 1)  # a missing score stays, to be reported
+    if len(every) and low.all():
+        raise GraphselError(
+            f"{links}: all {len(every):,} pairs have a {score} below {min_score}, the highest "
+            f"{every[score].max():.0f}; give a lower min_score="
         )
-    elif lacking:
-        log.warning(
-            "%s: %s proteins are not in %s and keep their identifiers: %s",
-            Path(links).name,
-            f"{len(lacking):,}",
-            Path(info).name,
-            name_some(lacking),
-        )
-    s, t = (renamed_categories(e, names) for e in ends)
+    table = every[~low]
+    ends = [table[c].cat.remove_unused_categories() for c in ("protein1", "protein2")]
+    proteins = sorted({*ends[0].cat.categories, *ends[1].cat.categories})
+    names, lacking = _names_of(proteins, links, _beside(links) if info is None else info)
+    source, target = (renamed_categories(e, names) for e in ends)
     graph = from_edges(
-        s,
-        t,
+        source,
+        target,
         table[score].to_numpy(np.float64) / 1000,
         top_k=top_k,
         genes=genes,
         name=Path(links).name,
     )
-    merged = len(proteins) - len({names.get(p, p) for p in proteins})
     graph.source.update(
         kind="STRING",
-        lines=n_read,
-        below_min_score=n_read - len(table),
+        lines=len(every),
+        below_min_score=int(low.sum()),
         min_score=min_score,
         score=score,
         not_in_info=len(lacking),
-        proteins_merged=merged,
+        proteins_merged=len(proteins) - len({names.get(p, p) for p in proteins}),
         reading=f"STRING: pairs of proteins with {score} of at least {min_score}",
     )
     return graph
+
+
+def _pairs(links, score):
+    "Every line of a links file."
+    types = {"protein1": "category", "protein2": "category", score: "float32"}
+    return _string_table(links, " ", tuple(types), **types)
+
+
+def _names_of(proteins, links, info):
+    "(protein -> symbol, those that have none); what keeps its identifier is reported."
+    name = Path(links).name
+    if info is None:
+        log.warning("%s: no protein.info file beside it; genes keep STRING's identifiers", name)
+        return {}, proteins
+    names = read_string_info(info)
+    lacking = [p for p in proteins if p not in names]
+    if lacking:
+        log.warning(
+            "%s: %s proteins are not in %s and keep their identifiers: %s",
+            name,
+            f"{len(lacking):,}",
+            Path(info).name,
+            name_some(lacking),
+        )
+    return names, lacking
 
 # %% ../../../nbs/03_graphs/readers/02_string.ipynb #da4913c7
 def _beside(links):
