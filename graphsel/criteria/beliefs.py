@@ -168,6 +168,13 @@ def explicit(
     return Explicit(Wide(F), Wide(sp.csr_matrix(F.T)))
 
 # %% ../../nbs/05_criteria/04_beliefs.ipynb #68c2cd65
+def genes_at_hand(
+    *incidences: sp.csr_matrix | None,  # perturbations x N
+) -> np.ndarray:  # positions of the genes they touch, ascending
+    "The genes that elements and targets are made of."
+    return np.unique(np.concatenate([o.indices for o in incidences if o is not None]))
+
+
 def over(
     incidence: sp.csr_matrix,  # perturbations x N
     F,  # N x r, sparse or an array

@@ -31,6 +31,7 @@ from graphsel.criteria.beliefs import (
     belief_shares,
     channels_of,
     explicit,
+    genes_at_hand,
     is_sets,
     over,
     powers,
@@ -628,13 +629,6 @@ class BeliefBlocks(KernelBlocks):
 def _between(A, C, B):
     "A C B^T, for incidences A and B."
     return np.ascontiguousarray((B @ (A @ C).T).T)
-
-
-def genes_at_hand(
-    *incidences: sp.csr_matrix | None,  # perturbations x N
-) -> np.ndarray:  # positions of the genes they touch, ascending
-    "The genes that elements and targets are made of."
-    return np.unique(np.concatenate([o.indices for o in incidences if o is not None]))
 
 
 def suits_genes(
