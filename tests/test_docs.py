@@ -414,7 +414,7 @@ def a_site(folder, link="../index.ipynb"):
         ignore=shutil.ignore_patterns("api", "gallery", "__pycache__"),
     )
     (folder / "tools").mkdir()
-    for o in ("settings.ini", "tools/render_readme.py"):
+    for o in ("settings.ini", "tools/render_readme.py", "tools/heavy.py"):
         shutil.copy(ROOT / o, folder / o)
     module = "graphsel.selection.budget"
     exported = code(f"#| default_exp {module.split('.', 1)[1]}")

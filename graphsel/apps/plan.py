@@ -138,7 +138,7 @@ class PlanExplorer(_Page):
         if self.quiet:
             return
         try:
-            with heard() as told:
+            with self.at_work(), heard() as told:
                 wishes = self.wishes()
                 note = fit_budget(self, wishes)
                 if self.state.wishes is None or wishes.key != self.state.wishes.key:
@@ -262,9 +262,10 @@ def graph_of(
         raise GraphselError(
             "no graph is chosen; select one, or upload a file of edges or gene sets"
         )
-    given = i.prior_files.value
-    priors = _once(x, ("priors", *_names_and_hashes(given)), lambda: _open_priors(given))
-    key = (*(part.fingerprint for part in parts), *_names_and_hashes(given))
+    given, rows = i.prior_files.value, i.prior_rows.value.strip()
+    of_priors = (*_names_and_hashes(given), rows)
+    priors = _once(x, ("priors", *of_priors), lambda: _open_priors(given, rows))
+    key = (*(part.fingerprint for part in parts), *of_priors)
     graph = _once(x, key, lambda: combine(parts, priors))
     _tell_strangers(parts, graph)
     return graph
@@ -331,10 +332,10 @@ def _column_of_genes(path, graph):
     return str(table.columns[0]) if names and known >= len(names) / 2 else None
 
 
-def _open_priors(files):
-    "The priors of one upload."
+def _open_priors(files, rows=""):
+    "The priors of one upload; of tables with several cell lines only some rows, column=value."
     with uploaded(*files) as paths:
-        return [read_prior(str(path)) for path in paths]
+        return [read_prior(f"{path}:{rows}" if rows else str(path)) for path in paths]
 
 
 def _tell_strangers(parts, graph):
@@ -497,7 +498,7 @@ def show_model(
 
 def _model_in_words(x, wishes):
     "What validation says, or why it says nothing."
-    x.say("How good is a model of these results? Each of them is hidden and predicted …")
+    x.doing("How good is a model of these results? Each of them is hidden and predicted …")
     try:
         return how_good(wishes.graph, wishes.screen, aliases=aliases_of(x))
     except GraphselError as e:
@@ -533,6 +534,7 @@ def show_comparison(
     wishes = replace(asked, criterion=name)
     if STRATEGIES[name].kind != "criterion":
         wishes = replace(wishes, hops=None, must=())
+    x.doing(f"Choosing by {name}, to compare …")
     try:
         other, _ = x.state.whole_plan(wishes, asked_budget(x))
         pair = (id(whole), id(other))
@@ -615,6 +617,11 @@ def _boxes_of_graphs(choices, chosen):
         "graph_path": w.Text(placeholder=path, continuous_update=False, layout=wide),
         "directed": w.Checkbox(description="edges go one way", indent=False),
         "prior_files": _file("upload priors", multiple=True),
+        "prior_rows": w.Text(
+            placeholder="rows of the priors to keep: cell_line=k562",
+            continuous_update=False,
+            layout=wide,
+        ),
     }
 
 
@@ -697,7 +704,17 @@ def _boxes_of_the_lab(lab):
 # %% ../../nbs/11_apps/05_plan.ipynb #8801d14d
 def plan_outputs() -> SimpleNamespace:  # of widgets
     "Everything that is shown."
-    texts = ("status", "told", "table", "missing", "compared", "downloads", "answer", "model")
+    texts = (
+        "busy",
+        "status",
+        "told",
+        "table",
+        "missing",
+        "compared",
+        "downloads",
+        "answer",
+        "model",
+    )
     pictures = ("curve", "map", "comparison")
     return _named({n: w.HTML() for n in texts} | {n: _picture() for n in pictures})
 
@@ -724,7 +741,7 @@ def lay_out(
     compared = w.VBox([o.compared, o.comparison])
     below = w.Tab([o.missing, compared], titles=("Left out", "Two criteria"))
     right = w.VBox(
-        [budget, o.status, o.told, w.HBox([table, figures], layout=wrap), below],
+        [budget, o.status, o.busy, o.told, w.HBox([table, figures], layout=wrap), below],
         layout=w.Layout(flex="1 1 600px", min_width="0", max_width="100%", overflow="hidden"),
     )
     return w.VBox([w.HTML(_STYLE), w.HBox([_tabs(i, o), right], layout=wrap)])
@@ -745,7 +762,7 @@ def _tabs(i, o):
             i.graph_path,
             i.directed,
             _note("Priors: other screens, ranked lists or embeddings; for variance and facility"),
-            i.prior_files,
+            *(i.prior_files, i.prior_rows),
         ],
         "Criterion": [i.criterion, i.hops, i.other, _note(hops)],
         "Limits": [

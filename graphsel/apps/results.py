@@ -58,7 +58,7 @@ class ResultExplorer(_Page):
         if not folder:
             return self.say("Type the folder of a comparison, the --out of graphsel compare.")
         try:
-            with heard() as told:
+            with self.at_work(), heard() as told:
                 self.found = read_comparison(folder)
         except GraphselError as e:
             shown = f" Shown below: {self.found.name}." if self.found else ""
@@ -72,7 +72,7 @@ class ResultExplorer(_Page):
         if self.quiet:
             return
         try:
-            with heard():
+            with self.at_work(), heard():
                 show_results(self)
         except GraphselError as e:
             self.say(sentence(e), wrong=True)
@@ -91,6 +91,8 @@ def offer_choices(
         _offer(i.noise, {_disturbance(*o): o for o in c.disturbed})
         _offer(i.model, {str(name): name for name in c.values("model")})
         _offer(i.graph, {str(name): name for name in c.values("graph")})
+        for box in (i.model, i.graph, i.noise):  # what leaves no choice takes no room
+            box.layout.display = "" if len(box.options) > 1 else "none"
         names = c.values("strategy")
         kept = [name for name in i.strategies.value if name in names]
         i.strategies.options = names
@@ -197,7 +199,7 @@ def _one_cell(value, low, high):
         return told
     first = "…" if low == -float("inf") else tidy(low)
     last = "…" if high == float("inf") else tidy(high)
-    return f"{told} ({first} to {last})"
+    return f"{told} ({first}\xa0to\xa0{last})"  # an interval stays in one line
 
 # %% ../../nbs/11_apps/04_results.ipynb #7f68c243
 def result_inputs(folder: str):
@@ -215,7 +217,7 @@ def result_inputs(folder: str):
 
 def result_outputs():
     "Everything that is shown."
-    texts = {name: w.HTML() for name in ("status", "told", "facts", "saved", "stability")}
+    texts = {name: w.HTML() for name in ("busy", "status", "told", "facts", "saved", "stability")}
     return _named(texts | {"figures": _picture()})
 
 
@@ -227,4 +229,6 @@ def lay_out_results(i, o) -> w.Widget:  # inputs, outputs
     choice = w.HBox([one_by_one, i.strategies], layout=w.Layout(flex_flow="row wrap"))
     figures = w.Box([o.figures], layout=w.Layout(overflow="auto", max_width="100%"))
     brackets = _note("In brackets: 95 % intervals")
-    return w.VBox([w.HTML(_STYLE), i.folder, o.status, o.told, choice, figures, brackets, tables])
+    return w.VBox(
+        [w.HTML(_STYLE), i.folder, o.status, o.busy, o.told, choice, figures, brackets, tables]
+    )

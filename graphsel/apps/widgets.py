@@ -92,6 +92,9 @@ _STYLE = """<style>
 .gs-download { display: inline-block; margin: 4px 10px 4px 0; padding: 1px 12px }
 .gs-download { border: 1px solid currentColor; border-radius: 3px; text-decoration: none }
 .gs-download { color: var(--jp-content-link-color, #0072B2) }
+.gs-doing { position: fixed; right: 12px; bottom: 12px; z-index: 9; padding: 4px 12px }
+.gs-doing { border-radius: 3px; background: #0072B2; color: #fff; animation: gs-late .2s .7s both }
+@keyframes gs-late { from { opacity: 0 } to { opacity: 1 } }
 .gs-note { color: var(--jp-ui-font-color2, #555); font-size: 12px; line-height: 1.35 }
 .gs-boxes .lm-TabBar-tab { flex: 0 1 auto !important; padding: 0 7px !important }
 .gs-boxes .lm-TabBar-tab { min-width: 0 !important }
@@ -165,6 +168,19 @@ class _Page:
         from IPython.display import display
 
         display(self.widget)
+
+    @contextmanager
+    def at_work(self):
+        "Inside, the page says that something is being done, where that takes longer than a moment."
+        self.doing("Working …")
+        try:
+            yield
+        finally:
+            self.doing("")
+
+    def doing(self, what):
+        "Say what is being done; empty: nothing."
+        self.outputs.busy.value = f"<div class='gs-doing'>{escape(what)}</div>" if what else ""
 
     def say(self, text, wrong=False):
         "Put a sentence into the status line."

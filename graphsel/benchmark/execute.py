@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterable, Iterator
 from functools import cache
 import contextlib
 import os
+import statistics
 import tempfile
 import threading
 import time
@@ -221,55 +222,78 @@ def run_all(
         return in_processes(protocol, bench, todo, jobs)
     return ((t, *work(protocol, bench, t, {})) for t in todo)
 
+# %% ../../nbs/09_benchmark/05_execute.ipynb #f0fd2466
+_OF_A_FIT = {"nochange": 0.4, "mean": 0.4, "knn": 1.4, "gnn": 10.0, "gears": 10.0}
+_OF_LEARNERS = 2.0  # they also fit in order to choose
+
+
+def effort(
+    kind: tuple[str, str],  # strategy, model
+) -> float:  # one task of a one-shot strategy with the Gaussian process being 1
+    "About how much work a task is, before one of its kind has been run."
+    strategy, model = kind
+    return _OF_A_FIT.get(model, 1.0) * (_OF_LEARNERS if "active:" in strategy else 1.0)
+
 # %% ../../nbs/09_benchmark/05_execute.ipynb #f75a90b7
-LOADING = 30.0  # seconds that a first task may spend on loading and compiling
+LOADING = 30.0  # seconds that a first task may spend on loading
 
 
 class Remaining:
     """How long the rest will take, from what tasks of the same strategy and model took.
 
-    The first task of a process loads and compiles: it counts only until a later one is known.
+    What a kind takes once, for each process, counts only until a later one of it is known.
+    A kind that has not been run is taken to be as much work as `effort` says, in units of what its model took.
     """
 
     def __init__(self, todo: Iterable[Task], jobs: int = 1):
         self.left, self.jobs = Counter((t.strategy, t.model) for t in todo), jobs
         self.total = sum(self.left.values())
-        self.seen, self.warm, self.late = {}, {}, 0.0
+        self.seen: dict[tuple[str, str], list[float]] = {}
+        self.ended: list[tuple[float, float]] = []  # when, and how long it took
         self.started = time.perf_counter()
 
-    def finish(self, task: Task, seconds: float) -> None:
+    def finish(
+        self,
+        task: Task,
+        seconds: float,  # that it took
+        at: float | None = None,  # seconds after the start; None: now
+    ) -> None:
         "One is done."
         kind = (task.strategy, task.model)
-        if not self.seen:  # processes start once
-            self.late = max(0.0, time.perf_counter() - self.started - seconds)
         self.left[kind] -= 1
-        if self.done >= self.jobs:
-            self.warm.setdefault(kind, []).append(seconds)
         self.seen.setdefault(kind, []).append(seconds)
+        self.ended.append((time.perf_counter() - self.started if at is None else at, seconds))
 
     @property
     def done(self) -> int:
-        return sum(map(len, self.seen.values()))
+        return len(self.ended)
 
-    def pace(self, elapsed: float | None = None) -> float:  # seconds of work per second
-        "As fast as it went, half of it being lost at most; at first, as fast as all processes could."
-        if self.done < 4 * self.jobs:
+    def expected(self) -> dict[tuple[str, str], float]:  # kind -> seconds of one task
+        "What each kind takes; of those not yet seen, by their effort."
+        known = _typical(self.seen, self.jobs)
+        rate = {model: _rate(known, model) for _, model in self.left}
+        return {k: known.get(k, effort(k) * rate[k[1]]) for k in self.left}
+
+    def pace(self) -> float:  # seconds of work per second
+        "That of the later half of what is done, at most half being lost; at first, as fast as all processes could."
+        if self.jobs == 1 or self.done < 4 * self.jobs:
             return self.jobs
-        if elapsed is None:
-            elapsed = time.perf_counter() - self.started
-        busy = sum(map(sum, self.seen.values()))
-        return min(self.jobs, max(self.jobs / 2, busy / max(elapsed - self.late, 1e-9)))
+        recent = self.ended[-max(4 * self.jobs, self.done // 2) :]
+        first = self.ended[0]
+        since = max(0.0, first[0] - first[1])
+        if len(recent) < self.done:
+            since = self.ended[-len(recent) - 1][0]
+        busy = sum(seconds for _, seconds in recent)
+        return min(self.jobs, max(self.jobs / 2, busy / max(recent[-1][0] - since, 1e-9)))
 
-    def seconds(
-        self, elapsed: float | None = None
-    ) -> tuple[float, bool]:  # seconds; False: a guess
+    def seconds(self) -> tuple[float, bool]:  # seconds; False: a guess
         "Time left, at the pace kept so far. NaN as long as loading may be most of what was seen."
-        if not self.warm and max(map(max, self.seen.values()), default=0.0) < LOADING:
+        if self.done <= self.jobs and max((s for _, s in self.ended), default=0.0) < LOADING:
             return float("nan"), False
-        mean = {k: sum(v) / len(v) for k, v in (self.seen | self.warm).items()}
-        work = sum(n * mean.get(k, max(mean.values())) for k, n in self.left.items())
-        known = all(k in mean for k, n in self.left.items() if n)
-        return work / max(self.pace(elapsed), 1e-3), known
+        each = self.expected()
+        work = sum(n * each[kind] for kind, n in self.left.items())
+        known = all(kind in self.seen for kind, n in self.left.items() if n)
+        return work / self.pace(), known
 
     def __str__(self) -> str:
         left, sure = self.seconds()
@@ -278,6 +302,26 @@ class Remaining:
             return f"{told} (the first ones load and compile)"
         told += f", about {_duration(left)} left"
         return told if sure else f"{told} (a guess: not every kind has been run)"
+
+
+def _typical(seen, jobs):
+    """Seconds of each kind: the mean, those aside that are the first in their process.
+
+    Where there is no other, the first is taken to be as much too slow as those of its model were."""
+    later = {kind: statistics.mean(s[jobs:]) for kind, s in seen.items() if len(s) > jobs}
+    quicker: dict[str, list[float]] = {}
+    for kind, mean in later.items():
+        first = min(seen[kind][:jobs])
+        quicker.setdefault(kind[1], []).append(min(1.0, mean / max(first, 1e-9)))
+    share = {model: statistics.median(o) for model, o in quicker.items()}
+    return {kind: later.get(kind, share.get(kind[1], 1.0) * min(s)) for kind, s in seen.items()}
+
+
+def _rate(known, model):
+    "Seconds for a unit of effort: the median of the kinds of a model, that of all kinds being one more of them."
+    rates = {kind: seconds / effort(kind) for kind, seconds in known.items()}
+    of_all = statistics.median(rates.values())
+    return statistics.median([of_all, *(o for k, o in rates.items() if k[1] == model)])
 
 
 def _duration(s):

@@ -16,7 +16,6 @@ from ..core.errors import GraphselError, check_positive_int, unknown_name, unkno
 from ..core.identity import fingerprint, sha1
 from ..core.registry import module_of
 from ..criteria.base import CRITERIA
-from ..core.extras import require_model
 from ..graphs.disturbance import DISTURBANCES
 from ..selection.strategies import get_strategy
 
@@ -115,9 +114,8 @@ def _check_protocol(protocol):
     "Raise for what cannot be run."
     if not protocol.parsed:  # raises for an unknown one
         raise GraphselError("no strategy given; name at least one")
-    _check_known("model", protocol.models, models.base.MODELS)
     for name in protocol.models:
-        require_model(name)
+        models.make_model(name)  # raises for an unknown one, and for one that lacks a package
     for what in ("seeds", "repeats", "random_draws"):
         check_positive_int(getattr(protocol, what), what)
     for what in ("rounds", "initial"):

@@ -9,7 +9,8 @@ __all__ = ['read_gene_list', 'read_costs']
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice, zip_longest
+from operator import itemgetter
 from pathlib import Path
 import datetime
 import json
@@ -71,6 +72,7 @@ GENE_COLUMNS = (
     "genesymbol",
     "genename",
     "gen",  # German, Spanish
+    "zielgen",
     "gène",
     "approvedsymbol",
     "target",
@@ -129,17 +131,35 @@ def find_rows(
     text: str,  # of a list
     column: str | None = None,  # "cost" or "group": its names make a header too
 ) -> Rows:
-    "The rows of a text under their header; whole lines where there is none."
+    "The rows of a text under their header, or under that of a table below a title; whole lines where there is none."
     for separator in _separators_of(text):
-        _, first = next(split_rows(text, separator), (0, []))
-        head = Rows(first, [], separator)
-        if head.gene() is None and (column is None or head.value(column) is None):
+        at, first = _head_of(text, separator, column)
+        if not first:
             continue
-        rows = list(split_rows(text, separator))[1:]
+        rows = list(split_rows(text, separator))[at + 1 :]
         longer = rows and all(len(f) == len(first) + 1 for _, f in rows)
         unnamed = longer and separator in ("\t", " ")
         return Rows([""] + first if unnamed else first, rows, separator)
     return Rows([], list(split_rows(text, "")), "")
+
+
+_TITLES = 10  # rows that may stand above the header of a sheet
+
+
+def _head_of(text, separator, column):
+    "(how many rows stand above it, names of the columns) of the header with the most columns; none: no names."
+    most = _TITLES if separator in ("\t", ";", ",") else 1
+    top = [fields for _, fields in islice(split_rows(text, separator), most)]
+    heads = []
+    for at, fields in enumerate(top):
+        head, named = Rows(fields, [], separator), sum(map(bool, fields))
+        known = head.gene() is not None
+        if at == 0:
+            known = known or (column is not None and head.value(column) is not None)
+        if known and (at == 0 or named > 1):
+            heads.append((named, -at, fields))
+    _, at, fields = max(heads, key=itemgetter(0, 1), default=(0, 0, []))
+    return -at, fields
 
 
 def _separators_of(text):

@@ -984,3 +984,25 @@ def test_folders_that_are_none(tmp_path):
         make()
         with pytest.raises(GraphselError, match=said):
             read_comparison(tmp_path)
+
+
+def test_of_a_prior_with_several_cell_lines_one_is_kept():
+    "A ranked list holds the same pair once for each line: the page takes `column=value`, as the shell does."
+    x = PlanExplorer(G, budget=4)
+    pairs = [(a, b, r) for a in G.genes[:20] for r, b in enumerate(G.genes[20:25], 1)]
+    both = pd.DataFrame(pairs, columns=["perturbed_gene", "gene", "rank"])
+    both = pd.concat([both.assign(cell_line=line) for line in ("k562", "rpe1")])
+    x.inputs.prior_files.value = upload(**{"ranked.csv": both.to_csv(index=False).encode()})
+    assert "keep one list per perturbation" in x.outputs.status.value
+    x.inputs.prior_rows.value = "cell_line=k562"
+    assert len(x.state.wishes.graph.priors) == 1 and "wrong" not in x.outputs.status.value
+
+
+def test_the_page_says_what_it_does_while_it_works_and_nothing_after():
+    x, seen = PlanExplorer(G, budget=4), []
+    x.outputs.busy.observe(lambda change: seen.append(change["new"]), "value")
+    x.inputs.other.value = "degree"
+    said = [re.sub("<[^>]*>", "", text) for text in seen]
+    assert said == ["Working …", "Choosing by degree, to compare …", ""]
+    x.inputs.exclude.value = "\n".join(G.genes)  # nothing is left: an error ends it as well
+    assert x.outputs.busy.value == "" and "wrong" in x.outputs.status.value

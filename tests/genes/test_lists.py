@@ -518,3 +518,25 @@ def test_a_last_row_that_only_looks_like_a_sum_stays():
     assert "Total" in parse_costs("gene,cost\nA,1\nB,2\nTotal,4")  # no sum: the graph refuses it
     with pytest.raises(GraphselError, match="no gene; fill or remove the line"):
         parse_costs("gene,cost\nA,1\nB,2\n,4")
+
+
+def test_a_title_above_the_header_of_a_sheet_is_passed_over(tmp_path):
+    "As a laboratory has it: a title over all columns, a row of merged headings, prices with commas, a sum."
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet["A1"], sheet["A2"], sheet["C2"] = "Bibliothek, Stand 12.3.2025", "Zielgen", "Bestellung"
+    for cells in ("A1:D1", "A2:B2", "C2:D2"):
+        sheet.merge_cells(cells)
+    sheet.append(["Symbol", "Name", "Preis (EUR)", "Bemerkung"])
+    sheet.append(["TP53", "tumor protein", "61,50", ""])
+    sheet.append(["MYC", "", "1.040,00", "teuer"])
+    sheet.append(["Summe", None, "1.101,50", None])
+    book.save(tmp_path / "bibliothek.xlsx")
+    assert read_costs(tmp_path / "bibliothek.xlsx") == {"TP53": 61.5, "MYC": 1040.0}
+    assert read_gene_list(tmp_path / "bibliothek.xlsx")[:2] == ["TP53", "MYC"]
+
+
+def test_a_row_of_data_is_no_header():
+    assert parse_costs("A,1\nB,2\nC,4") == {"A": 1.0, "B": 2.0, "C": 4.0}
+    assert parse_genes("TP53\nMYC\ngene") == ["TP53", "MYC", "gene"]  # one column: no table
+    assert parse_costs("gene,cost\nA,1\nB,2") == {"A": 1.0, "B": 2.0}
