@@ -51,6 +51,13 @@ def check_form(form):
         raise GraphselError(f"form is {form!r}; use one of {', '.join(FORMS)}")
 
 
+def genes_at_hand(
+    *incidences: sp.csr_matrix | None,  # perturbations x N
+) -> np.ndarray:  # positions of the genes they touch, ascending
+    "The genes that elements and targets are made of."
+    return np.unique(np.concatenate([o.indices for o in incidences if o is not None]))
+
+
 class KernelBlocks:
     "The kernel among elements, and between elements and targets. Raises `GraphselError` for an unknown form."
 
@@ -627,13 +634,6 @@ class BeliefBlocks(KernelBlocks):
 def _between(A, C, B):
     "A C B^T, for incidences A and B."
     return np.ascontiguousarray((B @ (A @ C).T).T)
-
-
-def genes_at_hand(
-    *incidences: sp.csr_matrix | None,  # perturbations x N
-) -> np.ndarray:  # positions of the genes they touch, ascending
-    "The genes that elements and targets are made of."
-    return np.unique(np.concatenate([o.indices for o in incidences if o is not None]))
 
 
 def suits_genes(
