@@ -57,7 +57,7 @@ def genes_at_hand(
     "The genes that elements and targets are made of."
     return np.unique(np.concatenate([o.indices for o in incidences if o is not None]))
 
-
+# %% ../../nbs/05_criteria/05_design.ipynb #15e2547b
 class KernelBlocks:
     "The kernel among elements, and between elements and targets. Raises `GraphselError` for an unknown form."
 
