@@ -876,6 +876,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'graphsel.core.files.signature': ('00_core/files.html#signature', 'graphsel/core/files.py')},
             'graphsel.core.guard': { 'graphsel.core.guard._article': ('00_core/guard.html#_article', 'graphsel/core/guard.py'),
                                      'graphsel.core.guard._called': ('00_core/guard.html#_called', 'graphsel/core/guard.py'),
+                                     'graphsel.core.guard._column_lost': ('00_core/guard.html#_column_lost', 'graphsel/core/guard.py'),
                                      'graphsel.core.guard._fits_abstract': ('00_core/guard.html#_fits_abstract', 'graphsel/core/guard.py'),
                                      'graphsel.core.guard._fits_one': ('00_core/guard.html#_fits_one', 'graphsel/core/guard.py'),
                                      'graphsel.core.guard._guarded_class': ('00_core/guard.html#_guarded_class', 'graphsel/core/guard.py'),

@@ -138,11 +138,18 @@ def mixed_up(
         if not fits(value, kind):
             return f"{whose}: {name} is {_what(value)}; give {kind_in_words(kind)}"
         if isinstance(error, KeyError) and hasattr(value, "columns"):
-            lacking = error.args[0]
+            lacking = _column_lost(error)
             if isinstance(lacking, str) and lacking not in value.columns:
                 has = name_some(value.columns, 10) or "none"
                 return f"{whose}: {name} has no column '{lacking}'; its columns: {has}"
     return ""
+
+
+def _column_lost(error):
+    "What a KeyError of pandas is about: the key itself, or the first of those that its sentence lists."
+    said = error.args[0] if error.args else ""
+    listed = re.search(r"\[['\"](.+?)['\"]", said) if isinstance(said, str) else None
+    return listed[1] if listed else said
 
 
 def _called(function, args):
