@@ -1460,6 +1460,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                          'graphsel/criteria/design.py'),
                                           'graphsel.criteria.design.gene_posterior': ( '05_criteria/design.html#gene_posterior',
                                                                                        'graphsel/criteria/design.py'),
+                                          'graphsel.criteria.design.genes_at_hand': ( '05_criteria/design.html#genes_at_hand',
+                                                                                      'graphsel/criteria/design.py'),
                                           'graphsel.criteria.design.kernel_posterior': ( '05_criteria/design.html#kernel_posterior',
                                                                                          'graphsel/criteria/design.py'),
                                           'graphsel.criteria.design.left_columns': ( '05_criteria/design.html#left_columns',
