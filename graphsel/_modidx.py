@@ -933,6 +933,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                               'graphsel/core/identity.py'),
                                         'graphsel.core.identity.fingerprint': ( '00_core/identity.html#fingerprint',
                                                                                 'graphsel/core/identity.py'),
+                                        'graphsel.core.identity.layer_names': ( '00_core/identity.html#layer_names',
+                                                                                'graphsel/core/identity.py'),
                                         'graphsel.core.identity.remember': ('00_core/identity.html#remember', 'graphsel/core/identity.py'),
                                         'graphsel.core.identity.sha1': ('00_core/identity.html#sha1', 'graphsel/core/identity.py')},
             'graphsel.core.outputs': { 'graphsel.core.outputs._check_writable': ( '00_core/outputs.html#_check_writable',

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.errors import GraphselError, name_some
+from ..core.identity import layer_names
 from ..genes.perturbations import named_rows
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def predicted_sd(
     )
     if layer not in prediction.layers:
         raise GraphselError(
-            f"the prediction has no layer '{layer}' (it has {name_some(prediction.layers) or 'none'}); "
+            f"the prediction has no layer '{layer}' (it has {name_some(layer_names(prediction)) or 'none'}); "
             "use a model that knows how sure it is, e.g. gp"
         )
     variance = np.asarray(prediction.layers[layer], float)

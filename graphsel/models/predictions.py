@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core.errors import GraphselError, log
 from ..core.files import atomic_path
+from ..core.identity import layer_names
 from ..core.outputs import table_text
 from ..core.progress import progress
 from ..genes.perturbations import perturbed_genes
@@ -310,7 +311,7 @@ class Outputs:
         return self
 
     def _begin(self, names, first, every_layer):
-        layers = list(first.layers)
+        layers = layer_names(first)
         if not every_layer and sd_layer(first) is not None:
             layers = [sd_layer(first)]
         path = self.stack.enter_context(atomic_path(self.folder / "predictions.h5ad"))

@@ -17,6 +17,7 @@ import scipy.sparse as sp
 
 from ..core.errors import GraphselError, check_positive_int, name_some
 from ..core.files import first_line
+from ..core.identity import layer_names
 from ..core.progress import progress
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def matrix_of(
     "The matrix behind an AnnData, unread. Raises `GraphselError` when the layer is not there."
     if layer and layer not in adata.layers:
         raise GraphselError(
-            f"there is no layer '{layer}' (there are: {name_some(adata.layers) or 'none'}); "
+            f"there is no layer '{layer}' (there are: {name_some(layer_names(adata)) or 'none'}); "
             "choose one of them"
         )
     if use_raw and (layer or adata.raw is None):

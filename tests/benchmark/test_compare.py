@@ -13,6 +13,7 @@ from graphsel.benchmark.statistics import overlap_of, summarize
 from graphsel.benchmark.store import read_results
 from graphsel.benchmark.tasks import KEY, run_task
 from graphsel.core.errors import GraphselError
+from graphsel.core.identity import layer_names
 from graphsel.core.randomness import child_rng
 from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import combine
@@ -136,7 +137,7 @@ def test_no_pick_depends_on_an_outcome_that_was_not_revealed(sim, strategy):
     spoiled.X[unseen] = (
         np.random.default_rng(0).normal(size=(int(unseen.sum()), spoiled.n_vars)) * 10
     )
-    for layer in spoiled.layers:
+    for layer in layer_names(spoiled):
         spoiled.layers[layer] = np.zeros_like(spoiled.layers[layer])
     after = picked(make_bench(spoiled, sim.graph), plan, task)
     assert "\n".join(after[18]).encode() == "\n".join(names[18]).encode() and after == names

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from graphsel.core.identity import layer_names
 from graphsel.cli import fit
 from graphsel.cli.main import main
 from graphsel.datasets.simulate import simulated_screen
@@ -60,7 +61,7 @@ def test_large_tables_are_not_written_as_text_unless_asked(job, tmp_path, monkey
     monkeypatch.setattr(fit, "_SMALL", 100)
     _, files = run(job, tmp_path / "out", "--folds", 0)
     assert "predicted.csv" not in files
-    assert list(ad.read_h5ad(tmp_path / "out" / "predictions.h5ad").layers) == [
+    assert layer_names(ad.read_h5ad(tmp_path / "out" / "predictions.h5ad")) == [
         "predictive_variance"
     ]
     _, files = run(job, tmp_path / "out", "--folds", 0, "--format", "csv")

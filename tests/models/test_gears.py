@@ -13,6 +13,7 @@ import torch
 from scipy import sparse
 from sklearn.base import clone
 
+from graphsel.core.identity import layer_names
 from graphsel.core.errors import GraphselError
 from graphsel.core.randomness import child_rng
 from graphsel.datasets.simulate import simulated_screen
@@ -417,7 +418,7 @@ def test_without_validation_the_last_weights_are_kept():
 def test_prediction_is_a_screen_and_the_registry_knows_it():
     p = check_screen(fitted().predict(REST))
     assert list(p.obs_names) == REST and p.X.dtype == np.float32 and np.isfinite(p.X).all()
-    assert p.uns["graphsel"] == {"kind": "prediction", "model": "gears"} and not p.layers
+    assert p.uns["graphsel"] == {"kind": "prediction", "model": "gears"} and not layer_names(p)
     q = fitted(n_members=2).predict(REST)
     assert (q.layers["variance"] > 0).any() and q.layers["variance"].shape == q.shape
     assert isinstance(make_model("gears", hidden=8), GEARS)

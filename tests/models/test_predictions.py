@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from graphsel.core.errors import GraphselError
+from graphsel.core.identity import layer_names
 from graphsel.models import predictions
 from graphsel.models.predictions import (
     genes_worth_asking,
@@ -43,13 +44,15 @@ def test_blocks_are_the_whole(name, tables, tmp_path, small_blocks):
         read = pd.read_csv if tables == "csv" else pd.read_parquet
         table = read(tmp_path / f"predicted.{tables}").set_index("gene")
         np.testing.assert_allclose(table, whole.X, rtol=1e-5, atol=1e-6)
-        files |= {f"predicted.{tables}"} | ({f"uncertainty.{tables}"} if whole.layers else set())
+        files |= {f"predicted.{tables}"} | (
+            {f"uncertainty.{tables}"} if layer_names(whole) else set()
+        )
     assert {o.name for o in tmp_path.iterdir()} == files
 
 
 def test_one_variance_where_space_counts(tmp_path):
     write_predictions(helpers.fitted("gp"), helpers.REST, tmp_path, every_layer=False)
-    assert list(ad.read_h5ad(tmp_path / "predictions.h5ad").layers) == ["predictive_variance"]
+    assert layer_names(ad.read_h5ad(tmp_path / "predictions.h5ad")) == ["predictive_variance"]
 
 
 def test_nothing_half_written_stays(tmp_path, small_blocks, monkeypatch):

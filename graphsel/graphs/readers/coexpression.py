@@ -16,6 +16,7 @@ import scipy.sparse as sp
 
 from ...core.errors import GraphselError, check_positive_int, log, name_some
 from ...core.files import check_file, naming
+from ...core.identity import layer_names
 from ...core.progress import progress
 from ..build import from_matrix, keep_top
 from ..graph import GeneGraph
@@ -146,7 +147,7 @@ def _cell_values(adata, rows, layer, genes, name):
     "Values of some cells (finite numbers) and the names of their genes (unique)."
     if layer and layer not in adata.layers:
         raise GraphselError(
-            f"{name} has no layer '{layer}' (it has {name_some(adata.layers) or 'none'}); "
+            f"{name} has no layer '{layer}' (it has {name_some(layer_names(adata)) or 'none'}); "
             "choose one of them"
         )
     names = np.array(adata.var_names, dtype=str)
