@@ -77,6 +77,8 @@ def test_what_was_mixed_up_is_said_and_the_cause_kept():
         gs.GraphselError, match="^from_gene_sets: sets is a list with a str in it; give a dict"
     ):
         gs.graphs.from_gene_sets(["TP53"])
+    with pytest.raises(gs.GraphselError, match="^summarize: results is a str; give a DataFrame"):
+        gs.summarize("results.csv")
     told = "ratios has no column 'screen'; its columns: strategy, b"
     with pytest.raises(gs.GraphselError, match=told):
         gs.benchmark.average_ranks(pd.DataFrame({"strategy": ["x"], "b": [2]}))
