@@ -85,8 +85,10 @@ class GaussianProcess(ResponseModel):
         return [np.concatenate(o) for o in zip(*found, strict=True)]
 
     def _mean(self, names):
-        blocks = (parts for parts, _ in self._kernels(names))
-        found = [sum(p.part.weight * (K @ p.head.alpha) for p, K in parts) for parts in blocks]
+        found = [
+            sum(p.part.weight * (K @ p.head.alpha) for p, K in parts)
+            for parts, _ in self._kernels(names)
+        ]
         return np.concatenate(found) + self.offset_
 
     def _predict(self, names):
