@@ -277,7 +277,9 @@ def read_backed(path):
     with open_cells(path):
         pass
     try:
-        adata = ad.read_h5ad(path, backed="r")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # nor is what it says of pandas
+            adata = ad.read_h5ad(path, backed="r")
     except Exception as e:
         raise GraphselError(f"{path}: not opened") from e
     try:

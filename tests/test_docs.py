@@ -722,3 +722,16 @@ def test_a_graph_of_the_registry_is_a_graph_of_the_shell(tmp_path):
     done = CliRunner().invoke(main, call)
     assert done.exit_code == 0, done.stderr
     assert len(out.read_text().splitlines()) == 4
+
+
+def test_a_range_in_a_table_is_not_broken_behind_its_dash():
+    data = {
+        "text/html": "<td>1.02 (0.97–1.09)</td><td>3–2–0</td><td>a – b</td>",
+        "text/plain": "3–2",
+    }
+    notebooks.keep_ranges_whole(data)
+    joined = "–\N{WORD JOINER}"
+    assert data["text/html"] == (
+        f"<td>1.02 (0.97{joined}1.09)</td><td>3{joined}2{joined}0</td><td>a – b</td>"
+    )
+    assert data["text/plain"] == "3–2"

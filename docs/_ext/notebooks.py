@@ -58,6 +58,7 @@ def kept_outputs(cell, found):
     ]
     words = found.get("filter_stream", "").split()
     for o in kept:
+        keep_ranges_whole(o.get("data", {}))
         if words and o.output_type == "stream":
             o.text = "".join(
                 line for line in o.text.splitlines(True) if not any(w in line for w in words)
@@ -65,6 +66,14 @@ def kept_outputs(cell, found):
     if found.get("output") != "asis":
         return kept
     return [as_markdown(o) if o.output_type == "stream" else o for o in kept]
+
+
+def keep_ranges_whole(
+    data: dict,  # of an output: kind -> content; changed
+) -> None:
+    "In tables no line ends behind the dash of 0.97–1.09 or 3–2–0."
+    if "text/html" in data:
+        data["text/html"] = re.sub("(?<=[\\w.])–(?=[\\w.])", "–\N{WORD JOINER}", data["text/html"])
 
 
 def as_markdown(stream):

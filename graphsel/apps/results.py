@@ -199,7 +199,7 @@ def _one_cell(value, low, high):
         return told
     first = "…" if low == -float("inf") else tidy(low)
     last = "…" if high == float("inf") else tidy(high)
-    return f"{told} ({first}\xa0to\xa0{last})"  # an interval stays in one line
+    return f"{told} ({first}\xa0to {last})"  # in narrow columns broken behind the "to"
 
 # %% ../../nbs/11_apps/04_results.ipynb #7f68c243
 def result_inputs(folder: str):

@@ -81,11 +81,12 @@ def heard() -> Iterator[list[str]]:  # what was told
 _STYLE = """<style>
 .gs-table { max-width: 100%; color: var(--jp-ui-font-color1, #111) }
 .gs-table table { border-collapse: collapse; font-size: 12px; line-height: 1.35 }
-.gs-table th { position: sticky; top: 0; text-align: left; padding: 2px 8px }
+.gs-table th { position: sticky; top: 0; text-align: left; padding: 2px 6px }
 .gs-table th { background: var(--jp-layout-color2, #eef2f6); color: var(--jp-ui-font-color1, #111) }
-.gs-table td { padding: 1px 8px; vertical-align: top; white-space: nowrap }
+.gs-table td { padding: 1px 6px; vertical-align: top }
 .gs-table td { border-bottom: 1px solid var(--jp-border-color2, #e4e4e4) }
-.gs-table td:last-child { white-space: normal; min-width: 150px }
+.gs-table td:last-child { min-width: 100px }
+.gs-table .widget-html-content { width: 100%; min-width: 0 }
 .gs-says { padding: 4px 8px; line-height: 1.4; border-left: 4px solid #0072B2 }
 .gs-says { background: var(--jp-layout-color2, #eef5fa); color: var(--jp-ui-font-color1, #111) }
 .gs-says.wrong { border-color: #D55E00 }
@@ -104,11 +105,10 @@ _STYLE = """<style>
 }
 @media (max-width: 640px) {
   .gs-boxes, .gs-boxes > * { width: 100% !important }
-  .gs-table td { white-space: normal }
-  .gs-table :is(td, th) { padding: 1px 3px }
+  .gs-table :is(td, th) { padding: 1px 2px }
   .gs-table td:last-child { min-width: 60px }
   .gs-table table { font-size: 10px }
-  .jupyter-widget-tab-contents { padding: 6px }
+  [class*=tab-contents] { padding: 6px 2px !important }
   .gs-figures { max-width: none !important; width: 900px !important; flex-shrink: 0 }
 }
 </style>"""

@@ -303,7 +303,7 @@ class Remaining:
         told += f", about {_duration(left)} left"
         return told if sure else f"{told} (a guess: not every kind has been run)"
 
-
+# %% ../../nbs/09_benchmark/05_execute.ipynb #3ad398ad
 def _typical(seen, jobs):
     """Seconds of each kind: the mean, those aside that are the first in their process.
 
@@ -323,7 +323,7 @@ def _rate(known, model):
     of_all = statistics.median(rates.values())
     return statistics.median([of_all, *(o for k, o in rates.items() if k[1] == model)])
 
-
+# %% ../../nbs/09_benchmark/05_execute.ipynb #8fdb4e55
 def _duration(s):
     "Seconds in words."
     if s < 90:

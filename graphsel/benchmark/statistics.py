@@ -362,7 +362,9 @@ def summarize(
     for m in metrics or ():
         if m not in LOWER_IS_BETTER:
             raise unknown_name("metric", m, LOWER_IS_BETTER)
-    metrics = [m for m in metrics or LOWER_IS_BETTER if m in results and results[m].notna().any()]
+    metrics = [
+        m for m in metrics or LOWER_IS_BETTER if m in results.columns and results[m].notna().any()
+    ]
     if not metrics:
         return pd.DataFrame(columns=SUMMARY_COLUMNS)
     overlap, rows = overlap_of(results), []

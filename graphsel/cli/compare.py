@@ -19,6 +19,7 @@ from graphsel.cli.options import (
     _PRESETS,
     _STRATEGIES,
     GraphFiles,
+    Listed,
     ScreenFile,
     _aliases_option,
     _graph_options,
@@ -41,11 +42,14 @@ from ..core.extras import require
 _plan_options = [
     click.option(
         "--strategies",
+        cls=Listed,
         required=True,
         shell_complete=completing(_STRATEGIES),
         help="Names, separated by commas: see 'graphsel list strategies'.",
     ),
-    click.option("--budgets", help="Numbers of picks, separated by commas [those of the preset]."),
+    click.option(
+        "--budgets", cls=Listed, help="Numbers of picks, separated by commas [those of the preset]."
+    ),
     click.option(
         "--preset",
         shell_complete=completing(_PRESETS),
@@ -70,6 +74,7 @@ _plan_options = [
     ),
     click.option(
         "--model",
+        cls=Listed,
         default="gnn",
         show_default=True,
         shell_complete=completing(_MODELS),
@@ -112,6 +117,7 @@ _setting_options = [
     ),
     click.option(
         "--noise",
+        cls=Listed,
         default="0",
         show_default=True,
         help="Shares of the graph that are disturbed, separated by commas.",
@@ -119,6 +125,7 @@ _setting_options = [
     click.option(
         "--noise-kind",
         "noise_kinds",
+        cls=Listed,
         default="rewired",
         show_default=True,
         shell_complete=completing(_NOISE_KINDS),

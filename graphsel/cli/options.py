@@ -44,6 +44,18 @@ def split_list(
             ) from e
     return found
 
+# %% ../../nbs/12_cli/01_options.ipynb #03053579
+class Listed(click.Option):
+    "An option of several values, separated by commas; given several times, it takes all of them."
+
+    def __init__(self, names, *, default: str | None = None, **more):
+        start = None if default is None else [default]
+        super().__init__(names, multiple=True, default=start, **more)
+
+    def process_value(self, ctx: click.Context, value) -> str | None:
+        found = super().process_value(ctx, value)
+        return ",".join(found) if found else None
+
 # %% ../../nbs/12_cli/01_options.ipynb #66a5bbff
 def read_settings(
     settings: Iterable[str],  # NAME.PARAMETER=VALUE or PARAMETER=VALUE

@@ -61,7 +61,7 @@ def require_model(
         otherwise = "or take another model, such as gp (--model gp in the shell)"
         require(NEEDS[name], f"the model {name}", otherwise)
 
-
+# %% ../../nbs/00_core/12_extras.ipynb #c0ad5804
 def import_extra(
     module: str,  # its name
     what: str,  # that needs it

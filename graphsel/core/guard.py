@@ -45,7 +45,7 @@ def _fits_one(value, kind):
         return name in above or bool(above & _WIDER.get(name, set()))
     return True
 
-
+# %% ../../nbs/00_core/13_guard.ipynb #4c2146a1
 def _fits_abstract(value, name, inner):
     "Something to call, to look things up in, or to go through; a text is no list of texts."
     above = {o.__name__ for o in type(value).__mro__}
@@ -59,7 +59,7 @@ def _fits_abstract(value, name, inner):
     again = isinstance(value, collections.abc.Collection) and inner
     return all(fits(o, inner) for o in value) if again else True
 
-
+# %% ../../nbs/00_core/13_guard.ipynb #6851eeca
 def _split(text, mark):
     "The parts of a text between marks, those inside brackets aside."
     parts, depth = [""], 0
@@ -95,7 +95,7 @@ _SAID = {
     "ndarray": "an array",
 }
 
-
+# %% ../../nbs/00_core/13_guard.ipynb #37d7cd80
 def kind_in_words(
     kind: str,  # an annotation, as `type_name` writes it
 ) -> str:
@@ -138,11 +138,18 @@ def mixed_up(
         if not fits(value, kind):
             return f"{whose}: {name} is {_what(value)}; give {kind_in_words(kind)}"
         if isinstance(error, KeyError) and hasattr(value, "columns"):
-            lacking = error.args[0]
+            lacking = _column_lost(error)
             if isinstance(lacking, str) and lacking not in value.columns:
                 has = name_some(value.columns, 10) or "none"
                 return f"{whose}: {name} has no column '{lacking}'; its columns: {has}"
     return ""
+
+# %% ../../nbs/00_core/13_guard.ipynb #7997454d
+def _column_lost(error):
+    "What a KeyError of pandas is about: the key itself, or the first of those that its sentence lists."
+    said = error.args[0] if error.args else ""
+    listed = re.search(r"\[['\"](.+?)['\"]", said) if isinstance(said, str) else None
+    return listed[1] if listed else said
 
 
 def _called(function, args):
@@ -190,7 +197,7 @@ def guarded(
         setattr(room, function.__name__, call)
     return call
 
-
+# %% ../../nbs/00_core/13_guard.ipynb #06ea8492
 def _guarded_class(kind):
     "The same for what makes an object of a class, and of those that it is derived from."
     for o in kind.__mro__:

@@ -142,7 +142,7 @@ def find_rows(
         return Rows([""] + first if unnamed else first, rows, separator)
     return Rows([], list(split_rows(text, "")), "")
 
-
+# %% ../../nbs/01_genes/02_lists.ipynb #591d0a3a
 _TITLES = 10  # rows that may stand above the header of a sheet
 
 
@@ -161,7 +161,7 @@ def _head_of(text, separator, column):
     _, at, fields = max(heads, key=itemgetter(0, 1), default=(0, 0, []))
     return -at, fields
 
-
+# %% ../../nbs/01_genes/02_lists.ipynb #eb914b67
 def _separators_of(text):
     "What may part the first line: a delimiter that is there beats blanks, and the line as a whole."
     _, first = next(split_rows(text, ""), (0, [""]))
@@ -315,7 +315,7 @@ _SUMS = re.compile(
     re.IGNORECASE,
 )
 
-
+# %% ../../nbs/01_genes/02_lists.ipynb #da23ed41
 def _styled(fields):
     "The fields of a line that is written in another style than the header."
     return re.split(r"[\s,;]+", fields[0]) if len(fields) == 1 else fields
@@ -324,7 +324,7 @@ def _styled(fields):
 def _at(fields, i):
     return fields[i] if i < len(fields) else ""
 
-
+# %% ../../nbs/01_genes/02_lists.ipynb #a903dbf2
 def _without_sum(rows, gene, value, separator, where):
     "The rows but for a last one that is called a sum, or not at all, and is the sum of the others."
     if len(rows) < 3:

@@ -116,13 +116,13 @@ def error_against_time(
     at = timed.groupby(["strategy", "months"])["budget"].max()
     last = timed["months"].max()
     names = _in_order(table.mean())
-    ax, random = ready_axes(ax), _of_random(table)
+    ax, drawn = ready_axes(ax), _of_random(table)
     for name in names:
         budgets = at[name][at[name].isin(table[name].columns)]
         values = table[name][budgets].set_axis(budgets.index, axis=1)
         beside = None
-        if random is not None:
-            beside = random.reindex(columns=budgets).set_axis(budgets.index, axis=1)
+        if drawn is not None:
+            beside = drawn.reindex(columns=budgets).set_axis(budgets.index, axis=1)
         mean, low, high = _line(ax, name, values, overlap_of(timed), beside)
         if len(mean) == 1:  # one-shot: it stays where it is
             x, color = [mean.index[0], last], style(name)["color"]
@@ -133,7 +133,7 @@ def error_against_time(
     rounds = f"{weeks_per_round:g} weeks a round, {set_up_weeks:g} to set up"
     ax.set(xlabel=f"months in the laboratory ({rounds})", xlim=(0, None))
     ax.set(ylabel=f"{what}\n(one-shot: all {size:,} at once)")
-    _legend(ax, len(names), len(table), random is not None)
+    _legend(ax, len(names), len(table), drawn is not None)
     return ax
 
 # %% ../../nbs/10_plotting/04_curves.ipynb #b0dfac80

@@ -48,7 +48,7 @@ def explanations(
             )
         if columns.get("level", [1] * len(plan))[i] > 1:
             parts.append(f"everything is within reach; reaches again, time {columns['level'][i]}")
-        if "nearest" in columns and columns["nearest"][i] and columns["similarity"][i] >= 0.005:
+        if "nearest" in columns and columns["nearest"][i] and columns["similarity"][i] >= 0.05:
             parts.append(f"like {columns['nearest'][i]} ({columns['similarity'][i]:.2f})")
         told.append("; ".join(parts))
     return told

@@ -403,3 +403,17 @@ def test_parameters_of_one_part_of_a_mixture(tmp_path):
     assert "known: 0.7*variance+0.3*graphreach, graphreach, variance" in wrong.stderr
     wrong = run("--set", "variance=5")
     assert "give its parameters as a dict" in wrong.stderr
+
+
+def test_an_option_of_several_values_takes_commas_and_repetition():
+    "Neither the first nor the last alone counts in silence."
+    given = ["--strategies", "random,degree", "--strategies", "variance", "--model", "gp"]
+    given += ["--model", "ridge", "--screen", __file__, "--graph", "x.csv", "--out", "o"]
+    with main.commands["compare"].make_context("compare", given) as context:
+        found = context.params
+    assert found["strategies"] == "random,degree,variance" and found["model"] == "gp,ridge"
+    assert found["budgets"] is None and found["noise"] == "0"
+    said = CliRunner().invoke(main, ["compare", "--help"]).stdout
+    assert re.search(r"--model TEXT[^-]*-?[^-]*\[default:\s+gnn\]", said)
+    missing = CliRunner().invoke(main, ["compare", "--screen", __file__, "--graph", "x.csv"])
+    assert missing.exit_code == 2 and "Missing option '--strategies'" in missing.stderr

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import graphsel as gs
-from graphsel.core.guard import fits, kind_in_words
+from graphsel.core.guard import _column_lost, fits, kind_in_words
 from graphsel.selection.plan import Selection
 
 WINGS = sorted(n for n in gs.__all__ if inspect.ismodule(getattr(gs, n)) and n not in ("pl", "cli"))
@@ -77,8 +77,20 @@ def test_what_was_mixed_up_is_said_and_the_cause_kept():
         gs.GraphselError, match="^from_gene_sets: sets is a list with a str in it; give a dict"
     ):
         gs.graphs.from_gene_sets(["TP53"])
-    with pytest.raises(gs.GraphselError, match="ratios has no column 'screen'; its columns: a, b"):
-        gs.benchmark.average_ranks(pd.DataFrame({"a": [1], "b": [2]}))
+    with pytest.raises(gs.GraphselError, match="^summarize: results is a str; give a DataFrame"):
+        gs.summarize("results.csv")
+    told = "ratios has no column 'screen'; its columns: strategy, b"
+    with pytest.raises(gs.GraphselError, match=told):
+        gs.benchmark.average_ranks(pd.DataFrame({"strategy": ["x"], "b": [2]}))
+
+
+@pytest.mark.parametrize("lost", ["screen", ["screen"], ["screen", "strategy"]])
+def test_a_column_that_pandas_misses_is_named(lost):
+    "Whether it is asked for alone or in a list, in the words of pandas 2 or 3."
+    table = pd.DataFrame({"a": [1], "strategy": ["x"]})
+    with pytest.raises(KeyError) as e:
+        table[lost]
+    assert _column_lost(e.value) == "screen"
 
 
 def test_an_error_that_nothing_was_mixed_up_in_stays_as_it_is():
