@@ -51,13 +51,6 @@ def check_form(form):
     if form not in FORMS:
         raise GraphselError(f"form is {form!r}; use one of {', '.join(FORMS)}")
 
-
-def genes_at_hand(
-    *incidences: sp.csr_matrix | None,  # perturbations x N
-) -> np.ndarray:  # positions of the genes they touch, ascending
-    "The genes that elements and targets are made of."
-    return np.unique(np.concatenate([o.indices for o in incidences if o is not None]))
-
 # %% ../../nbs/05_criteria/05_design.ipynb #15e2547b
 class KernelBlocks:
     "The kernel among elements, and between elements and targets. Raises `GraphselError` for an unknown form."

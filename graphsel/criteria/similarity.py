@@ -223,7 +223,8 @@ class GraphCut(Criterion):
             tuple(map(criteria.loops.parts_of, (A, sp.csr_matrix(B.T)))) for A, B in pairs
         ]
         self.typical = lam * np.asarray(self.left @ (right.T @ (asked.T @ weights))).ravel()
-        self.own = np.asarray(self.left.multiply(self.right).sum(axis=1)).ravel()
+        own = self.left.power(2) if right is left else self.left.multiply(self.right)
+        self.own = np.asarray(own.sum(axis=1)).ravel()
         self.submodular = self.left.min() >= 0 and self.right.min() >= 0
         weight_of = dict(zip(self.targets.tolist(), weights))
         self.monotone = (

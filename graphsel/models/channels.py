@@ -238,6 +238,9 @@ class KeptRows:
         return with_strangers(np.stack(found), a, b)
 
 # %% ../../nbs/07_models/04_channels.ipynb #0b747aae
+_latest: dict = {}  # view -> its rows
+
+
 class WholeGraph:
     "Channels as seen from the genes of a screen; what lies between these is computed once."
 
@@ -255,11 +258,15 @@ class WholeGraph:
         self.ways: OrderedDict = OrderedDict()  # of `kernel_points`
         self.encode = channels.encode
 
-    @cached_property
+    @property
     def kept(self) -> KeptRows | None:
-        "The rows against its genes, where these are very many."
-        many = self.channels.dense is None and len(self.place) > LIBRARY_GENES
-        return KeptRows(self.channels, self.genes) if many else None
+        "The rows against its genes, where these are very many; of one screen and graph at a time."
+        if self.channels.dense is not None or len(self.place) <= LIBRARY_GENES:
+            return None
+        if self not in _latest:
+            _latest.clear()
+            _latest[self] = KeptRows(self.channels, self.genes)
+        return _latest[self]
 
     @cached_property
     def wave(self) -> "Wave":

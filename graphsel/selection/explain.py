@@ -46,7 +46,8 @@ def nearest_before(
     names = [*measured, *picks]
     X, near, cosine = neighborhoods(graph, names, hops), [], []
     for start in range(len(measured), len(names), 256):
-        for i, c in enumerate(inner_products(X[start : start + 256], X).round(9), start):
+        end = start + 256
+        for i, c in enumerate(inner_products(X[start:end], X[:end]).round(9), start):
             at = int(c[:i].argmax()) if i else 0
             near.append(str(names[at]) if i and c[at] > 0 else "")
             cosine.append(float(c[at]) if i else float("nan"))

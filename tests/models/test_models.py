@@ -371,10 +371,11 @@ def test_rows_are_kept_as_they_are_asked_for(limits, monkeypatch):
         a = again.encode(genes)
         assert again.kept.suits(a, library) == (len(genes) <= again.kept.room)
         np.testing.assert_allclose(again.between(a, library), C, atol=1e-6)
-    part = WholeGraph(Channels(GRAPH, (1, 2)), GENES[:30])
-    assert not part.kept.suits(library, part.encode(GENES[33:]))  # a column that is not there
     dense = isinstance(again.kept.kernels[1], np.ndarray)
     assert dense == (channels_room.THIN_KERNEL < 1)
+    part, before = WholeGraph(Channels(GRAPH, (1, 2)), GENES[:30]), again.kept
+    assert not part.kept.suits(library, part.encode(GENES[33:]))  # a column that is not there
+    assert again.kept is not before and len(channels_room._latest) == 1  # they are large
 
 
 def test_what_was_asked_before_changes_no_bit(monkeypatch):
