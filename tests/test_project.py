@@ -573,6 +573,7 @@ def test_lines():
 def test_functions_do_one_thing():
     assert not house.long_functions()
     assert not house.long_signatures()
+    assert not house.packed_assignments()
 
 
 # ---- nothing of one machine ----

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LONGEST_LINE, LONG_LINE, MOST_STATEMENTS, MOST_POSITIONAL = 120, 100, 25, 6
+LONGEST_LINE, LONG_LINE, PACKED_LINE = 120, 100, 80
+MOST_STATEMENTS, MOST_POSITIONAL = 25, 6
 
 
 def modules(root: Path = ROOT) -> list[Path]:
@@ -67,6 +68,32 @@ def long_signatures(root: Path = ROOT) -> list[str]:
     ]
 
 
+def is_packed(node: ast.AST, text: list[str]) -> bool:
+    """Several assignments in one that is long: a, b = f(x), g(y) over several lines, or a line of them that is wide.
+
+    What has to happen at once, as in a swap, is none."""
+    if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple)):
+        return False
+    targets, values = node.targets[0], node.value.elts
+    if not isinstance(targets, ast.Tuple) or len(targets.elts) != len(values):
+        return False
+    names = {ast.unparse(o) for o in targets.elts}
+    used = {ast.unparse(o) for v in values for o in ast.walk(v) if isinstance(o, ast.expr)}
+    wide = node.end_lineno > node.lineno or len(text[node.lineno - 1]) > PACKED_LINE
+    plain = ast.Constant | ast.Name | ast.Attribute
+    return wide and not names & used and sum(not isinstance(v, plain) for v in values) > 1
+
+
+def packed_assignments(root: Path = ROOT) -> list[str]:
+    "path:line of the lines that hold more than one statement in disguise."
+    found = []
+    for path in modules(root):
+        text = path.read_text(encoding="utf-8").splitlines()
+        nodes = ast.walk(ast.parse("\n".join(text)))
+        found += [f"{path.relative_to(root)}:{o.lineno}" for o in nodes if is_packed(o, text)]
+    return found
+
+
 def lines(root: Path = ROOT) -> list[tuple[str, int]]:
     "(path:line, columns) of every line of the modules."
     return [
@@ -88,17 +115,21 @@ def public_names(root: Path = ROOT) -> list[str]:
 
 def main() -> int:
     "Print the measures; 1 where one is not kept."
-    every, functions_, signatures = lines(), long_functions(), long_signatures()
+    every = lines()
+    functions_ = long_functions()
+    signatures = long_signatures()
+    packed = packed_assignments()
     over = [where for where, n in every if n > LONGEST_LINE]
-    print(*over, *functions_, *signatures, sep="\n")
+    print(*over, *functions_, *signatures, *packed, sep="\n")
     share = sum(n > LONG_LINE for _, n in every) / len(every)
     print(
         f"lines: {len(every):,}; over {LONGEST_LINE} columns: {len(over)}; over {LONG_LINE}: {share:.1%}"
     )
     print(f"functions over {MOST_STATEMENTS} statements: {len(functions_)}")
     print(f"functions with over {MOST_POSITIONAL} positional parameters: {len(signatures)}")
+    print(f"assignments packed into one: {len(packed)}")
     print(f"public names: {len(public_names())}")
-    return bool(over or functions_ or signatures or share >= 0.05)
+    return bool(over or functions_ or signatures or packed or share >= 0.05)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,8 @@ class Nearest:
     ):  # centers x d, of the same kind
         self.X, self.centers, self.left = X, 0, np.ones(X.shape[0], dtype=bool)
         self.length = squares(X)
-        self.near, self.owner = np.full(X.shape[0], np.inf), np.zeros(X.shape[0], dtype=np.int64)
+        self.near = np.full(X.shape[0], np.inf)
+        self.owner = np.zeros(X.shape[0], dtype=np.int64)
         self.scale = max(self.length.max(), squares(L).max(initial=0))
         if L.shape[0]:
             D = (
@@ -55,11 +56,9 @@ class Nearest:
                 + squares(L)[None]
                 - 2 * (inner_products(X, L) if sp.issparse(X) else X @ L.T)
             )
-            self.centers, self.owner, self.near = (
-                L.shape[0],
-                D.argmin(axis=1),
-                self._tidy(D.min(axis=1)),
-            )
+            self.centers = L.shape[0]
+            self.owner = D.argmin(axis=1)
+            self.near = self._tidy(D.min(axis=1))
 
     def _tidy(self, d):
         return np.where(d > 1e-12 * self.scale, d, 0)  # below is rounding, not distance
@@ -119,7 +118,9 @@ def nearest_to_the_farthest(
     "Again and again the candidate nearest to the target that is farthest from all that is measured or picked."
     if T is None:
         return farthest_first(X, L, n)
-    targets, candidates, picks = Nearest(T, L), Nearest(X, L), []
+    targets = Nearest(T, L)
+    candidates = Nearest(X, L)
+    picks = []
     every = np.ones(T.shape[0], dtype=bool)
     for _ in range(n):
         if targets.centers:

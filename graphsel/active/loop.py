@@ -180,7 +180,8 @@ def rounds(
     started, spent = time.perf_counter(), 0.0
     measured = list(found.start.pick(problem, sizes[0], start_rng).genes)
     for i, size in enumerate(sizes):
-        spent, started = spent + time.perf_counter() - started, time.perf_counter()
+        spent = spent + time.perf_counter() - started
+        started = time.perf_counter()
         model = problem.fit(measured)
         fitted = time.perf_counter() - started
         yield Round(i, list(measured), model, spent)

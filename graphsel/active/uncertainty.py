@@ -121,7 +121,9 @@ def forward_bait(
     noise: float = 0.0,  # standard deviation; 0 = the picks will be known exactly
 ) -> list[int]:
     "Greedy choice of the points that remove most variance from the targets; in layers, where the dimensions run out."
-    left, picks, tiny = np.ones(len(X), dtype=bool), [], 1e-9 * (X**2).sum(axis=1).max()
+    left = np.ones(len(X), dtype=bool)
+    picks = []
+    tiny = 1e-9 * (X**2).sum(axis=1).max()
     F = T.T @ T
     R, G = X, F
     for _ in range(n):
@@ -175,7 +177,10 @@ def frank_wolfe(
     "Candidates whose weighted sum comes nearest to the sum of all, one at a time."
     length = np.sqrt((T**2).sum(axis=1))
     U = T / np.where(length > 0, length, 1)[:, None] * length.sum()
-    left, picks, missing, now = np.ones(len(T), dtype=bool), [], T.sum(axis=0), np.zeros(T.shape[1])
+    left = np.ones(len(T), dtype=bool)
+    picks = []
+    missing = T.sum(axis=0)
+    now = np.zeros(T.shape[1])
     for _ in range(n):
         score = U @ missing
         p = leading(score, left, np.abs(score).max())

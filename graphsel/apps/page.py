@@ -270,7 +270,9 @@ def sheet_table(
     must: Iterable[str] = (),  # marked with a star
 ) -> str:  # HTML
     "A line for each gene, best first; the last one has the sums."
-    columns, must, rows = lab_columns(plan, lab.currency), set(must), []
+    columns = lab_columns(plan, lab.currency)
+    must = set(must)
+    rows = []
     head = "".join(f"<th>{escape(name)}</th>" for name in ("", "gene", *columns, "✓"))
     for i, gene in enumerate(plan.genes):
         name = escape(gene) + "*" * (gene in must)

@@ -122,7 +122,8 @@ class PlanExplorer(_Page):
         given = {} if graph is None else {"the given graph": graph}
         self.choices = given | graph_choices()
         self.state = PlanState(largest)
-        self.opened, self.shown = {}, {}  # graphs, and parts of the page, each by its key
+        self.opened = {}  # graphs, each by its key
+        self.shown = {}  # parts of the page, each by its key
         self.read = ((), {}, "")  # the boxes as they were read last
         self.quiet = False
         self.inputs = plan_inputs(self.choices, list(self.choices)[:1], budget, lab or Lab())
@@ -387,7 +388,7 @@ def fit_budget(
         return f" {after:,} genes cost {lab.order(after)['cost']:,.0f} {lab.currency}, controls included."
     return ""
 
-
+# %% ../../nbs/11_apps/05_plan.ipynb #bff41774
 def take_number(x):
     "Move the slider to what was typed."
     i = x.inputs

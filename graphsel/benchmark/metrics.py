@@ -119,10 +119,8 @@ def truth_for(
             raise GraphselError(
                 "a name stands twice in the prediction or the truth; make the names unique"
             )
-    rows, same = (
-        named_rows(truth.obs_names, prediction.obs_names),
-        prediction.var_names.equals(truth.var_names),
-    )
+    rows = named_rows(truth.obs_names, prediction.obs_names)
+    same = prediction.var_names.equals(truth.var_names)
     if (rows < 0).any():
         raise GraphselError(
             f"no truth for {name_some(prediction.obs_names[rows < 0])}; predict perturbations of the screen"
@@ -211,7 +209,8 @@ def coverage(
         raise GraphselError(
             f"level {bad[0]} is not between 0 and 1; give nominal levels such as 0.9"
         )
-    sd, error = predicted_sd(prediction, layer), np.abs(_dense(prediction.X) - true)
+    sd = predicted_sd(prediction, layer)
+    error = np.abs(_dense(prediction.X) - true)
     if np.isnan(sd).any():
         raise GraphselError(
             f"the predicted variance is not a number in {np.isnan(sd).sum():,} places: "
@@ -243,7 +242,8 @@ def budget_saved(
     lower_is_better: bool = True,  # False for correlations
 ) -> tuple[float, bool]:  # share saved (NaN if never reached), True if it is a lower bound
     "The share of random's budget that the strategy spares at `at`. Negative where it needs more."
-    b, c = np.asarray(budgets, float), np.asarray(curve, float) * (1 if lower_is_better else -1)
+    b = np.asarray(budgets, float)
+    c = np.asarray(curve, float) * (1 if lower_is_better else -1)
     goal = float(np.interp(at, b, np.asarray(reference, float) * (1 if lower_is_better else -1)))
     reached = np.flatnonzero(c <= goal)
     if not len(reached):

@@ -112,16 +112,16 @@ def noise_stability(
     "What a disturbed graph costs. Raises `GraphselError` without the undisturbed graph."
     import pandas as pd
 
-    found, overlap, rows = at_budget(results, budget), overlap_of(results), []
+    found = at_budget(results, budget)
+    overlap = overlap_of(results)
+    rows = []
     if not (found["noise"] == 0).any():
         raise GraphselError("no result on the undisturbed graph; put 0 among the noise levels")
     same = ["model", "graph", "targets", "judged", "strategy", "budget"]
     for key, block in found.groupby(same):
         clean = block[block["noise"] == 0]
-        before, picks = (
-            clean.groupby("split")[metric].mean(),
-            clean.set_index(["split", "seed"])["picks"].map(lambda p: set(p.split())),
-        )
+        before = clean.groupby("split")[metric].mean()
+        picks = clean.set_index(["split", "seed"])["picks"].map(lambda p: set(p.split()))
         for (kind, noise), part in block.groupby(["noise_kind", "noise"]):
             after, ratio = part.groupby("split")[metric].mean().align(before, join="inner")
             W, n = bootstrap_weights(len(after)), len(after)
@@ -224,7 +224,8 @@ def stability_table(
     metric: str = "mse",  # a column
 ) -> "pd.DataFrame":  # strategy, budget, advantage, low, high, wins, splits, spread
     "How reliably each strategy beats random: the statistics of `summarize`, above 0 where it does."
-    better, told = advantage(table, metric), summarize(one_curve(table), [metric])
+    better = advantage(table, metric)
+    told = summarize(one_curve(table), [metric])
     told = told[told["metric"] == metric].set_index(["strategy", "budget"]).loc[better.columns]
     percent = LOWER_IS_BETTER[metric]
     ends = [100 * (1 - told[f"ratio_{end}"]) for end in ("to_random", "high", "low")]

@@ -107,7 +107,8 @@ def check_values(
         if c in _KEYS[:2]:
             wrong |= v % 1 != 0
         if wrong.any():
-            row, value = int(np.argmax(wrong)), shorten(str(table[c][wrong].iloc[0]))
+            row = int(np.argmax(wrong))
+            value = shorten(str(table[c][wrong].iloc[0]))
             raise GraphselError(
                 f"{path}: column '{c}' holds '{value}' in row {row + 1}, which does not fit; "
                 "resume the comparison to write it anew"
@@ -178,10 +179,8 @@ def mean_interval(
     overlap: float = OVERLAP,  # n_test / n_train
 ) -> np.ndarray:  # 2 x columns: low, high
     "The 95 % interval of each column's mean: `ci_low` and `ci_high` of the summary, the bands of the figures."
-    mean, half = (
-        values.mean().to_numpy(float),
-        half_width(values.count(), overlap) * values.std().to_numpy(float),
-    )
+    mean = values.mean().to_numpy(float)
+    half = half_width(values.count(), overlap) * values.std().to_numpy(float)
     return np.stack([mean - half, mean + half])
 
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #1730338f
@@ -418,7 +417,8 @@ def _block(table, metric, overlap):
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #59ae67cc
 def _curve_rows(name, values, pair, metric, overlap):
     "Rows of one strategy: `values` is splits x budgets; `pair` the same and random's, where both have a result."
-    (low, high), naive = mean_interval(values, overlap), bootstrap_interval(values)
+    low, high = mean_interval(values, overlap)
+    naive = bootstrap_interval(values)
     versus = _versus(*pair, metric, overlap) if pair is not None and pair[0].size else {}
     for i, b in enumerate(values.columns.to_numpy()):
         v = values[b].dropna()
@@ -504,26 +504,25 @@ def mean_ratio(
 # %% ../../nbs/09_benchmark/06_statistics.ipynb #9c96eaba
 def _versus(values, reference, metric, overlap):
     "What a strategy gains over random at each budget: budget -> columns."
-    X, R, b, n = (
-        values.to_numpy(float),
-        reference.to_numpy(float),
-        values.columns.to_numpy(float),
-        len(values),
-    )
+    X = values.to_numpy(float)
+    R = reference.to_numpy(float)
+    b = values.columns.to_numpy(float)
+    n = len(values)
     both = np.isfinite(X) & np.isfinite(R)
     X, R = np.where(both, X, np.nan), np.where(both, R, np.nan)
-    means, drawn = (
-        [weighted_means(np.ones((1, n)), o)[0] for o in (X, R)],
-        [weighted_means(bootstrap_weights(n), o) for o in (X, R)],
-    )
+    means = [weighted_means(np.ones((1, n)), o)[0] for o in (X, R)]
+    drawn = [weighted_means(bootstrap_weights(n), o) for o in (X, R)]
     wide = [widened(m, d, n, overlap) for m, d in zip(means, drawn)]
     drawn_ratio = drawn[0] / drawn[1]
-    naive, whole, out = interval(drawn_ratio, n), _whole_curve(X, R, drawn_ratio, overlap), {}
+    naive = interval(drawn_ratio, n)
+    whole = _whole_curve(X, R, drawn_ratio, overlap)
+    out = {}
     for i, budget in enumerate(values.columns):
         if not both[:, i].any():
             continue
         pair = X[both[:, i], i], R[both[:, i], i]
-        saved, as_if = _saving(b, means, wide, i, metric, n), _saving(b, means, drawn, i, metric, n)
+        saved = _saving(b, means, wide, i, metric, n)
+        as_if = _saving(b, means, drawn, i, metric, n)
         out[budget] = {
             **_at_one_budget(*pair, overlap),
             **whole,
@@ -558,7 +557,8 @@ def _whole_curve(X, R, drawn_ratio, overlap):
     some = np.isfinite(X).any(axis=0)
     if not some.any():
         return {}
-    naive, d = interval(np.nanmean(drawn_ratio[:, some], axis=1), len(X)), split_differences(X, R)
+    naive = interval(np.nanmean(drawn_ratio[:, some], axis=1), len(X))
+    d = split_differences(X, R)
     d = d[np.isfinite(d)]
     return {
         **mean_ratio(X, R, overlap),
@@ -592,7 +592,8 @@ def saved_in_draws(
     "`budget_saved` for many curves at once."
     hit = curves <= reference[:, [i]]
     first = hit.argmax(axis=1)
-    k, rows = np.maximum(first, 1) if len(budgets) > 1 else first, np.arange(len(curves))
+    k = np.maximum(first, 1) if len(budgets) > 1 else first
+    rows = np.arange(len(curves))
     before, after = curves[rows, np.maximum(k - 1, 0)], curves[rows, k]
     with np.errstate(invalid="ignore", divide="ignore"):  # where nothing is reached, or at once
         share = (before - reference[:, i]) / (before - after)

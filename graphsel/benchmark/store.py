@@ -329,7 +329,9 @@ def read_task(
             f"{file.parent.parent} holds another comparison (other arguments or inputs: see {file.name}); "
             "choose another folder"
         )
-    task, rows, code = found["task"], found["rows"], found.get("code", "")
+    task = found["task"]
+    rows = found["rows"]
+    code = found.get("code", "")
     if (codes or {}).get(file.stem, code) != code and all(r["status"] == "ok" for r in rows):
         raise GraphselError(
             f"{file.parent.parent}: the code of '{task['strategy']}' or '{task['model']}', or of what they use, "
@@ -488,7 +490,7 @@ class Comparison:
             t = t if values in (None, [None]) else t[t[column].isin(list(values))]
         return t
 
-
+# %% ../../nbs/09_benchmark/07_store.ipynb #216a1b40
 def read_comparison(
     folder: str | Path,  # the --out of a comparison
 ) -> Comparison:

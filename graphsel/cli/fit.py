@@ -137,14 +137,15 @@ def fit_command(
     from graphsel.selection.names import alias_table
 
     untrained = _model_with(model, settings)
-    files = {"screen": screen.screen, "graph": sources.graphs, "prior": sources.priors}
     if pending and not following:
         raise click.UsageError("'--pending' is used with '--next' only.")
     listed = None if genes == "all" else genes
     lists = {"genes": listed, "pending": pending, "aliases": aliases}
-    check_folder_of(out, _FIT_FILES, inputs_of(**files, **lists))
+    _check_out(out, screen, sources, lists)
     table = alias_table(aliases)
-    trained, graph, out = screen.open(), sources.open(aliases=table), Path(out)
+    trained = screen.open()
+    graph = sources.open(aliases=table)
+    out = Path(out)
     trained, train, wanted, report = _train_and_wanted(trained, graph, genes, table)
     tables = _tables_of(form, len(wanted), trained.n_vars)
     log.info("training %s on %s perturbations", model, f"{len(train):,}")
@@ -154,14 +155,19 @@ def fit_command(
     click.echo(_summary(ranked, len(wanted), report, out), err=True)
     data = {"screen": trained, "graph": graph, "perturbations": train}
     if following:
-        candidates = wanted if listed else None
-        _plan_next(data, candidates, following, (pending, table), seed, out)
+        _plan_next(data, wanted if listed else None, following, (pending, table), seed, out)
     elif len(ranked):
         others = {"--candidates": listed, "--aliases": aliases, "--seed": seed}
         _show_next_step(screen, sources, others, out, len(ranked))
     _judge(untrained, data, folds, seed, out)
 
 # %% ../../nbs/12_cli/04_fit.ipynb #0f41325b
+def _check_out(out, screen, sources, lists):
+    "Nothing that is read is written over."
+    files = {"screen": screen.screen, "graph": sources.graphs, "prior": sources.priors}
+    check_folder_of(out, _FIT_FILES, inputs_of(**files, **lists))
+
+
 def _train_and_wanted(screen, graph, genes, aliases):
     "The screen in the names of the graph, what to train on, what to predict, and what is left out."
     from graphsel.selection.names import in_names_of, known_to, match_screen, with_reasons
@@ -295,7 +301,9 @@ def _plan_next(data, candidates, n, names, seed, out):
     from graphsel.selection.plan import describe
     from graphsel.selection.select import select
 
-    (pending, aliases), graph, screen = names, data["graph"], data["screen"]
+    pending, aliases = names
+    graph = data["graph"]
+    screen = data["screen"]
     plan = select(
         graph,
         n,

@@ -74,7 +74,8 @@ class _Group(click.Group):
         except MemoryError:
             message, code = "out of memory; use fewer candidates or processes", 1
         except Stopped as e:
-            message, code = f"stopped by {signal.Signals(e.number).name}", 128 + e.number
+            message = f"stopped by {signal.Signals(e.number).name}"
+            code = 128 + e.number
         except KeyboardInterrupt:
             message, code = "interrupted", 130
         _tell(message)

@@ -622,7 +622,8 @@ def _model_in_words(graph, arguments, aliases, seed):
 
     if (screen := arguments.get("screen")) is None:
         return ""
-    model, how = arguments.get("model"), {"aliases": aliases, "random_state": seed}
+    model = arguments.get("model")
+    how = {"aliases": aliases, "random_state": seed}
     told = how_good(graph, screen, model, **how)
     click.echo(f"graphsel: {told}", err=True)
     return told

@@ -114,7 +114,7 @@ def _entry(parameter, comment, made):
     head += f" : {about}" if about else ""
     return f"{head}\n    {comment}" if comment else head
 
-
+# %% ../../nbs/00_core/09_docs.ipynb #94cb9d5e
 def _returns(thing, comments):
     "The section of what comes back."
     if "return" not in comments or inspect.isclass(thing):

@@ -274,7 +274,8 @@ def _parts_of_libraries(o, tell, what):
 @functools.cache
 def _installed(module):
     "True for a module of Python itself, of this package or of an installed one: known by its name."
-    root, file = module.partition(".")[0], getattr(sys.modules.get(module), "__file__", None)
+    root = module.partition(".")[0]
+    file = getattr(sys.modules.get(module), "__file__", None)
     if root in ("__main__", "__mp_main__"):
         return False  # whoever runs it: a kernel is an installed file
     if root in sys.stdlib_module_names or root == "graphsel":
@@ -288,7 +289,8 @@ def _installed(module):
 
 def _by_name(o):
     "Module and name of what can be imported from an installed package; None for all else."
-    module, name = getattr(o, "__module__", None), getattr(o, "__qualname__", None)
+    module = getattr(o, "__module__", None)
+    name = getattr(o, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str) or not _installed(module):
         return None
     return (

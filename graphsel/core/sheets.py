@@ -25,7 +25,8 @@ def _check_book(f):
     "Raise for an archive that inflates beyond measure, and for a document type: it may define entities."
     with zipfile.ZipFile(f) as book:
         parts = book.infolist()
-        size, packed = sum(o.file_size for o in parts), sum(o.compress_size for o in parts)
+        size = sum(o.file_size for o in parts)
+        packed = sum(o.compress_size for o in parts)
         if size > SHEET_BYTES or size > SHEET_BYTES / 4 and size > SHEET_RATIO * packed:
             raise ValueError(f"{packed:,} bytes inflate to {size:,}")
         for part in parts:

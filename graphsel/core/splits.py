@@ -32,7 +32,9 @@ def ratio_interval(
     level: float = 0.95,  # nominal
 ) -> tuple[float, float]:  # NaN for fewer than 2 splits, without end where the reference may be 0
     "The interval of mean(values) / mean(reference), paired by split (Fieller 1954)."
-    x, m, n = np.asarray(values, float), np.asarray(reference, float), len(values)
+    x = np.asarray(values, float)
+    m = np.asarray(reference, float)
+    n = len(values)
     if n < 2:
         return np.nan, np.nan
     k = half_width(n, overlap, level) ** 2

@@ -159,10 +159,9 @@ class Criterion(SetFunction):
     ):
         self.graph = graph
         elements, targets = (None if o is None else list(o) for o in (elements, targets))
-        self.given_elements, self.given_targets = (
-            elements,
-            elements if targets is None else targets,
-        )  # the order that arrays of weights or noise follow
+        # the order that arrays of weights or noise follow
+        self.given_elements = elements
+        self.given_targets = elements if targets is None else targets
         self.elements = sorted_names(
             graph.genes if elements is None else elements, f"{self.name}: candidates"
         )

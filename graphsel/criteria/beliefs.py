@@ -64,7 +64,8 @@ def belief_shares(
     "What share of a response each kernel has, in each belief."
     kinds, rows = list(kinds), []
     for *graph, constant, degree in BELIEFS.tolist():
-        near, far = {False: graph[0], True: graph[2]}, {False: graph[1], True: graph[3]}
+        near = {False: graph[0], True: graph[2]}
+        far = {False: graph[1], True: graph[3]}
         for kind in (False, True):
             if kind not in kinds:
                 near[not kind] += near[kind]
@@ -114,7 +115,9 @@ class Powers:
         return len(self.scales)
 
     def narrow(self, Y: np.ndarray) -> list:  # genes x m -> for each number of hops F_h^T Y
-        X, m, found = np.hstack([s[:, None] * Y for s in self.scales]), Y.shape[1], []
+        X = np.hstack([s[:, None] * Y for s in self.scales])
+        m = Y.shape[1]
+        found = []
         for hop in range(len(self)):
             X = (self.back if hop else self.columns) @ X
             found.append(X[:, :m])
@@ -306,7 +309,9 @@ class Channels:
 
     def scales(self, layer: int) -> list:  # for each number of hops: genes
         "What the rows of a power of the step are multiplied by."
-        step, total, found = remember_step(self.graph, layer)[0], np.ones(len(self.graph)), []
+        step = remember_step(self.graph, layer)[0]
+        total = np.ones(len(self.graph))
+        found = []
         for F in self.rows[layer * self.hops : (layer + 1) * self.hops]:
             total = step @ total  # row sums of F and of the power differ by the scale
             found.append(np.asarray(F.sum(axis=1)).ravel() / total[self.at])
@@ -406,10 +411,8 @@ class Walked:
         self.rows, self.step, self.last = map(
             criteria.loops.parts_of, (elements, chain.step, chain.last)
         )
-        self.everyone, self.X = (
-            np.arange(max(n, chain.last.shape[0])),
-            np.zeros((2, n, criteria.loops.LANES)),
-        )
+        self.everyone = np.arange(max(n, chain.last.shape[0]))
+        self.X = np.zeros((2, n, criteria.loops.LANES))
         walks = elements.shape[0] * (chain.last.nnz + self.power * chain.step.nnz + n)
         self.cost = walks / criteria.loops.LANES
 

@@ -96,10 +96,9 @@ class RowCriterion(Criterion):
         )
         self.weights, self.scale = weights, weights.max() or 1.0
         self.units = np.rint(weights / self.scale * 1e9).astype(np.int64)
-        self.ranked, self.top = (
-            np.lexsort((np.arange(len(self.elements)), -(self.rows @ self.graph.degree))),
-            float(self.most()),
-        )
+        by_degree = -(self.rows @ self.graph.degree)
+        self.ranked = np.lexsort((np.arange(len(self.elements)), by_degree))
+        self.top = float(self.most())
         self.reset()
         if self.hard:
             self.first = self.loops.gene_gains(self.sparse, self.units, self.count, 1)
@@ -112,10 +111,8 @@ class RowCriterion(Criterion):
 
     def reset(self):
         self.level, self.current = 1, 0.0
-        self.count, self.state = (
-            np.zeros(len(self.weights), np.int32),
-            np.full(len(self.weights), float(self.form == "noisyor")),
-        )
+        self.count = np.zeros(len(self.weights), np.int32)
+        self.state = np.full(len(self.weights), float(self.form == "noisyor"))
 
     def gains_of_genes(self):  # hard gains in billionths, as things stand
         if self.level == 1 and not self.count.any():
@@ -182,7 +179,7 @@ class Leaning:
     weights: np.ndarray  # of these genes: of all targets that hold them
     shared: np.ndarray  # what a gene's own effect is worth to the other targets that hold it
 
-
+# %% ../../nbs/05_criteria/03_coverage.ipynb #e235b824
 def supervision(
     layers: Iterable[GeneGraph],
     genes: np.ndarray,  # positions of those that may be picked
@@ -425,7 +422,9 @@ class SoftReach(Covering, SoftCriterion):
         if isinstance(tau, bool) or not (isinstance(tau, Real) and 0 < tau < np.inf):
             raise GraphselError(f"tau is {tau!r}; give a positive number")
         at = target_genes(graph, self.targets)
-        self.form, self.n_targets, names = form, len(at), graph.genes[at]
+        self.form = form
+        self.n_targets = len(at)
+        names = graph.genes[at]
         a = target_weights(graph, weights, self.given_targets, names, self.name)
         if graded:
             layers = trimmed(graph, SOURCES).graphs

@@ -299,7 +299,9 @@ def bordered_top(
         root[moving] += step
         still = step > 1e-15 * np.abs(root[moving])
         if not still.all():
-            moving, square, corner = moving[still], square[still], corner[still]
+            moving = moving[still]
+            square = square[still]
+            corner = corner[still]
         if not len(moving):
             break
     return root
@@ -360,13 +362,12 @@ class TopEigenvalue(Criterion):
         return float(min(self.prior.sum(), (F @ np.asarray(F.sum(axis=0)).ravel()).max()))
 
     def add(self, j):
-        self.picks, self.columns = (
-            [*self.picks, j],
-            np.vstack([self.columns, self.kernel.columns([j], np.ones(1))]),
-        )
+        self.picks = [*self.picks, j]
+        self.columns = np.vstack([self.columns, self.kernel.columns([j], np.ones(1))])
         block = self.columns[:, self.picks]
         self.values, Q = np.linalg.eigh((block + block.T) / 2)
-        self.joint, self.current = Q.T @ self.columns, max(float(self.values[-1]), 0.0)
+        self.joint = Q.T @ self.columns
+        self.current = max(float(self.values[-1]), 0.0)
 
 # %% ../../nbs/05_criteria/05_design.ipynb #15972a0b
 def left_columns(

@@ -261,7 +261,9 @@ def open_bucket(run, queue, top, hard, form, by_ratio, left):
             if k < top:
                 put(queue, j, k)
             else:
-                heap[0][n], heap[1][n], heap[2][n] = score, run.soft[j], run.order[j]
+                heap[0][n] = score
+                heap[1][n] = run.soft[j]
+                heap[2][n] = run.order[j]
                 n += 1
         j = following
     for k in range(n // 2 - 1, -1, -1):
@@ -626,7 +628,9 @@ def list_closest(rows, columns, first, width, same, lists, keep):
 
     rows: of the targets; columns: over those elements; same: targets and elements are the same, and each
     product is offered to both."""
-    total, begin, least = np.zeros(width), columns.start[:-1].copy(), lists.least
+    total = np.zeros(width)
+    begin = columns.start[:-1].copy()
+    least = lists.least
     for t in range(first + width if same else len(rows.start) - 1):
         low = max(t - first, 0) if same else 0
         total[low:] = 0

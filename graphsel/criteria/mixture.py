@@ -49,7 +49,8 @@ def parse_mixture(
             f"'{name}' is not a mixture; write weight*criterion+weight*criterion with positive weights"
         )
     found = [(m[2], m[1]) for m in parts if m]
-    names, weights = [n for n, _ in found], [check_weight(w, n) for n, w in found]
+    names = [n for n, _ in found]
+    weights = [check_weight(w, n) for n, w in found]
     if len(set(names)) < len(names):
         raise GraphselError(f"'{name}' names a criterion twice; add up its weights")
     return dict(zip(names, weights))

@@ -80,39 +80,10 @@ def check_criterion(
     eps: float = 1e-7,  # relative tolerance
 ) -> dict[str, int]:  # what was seen: checks, violations of monotone and of submodular
     "Try a criterion's promises on random sets. Raises `GraphselError` at the first one that is broken."
-    rng, n, seen = (
-        as_rng(random_state),
-        len(criterion.elements),
-        {"checks": 0, "not monotone": 0, "not submodular": 0},
-    )
+    rng = as_rng(random_state)
+    seen = {"checks": 0, "not monotone": 0, "not submodular": 0}
     for _ in range(rounds):
-        order = rng.permutation(n)[: int(rng.integers(1, min(n, 12) + 1))]
-        small, large = (
-            criterion.start(order[:k]) for k in (int(rng.integers(0, len(order))), len(order) - 1)
-        )
-        before, j, gains = copy.copy(large), int(order[-1]), (small.gains(), large.gains())
-        scale = eps * (float(np.abs(gains[0]).max()) or 1.0)
-        if abs(large.gain(j) - gains[1][j]) > scale:
-            raise GraphselError(f"{criterion.name}: gain({j}) and gains()[{j}] differ")
-        large.add(j)
-        names = criterion.elements[order].tolist()
-        if abs(large.current - before.current - gains[1][j]) > scale:
-            raise GraphselError(
-                f"{criterion.name}: adding {names[-1]} changed the value by another amount than its gain"
-            )
-        if abs(criterion.value(names[::-1]) - large.current) > 10 * scale:
-            raise GraphselError(
-                f"{criterion.name}: the value of {name_some(names)} depends on the order"
-            )
-        if not np.allclose(before.gains(), gains[1], atol=scale):
-            raise GraphselError(
-                f"{criterion.name}: adding to a copy changed the original; "
-                "replace arrays in `add`, do not write into them"
-            )
-        outside = ~np.isin(np.arange(n), order[:-1])
-        seen["checks"] += 1
-        seen["not monotone"] += int((gains[1] < -scale)[outside].any())
-        seen["not submodular"] += int((gains[1] > gains[0] + scale)[outside].any())
+        _try_one(criterion, rng, eps, seen)
     for claim in ("monotone", "submodular"):
         if getattr(criterion, claim) and seen[f"not {claim}"]:
             raise GraphselError(
@@ -120,3 +91,37 @@ def check_criterion(
                 f"random sets say otherwise; set {claim} = False"
             )
     return seen
+
+
+def _try_one(criterion, rng, eps, seen):
+    "Add one element to a random set: gains must be what they say; whether they keep to the promises is counted."
+    n = len(criterion.elements)
+    order = rng.permutation(n)[: int(rng.integers(1, min(n, 12) + 1))]
+    small, large = (
+        criterion.start(order[:k]) for k in (int(rng.integers(0, len(order))), len(order) - 1)
+    )
+    before = copy.copy(large)
+    j = int(order[-1])
+    gains = (small.gains(), large.gains())
+    scale = eps * (float(np.abs(gains[0]).max()) or 1.0)
+    if abs(large.gain(j) - gains[1][j]) > scale:
+        raise GraphselError(f"{criterion.name}: gain({j}) and gains()[{j}] differ")
+    large.add(j)
+    names = criterion.elements[order].tolist()
+    if abs(large.current - before.current - gains[1][j]) > scale:
+        raise GraphselError(
+            f"{criterion.name}: adding {names[-1]} changed the value by another amount than its gain"
+        )
+    if abs(criterion.value(names[::-1]) - large.current) > 10 * scale:
+        raise GraphselError(
+            f"{criterion.name}: the value of {name_some(names)} depends on the order"
+        )
+    if not np.allclose(before.gains(), gains[1], atol=scale):
+        raise GraphselError(
+            f"{criterion.name}: adding to a copy changed the original; "
+            "replace arrays in `add`, do not write into them"
+        )
+    outside = ~np.isin(np.arange(n), order[:-1])
+    seen["checks"] += 1
+    seen["not monotone"] += int((gains[1] < -scale)[outside].any())
+    seen["not submodular"] += int((gains[1] > gains[0] + scale)[outside].any())

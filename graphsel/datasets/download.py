@@ -102,10 +102,9 @@ class Limits:
 
 USUAL = Limits()
 
-_RATIO, _SMALL = (
-    100,
-    16_000_000,
-)  # unpacked bytes for each packed one; unpacked bytes that hurt nobody
+# unpacked bytes for each packed one; unpacked bytes that hurt nobody
+_RATIO = 100
+_SMALL = 16_000_000
 
 
 def _is_bomb(packed, unpacked):
@@ -333,7 +332,8 @@ class Part:
 # %% ../../nbs/04_datasets/01_download.ipynb #e2348c04
 def _tag(answer):
     "The tag of an answer, empty where it has none that promises the same bytes."
-    etag, date = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", "")
+    etag = answer.headers.get("ETag", "")
+    date = answer.headers.get("Last-Modified", "")
     if etag and not etag.startswith("W/"):
         return etag
     try:
@@ -692,7 +692,8 @@ class _Attempt:
             open_url(url, start, tag, watch=watch) as answer,
         ):
             start, total = place(answer, start, tag, total)
-            encoding, ends = _encoding(answer), total is not None or answer.raw.chunked
+            encoding = _encoding(answer)
+            ends = total is not None or answer.raw.chunked
             _check_announced(self, encoding, start, total)
             if not start:
                 self.part.forget()

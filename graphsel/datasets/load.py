@@ -186,7 +186,9 @@ def read_deleteome(
     name = Path(path).name
     with reading(path, "table", "is the file complete?"):
         table = pd.read_csv(path, sep="\t", header=None, dtype=str, low_memory=False)
-    head, kind, body = table.iloc[0], table.iloc[1], table.iloc[2:]
+    head = table.iloc[0]
+    kind = table.iloc[1]
+    body = table.iloc[2:]
     ratios = [(i, _KNOCK_OUT.match(str(head[i]))) for i in table.columns if kind[i] == "M"]
     kept = {i: found["gene"].upper() for i, found in ratios if found}
     if not kept:

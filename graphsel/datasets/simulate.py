@@ -236,10 +236,8 @@ def noisy_sets(
         if t.startswith("PATHWAY") and len(g) > 5
     }
     for term, g in sets.items():
-        kept, added = (
-            g[rng.random(len(g)) >= missing],
-            rng.integers(n, size=rng.binomial(len(g), wrong)),
-        )
+        kept = g[rng.random(len(g)) >= missing]
+        added = rng.integers(n, size=rng.binomial(len(g), wrong))
         sets[term] = np.setdiff1d(np.r_[kept, added], absent)
     return {t: sets[t] for t in sorted(sets) if len(sets[t])}
 

@@ -68,7 +68,9 @@ def add_edges(
     n = len(graph)
     new = _free_places(row * n + col, n, round(share * len(row)), both, rng)
     drawn = weight[rng.integers(len(weight), size=len(new))] if len(weight) else np.ones(len(new))
-    row, col, weight = np.r_[row, new // n], np.r_[col, new % n], np.r_[weight, drawn]
+    row = np.r_[row, new // n]
+    col = np.r_[col, new % n]
+    weight = np.r_[weight, drawn]
     return _from_edges(graph, row, col, weight, both, share)
 
 
@@ -76,7 +78,8 @@ def _free_places(taken, n, wanted, both, rng):
     "Random places (row times n plus column) that hold no edge, each once; fewer where there is no room."
     new = np.zeros(0, np.int64)
     for _ in range(50):  # a nearly complete graph has no room left
-        a, b = rng.integers(n, size=2 * wanted + 8), rng.integers(n, size=2 * wanted + 8)
+        a = rng.integers(n, size=2 * wanted + 8)
+        b = rng.integers(n, size=2 * wanted + 8)
         if both:
             a, b = np.minimum(a, b), np.maximum(a, b)
         found = (a * n + b)[a != b]

@@ -292,7 +292,11 @@ def _factor(graph, k, hops, normalize, params):
 
 def _mean(factors):
     "Of the kernels; its entries in the order of columns, so that sums over them are the same each time."
-    F = factors[0] if len(factors) == 1 else sp.hstack(factors, format="csr") / np.sqrt(len(factors))
+    F = (
+        factors[0]
+        if len(factors) == 1
+        else sp.hstack(factors, format="csr") / np.sqrt(len(factors))
+    )
     return F if F.has_sorted_indices else F.sorted_indices()
 
 # %% ../../nbs/03_graphs/05_kernels.ipynb #ed0936fc

@@ -81,10 +81,9 @@ class Additive(ResponseModel):
 
     def _predict(self, names):
         genes, S = gene_incidence(names)
-        base, alone = (
-            self.base_._answer(list(genes)),
-            np.diff(S.indptr)[:, None] == 1,
-        )  # singles go to the base as they are
+        # singles go to the base as they are
+        base = self.base_._answer(list(genes))
+        alone = np.diff(S.indptr)[:, None] == 1
         known = np.array([g in self.parts_ for g in genes])[:, None]
         single = np.asarray(base.X, float)
         part = np.array([self.parts_.get(g, y) for g, y in zip(genes, single, strict=True)])

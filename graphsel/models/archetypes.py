@@ -53,7 +53,8 @@ class Degrees:
         self.inside[graph.index([g for g in genes if g in graph])] = 1
         X = self._logs(np.flatnonzero(self.inside)) if self.inside.any() else np.zeros((1, 2))
         spread = X.std(axis=0)
-        self.center, self.scale = X.mean(axis=0), np.where(spread > 1e-6, spread, np.inf)
+        self.center = X.mean(axis=0)
+        self.scale = np.where(spread > 1e-6, spread, np.inf)
 
     def _logs(self, at):
         rows = self.links[at]
@@ -81,7 +82,9 @@ class Terms:
         *,
         effects: Sequence[str] = ("shift", "degree"),  # further terms; also "own"
     ):
-        self.graph, self.hops, self.effects = graph, check_counts(hops, "hops"), tuple(effects)
+        self.graph = graph
+        self.hops = check_counts(hops, "hops")
+        self.effects = tuple(effects)
         self.kernels = whole_graph(graph, self.hops, genes)
         self.degrees = Degrees(graph, genes) if "degree" in self.effects else None
 
@@ -247,7 +250,8 @@ def believed(
     some, responses = np.sort(rng.permutation(n)[:EVIDENCE_PICKS]), 1.0
     G = np.eye(len(some))
     if Z.any():
-        G, responses = Z[some] @ Z[some].T * (n / (Z**2).sum()), effective_responses(Z)
+        G = Z[some] @ Z[some].T * (n / (Z**2).sum())
+        responses = effective_responses(Z)
     kernels = np.tensordot(beliefs, between(some), 1)
     unit = np.trace(kernels, axis1=1, axis2=2) / len(some)
     kernels = kernels / unit[:, None, None]

@@ -165,7 +165,9 @@ class ResponseModel(Stacked, BaseEstimator):
         names, Y = picked_rows(screen, perturbations)
         self.__dict__.pop("report_", None)  # of `validate`, on what was learned before
         self.perturbations_ = [perturbation_name(n) for n in names]
-        self.graph_, self.var_, self.form_ = check_graph(graph), screen.var.copy(), FORM
+        self.graph_ = check_graph(graph)
+        self.var_ = screen.var.copy()
+        self.form_ = FORM
         self.screen_genes_ = sorted({g for n in screen.obs_names for g in perturbed_genes(n)})
         self.mean_ = Y.mean(axis=0) if self.centers else np.zeros(Y.shape[1])
         self._fit(Y - self.mean_, as_rng(random_state))

@@ -148,7 +148,9 @@ class Wave:
 
     def __call__(self, a: GeneRows, library: GeneRows) -> np.ndarray:  # channels x A x library
         "The kernel of every channel, in single precision."
-        at, waves, found = np.maximum(a.at, 0), iter(self.waves), []
+        at = np.maximum(a.at, 0)
+        waves = iter(self.waves)
+        found = []
         for step, exact in zip(self.steps, self.channels.steps, strict=True):
             near = step[at]
             for length in hop_lengths(exact, at, self.channels.hops):
@@ -230,7 +232,9 @@ class KeptRows:
     def __call__(self, a: GeneRows, b: GeneRows) -> np.ndarray:  # channels x A x B
         "The kernel of every channel."
         self.learn(a.at)
-        i, j, found = self.row[a.at], self.column[b.at], []
+        i = self.row[a.at]
+        j = self.column[b.at]
+        found = []
         for K in self.kernels:
             found.append(K[i][:, j].toarray() if sp.issparse(K) else K[i[:, None], j[None]])
         for prior in self.channels.graph.priors:

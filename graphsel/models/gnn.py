@@ -191,7 +191,9 @@ def validator(
 ) -> Callable:  # members x picks -> (hidden -> error of each member)
     "Mean squared error on the validation parts, decoders solved on the training parts."
     train = train[:, :LOOK_PICKS]
-    own, cross, eye = data.pairs(train, train), data.pairs(held, train), torch.eye(train.shape[1])
+    own = data.pairs(train, train)
+    cross = data.pairs(held, train)
+    eye = torch.eye(train.shape[1])
 
     def errors(hidden):
         A = data.kernel(hidden, *own) + hidden.noise[:, None, None] * eye
@@ -232,10 +234,8 @@ def train_ensemble(
     "Train all members side by side; each ends with the weights that were best on its validation part."
     n, M = len(data.Y), len(nets.params["theta"])
     order = torch.tensor(np.stack([rng.permutation(n) for _ in range(M)]))
-    held, train = (
-        order[:, : max(1, round(validation * n))],
-        order[:, max(1, round(validation * n)) :],
-    )
+    held = order[:, : max(1, round(validation * n))]
+    train = order[:, max(1, round(validation * n)) :]
     plain = ("theta", "sharpness", "log_noise")
     optimizer = torch.optim.Adam(
         [
@@ -243,11 +243,9 @@ def train_ensemble(
             {"params": nets.free(plain, others=True), "lr": learning_rate / 3},
         ]
     )
-    keeper, errors, loss = (
-        Keeper(nets, patience),
-        validator(data, train, held),
-        torch.full((M,), torch.nan),
-    )
+    keeper = Keeper(nets, patience)
+    errors = validator(data, train, held)
+    loss = torch.full((M,), torch.nan)
     for step in progress(range(steps + 1 if n >= FEWEST else 0), "training"):
         if step % LOOK_EVERY == 0 or step == steps:
             with torch.no_grad():
@@ -286,10 +284,8 @@ class Keeper:
     def look(self, step: int, loss: list, errors: torch.Tensor) -> bool:  # stop?
         "Note the errors; keep the weights of those that improved."
         better = errors < self.best
-        self.best, self.idle = (
-            torch.where(better, errors, self.best),
-            0 if better.any() else self.idle + 1,
-        )
+        self.best = torch.where(better, errors, self.best)
+        self.idle = 0 if better.any() else self.idle + 1
         for k, v in self.nets.params.items():
             self.kept[k][better] = v.detach()[better]
         self.history += [
@@ -389,10 +385,8 @@ def member_weights(
 ) -> np.ndarray:  # P x picks
     "How much each pick counts in the mean of the members."
     a = terms.ask(names)
-    cross, fixed = (
-        terms.kernels.between(a.rows, picks.rows),
-        effects_between(terms, start, a, picks),
-    )
+    cross = terms.kernels.between(a.rows, picks.rows)
+    fixed = effects_between(terms, start, a, picks)
     each = (head_weights(m.head, m.kernel(cross, a, picks) + fixed) for m in members)
     return sum(each, start=np.zeros((len(names), len(picks.names)))) / len(members)
 
@@ -554,10 +548,8 @@ def decode(
     scales = np.stack(
         [m.head.scale @ axes**2 for m in members]
     )  # members x R: variance of one unit of the kernel
-    within, noise = (
-        variances.T @ scales / len(members),
-        (np.array([m.noise for m in members]) @ scales) / len(members),
-    )
+    within = variances.T @ scales / len(members)
+    noise = (np.array([m.noise for m in members]) @ scales) / len(members)
     means = means @ axes
     between = means.var(axis=0)
     return means.mean(axis=0), {

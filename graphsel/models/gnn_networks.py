@@ -117,10 +117,8 @@ class GateNet(torch.nn.Module):
         self.sharpness = torch.nn.Parameter(torch.tensor(LINEAR), requires_grad=not fixed)
         if conv is None:
             return
-        self.own, self.out = (
-            torch.nn.Linear(n_inputs, hidden, bias=False),
-            torch.nn.Linear(hidden, len(start), bias=False),
-        )
+        self.own = torch.nn.Linear(n_inputs, hidden, bias=False)
+        self.out = torch.nn.Linear(hidden, len(start), bias=False)
         torch.nn.init.zeros_(self.out.weight)
         self.convs = torch.nn.ModuleList(
             torch.nn.ModuleList(
@@ -162,7 +160,9 @@ def message_passing(
             start=x.new_zeros(()),
         )
         if only is not None and k == len(net.convs) - 1:  # nobody else is asked any more
-            z, h, x = z[only], h[only], x[only]
+            z = z[only]
+            h = h[only]
+            x = x[only]
         h = h + torch.tanh(z) if k else torch.tanh(z + net.own(x))
     return h
 
@@ -218,10 +218,8 @@ class Ensemble:
     def __init__(self, nets: Sequence[GateNet]):
         params, _ = torch.func.stack_module_state(list(nets))
         free = {k for k, v in nets[0].named_parameters() if v.requires_grad}
-        self.net, self.params = (
-            nets[0],
-            {k: v.detach().clone().requires_grad_(k in free) for k, v in params.items()},
-        )
+        self.net = nets[0]
+        self.params = {k: v.detach().clone().requires_grad_(k in free) for k, v in params.items()}
 
     def __call__(self, x: torch.Tensor, edges: list, only: torch.Tensor | None = None) -> Hidden:
         one = lambda p: torch.func.functional_call(self.net, p, (x, edges, only))

@@ -185,7 +185,7 @@ def mixed(
     within, noisy, units = (sum(p[0] * p[k] for p in parts) for k in (2, 3, 4))
     return mean, within + between, noisy + between, units
 
-
+# %% ../../nbs/07_models/07_gp.ipynb #d211474c
 def check_tuning(model: GaussianProcess):
     "Raise `GraphselError` for settings that cannot work."
     if model.noise is not None:

@@ -90,7 +90,8 @@ def tune_mixture(
         raise GraphselError(
             f"the search starts at weights {start} and noise {noise}; give positive numbers"
         )
-    Y, center = Y[:, (Y**2).sum(axis=0) > 0], np.append(np.log(start), np.log(noise))
+    Y = Y[:, (Y**2).sum(axis=0) > 0]
+    center = np.append(np.log(start), np.log(noise))
     if Y.size == 0:
         return Mixture(
             softmax(center[:-1]), float(noise), 0.0

@@ -100,7 +100,9 @@ def nearest_measured(
     "Which measured perturbations are nearest in the graph."
     import pandas as pd
 
-    names, measured, tables = list(names), sorted(measured), []
+    names = list(names)
+    measured = sorted(measured)
+    tables = []
     for some in in_blocks(names, "nearest"):
         K = similarity(graph, some, measured, genes, hops)
         tables.append(first_ones(some, measured, K, K, k))

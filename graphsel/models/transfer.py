@@ -65,12 +65,15 @@ def fit_slopes(
     penalties: Sequence[float],  # to choose from; infinity: one slope for all
 ) -> Slopes:
     "Per-response slopes, shrunk to the common one; the penalty by leave-one-out error."
-    x, y, unit = X.mean(axis=0), Y.mean(axis=0), unit_scale(Y)
+    x = X.mean(axis=0)
+    y = Y.mean(axis=0)
+    unit = unit_scale(Y)
     A, B = X - x, Y - y
     size, both = (A**2).sum(axis=0), (A * B).sum(axis=0)
     whole = (size / unit**2).sum()
     common = (both / unit**2).sum() / whole if whole > 0 else 0.0
-    own, found = np.divide(both, size, out=np.full(len(size), common), where=size > 0), []
+    own = np.divide(both, size, out=np.full(len(size), common), where=size > 0)
+    found = []
     for penalty in penalties:
         keep = 1 / (1 + penalty)
         slope = keep * own + (1 - keep) * common
@@ -213,10 +216,8 @@ class Transfer(ResponseModel):
 
     def _predict(self, names):
         X, known = self._rows(names)
-        mean, variance = (
-            np.zeros((len(names), len(self.mean_))),
-            np.tile(self.spread_, (len(names), 1)),
-        )
+        mean = np.zeros((len(names), len(self.mean_)))
+        variance = np.tile(self.spread_, (len(names), 1))
         at = np.ix_(known, self.at_)
         if self.enough_ and len(self.at_):
             mean[at], variance[at] = self.slopes_(X[known]), self.slopes_.variance
@@ -242,13 +243,13 @@ def leave_transfer(
 ) -> tuple[np.ndarray, np.ndarray]:  # errors; claimed variances, n x R
     "Each pick predicted from the others."
     X, known = model._rows(model.perturbations_)
-    error, variance = Y + mean_shift(Y), np.tile(model.spread_, (len(Y), 1))  # of the mean
+    # of the mean
+    error = Y + mean_shift(Y)
+    variance = np.tile(model.spread_, (len(Y), 1))
     if model.enough_ and len(model.at_):
         s, at = model.slopes_, np.ix_(known, model.at_)
-        error[at], variance[at] = (
-            (Y[at] - s(X[known])) / unseen_share(X[known] - s.x, s.penalty),
-            s.variance,
-        )
+        error[at] = (Y[at] - s(X[known])) / unseen_share(X[known] - s.x, s.penalty)
+        variance[at] = s.variance
     elif model.enough_:
         error[known], left = leave_head(model.head_, Y[known])
         variance[known] = left[:, None] * model.head_.scale

@@ -292,7 +292,8 @@ def perturbations_needed(
     curve: "pd.DataFrame",  # n_measured, ratio
 ) -> int | None:  # None: the curve does not fall, or not soon enough
     "Where the power law through a learning curve reaches `GAIN`."
-    x, y = np.log(curve["n_measured"].to_numpy(float)), np.log(curve["ratio"].to_numpy(float))
+    x = np.log(curve["n_measured"].to_numpy(float))
+    y = np.log(curve["ratio"].to_numpy(float))
     away = x - x.mean()
     slope = (away @ y) / max(away @ away, 1e-300)
     if not slope < 0:
@@ -314,7 +315,8 @@ def learning_curve(
     for share in progress(SHARES, "learning curve"):
         error, size = np.zeros(2), 0
         for i in range(found.folds):
-            hidden, rest = np.flatnonzero(found.fold == i), np.flatnonzero(found.fold != i)
+            hidden = np.flatnonzero(found.fold == i)
+            rest = np.flatnonzero(found.fold != i)
             some = np.sort(rng.permutation(rest)[: max(2, round(share * len(rest)))])
             ours = trial.predict(trial.model, some, hidden, rng) - Y[hidden]
             mean = Y[some].mean(axis=0) - Y[hidden]
@@ -394,7 +396,8 @@ def rehearse(
     "What `validate` says beside what turns out, on a screen where everything was measured."
     import pandas as pd
 
-    model, rng = make_model(model) if isinstance(model, str) else model, as_rng(random_state)
+    model = make_model(model) if isinstance(model, str) else model
+    rng = as_rng(random_state)
     names, Y = picked_rows(screen)
     trial, rows = Trial(model, screen, graph, names, Y), []
     for _ in range(splits):

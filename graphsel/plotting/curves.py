@@ -320,7 +320,9 @@ def calibration_curve(
     ax.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, linestyle="--")
     for i, (name, found) in enumerate(tables.items()):
         look: dict = {"color": PALETTE[i % len(PALETTE)], "marker": _MARKERS[i % len(_MARKERS)]}
-        level, covered, half = found["level"], found["covered"], 2 * found["standard_error"]
+        level = found["level"]
+        covered = found["covered"]
+        half = 2 * found["standard_error"]
         ax.plot(level, covered, markersize=4, label=name, **look)
         band: dict = {"color": look["color"], "alpha": 0.15, "linewidth": 0}
         ax.fill_between(level, covered - half, covered + half, **band)
@@ -418,7 +420,7 @@ def _band(ax, x, low, high, color, values):
     columns = zip(x, values.to_numpy(float).T)
     ax.update_datalim([(at, v) for at, column in columns for v in column if np.isfinite(v)])
 
-
+# %% ../../nbs/10_plotting/04_curves.ipynb #17f76901
 def label_budgets(
     ax: "Axes",  # with its scale
     budgets: Sequence[int],  # rising

@@ -235,7 +235,8 @@ def comparison_figure(
     left.set(xlabel="picks", ylabel="genes in both plans", ylim=(0, None))
     left.legend(frameon=False, fontsize=8)
     if table["value"].notna().all():
-        ours, theirs = style(plan.strategy)["color"], style(other.strategy)["color"]
+        ours = style(plan.strategy)["color"]
+        theirs = style(other.strategy)["color"]
         right.plot(b, table["value"], color=ours, label=plan.strategy)
         right.plot(b, table["other_value"], color=theirs, linestyle="-.", label=other.strategy)
         right.set(xlabel="picks", ylabel=f"value by {plan.strategy}", ylim=(0, None))

@@ -55,7 +55,8 @@ def advantage_figure(
 ) -> "Axes":
     "One dot per split: how much better than random; a line through the means, with their 95 % intervals."
     better, told = advantage(table, metric), stability_table(table, metric)
-    names, budgets = list(told["strategy"].unique()), sorted(told["budget"].unique())
+    names = list(told["strategy"].unique())
+    budgets = sorted(told["budget"].unique())
     dots: dict = {"markersize": 3.5, "alpha": 0.55, "markeredgewidth": 0, "linestyle": "none"}
     for k, name in enumerate(names):
         look, rows = style(name), told[told["strategy"] == name]

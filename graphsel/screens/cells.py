@@ -155,11 +155,14 @@ def matrix_of(
         )
     whole = adata._adata_ref if adata.is_view else adata  # anndata has no public name for it
     rows, columns = (adata._oidx, adata._vidx) if adata.is_view else (slice(None), slice(None))
-    rows, columns = np.arange(whole.n_obs)[rows].ravel(), np.arange(whole.n_vars)[columns].ravel()
+    rows = np.arange(whole.n_obs)[rows].ravel()
+    columns = np.arange(whole.n_vars)[columns].ravel()
     if adata.is_view and len(np.unique(rows)) < len(
         rows
     ):  # a selection that repeats cells, as a bootstrap does
-        whole, rows, columns = adata, np.arange(adata.n_obs), np.arange(adata.n_vars)
+        whole = adata
+        rows = np.arange(adata.n_obs)
+        columns = np.arange(adata.n_vars)
     if use_raw:
         return whole.raw.X, rows, np.arange(whole.raw.n_vars), whole.raw.var_names
     return whole.layers[layer] if layer else whole.X, rows, columns, adata.var_names
@@ -305,9 +308,12 @@ class _Pass:
 
     def add(self, block, row, column, to, base=0):
         "Add the block that begins at (`row`, `column`) to the sums `to`, which begin at the wanted gene number `base`."
-        rows, codes = np.arange(row, row + block.shape[0]), self.codes[row : row + block.shape[0]]
+        rows = np.arange(row, row + block.shape[0])
+        codes = self.codes[row : row + block.shape[0]]
         if (codes < 0).any():
-            block, rows, codes = block[codes >= 0], rows[codes >= 0], codes[codes >= 0]
+            block = block[codes >= 0]
+            rows = rows[codes >= 0]
+            codes = codes[codes >= 0]
         totals = self._totals(block, rows)
         start, stop = np.searchsorted(self.columns, [column, column + block.shape[1]])
         if stop - start < block.shape[1]:
@@ -392,7 +398,9 @@ def _dask_sums(X, run, n_groups, n_counted):
     import dask
 
     rows, columns = (np.cumsum([0, *c]) for c in X.chunks)
-    lines, shared, part_of = X.to_delayed(), dask.delayed(run), dask.delayed(_part)
+    lines = X.to_delayed()
+    shared = dask.delayed(run)
+    part_of = dask.delayed(_part)
     used = [i for i in range(len(rows) - 1) if (run.codes[rows[i] : rows[i + 1]] >= 0).any()]
     parts = [
         [part_of(lines[i, j], rows[i], columns[j], shared, n_groups, n_counted) for i in used]
@@ -465,7 +473,9 @@ def _add_shifted(csr, codes, order, first, sums, reference):
             j = first + indices[p]
             y = np.float64(data[p])
             y2 = y * y
-            x1, x2, x3 = of[j, 0], of[j, 1], of[j, 2]
+            x1 = of[j, 0]
+            x2 = of[j, 1]
+            x3 = of[j, 2]
             to[j, 0] += y
             to[j, 1] += y2 - 2 * y * x1
             to[j, 2] += y2 * y - 3 * y2 * x1 + 3 * y * x2
@@ -537,6 +547,7 @@ def _against_one(sums, n, control, stratum, step=64):
     for start in range(0, n_units, step):
         rows = slice(start, start + step)
         raw = np.ascontiguousarray(np.moveaxis(sums[rows], 2, 0)) / n[rows]
-        mean[rows], variance[rows] = raw[0], np.clip(raw[1] - raw[0] ** 2, 0, None)
+        mean[rows] = raw[0]
+        variance[rows] = np.clip(raw[1] - raw[0] ** 2, 0, None)
         difference[:, rows] = difference_moments(raw, control[:, stratum[rows]])
     return mean, difference, variance

@@ -295,7 +295,8 @@ def _read_10x(path, layer=None):
         about = group["features"] if "features" in group else group
         text = lambda name: [o.decode() for o in about[name][:]]
         new = "features" in group
-        ids, names = text("id" if new else "genes"), text("name" if new else "gene_names")
+        ids = text("id" if new else "genes")
+        names = text("name" if new else "gene_names")
         kinds = text("feature_type") if new else None
         n_features, n_cells = (int(o) for o in group["shape"][:])
         shape = (n_cells, n_features)
@@ -321,7 +322,7 @@ def _read_10x_folder(path, layer=None):
         X, cells, [r[0] for r in rows], ([r[min(1, len(r) - 1)] for r in rows], kinds)
     )
 
-
+# %% ../../nbs/02_screens/03_formats.ipynb #94e37f3a
 def _lines_of_text(path):
     with open_inflated(path) as f:
         return f.read().decode().splitlines()

@@ -92,11 +92,9 @@ def make_screen(
     control_mean = _numbers(
         0.0 if control_mean is None else control_mean, "control_mean", response.shape[1], source
     )
-    obs, var = (
-        pd.DataFrame({"n_cells": n_cells}, index=names),
-        pd.DataFrame(
-            {"control_mean": control_mean}, index=response.columns.astype(str).rename(None)
-        ),
+    obs = pd.DataFrame({"n_cells": n_cells}, index=names)
+    var = pd.DataFrame(
+        {"control_mean": control_mean}, index=response.columns.astype(str).rename(None)
     )
     return ad.AnnData(
         values, obs=obs, var=var, uns={"graphsel": {"kind": "screen", "source": str(source)}}

@@ -150,7 +150,9 @@ def read_rows(
 ) -> tuple["pd.DataFrame", str]:  # its rows, that column left out; how to call it
     "A table, or those of its rows that hold one value. Raises `GraphselError` for a filter that keeps nothing."
     path, column, value = file_and_filter(path)
-    table, name, wish = read_table(path), path.name, f"{column}={value}"
+    table = read_table(path)
+    name = path.name
+    wish = f"{column}={value}"
     if not column:
         return table, name
     if column not in table:

@@ -62,11 +62,10 @@ def largest_sum(
 ) -> float:
     "An upper bound on the sum of gains of any feasible set."
     rest = limits.rest
-    costs, budget = (
-        None if limits.costs is None else limits.costs[rest],
-        limits.budget - limits.spend(limits.must),
-    )
-    forced, values = float(np.maximum(gains[limits.must], 0).sum()), np.maximum(gains[rest], 0)
+    costs = None if limits.costs is None else limits.costs[rest]
+    budget = limits.budget - limits.spend(limits.must)
+    forced = float(np.maximum(gains[limits.must], 0).sum())
+    values = np.maximum(gains[rest], 0)
     if not limits.capped:
         if costs is not None:
             return forced + _priced_sum(values, budget, costs, limits)
@@ -137,7 +136,8 @@ def prefix_bound(
 
 def _search_prefixes(begin, end, picks, values, limits, size):
     "Branch and bound: between two prefixes no bound is below the first one's value with the second one's gains."
-    first, last = look_at(begin, picks, 0, limits), look_at(end, picks, len(picks), limits)
+    first = look_at(begin, picks, 0, limits)
+    last = look_at(end, picks, len(picks), limits)
     best, spans = min(values[0] + first.rest, values[-1] + last.rest), []
     left = np.inf if begin.keeps_gains else max(1, LOOKS // size)
 

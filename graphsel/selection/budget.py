@@ -126,7 +126,8 @@ def budget_for(
             "budget_for: give either share=0.9 (of the best) or expected_error=0.8 (for variance)"
         )
     goal, error = (expected_error, True) if share is None else (share, error)
-    what, told = "expected_error" if error else "share", "expected_error" in curve
+    what = "expected_error" if error else "share"
+    told = "expected_error" in curve
     if isinstance(goal, bool) or not isinstance(goal, Real) or not 0 < goal <= 1:
         raise GraphselError(f"{what} is {goal!r}; give a number above 0 and at most 1")
     if error and not told:
@@ -161,7 +162,9 @@ def plates(
     c, size = criterion_of(plan), check_positive_int(size, "plate size")
     n = -(-len(plan) // size)
     room = np.array([size] * (n - 1) + [len(plan) - size * (n - 1)])
-    left, states, plate = list(c.positions(plan.genes)), [c.start() for _ in range(n)], {}
+    left = list(c.positions(plan.genes))
+    states = [c.start() for _ in range(n)]
+    plate = {}
     while left:
         k = min(
             (i for i in range(n) if room[i]),

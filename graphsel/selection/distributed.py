@@ -108,7 +108,8 @@ def with_one_kernel(
 ) -> dict:  # the same with the similarities themselves
     "Parameters with the similarities of all genes, which a part would cut to its own nearest ones."
     kernel, hops = params.get("kernel", "cosine"), params.get("hops", 2)
-    everyone, targets = np.arange(len(graph)), sp.identity(len(graph), format="csr")
+    everyone = np.arange(len(graph))
+    targets = sp.identity(len(graph), format="csr")
     rows = similarity_rows(graph, kernel, hops, everyone, targets, params.get("neighbors"))
     rest = {k: v for k, v in params.items() if k != "hops"}
     return rest | {"kernel": rows, "neighbors": len(graph)}
@@ -198,7 +199,10 @@ def gains_along(
     "What each candidate would add, at several moments of a plan."
     with one_thread():
         c = shared.criterion([*names, *picks])
-        at, asked, plan, rows = c.positions(names), moments(len(picks)), c.positions(picks), []
+        at = c.positions(names)
+        asked = moments(len(picks))
+        plan = c.positions(picks)
+        rows = []
         c = c.start(np.sort(c.positions(shared.measured)))
         for i in range(len(plan) + 1):
             if i in asked:
@@ -226,7 +230,9 @@ def pooled_bound(
         gains[:, frame.positions(names)] = rows
     if not all(fits for _, (_, _, fits) in pooled):
         return None
-    at, values, bounds = frame.positions(plan.genes), [plan.measured_value, *plan.values], []
+    at = frame.positions(plan.genes)
+    values = [plan.measured_value, *plan.values]
+    bounds = []
     for row, n in zip(gains, moments(len(plan))):
         row[at[:n]] = 0
         bounds.append(values[n] + largest_sum(row, limits))

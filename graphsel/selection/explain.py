@@ -118,10 +118,13 @@ def why(
     at, j = c.positions(known), int(c.positions([name])[0])
     gains = c.start(at).gains().copy()
     gains[at] = -np.inf
-    first, now, level = float(c.start().gain(j)), float(gains[j]), nine_digits(gains)
+    first = float(c.start().gain(j))
+    now = float(gains[j])
+    level = nine_digits(gains)
     hops = plan.params.get("hops") or 2
     near, cosine = (o[-1] for o in nearest_before(c.graph, [name], known, hops))
-    rank, others = int((level > level[j]).sum()) + 1, int(np.isfinite(gains).sum())
+    rank = int((level > level[j]).sum()) + 1
+    others = int(np.isfinite(gains).sum())
     text = (
         f"{name} would add {now:.4g} to the plan's {plan.value:.4g}: number {rank:,} of the {others:,} "
         "perturbations that were not picked. "

@@ -163,7 +163,8 @@ def lazy_steps(
         if not tied:
             return
         if best <= 0 and draft.ties != "index" and draft.last and draft.criterion.advance():
-            heap, stamp = _fresh_heap(draft, np.array(sorted(left))), dict.fromkeys(left, step)
+            heap = _fresh_heap(draft, np.array(sorted(left)))
+            stamp = dict.fromkeys(left, step)
             continue
         j = best_of(draft.criterion, np.array(sorted(tied)), np.full(len(tied), best), draft.ties)
         for i in tied:
@@ -205,10 +206,8 @@ def stochastic_steps(
     at: np.ndarray,  # positions that may be picked, ascending
 ):
     "Yield the best of a random sample of candidates at every step (Mirzasoleiman et al. 2015)."
-    size, rng = (
-        int(np.ceil(len(at) / _most_picks(draft, at) * np.log(1 / draft.epsilon))),
-        as_rng(draft.rng),
-    )
+    size = int(np.ceil(len(at) / _most_picks(draft, at) * np.log(1 / draft.epsilon)))
+    rng = as_rng(draft.rng)
     used_up = False  # nobody adds anything any more
     while len(at := at[draft.fits(at)]):
         sample = at if len(at) <= size else np.sort(rng.choice(at, size, replace=False))
@@ -345,7 +344,9 @@ def _write(draft, run, picks, told):
         else {},
         picks,
     )
-    c.count, c.state, c.level = run.count.copy(), run.state.copy(), int(run.number[0])
+    c.count = run.count.copy()
+    c.state = run.state.copy()
+    c.level = int(run.number[0])
     if len(values):
         c.current = float(values[-1])
 

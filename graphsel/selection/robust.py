@@ -137,7 +137,8 @@ class AcrossGraphs(Mixture):
         self.reset()
 
     def reset(self):
-        self.parts, self.full = [p.start() for p in self.fresh], self.level == np.inf
+        self.parts = [p.start() for p in self.fresh]
+        self.full = self.level == np.inf
         self.current = self._mean(np.minimum(self.shares(), self.level))
 
     def shares(self):
@@ -264,7 +265,8 @@ def robust_select(
     if how not in HOW:
         raise GraphselError(f"how is {how!r}; use one of {', '.join(HOW)}")
     seed = seed_of(random_state)
-    found, report = align_scenarios(scenarios(graphs, noise, draws, seed), genes), {}
+    found = align_scenarios(scenarios(graphs, noise, draws, seed), genes)
+    report: dict = {}
     limits, params = limits_and_params(params)
     limits["measured"] = known_everywhere(found, measured, "measured", report)
     parts = criteria_on(

@@ -106,7 +106,8 @@ def make_problem(
         raise none_known(graph, report)
     measured = known_to(graph, measured, "measured", missing, report)
     exclude = expand_patterns(exclude, wanted, "exclude")
-    exclude, known = set(known_to(graph, exclude, "exclude", missing, report)), set(measured)
+    exclude = set(known_to(graph, exclude, "exclude", missing, report))
+    known = set(measured)
     limits = known_limits(graph, {k: params.pop(k) for k in LIMITS if k in params}, wanted, report)
     clash = sorted(set(limits.get("must", ())) & (exclude | known))
     if clash:

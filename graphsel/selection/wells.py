@@ -129,7 +129,9 @@ def plate_map(
     kept = control_wells(wells, controls)
     open_wells = [w for w in wells if w not in set(kept)]
     plan = spread(plan, picks_a_plate(len(plan), len(open_wells), plates))
-    picks, rng, rows = plan.to_frame(), as_rng(random_state), []
+    picks = plan.to_frame()
+    rng = as_rng(random_state)
+    rows = []
     picks["guides"] = guides_of(plan.genes, guides)
     ordered = None if isinstance(guides, Mapping) else guides
     for plate, some in picks.groupby("plate"):

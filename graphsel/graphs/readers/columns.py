@@ -408,7 +408,7 @@ def _which_genes(layout, pairs):
         f"say --columns source={layout.names[s]},target={layout.names[t]} (columns=)"
     )
 
-
+# %% ../../../nbs/03_graphs/readers/00_columns.ipynb #9a38867c
 _NO_GENES = re.compile(
     r"(.*_)?(relation|predicate|interaction|interaction_type|edge_type|type|mode|mor|effect|sign|direction"
     r"|action|evidence|method|source_db|database|db|reference|references|pmid|category|class|description|note"

@@ -230,7 +230,8 @@ def _even_sets_score(look, rows):
 def _are_columns(look):
     "True where names stand above columns of the same genes: the sets are the columns."
     layout = look.layout
-    first, later = set(layout.column(0)), {o for row in layout.rows for o in row[1:]}
+    first = set(layout.column(0))
+    later = {o for row in layout.rows for o in row[1:]}
     return layout.header is not False and len(first & later) > 0.3 * len(first)
 
 

@@ -163,7 +163,8 @@ def read_string_aliases(
     info: str | Path,  # ...protein.info...
 ) -> AliasTable:  # other name -> preferred name
     "An alias table from STRING. Raises `GraphselError` for other files."
-    names, table = read_string_info(info), _string_table(path, "\t", ("string_protein_id", "alias"))
+    names = read_string_info(info)
+    table = _string_table(path, "\t", ("string_protein_id", "alias"))
     known = table["string_protein_id"].isin(set(names)) & (table["alias"].str.strip() != "")
     if (~known).any():
         log.warning(

@@ -182,7 +182,8 @@ def read_square(
 ) -> GeneGraph:
     "The graph of a square matrix. Raises `GraphselError` for negative entries, unless it is said what they mean."
     table = edge_table(look)
-    names, A = table.iloc[:, 0].astype(str).tolist(), table.iloc[:, 1:].to_numpy(dtype=float)
+    names = table.iloc[:, 0].astype(str).tolist()
+    A = table.iloc[:, 1:].to_numpy(dtype=float)
     if names != list(look.layout.names[1:]):
         raise GraphselError(
             f"{look.path}: names of rows and columns differ; give one row for each column"

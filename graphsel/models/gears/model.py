@@ -113,10 +113,8 @@ class GEARS(ResponseModel):
         random_state: RandomState = None,
     ) -> "GEARS":
         "Train cell by cell, as published. All cells are held in memory."
-        screen, cells = (
-            screen_from_cells(adata, perturbation_key=perturbation_key, control=control),
-            read_cells(adata, perturbation_key, control),
-        )
+        screen = screen_from_cells(adata, perturbation_key=perturbation_key, control=control)
+        cells = read_cells(adata, perturbation_key, control)
         names, Y = picked_rows(screen, perturbations)
         return train_gears(
             self,
@@ -163,11 +161,9 @@ def new_task(
     model: GEARS, screen, moments: Moments, seeds: list, cells: Cells | None, epochs: int | None
 ) -> Task:  # model: set up, not trained
     "The task of a model."
-    names, device, asked = (
-        model.perturbations_,
-        pick_device(model.device),
-        positions(model.perturbations_, model.nodes_.genes),
-    )
+    names = model.perturbations_
+    device = pick_device(model.device)
+    asked = positions(model.perturbations_, model.nodes_.genes)
     centered = moments.mean - model.mean_
 
     def batches(rows, seed):
@@ -248,10 +244,8 @@ def train_gears(
     seeds = [as_seed(rng) for _ in range(model.n_members)]
     model.perturbations_, model.graph_, model.var_ = names, graph, screen.var.copy()
     model.form_, model.trust_ = FORM, 1.0
-    model.picked_mean_, model.picked_variance_ = (
-        Y.mean(axis=0),
-        np.where(np.ptp(Y, axis=0) > 0, Y.var(axis=0), 0),
-    )
+    model.picked_mean_ = Y.mean(axis=0)
+    model.picked_variance_ = np.where(np.ptp(Y, axis=0) > 0, Y.var(axis=0), 0)
     model.mean_ = model.picked_mean_ if model.start == "mean" else np.zeros(Y.shape[1])
     lacking = {g for n in names for g in perturbed_genes(n) if g not in graph}
     model.nodes_ = align(graph, {*graph.genes, *lacking})[0] if lacking else graph
@@ -318,10 +312,8 @@ def predict_gears(
 ) -> tuple[np.ndarray, dict]:  # P x G relative to `mean_`; layers
     "Mean of the members, and the variance between them; those of the picks where no gene is known."
     found, known = _ask_members(model, names, lambda net: net)
-    mean, variance = (
-        np.tile(model.picked_mean_ - model.mean_, (len(names), 1)),
-        np.tile(model.picked_variance_, (len(names), 1)),
-    )
+    mean = np.tile(model.picked_mean_ - model.mean_, (len(names), 1))
+    variance = np.tile(model.picked_variance_, (len(names), 1))
     if found:
         each = np.stack([m for (m,) in found])
         mean[known], variance[known] = each.mean(axis=0), each.var(axis=0)

@@ -143,7 +143,8 @@ def picked_moments(
     if loss not in LOSSES:
         raise unknown_name("loss", loss, LOSSES)
     rows = screen[list(names)]
-    have, needs = set(rows.layers), {"quartic": ("m2", "m3", "m4"), "de": ("de_score",)}
+    have = set(rows.layers)
+    needs = {"quartic": ("m2", "m3", "m4"), "de": ("de_score",)}
     if loss == "auto":
         loss = "quartic" if have >= {"m2", "m3", "m4"} else "squared"
     lacking = [k for k in needs.get(loss, ()) if k not in have]

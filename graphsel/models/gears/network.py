@@ -51,18 +51,19 @@ class GeneSide(torch.nn.Module):
         from torch_geometric.nn import SGConv
 
         self.own, self.place = (torch.nn.Embedding(n_genes, hidden) for _ in range(2))
-        self.conv, self.norm, self.mlp = (
-            SGConv(hidden, hidden),
-            torch.nn.BatchNorm1d(hidden),
-            mlp(hidden, hidden, hidden),
-        )
+        self.conv = SGConv(hidden, hidden)
+        self.norm = torch.nn.BatchNorm1d(hidden)
+        self.mlp = mlp(hidden, hidden, hidden)
         for k, v in {"index": edges[0], "weight": edges[1]}.items():
             self.register_buffer(k, v, persistent=False)
 
     def forward(self):
-        own, place = bounded(self.own), self.conv(bounded(self.place), self.index, self.weight)
+        own = bounded(self.own)
+        place = self.conv(bounded(self.place), self.index, self.weight)
         if len(own) == 1:
-            own, place = own.repeat(2, 1), place.repeat(2, 1)  # batch norm needs two rows
+            # batch norm needs two rows
+            own = own.repeat(2, 1)
+            place = place.repeat(2, 1)
         return self.mlp(torch.relu(self.norm(own)) + 0.2 * place)[: self.own.num_embeddings]
 
 # %% ../../../nbs/07_models/gears/02_network.ipynb #998f2f91
@@ -98,10 +99,8 @@ class PerturbationSide(torch.nn.Module):
         super().__init__()
         from torch_geometric.nn import SGConv
 
-        self.own, self.convs = (
-            torch.nn.Embedding(n_nodes, hidden),
-            torch.nn.ModuleList([SGConv(hidden, hidden) for _ in edges]),
-        )
+        self.own = torch.nn.Embedding(n_nodes, hidden)
+        self.convs = torch.nn.ModuleList([SGConv(hidden, hidden) for _ in edges])
         self.fuse = mlp(hidden, hidden, hidden)
         for i, (index, weight) in enumerate(edges):
             for k, v in {
@@ -145,11 +144,9 @@ class Decoder(torch.nn.Module):
 
     def __init__(self, n_genes: int, hidden: int):
         super().__init__()
-        self.norm, self.recover, self.state = (
-            torch.nn.BatchNorm1d(hidden),
-            mlp(hidden, 2 * hidden, hidden),
-            mlp(n_genes, hidden, hidden),
-        )
+        self.norm = torch.nn.BatchNorm1d(hidden)
+        self.recover = mlp(hidden, 2 * hidden, hidden)
+        self.state = mlp(n_genes, hidden, hidden)
         shapes = {
             "w1": (n_genes, hidden, 1),
             "b1": (n_genes, 1),
@@ -180,10 +177,8 @@ class GearsNet(torch.nn.Module):
         self, n_genes: int, n_nodes: int, edges: Sequence[tuple], places: tuple, hidden: int = 64
     ):
         super().__init__()
-        self.genes, self.perturbations = (
-            GeneSide(n_genes, places, hidden),
-            PerturbationSide(n_nodes, edges, hidden),
-        )
+        self.genes = GeneSide(n_genes, places, hidden)
+        self.perturbations = PerturbationSide(n_nodes, edges, hidden)
         self.decoder = Decoder(n_genes, hidden)
 
     def forward(self, asked: torch.Tensor, hide=None):

@@ -321,7 +321,8 @@ class Task:
         self, seed: int
     ) -> tuple[np.ndarray, np.ndarray]:  # rows to train on, rows to validate on
         "A validation part from four picks on."
-        n, order = len(self.truth), child_rng(seed, "validation").permutation(len(self.truth))
+        n = len(self.truth)
+        order = child_rng(seed, "validation").permutation(len(self.truth))
         held = max(1, round(self.options["validation"] * n)) if n >= 4 else 0
         return np.sort(order[held:]), np.sort(order[:held])
 
