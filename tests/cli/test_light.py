@@ -12,7 +12,6 @@ from conftest import ROOT
 from graphsel.core.extras import EXTRAS, NEEDS
 
 HEAVY = ("torch", "torch_geometric", "scanpy", "ipywidgets", "IPython", "voila", "dask")
-CAPTURED = {"capture_output": True, "text": True, "cwd": ROOT, "timeout": 300}
 # a machine on which some packages are not installed: nobody finds them
 BLOCK = """
 import importlib.metadata
@@ -193,10 +192,9 @@ def test_list_says_what_needs_what(told):
 
 def test_python_m_graphsel_is_the_command():
     "For those whose path does not hold the folder of scripts."
-    r = subprocess.run([sys.executable, "-m", "graphsel", "list", "models"], **CAPTURED)
-    usage = subprocess.run([sys.executable, "-m", "graphsel", "--help"], **CAPTURED)
-    assert r.returncode == 0 and r.stdout.startswith("gnn ")
-    assert usage.stdout.startswith("Usage: python -m graphsel [OPTIONS] COMMAND")
+    command = [sys.executable, "-m", "graphsel", "--help"]
+    r = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert r.returncode == 0 and r.stdout.startswith("Usage: python -m graphsel [OPTIONS] COMMAND")
 
 
 def test_extras_are_those_of_the_settings():
