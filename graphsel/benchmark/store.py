@@ -12,6 +12,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 import contextlib
+import importlib.resources
 import json
 import os
 import platform
@@ -425,7 +426,7 @@ def machine() -> dict:
 
 def code_sha1() -> str:  # 40 hex digits
     "SHA-1 of the package's source files: the same code has the same, however it was installed."
-    root = Path(__file__).parents[1]
+    root = Path(str(importlib.resources.files("graphsel")))
     found = sorted(p.relative_to(root).as_posix() for p in root.rglob("*.py"))
     return sha1(*(part for name in found for part in (name, (root / name).read_bytes())))
 
