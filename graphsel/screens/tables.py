@@ -78,6 +78,11 @@ def _read_text_table(path):
     with reading(path, "a table"), open_inflated(path) as f:
         encoding = "utf-16" if f.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
         table = pd.read_csv(f, encoding=encoding, keep_default_na=False, na_values=[""], **options)
+    if table.index.nlevels > 1:
+        fields = table.index.nlevels + table.shape[1]
+        raise GraphselError(
+            f"{path}: its rows have {fields} fields, its header has {table.shape[1]}; is the header whole?"
+        )
     if not isinstance(table.index, pd.RangeIndex):  # R leaves the name of its row names out
         table = table.reset_index(names=UNNAMED)
     return bare_table(table)
@@ -298,7 +303,7 @@ _NAME_IT = (
 
 def _name_it(texts):
     "How to name the column; where there is one of text, with its name."
-    if len(texts) != 1:
+    if len(texts) != 1 or len(str(texts[0])) > 100:
         return _NAME_IT
     return (
         f"if '{texts[0]}' names them, say so: perturbation_key='{texts[0]}' "

@@ -20,7 +20,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ...core.errors import GraphselError, log, name_some
-from ...core.files import read_text
+from ...core.files import first_line, read_text
 from ..build import from_gene_sets, from_membership
 from ..graph import GeneGraph
 from .edges import tell_numbers
@@ -156,8 +156,10 @@ def read_json_sets(
     name = Path(path).name
     try:
         found = json.loads(read_text(path), object_pairs_hook=_once)
-    except ValueError as e:
-        raise GraphselError(f"{path}: it is no whole JSON ({e}); is it complete?") from e
+    except (ValueError, RecursionError) as e:
+        raise GraphselError(
+            f"{path}: it is no whole JSON ({first_line(e)}); is it complete?"
+        ) from e
     sets = {k: _json_members(v) for k, v in found.items()} if isinstance(found, dict) else {}
     if not sets or not all(sets.values()):
         raise GraphselError(

@@ -67,10 +67,11 @@ def look_at(
     if lines is None:
         with reading(path, "an edge list"):
             raise ValueError("it is no text")
-    layout = table_layout(lines)
-    if layout.header is None and columns:
-        numbers = all(o.isdecimal() for k, o in columns.items() if k != "weight")
-        layout = table_layout(lines, not numbers)
+    with reading(path, "a table"):
+        layout = table_layout(lines)
+        if layout.header is None and columns:
+            numbers = all(o.isdecimal() for k, o in columns.items() if k != "weight")
+            layout = table_layout(lines, not numbers)
     if layout.titles:
         log.info("%s: titles above the table are passed over: %d", path.name, layout.titles)
     above = layout.comments + (layout.header is not False)
