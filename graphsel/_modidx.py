@@ -2648,6 +2648,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'graphsel/models/base.py'),
                                       'graphsel.models.base.ResponseModel._finished': ( '07_models/base.html#responsemodel._finished',
                                                                                         'graphsel/models/base.py'),
+                                      'graphsel.models.base.ResponseModel._threads': ( '07_models/base.html#responsemodel._threads',
+                                                                                       'graphsel/models/base.py'),
                                       'graphsel.models.base.ResponseModel._unknown': ( '07_models/base.html#responsemodel._unknown',
                                                                                        'graphsel/models/base.py'),
                                       'graphsel.models.base.ResponseModel._weights': ( '07_models/base.html#responsemodel._weights',

@@ -9,6 +9,7 @@ __all__ = ['RandomState', 'as_rng']
 from collections.abc import Iterator
 import contextlib
 import sys
+import threading
 import zlib
 
 import numpy as np
@@ -64,18 +65,27 @@ def seed_of(
     return as_seed(as_rng(random_state))
 
 # %% ../../nbs/00_core/02_randomness.ipynb #38ad7f8c
+_WITHIN = threading.local()  # is one thread asked for already?
+
+
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     "One thread for BLAS, OpenMP and (where it is loaded) torch inside; the old settings afterwards."
     from threadpoolctl import threadpool_limits
 
     torch = sys.modules.get("torch")
+    if getattr(_WITHIN, "torch", False) is torch:
+        yield  # looking for the libraries again takes longer than many a step
+        return
+    outer = getattr(_WITHIN, "torch", False)
     before = torch.get_num_threads() if torch else None
     if torch:
         torch.set_num_threads(1)
+    _WITHIN.torch = torch
     try:
         with threadpool_limits(1):
             yield
     finally:
+        _WITHIN.torch = outer
         if torch:
             torch.set_num_threads(before)

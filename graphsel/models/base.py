@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+import contextlib
 import io
 
 from sklearn.base import BaseEstimator
@@ -20,7 +21,7 @@ from ..core.registry import Registry
 from ..core.errors import GraphselError, check_positive_int, log, name_some
 from ..core.files import atomic_path
 from ..core.outputs import check_ending, sealed
-from ..core.randomness import RandomState, as_rng
+from ..core.randomness import RandomState, as_rng, one_thread
 from ..genes.perturbations import named_rows, perturbation_name, perturbed_genes, spelled
 from ..graphs.graph import Graphs, check_graph
 from .stacking import Stacked
@@ -150,6 +151,7 @@ class ResponseModel(Stacked, BaseEstimator):
     centers = True  # False: responses are left as they are
     remembers = True  # a measured gene that the graph lacks is told from others
     stacking = False  # True: leaving one out decides how far to trust it, and how far the mean
+    one_thread = True  # small products pay no second one, and sums are the same everywhere
     form_ = 1  # what a saved model looks like; see `load_model`
 
     def fit(
@@ -170,8 +172,9 @@ class ResponseModel(Stacked, BaseEstimator):
         self.form_ = FORM
         self.screen_genes_ = sorted({g for n in screen.obs_names for g in perturbed_genes(n)})
         self.mean_ = Y.mean(axis=0) if self.centers else np.zeros(Y.shape[1])
-        self._fit(Y - self.mean_, as_rng(random_state))
-        self._settle(Y)
+        with self._threads():
+            self._fit(Y - self.mean_, as_rng(random_state))
+            self._settle(Y)
         return self
 
     def predict(
@@ -188,7 +191,8 @@ class ResponseModel(Stacked, BaseEstimator):
         if "_mean" not in vars(last):
             return self.predict(perturbations)
         names = self._asked(perturbations)
-        return self._finished(names, self._mean(names), {})
+        with self._threads():
+            return self._finished(names, self._mean(names), {})
 
     def _asked(self, perturbations):
         names = asked_names(self, perturbations)
@@ -205,7 +209,11 @@ class ResponseModel(Stacked, BaseEstimator):
         return names
 
     def _answer(self, names):
-        return self._finished(names, *self._predict(names))
+        with self._threads():
+            return self._finished(names, *self._predict(names))
+
+    def _threads(self):
+        return one_thread() if self.one_thread else contextlib.nullcontext()
 
     def _finished(self, names, mean, layers):
         mean, layers = self._blended(self.mean_ + mean, layers)

@@ -161,7 +161,8 @@ def leaned_on(
     measured, graph = model.perturbations_, model.graph_
     hops = np.atleast_1d(getattr(model, "hops", NEAR)).tolist()
     K = similarity(graph, names, measured, model.screen_genes_, hops)
-    weights = model._weights(names)
+    with model._threads():
+        weights = model._weights(names)
     return first_ones(names, measured, K if weights is None else np.abs(weights), K, k)
 
 # %% ../../nbs/07_models/15_predictions.ipynb #1c73da52

@@ -370,7 +370,8 @@ def validate(
         raise GraphselError("folds is 1; give at least 2")
     rng = as_rng(random_state)
     trial = Trial(model, screen, graph, names, Y)
-    found = cross_validated(trial, draw_folds(len(names), folds, rng), keep, rng)
+    with trial.model._threads():
+        found = cross_validated(trial, draw_folds(len(names), folds, rng), keep, rng)
     wanted = found.answer == "no better" if curve is None else curve
     if wanted and np.isfinite(found.ratio()[0]):
         found = replace(found, curve=learning_curve(trial, found, rng))

@@ -50,6 +50,7 @@ class GEARS(ResponseModel):
     "The GEARS network (Roohani 2023), trained on the moments of the cells instead of on the cells."
 
     name, pull, belief = "gears", 2.0, 0.0
+    one_thread = False  # products over thousands of genes
 
     def __init__(
         self,
