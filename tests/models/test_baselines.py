@@ -7,6 +7,7 @@ from sklearn.base import clone
 
 from graphsel.core import identity as identity_room
 from graphsel.core.errors import GraphselError
+from graphsel.core.randomness import one_thread
 from graphsel.graphs.build import from_edges
 from graphsel.graphs.disturbance import disturb
 from graphsel.graphs.graph import combine
@@ -532,3 +533,37 @@ def test_leave_one_out_does_not_mind_many_columns():
     for c in leave_one_out(K[None], wide, (2, 5), (0.3,)):
         W = neighbor_weights(K - 2 * np.eye(10), c.k, c.votes)
         assert c.error == pytest.approx((((wide - W @ wide) / wide.std(0)) ** 2).mean())
+
+
+# ---- threads ----
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_training_and_answers_use_one_thread(alone):
+    "Unless a model wants more; what was set before is set afterwards."
+    import torch
+
+    seen = []
+
+    class Watching(MeanModel):
+        one_thread = alone
+
+        def _fit(self, Y, rng):
+            seen.append(torch.get_num_threads())
+            with one_thread():
+                seen.append(torch.get_num_threads())
+            seen.append(torch.get_num_threads())
+            super()._fit(Y, rng)
+
+        def _predict(self, names):
+            seen.append(torch.get_num_threads())
+            return super()._predict(names)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        Watching().fit(SCREEN, GRAPH).predict(["g00"])
+        assert seen == ([1, 1, 1, 1] if alone else [2, 1, 2, 2])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
