@@ -288,7 +288,8 @@ def show_results(
             f"{metric}: mean over splits; ratio: mean over budgets of strategy / random, "
             "with its 95 % interval"
         )
-        click.echo(f"{what}\n{table.round(3).to_string()}", err=True)
+        bounded = table.round(3).replace([float("inf"), float("-inf")], float("nan"))
+        click.echo(f"{what}\n{bounded.to_string(na_rep='–')}", err=True)
         if note := few_splits(results):
             click.echo(f"graphsel: {note}", err=True)
     click.echo(f"graphsel: results in {out}", err=True)
