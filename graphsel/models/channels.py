@@ -227,7 +227,8 @@ class KeptRows:
 
     def suits(self, a: GeneRows, b: GeneRows) -> bool:
         "Whether all of this can be looked up."
-        return self.thin and len(a.at) <= self.room and bool((self.column[b.at] >= 0).all())
+        inside = (a.at >= 0).any() and (self.column[b.at] >= 0).all()
+        return self.thin and len(a.at) <= self.room and bool(inside)
 
     def __call__(self, a: GeneRows, b: GeneRows) -> np.ndarray:  # channels x A x B
         "The kernel of every channel."

@@ -372,9 +372,9 @@ def validate(
     trial = Trial(model, screen, graph, names, Y)
     with trial.model._threads():
         found = cross_validated(trial, draw_folds(len(names), folds, rng), keep, rng)
-    wanted = found.answer == "no better" if curve is None else curve
-    if wanted and np.isfinite(found.ratio()[0]):
-        found = replace(found, curve=learning_curve(trial, found, rng))
+        wanted = found.answer == "no better" if curve is None else curve
+        if wanted and np.isfinite(found.ratio()[0]):
+            found = replace(found, curve=learning_curve(trial, found, rng))
     if trained:
         model.report_ = found
     return found

@@ -378,6 +378,18 @@ def test_rows_are_kept_as_they_are_asked_for(limits, monkeypatch):
     assert again.kept is not before and len(channels_room._latest) == 1  # they are large
 
 
+def test_a_gene_that_nobody_knows_may_be_asked_for_first(monkeypatch):
+    "Of a saved model, say, whose kept rows are gone."
+    for limit, value in {"DENSE_GENES": 10, "LIBRARY_GENES": 10, "THIN_ROWS": 1}.items():
+        monkeypatch.setattr(channels_room, limit, value)
+    identity_room._kept.clear()
+    model = fitted("gp")
+    both = model.predict(["nobody", REST[0]])
+    channels_room._latest.clear()
+    np.testing.assert_allclose(model.predict(["nobody"]).X, both.X[:1], atol=1e-6)
+    identity_room._kept.clear()
+
+
 def test_what_was_asked_before_changes_no_bit(monkeypatch):
     for limit, value in {"DENSE_GENES": 10, "LIBRARY_GENES": 10, "THIN_ROWS": 1}.items():
         monkeypatch.setattr(channels_room, limit, value)
